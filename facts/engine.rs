@@ -1,0 +1,155 @@
+//! The engine: its process, its configuration, and what it says of itself.
+
+use crate::Text;
+use crate::swarm::Membership;
+use serde::{Deserialize, Serialize};
+
+/// The answer to `GET /_ping`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping {
+    /// The header `Api-Version`: the newest API the engine speaks.
+    pub api_version: Option<String>,
+    /// The header `Swarm`, such as `active/manager`; engines before 20.10 do not send it.
+    pub swarm: Option<String>,
+}
+
+/// What we use of `GET /info`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Info {
+    /// The hostname, as the engine sees it.
+    pub name: String,
+    /// The engine's version.
+    pub server_version: String,
+    /// `DockerRootDir`: the data root.
+    pub data_root: String,
+    /// `LiveRestoreEnabled`.
+    pub live_restore: bool,
+    /// `Swarm`: what the engine says of its membership.
+    pub swarm: Membership,
+    /// `Warnings`.
+    pub warnings: Vec<String>,
+}
+
+/// What we use of `GET /version`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// The engine's version, such as `20.10.24`.
+    pub engine: String,
+    /// The newest API it speaks.
+    pub api: String,
+    /// The oldest API it speaks.
+    pub min_api: String,
+}
+
+/// `daemon.json` as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DaemonJson {
+    /// The path it was read from.
+    pub path: String,
+    /// The text.
+    pub text: Text,
+    /// What it says, or where it stops being what dockerd accepts.
+    pub parsed: Result<serde_json::Map<String, serde_json::Value>, Fault>,
+}
+
+/// Where a text stops being JSON, or JSON stops being an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1, or 0 where the fault is in the whole line.
+    pub column: u32,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// The engine as the operating system sees it, with no word from the engine itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineProcess {
+    /// Where the doctor speaks to the engine, such as `unix:///var/run/docker.sock`.
+    pub endpoint: String,
+    /// The file of the endpoint, where it is a unix socket that exists.
+    pub socket: Option<SocketFile>,
+    /// The running dockerd.
+    pub process: Option<Process>,
+    /// The dockerd program on this machine, where it was found.
+    pub program: Option<String>,
+}
+
+/// The file of a unix socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketFile {
+    /// Its path.
+    pub path: String,
+    /// Its permission bits, such as `0o660`.
+    pub mode: u32,
+    /// The user that owns it.
+    pub uid: u32,
+    /// The group that owns it.
+    pub gid: u32,
+    /// Whether this user is allowed to write to it.
+    pub writable: bool,
+}
+
+/// A running process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its pid.
+    pub pid: u32,
+    /// Its arguments, the program first. Empty where they may not be read.
+    pub args: Vec<String>,
+    /// Its state as in `/proc/PID/stat`: `R` runs, `S` sleeps, `D` waits for a device, `T` is stopped, `Z` is dead.
+    pub state: char,
+}
+
+impl Process {
+    /// The value of a flag, whether it stands as `--name=value`, `--name value`, or, for a switch, `--name`.
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        let long = format!("--{name}");
+        let mut args = self.args.iter().skip(1);
+        while let Some(arg) = args.next() {
+            if *arg == long {
+                return Some(args.next().map_or("", String::as_str));
+            }
+            if let Some(value) = arg.strip_prefix(&long).and_then(|rest| rest.strip_prefix('=')) {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// Whether a boolean flag is on; a later one wins, as in dockerd.
+    pub fn switched_on(&self, name: &str) -> Option<bool> {
+        let long = format!("--{name}");
+        self.args.iter().skip(1).rev().find_map(|arg| match arg.strip_prefix(&long)? {
+            "" | "=true" | "=1" | "=t" | "=T" | "=TRUE" | "=True" => Some(true),
+            "=false" | "=0" | "=f" | "=F" | "=FALSE" | "=False" => Some(false),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Process;
+
+    fn dockerd(args: &[&str]) -> Process {
+        let args = std::iter::once("dockerd").chain(args.iter().copied()).map(str::to_owned).collect();
+        Process { pid: 1, args, state: 'S' }
+    }
+
+    #[test]
+    fn reads_a_switch_in_each_of_its_forms() {
+        assert_eq!(dockerd(&["--live-restore"]).switched_on("live-restore"), Some(true));
+        assert_eq!(dockerd(&["--live-restore=true"]).switched_on("live-restore"), Some(true));
+        assert_eq!(dockerd(&["--live-restore", "--live-restore=false"]).switched_on("live-restore"), Some(false));
+        assert_eq!(dockerd(&["--live-restored"]).switched_on("live-restore"), None);
+    }
+
+    #[test]
+    fn reads_a_value_beside_or_after_its_flag() {
+        assert_eq!(dockerd(&["--data-root=/a"]).flag("data-root"), Some("/a"));
+        assert_eq!(dockerd(&["--data-root", "/a"]).flag("data-root"), Some("/a"));
+        assert_eq!(dockerd(&["--debug"]).flag("data-root"), None);
+    }
+}

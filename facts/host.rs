@@ -1,0 +1,202 @@
+//! The machine a node runs on: its interfaces, sockets, kernel and clock.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// The operating system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OsRelease {
+    /// The hostname.
+    pub hostname: String,
+    /// `PRETTY_NAME` of os-release, empty where there is none.
+    pub pretty_name: String,
+    /// `ID` of os-release, such as `debian`.
+    pub id: String,
+    /// `ID_LIKE` of os-release, in its order.
+    pub id_like: Vec<String>,
+    /// The kernel's release, as `uname -r` prints it.
+    pub kernel: String,
+    /// Where the process runs in a container of its own: its pid namespace is not the machine's.
+    pub in_container: bool,
+}
+
+/// A network interface and the addresses it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name, such as `eth0`.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Whether it has a carrier (`IFF_RUNNING`).
+    pub running: bool,
+    /// The MTU in bytes.
+    pub mtu: u32,
+    /// The kind of link, such as `veth`, `bridge`, `vxlan`; empty for a plain one.
+    pub kind: String,
+    /// The link-layer address, empty where there is none.
+    pub mac: String,
+    /// Its addresses with their prefix lengths.
+    pub addresses: Vec<Address>,
+}
+
+impl Interface {
+    /// Whether it holds the address.
+    pub fn holds(&self, addr: IpAddr) -> bool {
+        self.addresses.iter().any(|a| a.addr == addr)
+    }
+}
+
+/// An address with its prefix length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The address.
+    pub addr: IpAddr,
+    /// The prefix length in bits.
+    pub prefix: u8,
+}
+
+/// A route of the main table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The network, `0.0.0.0` or `::` with prefix 0 for a default route.
+    pub network: IpAddr,
+    /// The prefix length in bits.
+    pub prefix: u8,
+    /// The next hop, where there is one.
+    pub gateway: Option<IpAddr>,
+    /// The interface it leaves by.
+    pub interface: Option<String>,
+    /// The source address the kernel prefers on it.
+    pub source: Option<IpAddr>,
+}
+
+/// The transport protocol of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// A socket that takes what comes to a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The address it is bound to; unspecified means all.
+    pub addr: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// The process that holds it, or why that is not known.
+    pub owner: Owner,
+}
+
+/// Who holds a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Owner {
+    /// A process.
+    Process {
+        /// Its pid.
+        pid: u32,
+        /// Its name, as in `/proc/PID/comm`.
+        name: String,
+    },
+    /// The kernel itself: a VXLAN port.
+    Kernel,
+    /// Not known: no process that we may look into holds it.
+    Unknown,
+}
+
+/// Kernel settings by their dotted name, such as `net.ipv4.ip_forward`; absent ones are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sysctls(pub BTreeMap<String, String>);
+
+impl Sysctls {
+    /// The value of one, without its line end.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+}
+
+/// How a kernel module stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModuleState {
+    /// Loaded as a module.
+    Loaded,
+    /// Part of the kernel image.
+    BuiltIn,
+    /// Not loaded; its file is there, and the kernel or the engine loads it when wanted.
+    Loadable,
+    /// Neither loaded, built in, nor to be loaded.
+    Missing,
+    /// Nothing we may read tells.
+    Unknown,
+}
+
+/// Kernel modules by name, such as `ip_vs`, with what told their state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Modules(pub BTreeMap<String, Module>);
+
+/// One kernel module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// How it stands.
+    pub state: ModuleState,
+    /// What told us, such as `/proc/config.gz: CONFIG_IP_VS is not set`.
+    pub witness: String,
+}
+
+/// Whether the clock is kept in step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// Whether the kernel holds the clock for synchronised (`STA_UNSYNC` of adjtimex(2) is clear).
+    pub synchronised: bool,
+    /// The kernel's bound on the error, in microseconds; 16 s means that nobody ever set it.
+    pub max_error_us: i64,
+    /// The time service that runs here, such as `chronyd`.
+    pub service: Option<String>,
+}
+
+/// Room on a file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// The directory asked about.
+    pub path: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// What an unprivileged process may still write, in bytes.
+    pub available_bytes: u64,
+    /// All inodes; 0 where the file system has no such limit.
+    pub inodes: u64,
+    /// Free inodes.
+    pub inodes_free: u64,
+    /// Whether it is mounted read-only.
+    pub read_only: bool,
+}
+
+/// Memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// `MemTotal` in bytes.
+    pub total_bytes: u64,
+    /// `MemAvailable` in bytes.
+    pub available_bytes: u64,
+}

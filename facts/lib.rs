@@ -1,0 +1,27 @@
+//! What is true of a swarm and its nodes: as it was seen, or why it could not be seen.
+//!
+//! Nothing here touches the world. [`parse::snapshot`] turns a [`bundle::Bundle`] of collected artifacts
+//! into a [`Snapshot`]; checks read the snapshot.
+
+pub mod bundle;
+pub mod container;
+pub mod engine;
+mod fact;
+pub mod host;
+mod ids;
+pub mod link;
+pub mod log;
+pub mod network;
+pub mod parse;
+pub mod service;
+mod snapshot;
+pub mod swarm;
+mod text;
+
+pub use fact::{Fact, Gap, Need, Seen, Source, Why};
+#[cfg(feature = "testing")]
+pub use fact::{reads, start_recording_reads};
+pub use ids::{ContainerId, NetworkId, NodeId, NodeName, ServiceId, TaskId};
+pub use jiff::Timestamp;
+pub use snapshot::{Host, Snapshot};
+pub use text::Text;

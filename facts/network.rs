@@ -1,0 +1,34 @@
+//! Networks, as the engine of one node lists them.
+
+use crate::NetworkId;
+use std::net::IpAddr;
+
+/// A network, as one engine lists it. A worker lists an overlay only while it has something on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Network {
+    /// Its id.
+    pub id: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// Its driver, such as `overlay`.
+    pub driver: String,
+    /// `swarm` or `local`.
+    pub scope: String,
+    /// Whether it is the routing mesh's.
+    pub ingress: bool,
+    /// Its subnets in CIDR notation.
+    pub subnets: Vec<String>,
+    /// `Peers`: the nodes gossip knows on it, as this node sees it. Only where the network was inspected.
+    pub peers: Option<Vec<Peer>>,
+    /// The names of the endpoints this node has on it, such as `ingress-endpoint`.
+    pub endpoints: Vec<String>,
+}
+
+/// A node on an overlay, as gossip knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The gossip name: 12 hex digits, new at every start of the engine.
+    pub name: String,
+    /// Its address.
+    pub addr: IpAddr,
+}

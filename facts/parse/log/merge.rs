@@ -1,0 +1,150 @@
+//! Joins the logs of several files into one.
+
+use crate::log::{Hole, Line, Log, Program};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+
+/// Joins logs into one in the order of time.
+///
+/// A line without a time stays behind the one before it. What was read through two files, as with journald
+/// and rsyslog side by side, is in the result once; what one file has twice stays twice.
+pub fn merge(logs: Vec<Log>) -> Log {
+    let (lines, holes) = logs.into_iter().map(|log| (log.lines, log.holes)).unzip();
+    Log { lines: joined(lines, by_line), holes: joined(holes, by_hole) }
+}
+
+/// What makes two items of two files one.
+struct Told<'a> {
+    at: Option<Timestamp>,
+    program: Option<Program>,
+    text: &'a str,
+    pid: Option<u32>,
+    fields: Option<&'a BTreeMap<String, String>>,
+}
+
+fn by_line(line: &Line) -> Told<'_> {
+    let Line { at, program, pid, .. } = *line;
+    Told { at, program: Some(program), text: &line.message, pid, fields: Some(&line.fields) }
+}
+
+fn by_hole(hole: &Hole) -> Told<'_> {
+    Told { at: hole.at, program: hole.whose, text: &hole.text, pid: None, fields: None }
+}
+
+impl Told<'_> {
+    /// Not every way into a file keeps the process.
+    fn is(&self, other: &Self) -> bool {
+        let same_time = self.at.is_some() && self.at == other.at;
+        let same_process = self.pid.is_none() || other.pid.is_none() || self.pid == other.pid;
+        same_time && same_process && self.fields == other.fields
+    }
+}
+
+/// An item that stays.
+struct Kept<'a> {
+    told: Told<'a>,
+    /// The logs that told it.
+    sources: Vec<usize>,
+}
+
+fn joined<T>(logs: Vec<Vec<T>>, told: for<'a> fn(&'a T) -> Told<'a>) -> Vec<T> {
+    let mut items = Vec::new();
+    for (source, log) in logs.into_iter().enumerate() {
+        let mut last = log.iter().find_map(|item| told(item).at).unwrap_or(Timestamp::MIN);
+        for item in log {
+            last = told(&item).at.unwrap_or(last);
+            items.push((last, source, item));
+        }
+    }
+    items.sort_by_key(|(at, ..)| *at);
+    let mut is_copy = Vec::with_capacity(items.len());
+    for moment in items.chunk_by(|(a, ..), (b, ..)| a == b) {
+        mark_copies(moment, told, &mut is_copy);
+    }
+    items.into_iter().zip(is_copy).filter(|(_, is_copy)| !is_copy).map(|((.., item), _)| item).collect()
+}
+
+/// Tells of each item whether another log has told it already. Where one log tells the same twice, both are
+/// meant: so an item is a copy only if another log told it as often.
+fn mark_copies<T>(
+    moment: &[(Timestamp, usize, T)],
+    told: for<'a> fn(&'a T) -> Told<'a>,
+    is_copy: &mut Vec<bool>,
+) {
+    if moment.len() == 1 {
+        return is_copy.push(false);
+    }
+    let mut kept: HashMap<(Option<Program>, &str), Vec<Kept<'_>>> = HashMap::new();
+    for (_, source, item) in moment {
+        let item = told(item);
+        let alike = kept.entry((item.program, item.text)).or_default();
+        let first = alike.iter_mut().find(|kept| !kept.sources.contains(source) && item.is(&kept.told));
+        is_copy.push(first.is_some());
+        match first {
+            Some(kept) => kept.sources.push(*source),
+            None => alike.push(Kept { told: item, sources: vec![*source] }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::log::{Reading, read};
+
+    fn log(file: &str, text: &str) -> Log {
+        let reading =
+            Reading { written: "2026-08-03T00:00:00Z".parse().unwrap(), offset_seconds: 0, since: None };
+        read(file, text, &reading)
+    }
+
+    fn messages(log: &Log) -> Vec<&str> {
+        log.lines.iter().map(|line| line.message.as_str()).collect()
+    }
+
+    #[test]
+    fn puts_rotated_files_in_order_whatever_their_names() {
+        let new = log("messages", "Aug  2 10:00:00 h dockerd: c\nAug  2 11:00:00 h dockerd: d");
+        let old = log("messages-20260802", "Aug  1 10:00:00 h dockerd: a\nAug  1 11:00:00 h dockerd: b");
+        assert_eq!(messages(&merge(vec![new, old])), ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn leaves_lines_without_a_time_behind_the_one_before() {
+        let raw = log(
+            "docker.log",
+            "goroutine 0 [x]:\ntime=\"2026-08-02T10:00:00Z\" level=info msg=a\npanic: b\n\tc\ntime=\"2026-08-02T12:00:00Z\" level=info msg=e",
+        );
+        let other =
+            log("messages", "Aug  2 09:00:00 h kernel: IPVS: first\nAug  2 11:00:00 h kernel: IPVS: d");
+        let merged = merge(vec![other, raw]);
+        assert_eq!(
+            messages(&merged),
+            ["IPVS: first", "goroutine 0 [x]:", "a", "panic: b", "\tc", "IPVS: d", "e"]
+        );
+    }
+
+    #[test]
+    fn tells_once_what_came_through_two_files() {
+        let inner = "time=\"2026-08-02T10:00:00.5Z\" level=info msg=a";
+        let one = log("messages", &format!("Aug  2 10:00:00 h dockerd: {inner}"));
+        let two = log("syslog", &format!("2026-08-02T10:00:00.6Z h dockerd[7]: {inner} x=1"));
+        let three = log("journal", &format!("2026-08-02T10:00:00.7Z h dockerd[7]: {inner}"));
+        assert_eq!(messages(&merge(vec![one, two, three])), ["a", "a"]);
+    }
+
+    #[test]
+    fn keeps_what_one_file_tells_twice() {
+        let text = "Aug  2 10:00:00 h kernel: IPVS: a\nAug  2 10:00:00 h kernel: IPVS: a";
+        assert_eq!(merge(vec![log("messages", text), log("syslog", text)]).lines.len(), 2);
+        let pids = "Aug  2 10:00:00 h dockerd[1]: a\n";
+        let others = "Aug  2 10:00:00 h dockerd[2]: a\n";
+        assert_eq!(merge(vec![log("messages", pids), log("syslog", others)]).lines.len(), 2);
+    }
+
+    #[test]
+    fn joins_holes_too() {
+        let text = "Aug  2 10:00:00 h systemd-journald[1]: Suppressed 5 messages from docker.service";
+        assert_eq!(merge(vec![log("messages", text), log("syslog", text)]).holes.len(), 1);
+    }
+}

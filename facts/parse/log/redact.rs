@@ -1,0 +1,460 @@
+//! Takes secrets out of text before anyone gets to see it.
+
+use super::names::is_secret;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What stands in a secret's place.
+const MARK: &str = "***";
+
+/// Replaces the secrets in any text: swarm tokens and unlock keys, gossip keys, private keys, passwords in
+/// URLs, and the values of names such as `DB_PASSWORD` or `"auth"`.
+///
+/// JSON stays JSON, for nothing but the inside of its strings is touched, and text stays as it is where it
+/// was redacted before.
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let mut clean = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let secret = match byte {
+            b'S' => swarm_secret(text, at),
+            b'-' => private_key(text, at),
+            b'=' => assigned(text, at),
+            b':' => userinfo(text, at)
+                .or_else(|| gossip_keys(text, at))
+                .or_else(|| json_value(text, at))
+                .or_else(|| yaml_value(text, at)),
+            _ => None,
+        };
+        at += 1;
+        let Some(secret) = secret else { continue };
+        at = at.max(secret.end);
+        if !is_harmless(&text[secret.clone()]) {
+            clean.push_str(&text[copied..secret.start]);
+            clean.push_str(MARK);
+            copied = secret.end;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    clean.push_str(&text[copied..]);
+    Cow::Owned(clean)
+}
+
+/// A value that keeps no secret: a switch, a reference to a variable, or one redacted already.
+fn is_harmless(value: &str) -> bool {
+    matches!(value, "" | MARK | "true" | "false" | "null" | "none" | "yes" | "no" | "0" | "1" | "<nil>")
+        || value.strip_prefix("${").is_some_and(|name| {
+            name.trim_end_matches('}').bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        })
+}
+
+/// `SWMTKN-1-…` lets anyone join, `SWMKEY-1-…` unlocks a manager. Their first number is a version.
+fn swarm_secret(text: &str, at: usize) -> Option<Range<usize>> {
+    let rest = &text[at..];
+    let number = rest.strip_prefix("SWMTKN-").or_else(|| rest.strip_prefix("SWMKEY-"))?;
+    let secret = number.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('-')?;
+    let start = text.len() - secret.len();
+    Some(start..run(text, start, |b| b.is_ascii_alphanumeric() || b"-_+/=".contains(&b)))
+}
+
+/// `Keys:[[37 252 …] […]]`, which networkdb logs with its configuration (`NetworkDB.clusterInit`).
+fn gossip_keys(text: &str, at: usize) -> Option<Range<usize>> {
+    let before = &text[..at];
+    if !(before.ends_with("Keys") || before.ends_with("Key")) || !text[at..].starts_with(":[") {
+        return None;
+    }
+    let start = at + 2;
+    let mut depth = 1;
+    let end = run(text, start, |byte| {
+        match byte {
+            b'[' => depth += 1,
+            b']' => depth -= 1,
+            _ => {}
+        }
+        depth > 0 && (byte.is_ascii_digit() || b"[] ,".contains(&byte))
+    });
+    text[start..end]
+        .contains(|c: char| c.is_ascii_digit())
+        .then(|| start..start + text[start..end].trim_end().len())
+}
+
+/// What lies between the lines of a PEM block, or as much of it as there is.
+fn private_key(text: &str, at: usize) -> Option<Range<usize>> {
+    let label = text[at..].strip_prefix("-----BEGIN ")?;
+    let (label, body) = label.split_once("-----")?;
+    if !label.ends_with("PRIVATE KEY") || !label.bytes().all(|b| b == b' ' || b.is_ascii_uppercase()) {
+        return None;
+    }
+    let start = text.len() - body.len();
+    let next = body.find("-----BEGIN ").unwrap_or(body.len());
+    let block = body[..next].find("-----END ");
+    let mut end = start + block.unwrap_or(0);
+    while block.is_none() {
+        // A line is of the block if nothing but base64 is on it; in a string its end is written `\n`.
+        let line_end = run(text, end, |b| b.is_ascii_alphanumeric() || b"+/=\\".contains(&b));
+        if end > start && !matches!(text.as_bytes().get(line_end), None | Some(b'\n' | b'\r' | b'"')) {
+            break;
+        }
+        end = run(text, line_end, |b| matches!(b, b'\n' | b'\r'));
+        if end == line_end {
+            break;
+        }
+    }
+    // A backslash at the end may belong to the quote that follows.
+    Some(start..start + text[start..end].trim_end_matches('\\').len())
+}
+
+/// `user:password` of a URL; a user alone too where it may be a token, as for HTTP.
+fn userinfo(text: &str, at: usize) -> Option<Range<usize>> {
+    let rest = text[at..].strip_prefix("://")?;
+    let start = at + 3;
+    let end = rest
+        .char_indices()
+        .find(|(index, char)| match char {
+            '/' | '?' | '#' | '"' | '\'' | '<' | '>' | '`' => true,
+            '\\' => !rest[*index..].starts_with("\\u"),
+            char => char.is_whitespace(),
+        })
+        .map_or(rest.len(), |(index, _)| index);
+    let info = rest[..end].rfind('@')?;
+    let is_http = text[..at].ends_with("http") || text[..at].ends_with("https");
+    (is_http || rest[..info].contains(':')).then_some(start..start + info)
+}
+
+/// `NAME=value`, be it in an environment, a configuration file, a query or a log.
+fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
+    let (name, is_spaced) = match text[..at].strip_suffix(' ') {
+        Some(before) => (name_before(text, before.trim_end_matches(' ').len()), true),
+        None => (name_before(text, at), false),
+    };
+    if !is_secret(&text[name.clone()]) {
+        return None;
+    }
+    let start = if is_spaced { run(text, at + 1, |b| b == b' ') } else { at + 1 };
+    if let Some(opened) = Quote::before(text, name.start) {
+        return Some(start..opened.end(text, start));
+    }
+    if text[..name.start].ends_with('\'') {
+        return Some(start..bare_end(text, start, |b| b == b'\''));
+    }
+    // Two of them compare.
+    let compares = text[at + 1..].starts_with('=');
+    (!compares).then(|| value(text, start, |b| b.is_ascii_whitespace()))
+}
+
+/// `"name": "value"`, also where this JSON stands inside a string itself.
+fn json_value(text: &str, at: usize) -> Option<Range<usize>> {
+    let closed = Quote::before(text, text[..at].trim_end_matches(' ').len())?;
+    let name = name_before(text, closed.start);
+    if Quote::before(text, name.start)?.depth != closed.depth || !is_secret(&text[name]) {
+        return None;
+    }
+    let start = run(text, at + 1, |b| b.is_ascii_whitespace());
+    let opened = Quote::after(text, start)?;
+    Some(opened.start..opened.end(text, opened.start))
+}
+
+/// `name: value` on a line of its own, as in YAML; a header of HTTP anywhere.
+fn yaml_value(text: &str, at: usize) -> Option<Range<usize>> {
+    let name = name_before(text, at);
+    if !text[at + 1..].starts_with(' ') || !is_secret(&text[name.clone()]) {
+        return None;
+    }
+    let line = text[..name.start].rfind('\n').map_or(0, |end| end + 1);
+    let is_alone = text[line..name.start].bytes().all(|b| b" \t-<>#".contains(&b));
+    let is_header =
+        ["authorization", "-auth"].iter().any(|end| text[name.clone()].to_ascii_lowercase().ends_with(end));
+    let start = run(text, at + 1, |b| b == b' ');
+    (is_alone || is_header).then(|| value(text, start, |_| false))
+}
+
+/// The value that starts here: what is between its quotes, or all until `stop`.
+fn value(text: &str, start: usize, stop: impl Fn(u8) -> bool) -> Range<usize> {
+    if let Some(quote) = Quote::after(text, start) {
+        let end = if quote.closes(text, start) { quote.start } else { quote.end(text, quote.start) };
+        return quote.start..end;
+    }
+    if text[start..].starts_with('\'') {
+        return start + 1..bare_end(text, start + 1, |b| b == b'\'');
+    }
+    let end = bare_end(text, start, stop);
+    // What closes a list or a sentence is hardly a part of it.
+    start..start + text[start..end].trim_end_matches([')', ']', '}', ',', ';', '\'', ' ']).len()
+}
+
+/// Where a value without quotes ends: at `stop`, at the line's end, or where a string ends that it is in.
+fn bare_end(text: &str, start: usize, stop: impl Fn(u8) -> bool) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' | b'\n' | b'\r' => break,
+            b'\\' if matches!(bytes.get(at + 1), Some(b'"' | b'n' | b'r' | b't')) => break,
+            // The backslash of a pair says nothing of what follows the pair.
+            b'\\' if bytes.get(at + 1) == Some(&b'\\') => at += 2,
+            byte if stop(*byte) => break,
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+/// A double quote with the backslashes before it, which tell how deep in other strings it stands: none, one,
+/// three, seven.
+struct Quote {
+    depth: usize,
+    /// Where it begins if it closes, where the value begins if it opens.
+    start: usize,
+}
+
+impl Quote {
+    /// The quote that ends here.
+    fn before(text: &str, end: usize) -> Option<Self> {
+        let before = text[..end].strip_suffix('"')?;
+        let depth = depth(before.len() - before.trim_end_matches('\\').len());
+        Some(Self { depth, start: before.len() - depth })
+    }
+
+    /// The quote that begins here.
+    fn after(text: &str, at: usize) -> Option<Self> {
+        let quote = run(text, at, |b| b == b'\\');
+        text[quote..].starts_with('"').then(|| Self { depth: depth(quote - at), start: quote + 1 })
+    }
+
+    /// Whether this quote, at the start of a value, rather ends a string that the whole is in.
+    fn closes(&self, text: &str, at: usize) -> bool {
+        let after = text[self.start..].bytes().next();
+        if !after.is_none_or(|b| b.is_ascii_whitespace() || b",:]}".contains(&b)) {
+            return false;
+        }
+        let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let mut backslashes = 0;
+        let mut is_open = false;
+        for byte in text[line..at].bytes() {
+            if byte == b'"' {
+                // A quote of less depth begins or ends what this one can be in.
+                is_open = depth(backslashes) == self.depth && !is_open
+                    || depth(backslashes) > self.depth && is_open;
+            }
+            backslashes = if byte == b'\\' { backslashes + 1 } else { 0 };
+        }
+        is_open
+    }
+
+    /// Where the quote begins that closes this one, or else the line's end.
+    fn end(&self, text: &str, from: usize) -> usize {
+        let mut backslashes = 0;
+        for (at, byte) in text.bytes().enumerate().skip(from) {
+            match byte {
+                b'\\' => backslashes += 1,
+                // A quote of less depth closes a string around; one of more has been escaped within.
+                b'"' if depth(backslashes) <= self.depth => return at - depth(backslashes),
+                b'\n' | b'\r' => return at,
+                _ => backslashes = 0,
+            }
+        }
+        text.len()
+    }
+}
+
+/// How many of the backslashes before a quote are its own; the others are pairs that stand for backslashes.
+fn depth(backslashes: usize) -> usize {
+    (1 << backslashes.trailing_ones()) - 1
+}
+
+/// The name that ends here.
+fn name_before(text: &str, end: usize) -> Range<usize> {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    text[..end].trim_end_matches(is_of_name).len()..end
+}
+
+/// Where the bytes end that are alike from here on. They have to be ASCII.
+fn run(text: &str, from: usize, mut alike: impl FnMut(u8) -> bool) -> usize {
+    text.bytes().skip(from).position(|b| !alike(b)).map_or(text.len(), |length| from + length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::log::tests::Mutator;
+    use serde_json::Value;
+
+    #[track_caller]
+    fn redacts(text: &str, wanted: &str) {
+        assert_eq!(redact(text), wanted);
+        assert_eq!(redact(wanted), wanted, "twice is as once");
+    }
+
+    #[track_caller]
+    fn leaves(text: &str) {
+        assert!(matches!(redact(text), Cow::Borrowed(_)), "{}", redact(text));
+    }
+
+    #[test]
+    fn takes_out_swarm_tokens_and_unlock_keys() {
+        redacts(
+            "join --token SWMTKN-1-57oalk76-cl1y7jls5 10.0.0.1:2377",
+            "join --token SWMTKN-1-*** 10.0.0.1:2377",
+        );
+        redacts(r#"{"Worker":"SWMTKN-2-57oalk76-cl1y7jls5"}"#, r#"{"Worker":"SWMTKN-2-***"}"#);
+        redacts("SWMKEY-1-7c37Cc8654o6p38HnroywCi19pllOnGtb+dZ/oX2VA", "SWMKEY-1-***");
+        leaves("invalid join token: must start with SWMTKN-1-");
+        leaves("SWMTKN");
+    }
+
+    #[test]
+    fn takes_out_gossip_keys() {
+        redacts(
+            "config:&{BindPort:0 Keys:[[37 252 1] [2 3]] PacketBufferSize:1400}",
+            "config:&{BindPort:0 Keys:[***] PacketBufferSize:1400}",
+        );
+        redacts("Keys:[[37 252 1] [2", "Keys:[***");
+        redacts("SecretKey:[1 2]", "SecretKey:[***]");
+        leaves("Keys:[]");
+        leaves("Keys:[a b]");
+    }
+
+    #[test]
+    fn takes_out_private_keys() {
+        redacts(
+            "a\n-----BEGIN EC PRIVATE KEY-----\nkek-version: 1\n\nMHc+/=\n-----END EC PRIVATE KEY-----\nb",
+            "a\n-----BEGIN EC PRIVATE KEY-----***-----END EC PRIVATE KEY-----\nb",
+        );
+        redacts(
+            r#"{"k":"-----BEGIN PRIVATE KEY-----\nMHc\n-----END PRIVATE KEY-----\n"}"#,
+            r#"{"k":"-----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY-----\n"}"#,
+        );
+        redacts(r#"{"k":"-----BEGIN PRIVATE KEY-----\nMHc"}"#, r#"{"k":"-----BEGIN PRIVATE KEY-----***"}"#);
+        redacts(
+            "-----BEGIN PRIVATE KEY-----\nMHc\nMHd\nAug  2 10:11:12 h x: y",
+            "-----BEGIN PRIVATE KEY-----***Aug  2 10:11:12 h x: y",
+        );
+        leaves("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----");
+    }
+
+    #[test]
+    fn takes_out_passwords_of_urls() {
+        redacts("proxy http://user:pa@ss@host:3128/x", "proxy http://***@host:3128/x");
+        redacts("https://ghp_0123@github.com", "https://***@github.com");
+        redacts(r#""amqp://u:p@h""#, r#""amqp://***@h""#);
+        for text in [
+            "ssh://root@host",
+            "http://host/a@b:c",
+            "tcp://10.0.0.1:2377",
+            "http://host me@home",
+            "://",
+            "http://h\\nx@y",
+        ] {
+            leaves(text);
+        }
+    }
+
+    #[test]
+    fn takes_out_the_values_of_secret_names() {
+        redacts("login password=hunter2 failed", "login password=*** failed");
+        redacts("password=\"hunter 2\" x", "password=\"***\" x");
+        redacts("password='hunter 2' x", "password='***' x");
+        redacts("-e 'DB_PASSWORD=hunter 2' x", "-e 'DB_PASSWORD=***' x");
+        redacts("{Action=login, token=abc, x=1}", "{Action=login, token=***, x=1}");
+        redacts("[DB_PASSWORD=hunter2 PATH=/bin]", "[DB_PASSWORD=*** PATH=/bin]");
+        redacts("GET /x?token=abc", "GET /x?token=***");
+        redacts("api_key = abc", "api_key = ***");
+        redacts("DB_PASSWORD: hunter 2\nx: 1", "DB_PASSWORD: ***\nx: 1");
+        redacts("  - password: \"a\"", "  - password: \"***\"");
+        redacts("sent X-Registry-Auth: eyJ1 z", "sent X-Registry-Auth: ***");
+        redacts("> Authorization: Basic dXNlcg==", "> Authorization: ***");
+    }
+
+    #[test]
+    fn takes_secrets_out_of_json_and_leaves_it_json() {
+        for (text, wanted) in [
+            (r#"{"auth": "dXNlcjpw", "x": 1}"#, r#"{"auth": "***", "x": 1}"#),
+            (r#"{"Env":["DB_PASSWORD=hunter 2","PATH=/bin"]}"#, r#"{"Env":["DB_PASSWORD=***","PATH=/bin"]}"#),
+            (r#"["TOKEN=a\"b\\","x"]"#, r#"["TOKEN=***","x"]"#),
+            (r#"["x TOKEN=a\\\"b"]"#, r#"["x TOKEN=***\"b"]"#),
+            (r#"["{\"password\":\"a\\\"b\",\"x\":1}"]"#, r#"["{\"password\":\"***\",\"x\":1}"]"#),
+            (r#"["[\"A_TOKEN=x y\",\"B=z\"]"]"#, r#"["[\"A_TOKEN=***\",\"B=z\"]"]"#),
+            (r#"{"Password":"","auth":null,"token":5}"#, r#"{"Password":"","auth":null,"token":5}"#),
+            (r#"["x TOKEN=","y",",TOKEN=",{"z":1}]"#, r#"["x TOKEN=","y",",TOKEN=",{"z":1}]"#),
+            (r#"["a=b\npassword=c\nd=e"]"#, r#"["a=b\npassword=***\nd=e"]"#),
+        ] {
+            redacts(text, wanted);
+            assert!(serde_json::from_str::<Value>(wanted).is_ok(), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn leaves_what_is_no_secret() {
+        for text in [
+            "time=\"2026-08-02T10:11:12Z\" level=info msg=\"x\" module=node/agent node.id=abc session.id=def",
+            "key=value KEYS public key: abc --token in prose, PATH=/bin, password= token",
+            "agent: session failed: invalid token: expired",
+            r#"{"SecretID":"abc","SecretName":"db_password","PublicKey":"abc","Key":"abc","Secrets":["a"]}"#,
+            "POSTGRES_PASSWORD_FILE=/run/secrets/db",
+            "auth=none password=${DB_PASSWORD} token==x",
+            "kernel.keys.maxkeys = 200",
+        ] {
+            leaves(text);
+        }
+    }
+
+    /// A JSON text of strings within strings, with `hunter2` for every secret.
+    fn generated(mutator: &mut Mutator) -> String {
+        const PIECES: &[&str] = &[
+            "a", " ", "\"", "\\", "\\\\", "\n", "é", "=", ":", "x=1", ",", "'", "}", "]", "&", "/bin",
+            "\\\"", "\\n",
+        ];
+        let mut any = |most: usize| -> String {
+            (0..mutator.below(most)).map(|_| PIECES[mutator.below(PIECES.len())]).collect()
+        };
+        let (before, after) = (any(4), any(4));
+        let entry = format!("DB_PASSWORD={}hunter2{}", before, after);
+        let mut value = serde_json::json!({
+            "Env": [any(4), entry, any(4)],
+            any(3): any(3),
+            "auth": format!("{}hunter2", any(3)),
+            "n": [any(4), {"identitytoken": format!("hunter2{}", any(3))}],
+            "url": "http://u:hunter2@h/",
+            "log": "x password=hunter2 y",
+        });
+        for _ in 0..mutator.below(3) {
+            value = serde_json::json!([value.to_string(), "x"]);
+        }
+        value.to_string()
+    }
+
+    #[test]
+    fn finds_secrets_in_strings_within_strings() {
+        let mut mutator = Mutator::new(3);
+        for _ in 0..5_000 {
+            let text = generated(&mut mutator);
+            let once = redact(&text);
+            assert!(!once.contains("hunter2"), "{text}\n{once}");
+            assert!(serde_json::from_str::<Value>(&once).is_ok(), "{text}\n{once}");
+            assert_eq!(redact(&once), once, "{text}");
+        }
+    }
+
+    #[test]
+    fn survives_anything_and_leaves_json_json() {
+        let seeds = [
+            r#"{"Env":["DB_PASSWORD=hun\"ter\\2","U=http://u:p@h/","P=é"],"auth":"a=b","n":{"token":"x\\\\"}}"#,
+            r#"["{\"A_KEY\":\"b\\\"c\",\"e\":[\"TOKEN=a\\\\b\\n\"]}","SWMTKN-1-a-b -----BEGIN PRIVATE KEY-----\nAA\n"]"#,
+            "x Keys:[[37 252 1] [2 3]] password=\"a b\\\" c\" -----BEGIN PRIVATE KEY-----\nAA\n-----END PRIVATE KEY-----",
+            "> Authorization: Basic 'x' secret = 'y z'\n- password: \"\\\\\" https://a:b@c é=é",
+        ];
+        let mut mutator = Mutator::new(7);
+        for round in 0..20_000 {
+            let text = mutator.mutated(seeds[round % seeds.len()]);
+            let once = redact(&text);
+            assert_eq!(redact(&once), once, "{text}");
+            if serde_json::from_str::<Value>(&text).is_ok() {
+                assert!(serde_json::from_str::<Value>(&once).is_ok(), "{text}\n{once}");
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `GET /networks`, and the verbose inspection of some of them.
+
+use super::or_default;
+use crate::bundle::Bundle;
+use crate::network::{Network, Peer};
+use crate::{Fact, Need, NetworkId};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    id: NetworkId,
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    driver: String,
+    #[serde(default, deserialize_with = "or_default")]
+    scope: String,
+    #[serde(default, deserialize_with = "or_default")]
+    ingress: bool,
+    #[serde(rename = "IPAM", default, deserialize_with = "or_default")]
+    ipam: Ipam,
+    #[serde(default)]
+    peers: Option<Vec<PeerAnswer>>,
+    #[serde(default, deserialize_with = "or_default")]
+    containers: BTreeMap<String, EndpointAnswer>,
+}
+
+#[derive(Default, Deserialize)]
+struct Ipam {
+    #[serde(rename = "Config", default, deserialize_with = "or_default")]
+    config: Vec<IpamConfig>,
+}
+
+#[derive(Deserialize)]
+struct IpamConfig {
+    #[serde(rename = "Subnet", default, deserialize_with = "or_default")]
+    subnet: String,
+}
+
+#[derive(Deserialize)]
+struct PeerAnswer {
+    #[serde(rename = "Name", default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(rename = "IP", default, deserialize_with = "or_default")]
+    ip: String,
+}
+
+#[derive(Deserialize)]
+struct EndpointAnswer {
+    #[serde(rename = "Name", default, deserialize_with = "or_default")]
+    name: String,
+}
+
+pub(super) fn networks(bundle: &Bundle) -> Fact<Vec<Network>> {
+    super::json(bundle, Need::Networks, "engine/networks.json").map(|answers: Vec<Answer>| {
+        let mut networks: Vec<_> = answers.into_iter().map(|answer| network(inspected(bundle, answer))).collect();
+        networks.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        networks
+    })
+}
+
+/// The inspection of a network says more than its place in the list.
+fn inspected(bundle: &Bundle, listed: Answer) -> Answer {
+    let path = format!("engine/networks/{}.json", listed.id);
+    match bundle.artifacts.get(&path).and_then(|bytes| serde_json::from_slice(bytes).ok()) {
+        // Only an inspection tells who the peers are, and null there means that there are none.
+        Some(Answer { peers: None, driver, .. }) if driver == "overlay" => Answer { peers: Some(Vec::new()), ..listed },
+        Some(inspected) => inspected,
+        None => Answer { peers: None, ..listed },
+    }
+}
+
+fn network(answer: Answer) -> Network {
+    let mut endpoints: Vec<_> = answer.containers.into_iter().map(|(key, e)| match e.name.as_str() {
+        "" => key,
+        _ => e.name,
+    }).collect();
+    endpoints.sort();
+    let peer = |p: PeerAnswer| Some(Peer { addr: p.ip.parse().ok()?, name: p.name });
+    let peers = answer.peers.map(|peers| {
+        let mut peers: Vec<_> = peers.into_iter().filter_map(peer).collect();
+        peers.sort_by_key(|peer| peer.addr);
+        peers
+    });
+    Network {
+        id: answer.id,
+        name: answer.name,
+        driver: answer.driver,
+        scope: answer.scope,
+        ingress: answer.ingress,
+        subnets: answer.ipam.config.into_iter().map(|c| c.subnet).filter(|s| !s.is_empty()).collect(),
+        peers,
+        endpoints,
+    }
+}

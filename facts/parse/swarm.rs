@@ -1,0 +1,161 @@
+//! The node list, the cluster, and what a node keeps of the swarm on disk.
+
+use super::engine::{RemoteAnswer, remote_managers};
+use super::or_default;
+use crate::swarm::{Cluster, Manager, Node, NodeState, RemoteManager, SwarmState};
+use crate::{NodeId, NodeName};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct NodeAnswer {
+    #[serde(rename = "ID")]
+    id: NodeId,
+    #[serde(default, deserialize_with = "or_default")]
+    spec: NodeSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    description: Description,
+    #[serde(default, deserialize_with = "or_default")]
+    status: Status,
+    #[serde(default)]
+    manager_status: Option<ManagerStatus>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NodeSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    role: String,
+    #[serde(default, deserialize_with = "or_default")]
+    availability: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Description {
+    #[serde(default, deserialize_with = "or_default")]
+    hostname: NodeName,
+    #[serde(default, deserialize_with = "or_default")]
+    engine: Engine,
+}
+
+#[derive(Default, Deserialize)]
+struct Engine {
+    #[serde(rename = "EngineVersion", default, deserialize_with = "or_default")]
+    version: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Status {
+    #[serde(default, deserialize_with = "or_default")]
+    state: String,
+    #[serde(default, deserialize_with = "or_default")]
+    message: String,
+    #[serde(default, deserialize_with = "or_default")]
+    addr: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ManagerStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    leader: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    reachability: String,
+    #[serde(default, deserialize_with = "or_default")]
+    addr: String,
+}
+
+pub(super) fn nodes(answers: Vec<NodeAnswer>) -> Vec<Node> {
+    let one = |answer: NodeAnswer| Node {
+        id: answer.id,
+        name: answer.description.hostname,
+        wants_manager: answer.spec.role == "manager",
+        availability: answer.spec.availability,
+        state: NodeState::from(answer.status.state.as_str()),
+        message: answer.status.message,
+        addr: answer.status.addr.parse().ok(),
+        manager: answer.manager_status.map(|status| Manager {
+            leader: status.leader,
+            reachable: status.reachability != "unreachable",
+            addr: status.addr.parse().ok(),
+        }),
+        engine: answer.description.engine.version,
+    };
+    let mut nodes: Vec<_> = answers.into_iter().map(one).collect();
+    nodes.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    nodes
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ClusterAnswer {
+    #[serde(rename = "ID", default, deserialize_with = "or_default")]
+    id: String,
+    #[serde(default, deserialize_with = "or_default")]
+    data_path_port: u16,
+    #[serde(default, deserialize_with = "or_default")]
+    default_addr_pool: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    spec: ClusterSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ClusterSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    encryption_config: Encryption,
+}
+
+#[derive(Default, Deserialize)]
+struct Encryption {
+    #[serde(rename = "AutoLockManagers", default, deserialize_with = "or_default")]
+    autolock: bool,
+}
+
+pub(super) fn cluster(answer: ClusterAnswer) -> Cluster {
+    Cluster {
+        id: answer.id,
+        data_path_port: answer.data_path_port,
+        address_pools: answer.default_addr_pool,
+        autolock: answer.spec.encryption_config.autolock,
+    }
+}
+
+/// Field names as in moby's `daemon/cluster/noderunner.go`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct StateAnswer {
+    #[serde(default, deserialize_with = "or_default")]
+    advertise_addr: String,
+    #[serde(default, deserialize_with = "or_default")]
+    local_addr: String,
+    #[serde(default, deserialize_with = "or_default")]
+    listen_addr: String,
+    #[serde(default, deserialize_with = "or_default")]
+    data_path_addr: String,
+    #[serde(default, deserialize_with = "or_default")]
+    remote_addr: String,
+    #[serde(default, deserialize_with = "or_default")]
+    data_path_port: u16,
+    #[serde(default, deserialize_with = "or_default")]
+    join_in_progress: bool,
+}
+
+pub(super) fn swarm_state(answer: StateAnswer) -> SwarmState {
+    SwarmState {
+        advertise_addr: answer.advertise_addr,
+        local_addr: answer.local_addr,
+        listen_addr: answer.listen_addr,
+        data_path_addr: answer.data_path_addr,
+        remote_addr: answer.remote_addr,
+        data_path_port: answer.data_path_port,
+        join_in_progress: answer.join_in_progress,
+    }
+}
+
+/// `state.json` is a list, `[{"node_id": ..., "addr": ...}]`; newer engines may write it in another order.
+pub(super) fn remembered_managers(answers: Vec<RemoteAnswer>) -> Vec<RemoteManager> {
+    remote_managers(answers)
+}

@@ -1,0 +1,92 @@
+//! All the facts of one examination.
+
+use crate::container::{Container, HostsFile, ResolvConf};
+use crate::engine::{DaemonJson, EngineProcess, Info, Ping, Version};
+use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, OsRelease, Route, Sysctls};
+use crate::link::Probe;
+use crate::log::Log;
+use crate::network::Network;
+use crate::service::{Service, Task};
+use crate::swarm::{Certificate, Cluster, Node, RemoteManager, SwarmState};
+use crate::{Fact, Gap, NodeName};
+use jiff::Timestamp;
+
+/// All the facts of one examination. Lists are facts too: no node list is a gap, not a swarm without nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// When the facts were taken; "now" to every check.
+    pub taken: Timestamp,
+    /// The machines that were looked at: one for a run on one node.
+    pub hosts: Vec<Host>,
+    /// The cluster, from a manager.
+    pub cluster: Fact<Cluster>,
+    /// The node list, from a manager.
+    pub nodes: Fact<Vec<Node>>,
+    /// The services, from a manager.
+    pub services: Fact<Vec<Service>>,
+    /// The tasks, from a manager.
+    pub tasks: Fact<Vec<Task>>,
+}
+
+/// A machine that was looked at. `Option` inside a fact means that the thing is known not to exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// Its hostname.
+    pub name: NodeName,
+    /// The operating system.
+    pub os: Fact<OsRelease>,
+    /// Whether its engine answers.
+    pub ping: Fact<Ping>,
+    /// What its engine says of itself.
+    pub info: Fact<Info>,
+    /// Its engine's version.
+    pub version: Fact<Version>,
+    /// Its engine's configuration file.
+    pub daemon_json: Fact<Option<DaemonJson>>,
+    /// Its engine as the operating system sees it.
+    pub engine: Fact<EngineProcess>,
+    /// What it remembers of how it came into the swarm.
+    pub swarm_state: Fact<Option<SwarmState>>,
+    /// The managers it remembers.
+    pub remembered_managers: Fact<Vec<RemoteManager>>,
+    /// Its certificate.
+    pub certificate: Fact<Option<Certificate>>,
+    /// The certificate of the swarm's root.
+    pub root_certificate: Fact<Option<Certificate>>,
+    /// Its hosts file.
+    pub hosts_file: Fact<HostsFile>,
+    /// Its resolv.conf.
+    pub resolv_conf: Fact<ResolvConf>,
+    /// Its interfaces.
+    pub interfaces: Fact<Vec<Interface>>,
+    /// Its routes.
+    pub routes: Fact<Vec<Route>>,
+    /// Its listening sockets on the ports that matter to a swarm.
+    pub listeners: Fact<Vec<Listener>>,
+    /// Its kernel settings.
+    pub sysctls: Fact<Sysctls>,
+    /// Its kernel modules.
+    pub modules: Fact<Modules>,
+    /// Its clock.
+    pub clock: Fact<Clock>,
+    /// Room on its disks.
+    pub disk: Fact<Disk>,
+    /// Its memory.
+    pub memory: Fact<Memory>,
+    /// The log of its engine.
+    pub log: Fact<Log>,
+    /// What came of reaching for the other nodes.
+    pub probes: Fact<Vec<Probe>>,
+    /// The networks its engine lists.
+    pub networks: Fact<Vec<Network>>,
+    /// The containers on it that run tasks.
+    pub containers: Fact<Vec<Container>>,
+}
+
+impl Host {
+    /// Whether the node's certificate is a manager's; it says so while the engine is silent, too.
+    pub fn certified_manager(&self) -> Result<bool, Gap> {
+        let certificate = self.certificate.get()?;
+        Ok(certificate.value.as_ref().is_some_and(|certificate| certificate.unit == "swarm-manager"))
+    }
+}

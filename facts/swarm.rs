@@ -1,0 +1,204 @@
+//! The swarm: who belongs to it, who leads it, and what each node remembers of it.
+
+use crate::{NodeId, NodeName};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// `Swarm` of `GET /info`: what an engine says of its own membership. Workers answer it too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// `LocalNodeState`.
+    pub state: LocalState,
+    /// `ControlAvailable`: a manager that can answer for the cluster.
+    pub control_available: bool,
+    /// `NodeID`, empty while the node is locked or its swarm component does not run.
+    pub node_id: NodeId,
+    /// `NodeAddr`: the address the node advertises.
+    pub node_addr: Option<IpAddr>,
+    /// `Error`: why the swarm component does not run, or that there is no leader.
+    pub error: String,
+    /// `RemoteManagers`: the managers this node knows.
+    pub managers: Vec<RemoteManager>,
+    /// `Cluster.ID`, on managers.
+    pub cluster_id: Option<String>,
+    /// `Managers`: how many managers the cluster has; 0 where the engine does not say.
+    pub manager_count: u64,
+    /// `Nodes`: how many nodes the cluster has; 0 where the engine does not say.
+    pub node_count: u64,
+}
+
+/// `LocalNodeState`: how far the swarm component of this engine has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LocalState {
+    /// Not in a swarm.
+    #[default]
+    Inactive,
+    /// Joining.
+    Pending,
+    /// A member.
+    Active,
+    /// The swarm component stopped; [`Membership::error`] says why.
+    Error,
+    /// Encrypted at rest, waiting for the unlock key.
+    Locked,
+    /// A state this doctor does not know.
+    Other(String),
+}
+
+impl LocalState {
+    /// The engine's word for it.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Error => "error",
+            Self::Locked => "locked",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl From<&str> for LocalState {
+    fn from(word: &str) -> Self {
+        match word {
+            "" | "inactive" => Self::Inactive,
+            "pending" => Self::Pending,
+            "active" => Self::Active,
+            "error" => Self::Error,
+            "locked" => Self::Locked,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// A manager as another node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RemoteManager {
+    /// Its node id.
+    pub node_id: NodeId,
+    /// Where its manager port is reached.
+    pub addr: SocketAddr,
+}
+
+/// An entry of the node list, `GET /nodes`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Its hostname.
+    pub name: NodeName,
+    /// Whether it is meant to be a manager (`Spec.Role`).
+    pub wants_manager: bool,
+    /// `Spec.Availability`: `active`, `pause` or `drain`.
+    pub availability: String,
+    /// `Status.State`.
+    pub state: NodeState,
+    /// `Status.Message`.
+    pub message: String,
+    /// `Status.Addr`: where its connection to the manager came from.
+    pub addr: Option<IpAddr>,
+    /// Its standing as a manager, where it is one.
+    pub manager: Option<Manager>,
+    /// The version of its engine.
+    pub engine: String,
+}
+
+/// `Status.State` of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// It beats.
+    Ready,
+    /// It missed its heartbeats.
+    Down,
+    /// It left the session and looks for a manager.
+    Disconnected,
+    /// The leader is new and has not heard from it yet; normal for some 30 s.
+    Unknown,
+    /// A state this doctor does not know.
+    Other(String),
+}
+
+impl NodeState {
+    /// The engine's word for it.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Ready => "ready",
+            Self::Down => "down",
+            Self::Disconnected => "disconnected",
+            Self::Unknown => "unknown",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl From<&str> for NodeState {
+    fn from(word: &str) -> Self {
+        match word {
+            "ready" => Self::Ready,
+            "down" => Self::Down,
+            "disconnected" => Self::Disconnected,
+            "unknown" => Self::Unknown,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// `ManagerStatus` of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manager {
+    /// Whether it leads.
+    pub leader: bool,
+    /// `Reachability`: whether the leader's raft reaches it.
+    pub reachable: bool,
+    /// Where raft reaches it.
+    pub addr: Option<SocketAddr>,
+}
+
+/// `GET /swarm`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// The cluster's id.
+    pub id: String,
+    /// `DataPathPort`; 0 means 4789.
+    pub data_path_port: u16,
+    /// `DefaultAddrPool`.
+    pub address_pools: Vec<String>,
+    /// `Spec.EncryptionConfig.AutoLockManagers`.
+    pub autolock: bool,
+}
+
+/// `docker-state.json`: what a node remembers of how it came into the swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SwarmState {
+    /// The address it advertises.
+    pub advertise_addr: String,
+    /// The address it took for its own.
+    pub local_addr: String,
+    /// The address it listens on.
+    pub listen_addr: String,
+    /// The address its VXLAN traffic leaves from, empty for the advertised one.
+    pub data_path_addr: String,
+    /// The manager it joined through, empty for the first.
+    pub remote_addr: String,
+    /// The UDP port of the data plane; 0 means 4789.
+    pub data_path_port: u16,
+    /// A join was begun and not ended.
+    pub join_in_progress: bool,
+}
+
+/// A certificate of the swarm, without its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// CN: the node id.
+    pub common_name: String,
+    /// OU: `swarm-manager` or `swarm-worker`.
+    pub unit: String,
+    /// O: the cluster id.
+    pub organisation: String,
+    /// When it begins to be valid.
+    pub not_before: Timestamp,
+    /// When it ends to be valid.
+    pub not_after: Timestamp,
+}
