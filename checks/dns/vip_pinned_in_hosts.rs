@@ -1,0 +1,115 @@
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::Host;
+use facts::container::{Answer, Container, HostsFile, HostsLine};
+use facts::Seen;
+use std::net::IpAddr;
+
+check! {
+    /// A container's hosts file gives a service name another address than the swarm does.
+    ///
+    /// ## Why it matters
+    /// Peers resolve a service name to its virtual address; the container itself reads its hosts file first. With
+    /// `hostname:` equal to the service name it finds its own task's address there. Clustered applications such
+    /// as NiFi, ZooKeeper, Kafka or Galera that bind to, advertise or compare that name then disagree with their
+    /// peers, and with several replicas each peer reaches another one. An entry written by `extra_hosts` goes
+    /// stale when the address moves.
+    ///
+    /// ## How to fix it
+    /// Give every task a name of its own, `hostname: "{{.Service.Name}}-{{.Task.Slot}}"`, and let peers use
+    /// `tasks.NAME`; or set `endpoint_mode: dnsrr`. Take service names out of `extra_hosts`.
+    ///
+    /// ## When it is wrong
+    /// With one replica the pin is a known way to make an application bind to its own address; it is then only
+    /// worth knowing.
+    ///
+    /// Source: moby#30963.
+    "dns/vip-pinned-in-hosts": Warning, "a hosts file pins a service name away from its virtual address";
+    needs Containers, TaskNetns, Services;
+    for each Host: run
+}
+
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let containers = host.containers.get()?;
+    for container in &containers.value {
+        let subject = Subject::Service(container.service_name.clone());
+        let hosts = match container.hosts.get() {
+            Ok(hosts) => hosts,
+            Err(gap) => {
+                out.lacking(subject, gap);
+                continue;
+            }
+        };
+        if let Err(gap) = judge(container, hosts, view, out) {
+            out.lacking(subject, gap);
+        }
+    }
+    Ok(())
+}
+
+fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let lines: Vec<&HostsLine> = hosts.lines_for(&container.service_name).collect();
+    let Some(line) = lines.first() else { return Ok(()) };
+    let own = container.attachments.iter().any(|attachment| attachment.addr == Some(line.addr));
+    let service = view.snapshot.services.get().ok().and_then(|s| s.iter().find(|s| s.id == container.service));
+    let netns = container.netns.get();
+    // A manager lists the virtual addresses; anywhere else the names tell them from the tasks' addresses.
+    let (vips, replicas) = match (service, &netns) {
+        (Some(service), _) if service.dnsrr => return Ok(()),
+        (Some(service), _) => {
+            let vips = service.vips.iter().map(|(_, addr)| *addr).collect();
+            (vips, service.replicas.unwrap_or(2))
+        }
+        (None, Ok(netns)) => from_names(&netns.answers, &container.service_name),
+        (None, Err(gap)) => return Err(gap.clone()),
+    };
+    if vips.is_empty() || vips.contains(&line.addr) {
+        return Ok(());
+    }
+    let vip = vips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let name = &container.service_name;
+    let summary = format!("inside {} the name {name} is {}, and for everyone else it is {vip}", container.name, line.addr);
+    let finding = out.report(Subject::Service(name.clone()), summary, Evidence::line(hosts, line.number, &line.text));
+    if let Ok(netns) = &netns {
+        for answer in netns.answers.iter().filter(|a| a.name == *name || a.name == format!("tasks.{name}")) {
+            finding.and(Evidence::value(netns, shown(answer)));
+        }
+    }
+    if own && container.hostname.eq_ignore_ascii_case(name) && replicas <= 1 {
+        finding.severity(Severity::Info);
+    }
+    finding.remedy(Remedy {
+        title: "Give each task a name of its own".into(),
+        risk: Risk::RestartsTasks,
+        impact: "the tasks of the service restart".into(),
+        steps: vec![Step::ByHand {
+            node: "a manager".into(),
+            text: "choose one of the two; where `extra_hosts` wrote the line, remove it there".into(),
+            commands: vec![
+                format!("docker service update --hostname '{{{{.Service.Name}}}}-{{{{.Task.Slot}}}}' {name}"),
+                format!("docker service update --endpoint-mode dnsrr {name}"),
+            ],
+        }],
+    });
+    Ok(())
+}
+
+/// The virtual addresses are what the name has and its tasks have not; and how many tasks there are.
+fn from_names(answers: &[Answer], name: &str) -> (Vec<IpAddr>, u64) {
+    let of = |name: &str| {
+        let answer = answers.iter().find(|answer| answer.name == name);
+        answer.and_then(|answer| answer.result.as_ref().ok()).cloned().unwrap_or_default()
+    };
+    let tasks = of(&format!("tasks.{name}"));
+    let vips = of(name).into_iter().filter(|addr| !tasks.contains(addr)).collect();
+    (vips, tasks.len() as u64)
+}
+
+fn shown(answer: &Answer) -> String {
+    match &answer.result {
+        Ok(addrs) => {
+            let addrs = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("DNS {}: {addrs}", answer.name)
+        }
+        Err(error) => format!("DNS {}: {error}", answer.name),
+    }
+}

@@ -1,0 +1,52 @@
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::Host;
+
+check! {
+    /// `daemon.json` is not what dockerd can read.
+    ///
+    /// ## Why it matters
+    /// dockerd ends at once with "unable to configure the Docker daemon with file". An engine that was running
+    /// when the file was broken goes on, and does not come back from its next start.
+    ///
+    /// ## How to fix it
+    /// Mend the file at the line and column shown; `dockerd --validate` (23.0 and later) reads it without
+    /// starting anything.
+    ///
+    /// ## When it is wrong
+    /// When dockerd is started with `--config-file` naming another file, and that could not be seen.
+    ///
+    /// Source: moby `daemon/config/config.go`.
+    "engine/daemon-json-malformed": Error, "daemon.json cannot be read as JSON";
+    needs DaemonJson;
+    for each Host: run
+}
+
+fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let seen = host.daemon_json.get()?;
+    let Some(file) = &seen.value else { return Ok(()) };
+    let Err(fault) = &file.parsed else { return Ok(()) };
+    let place = match fault.column {
+        0 => format!("line {}", fault.line),
+        column => format!("line {}, column {column}", fault.line),
+    };
+    let summary = format!("{} stops being JSON at {place}: {}", file.path, fault.what);
+    let line = file.text.line(fault.line).unwrap_or_default();
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::line(seen, fault.line, line)).remedy(Remedy {
+        title: "Mend daemon.json".into(),
+        risk: Risk::Harmless,
+        impact: "nothing until the engine is started; an engine that runs keeps its old configuration".into(),
+        steps: vec![
+            Step::ByHand {
+                node: host.name.clone(),
+                text: format!("mend {} at {place}, then let dockerd read it without starting (23.0 and later)", file.path),
+                commands: vec!["dockerd --validate".into()],
+            },
+            Step::ByHand {
+                node: host.name.clone(),
+                text: "start the engine, if it does not run".into(),
+                commands: vec!["systemctl start docker".into()],
+            },
+        ],
+    });
+    Ok(())
+}

@@ -1,0 +1,148 @@
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::engine::EngineProcess;
+use facts::log::Level;
+use facts::{Gap, Host, Seen, Why};
+
+check! {
+    /// The engine of this node does not answer.
+    ///
+    /// ## Why it matters
+    /// Without its engine a node runs no new task and the managers take it for down. Four things look alike from
+    /// afar: the engine is dead, it hangs, this user may not speak to it, or there is none on this machine.
+    ///
+    /// ## How to fix it
+    /// Dead: start it, and read the last lines of its log if it ends again. Hung: see what it waits for before
+    /// killing it. Not permitted: run the doctor as root or as a member of the socket's group. Absent: run the
+    /// doctor on the node, or name the engine with `-H` or `--context`.
+    ///
+    /// ## When it is wrong
+    /// In the seconds of a start or a stop.
+    "engine/unreachable": Error, "the engine does not answer";
+    needs Ping, EngineProcess, EngineLog;
+    caused_by "engine/daemon-json-malformed", "engine/live-restore";
+    for each Host: run
+}
+
+fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let Err(gap) = host.ping.get() else { return Ok(()) };
+    let engine = host.engine.get();
+    match &gap.why {
+        Why::NotAsked { .. } | Why::NotApplicable { .. } => return Err(gap),
+        Why::Denied { .. } => denied(host, &gap, engine.as_ref().ok().copied(), out),
+        Why::TimedOut { after_ms } => hung(host, &gap, *after_ms, engine.as_ref().ok().copied(), out),
+        Why::Unreachable { .. } => match &engine {
+            Ok(engine) if engine.process.is_some() => silent(host, &gap, engine, out),
+            Ok(engine) if engine.program.is_none() && engine.socket.is_none() => absent(host, &gap, engine, out),
+            Ok(engine) => dead(host, &gap, Some(*engine), out),
+            Err(_) => dead(host, &gap, None, out),
+        },
+        Why::Refused { .. } | Why::Malformed { .. } => {
+            let summary = format!("what answers in the engine's place says: {}", gap.why);
+            out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(&gap));
+        }
+    }
+    Ok(())
+}
+
+fn denied(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut Findings<'_>) {
+    let summary = "this user may not speak to the engine, so most of the swarm cannot be judged";
+    let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap));
+    finding.severity(Severity::Warning);
+    if let Some(engine) = engine
+        && let Some(socket) = &engine.socket
+    {
+        let shown = format!("{}: mode {:o}, uid {}, gid {}", socket.path, socket.mode & 0o7777, socket.uid, socket.gid);
+        finding.and(Evidence::value(engine, shown));
+    }
+    finding.remedy(by_hand(host, "Run the doctor as root", "nothing is changed", "run it with the right to look", &[
+        "sudo swarm-doctor run",
+    ]));
+}
+
+fn hung(host: &Host, gap: &Gap, after_ms: u64, engine: Option<&Seen<EngineProcess>>, out: &mut Findings<'_>) {
+    let process = engine.and_then(|engine| engine.process.as_ref());
+    let pid = process.map(|process| process.pid.to_string()).unwrap_or_else(|| "$(pidof dockerd)".into());
+    let who = process.map(|process| format!("dockerd (pid {})", process.pid)).unwrap_or_else(|| "the engine".into());
+    let state = process.map(|process| process.state);
+    let summary = match state {
+        Some('T' | 't') => format!("{who} is stopped by a signal and answers nothing"),
+        Some('D') => format!("{who} hangs: it waits in the kernel for a device or a file system"),
+        _ => format!("{who} hangs: it takes connections and answers none within {after_ms} ms"),
+    };
+    let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap));
+    if let (Some(engine), Some(process)) = (engine, process) {
+        finding.and(Evidence::value(engine, format!("dockerd pid {}, state {}", process.pid, process.state)));
+    }
+    let remedy = match state {
+        Some('T' | 't') => {
+            let commands = [format!("kill -CONT {pid}")];
+            by_hand(host, "Let the engine go on", "the engine goes on where it was stopped", "continue the process", &commands)
+        }
+        _ => {
+            let commands = [format!("cat /proc/{pid}/stack"), format!("kill -USR1 {pid}"), "systemctl restart docker".into()];
+            let text = "see what it waits for (USR1 writes its stacks to the log), and only then start it anew";
+            by_hand(host, "See what the engine waits for", "a restart stops the tasks of this node", text, &commands)
+        }
+    };
+    finding.remedy(remedy);
+}
+
+fn silent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findings<'_>) {
+    let pid = engine.process.as_ref().map_or(0, |process| process.pid);
+    let summary = format!("dockerd (pid {pid}) runs and does not answer at {}", engine.endpoint);
+    let args = engine.process.as_ref().map(|process| process.args.join(" ")).unwrap_or_default();
+    let text = "it may be starting still, or listen elsewhere: see its -H flags and `hosts` in daemon.json";
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap))
+        .and(Evidence::value(engine, format!("dockerd pid {pid}: {args}")))
+        .remedy(by_hand(host, "Ask the engine where it listens", "nothing is changed", text, &["swarm-doctor run -H unix:///PATH"]));
+}
+
+fn absent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findings<'_>) {
+    let text = "run the doctor on a node of the swarm, or name its engine";
+    out.report(Subject::Node(host.name.clone()), "there is no engine on this machine", Evidence::gap(gap))
+        .and(Evidence::absent(engine, "no dockerd program, no dockerd process and no socket"))
+        .remedy(by_hand(host, "Look where the engine is", "nothing is changed", text, &["swarm-doctor run --context NAME"]));
+}
+
+fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut Findings<'_>) {
+    let summary = match engine {
+        Some(_) => "the engine is dead: no dockerd runs".to_owned(),
+        None => format!("nobody answers for the engine: {}", gap.why),
+    };
+    let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap));
+    if let Some(engine) = engine {
+        finding.and(Evidence::absent(engine, "no process dockerd"));
+    }
+    // What it said last is often why it ended.
+    if let Ok(log) = host.log.get()
+        && let Some(line) = log.lines.iter().rev().find(|line| matches!(line.level, Level::Fatal | Level::Panic))
+    {
+        finding.and(Evidence::log(log, line));
+    }
+    finding.remedy(Remedy {
+        title: "Start the engine".into(),
+        risk: Risk::RestartsTasks,
+        impact: "the tasks of this node start again".into(),
+        steps: vec![Step::ByHand {
+            node: host.name.clone(),
+            text: "start it, and see what it says if it ends again".into(),
+            commands: vec!["systemctl start docker".into(), "journalctl -u docker -n 50 --no-pager".into()],
+        }],
+    });
+}
+
+fn by_hand(
+    host: &Host,
+    title: &'static str,
+    impact: &'static str,
+    text: &str,
+    commands: &[impl AsRef<str>],
+) -> Remedy {
+    let commands = commands.iter().map(|command| command.as_ref().to_owned()).collect();
+    Remedy {
+        title: title.into(),
+        risk: Risk::ByHand,
+        impact: impact.into(),
+        steps: vec![Step::ByHand { node: host.name.clone(), text: text.into(), commands }],
+    }
+}

@@ -1,0 +1,249 @@
+//! What a check says when something is wrong, and the evidence it has to bring.
+
+use crate::{Meta, Remedy, Str};
+use facts::{Gap, NodeName, Seen, Source};
+use std::fmt;
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong yet.
+    Info,
+    /// It works, and it will not for ever.
+    Warning,
+    /// Something does not work.
+    Error,
+}
+
+impl Severity {
+    /// The word for it, in lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// How sure a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// There are signs of it.
+    Hint,
+    /// Nothing else explains what was seen, and one thing could.
+    Likely,
+    /// What was seen allows no other reading.
+    Proven,
+}
+
+impl Certainty {
+    /// The word for it, in lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hint => "hint",
+            Self::Likely => "likely",
+            Self::Proven => "proven",
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The swarm as a whole.
+    Cluster,
+    /// One node.
+    Node(NodeName),
+    /// The way from one node to another, by the names they go by.
+    Link {
+        /// Where it begins.
+        from: NodeName,
+        /// Where it ends.
+        to: NodeName,
+    },
+    /// A service, by name.
+    Service(String),
+    /// A network, by name.
+    Network(String),
+}
+
+impl Subject {
+    /// The word for its kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Node(_) => "node",
+            Self::Link { .. } => "link",
+            Self::Service(_) => "service",
+            Self::Network(_) => "network",
+        }
+    }
+
+    /// Whether what ails `self` may be felt at `other`: they are the same, one is the whole swarm, or one is
+    /// an end of the other.
+    pub fn touches(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Cluster, _) | (_, Self::Cluster) => true,
+            (Self::Node(node), Self::Link { from, to }) | (Self::Link { from, to }, Self::Node(node)) => {
+                node == from || node == to
+            }
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("the swarm"),
+            Self::Node(name) => write!(f, "{name}"),
+            Self::Link { from, to } => write!(f, "{from} -> {to}"),
+            Self::Service(name) => write!(f, "service {name}"),
+            Self::Network(name) => write!(f, "network {name}"),
+        }
+    }
+}
+
+/// Something the reader can go and see.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// A line of a text.
+    Line {
+        /// Where the text is.
+        source: Source,
+        /// The number of the line, from 1.
+        line: u32,
+        /// The line.
+        text: String,
+    },
+    /// A value.
+    Value {
+        /// Where it was read.
+        source: Source,
+        /// The value, named.
+        shown: String,
+    },
+    /// Something that is not there, or could not be had.
+    Absent {
+        /// Where it was looked for.
+        source: Source,
+        /// What was looked for.
+        what: String,
+    },
+}
+
+impl Evidence {
+    /// A value that was seen.
+    pub fn value<T>(seen: &Seen<T>, shown: impl fmt::Display) -> Self {
+        Self::Value { source: seen.source.clone(), shown: shown.to_string() }
+    }
+
+    /// A line that was seen.
+    pub fn line<T>(seen: &Seen<T>, line: u32, text: impl Into<String>) -> Self {
+        Self::Line { source: seen.source.clone(), line, text: text.into() }
+    }
+
+    /// A line of the engine's log.
+    pub fn log<T>(seen: &Seen<T>, line: &facts::log::Line) -> Self {
+        let source = Source { origin: line.file.clone(), ..seen.source.clone() };
+        Self::Line { source, line: line.number, text: line.message.clone() }
+    }
+
+    /// What is not where it would have to be.
+    pub fn absent<T>(seen: &Seen<T>, what: impl Into<String>) -> Self {
+        Self::Absent { source: seen.source.clone(), what: what.into() }
+    }
+
+    /// An attempt to look that says something by the way it failed.
+    pub fn gap(gap: &Gap) -> Self {
+        Self::Absent { source: gap.source.clone(), what: gap.why.to_string() }
+    }
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The id of the check that says so.
+    pub check: Str,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// What it is about.
+    pub subject: Subject,
+    /// One sentence with the values first-hand, and no advice.
+    pub summary: String,
+    /// Never empty: [`Findings::report`] demands the first.
+    evidence: Vec<Evidence>,
+    /// What to do.
+    pub remedy: Option<Remedy>,
+}
+
+impl Finding {
+    /// What proves it.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
+    }
+
+    /// Adds evidence.
+    pub fn and(&mut self, evidence: Evidence) -> &mut Self {
+        self.evidence.push(evidence);
+        self
+    }
+
+    /// Says how sure it is; a finding is proven unless it says less.
+    pub fn certainty(&mut self, certainty: Certainty) -> &mut Self {
+        self.certainty = certainty;
+        self
+    }
+
+    /// Says how much it weighs, where that differs from the check's own weight.
+    pub fn severity(&mut self, severity: Severity) -> &mut Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Says what to do.
+    pub fn remedy(&mut self, remedy: Remedy) -> &mut Self {
+        self.remedy = Some(remedy);
+        self
+    }
+}
+
+/// What one check found, and what it could not judge.
+pub struct Findings<'a> {
+    /// The check.
+    pub meta: &'a Meta,
+    /// What is wrong.
+    pub found: Vec<Finding>,
+    /// What could not be judged, and why.
+    pub unknown: Vec<(Subject, Gap)>,
+}
+
+impl<'a> Findings<'a> {
+    /// Nothing yet.
+    pub fn of(meta: &'a Meta) -> Self {
+        Self { meta, found: Vec::new(), unknown: Vec::new() }
+    }
+
+    /// Something is wrong with `subject`, and here is the first proof.
+    pub fn report(&mut self, subject: Subject, summary: impl Into<String>, first: Evidence) -> &mut Finding {
+        let at = self.found.len();
+        self.found.push(Finding {
+            check: self.meta.id.clone(),
+            severity: self.meta.severity,
+            certainty: Certainty::Proven,
+            subject,
+            summary: summary.into(),
+            evidence: vec![first],
+            remedy: None,
+        });
+        &mut self.found[at]
+    }
+
+    /// `subject` could not be judged. For loops, where `?` would give up on the rest.
+    pub fn lacking(&mut self, subject: Subject, gap: Gap) {
+        self.unknown.push((subject, gap));
+    }
+}

@@ -1,0 +1,54 @@
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::host::ModuleState;
+use facts::{Gap, Host, Why};
+
+check! {
+    /// The kernel has no IPVS.
+    ///
+    /// ## Why it matters
+    /// Swarm's virtual addresses and its routing mesh are IPVS. Without it a service name resolves to an address
+    /// that nobody answers, and published ports are dead, while `tasks.NAME` and `endpoint_mode: dnsrr` work.
+    ///
+    /// ## How to fix it
+    /// Install the distribution's package of extra kernel modules, load `ip_vs`, and restart the engine; or run a
+    /// kernel that has it.
+    ///
+    /// ## When it is wrong
+    /// Where no service uses a virtual address or publishes a port through the mesh. Inside a container that
+    /// does not see the machine's modules the doctor cannot tell, and says so.
+    ///
+    /// Source: moby#24005, moby `contrib/check-config.sh`.
+    "host/ipvs-missing": Warning, "the kernel has no IPVS, so virtual addresses cannot work";
+    needs Modules;
+    for each Host: run
+}
+
+fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let modules = host.modules.get()?;
+    let gap = |what: &str| Gap { source: modules.source.clone(), why: Why::Unreachable { what: what.to_owned() } };
+    let Some(module) = modules.0.get("ip_vs") else { return Err(gap("ip_vs was not looked for")) };
+    match module.state {
+        ModuleState::Loaded | ModuleState::BuiltIn | ModuleState::Loadable => return Ok(()),
+        ModuleState::Unknown => return Err(gap(&format!("nothing tells whether ip_vs is there: {}", module.witness))),
+        ModuleState::Missing => {}
+    }
+    let summary = "ip_vs is neither loaded nor to be had: virtual addresses and the routing mesh are dead on this node";
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.witness)).remedy(Remedy {
+        title: "Give the kernel IPVS".into(),
+        risk: Risk::RestartsTasks,
+        impact: "loading a module touches nothing; the engine has to be restarted to use it".into(),
+        steps: vec![
+            Step::ByHand {
+                node: host.name.clone(),
+                text: "install the distribution's extra modules for this kernel, or a kernel that has them".into(),
+                commands: vec![
+                    "dnf install kernel-modules-extra".into(),
+                    "apt-get install linux-modules-extra-$(uname -r)".into(),
+                ],
+            },
+            Step::LoadModule { node: host.name.clone(), module: "ip_vs".into() },
+            Step::RestartEngine { node: host.name.clone() },
+        ],
+    });
+    Ok(())
+}

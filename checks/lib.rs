@@ -1,0 +1,23 @@
+//! What can be wrong with a swarm: one pure check a file, over the facts in [`facts::Snapshot`].
+
+#[macro_use]
+mod check;
+mod finding;
+mod remedy;
+mod view;
+
+pub mod dns;
+pub mod engine;
+pub mod host;
+pub mod network;
+pub mod swarm;
+
+pub use check::{BuiltIn, Check, Judged, Meta, Run, Str};
+pub use finding::{Certainty, Evidence, Finding, Findings, Severity, Subject};
+pub use remedy::{Remedy, Risk, Step};
+pub use view::View;
+
+/// Every built-in check. Where findings weigh the same, this order decides which is shown first.
+pub fn built_in() -> impl Iterator<Item = &'static BuiltIn> {
+    [swarm::CHECKS, engine::CHECKS, network::CHECKS, dns::CHECKS, host::CHECKS].into_iter().flatten().copied()
+}

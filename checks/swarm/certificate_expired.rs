@@ -1,0 +1,115 @@
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::swarm::{Certificate, LocalState};
+use facts::{Host, Seen, Timestamp};
+
+check! {
+    /// The certificate with which a node proves that it belongs to the swarm is outside its time.
+    ///
+    /// ## Why it matters
+    /// Nodes and managers speak TLS with both sides shown. A node whose certificate ran out, usually because it
+    /// was off for longer than the 90 days a certificate lasts, is refused by every manager and cannot renew it.
+    /// `docker node ls` on that node then says, misleadingly, that it is not a swarm manager. A certificate
+    /// that is not yet valid means that this machine's clock is behind, or the issuer's was ahead.
+    ///
+    /// ## How to fix it
+    /// See that the clock is right first. Then let the node leave with `docker swarm leave --force` and join
+    /// again with a fresh token; remove the old entry on a manager. The only manager of a swarm starts with an
+    /// expired certificate when it is given `docker swarm init --force-new-cluster`, and renews it.
+    ///
+    /// ## When it is wrong
+    /// Never, as long as this machine's clock is right.
+    ///
+    /// Source: moby#42660, swarmkit `ca/certificates.go`.
+    "swarm/certificate-expired": Error, "the node's certificate is outside its time";
+    needs Certificates, Info;
+    for each Host: run
+}
+
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let now = view.snapshot.taken;
+    let read = [("node", host.certificate.get()), ("root", host.root_certificate.get())];
+    let mut gap = None;
+    for (name, certificate) in read {
+        match certificate {
+            Ok(seen) => judge(name, seen, now, host, out),
+            Err(why) => gap = Some(why),
+        }
+    }
+    let Some(gap) = gap else { return Ok(()) };
+    // The files are root's alone. The engine tells everyone why its swarm component does not run.
+    let info = host.info.get()?;
+    let error = &info.swarm.error;
+    if error.contains("not valid after") || error.contains("not valid before") {
+        let summary = "the swarm component does not run: the node's certificate is outside its time";
+        out.report(subject(host), summary, Evidence::value(info, format!("Swarm.Error: {error}"))).remedy(remedy(host));
+        return Ok(());
+    }
+    match info.swarm.state {
+        LocalState::Inactive => Ok(()),
+        _ => Err(gap),
+    }
+}
+
+fn judge(
+    name: &str,
+    seen: &Seen<Option<Certificate>>,
+    now: Timestamp,
+    host: &Host,
+    out: &mut Findings<'_>,
+) {
+    let Some(certificate) = &seen.value else { return };
+    let summary = if certificate.not_after < now {
+        format!("the {name} certificate ran out at {}", minute(certificate.not_after))
+    } else if certificate.not_before > now {
+        format!("the {name} certificate is not valid before {}", minute(certificate.not_before))
+    } else {
+        return;
+    };
+    let shown = format!(
+        "valid from {} to {}; this machine's clock says {}",
+        minute(certificate.not_before),
+        minute(certificate.not_after),
+        minute(now)
+    );
+    let finding = out.report(subject(host), summary, Evidence::value(seen, shown));
+    if let Ok(info) = host.info.get()
+        && !info.swarm.error.is_empty()
+    {
+        finding.and(Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)));
+    }
+    finding.remedy(remedy(host));
+}
+
+fn subject(host: &Host) -> Subject {
+    Subject::Node(host.name.clone())
+}
+
+fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn remedy(host: &Host) -> Remedy {
+    let node = host.name.clone();
+    Remedy {
+        title: "Check the clock, then join the swarm anew".into(),
+        risk: Risk::EndangersQuorum,
+        impact: "the tasks of this node stop until it has joined; a manager has to be demoted first".into(),
+        steps: vec![
+            Step::ByHand {
+                node: node.clone(),
+                text: "make sure that the clock is right".into(),
+                commands: vec!["date --utc".into()],
+            },
+            Step::ByHand {
+                node: node.clone(),
+                text: "leave, then join with the command that a manager prints for `docker swarm join-token worker`".into(),
+                commands: vec!["docker swarm leave --force".into()],
+            },
+            Step::ByHand {
+                node: "a manager".into(),
+                text: "remove the old entry of this node".into(),
+                commands: vec![format!("docker node rm {node}")],
+            },
+        ],
+    }
+}

@@ -1,0 +1,20 @@
+//! Membership, managers, raft, certificates.
+
+mod certificate_expired;
+mod even_managers;
+mod locked;
+mod lost_quorum;
+mod node_down;
+mod stale_advertise_addr;
+
+use crate::BuiltIn;
+
+/// The checks of this folder.
+pub const CHECKS: &[&BuiltIn] = &[
+    &certificate_expired::CHECK,
+    &locked::CHECK,
+    &stale_advertise_addr::CHECK,
+    &lost_quorum::CHECK,
+    &node_down::CHECK,
+    &even_managers::CHECK,
+];

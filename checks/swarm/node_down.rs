@@ -1,0 +1,80 @@
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::link::{Attempt, Outcome};
+use facts::swarm::{Node, NodeState};
+
+check! {
+    /// The managers have not heard from a node.
+    ///
+    /// ## Why it matters
+    /// Its tasks are started elsewhere, as far as there is room. If it is a manager, the swarm is one failure
+    /// nearer to losing its quorum.
+    ///
+    /// ## How to fix it
+    /// Look at that node: its machine, its engine, its way to port 2377 of the managers, its certificate. An
+    /// entry that a re-joined node left behind is removed with `docker node rm`.
+    ///
+    /// ## When it is wrong
+    /// A node that was switched off on purpose. Drain and remove it, or live with the finding.
+    ///
+    /// Source: swarmkit `manager/dispatcher/dispatcher.go`: down after three missed heartbeats.
+    "swarm/node-down": Error, "the managers do not hear from the node";
+    needs Nodes, Probes;
+    for each Node: run
+}
+
+fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    if node.state != NodeState::Down {
+        return Ok(());
+    }
+    let nodes = view.snapshot.nodes.get()?;
+    let twin = nodes.iter().find(|other| other.name == node.name && other.state == NodeState::Ready);
+    let subject = Subject::Node(node.name.clone());
+    let shown = format!("{} {}: Status.State: down; Status.Message: {}", node.name, node.id, node.message);
+    let first = Evidence::value(nodes, shown);
+    if let Some(twin) = twin {
+        let summary = format!("{} is listed twice: {} is ready, {} is down and left over", node.name, twin.id, node.id);
+        let commands = match node.manager {
+            Some(_) => vec![format!("docker node demote {}", node.id), format!("docker node rm {}", node.id)],
+            None => vec![format!("docker node rm {}", node.id)],
+        };
+        out.report(subject, summary, first).severity(Severity::Warning).remedy(Remedy {
+            title: "Remove the entry that was left over".into(),
+            risk: Risk::Harmless,
+            impact: "nothing that runs is touched".into(),
+            steps: vec![Step::ByHand { node: "a manager".into(), text: "remove it by its id".into(), commands }],
+        });
+        return Ok(());
+    }
+    let role = if node.manager.is_some() { "manager" } else { "worker" };
+    let silence = if node.message.is_empty() { "no word from it" } else { &node.message };
+    let finding = out.report(subject, format!("the {role} {} is down: {silence}", node.name), first);
+    let mut advice = "see whether the machine runs, then its engine";
+    for host in &view.snapshot.hosts {
+        let Ok(probes) = host.probes.get() else { continue };
+        let own: Vec<_> = probes.iter().filter(|probe| probe.peer.node_id.as_ref() == Some(&node.id)).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let shown = own.iter().map(|p| format!("{} {}", p.attempt, p.outcome)).collect::<Vec<_>>().join(", ");
+        finding.and(Evidence::value(probes, format!("from {}: {shown}", host.name)));
+        let connect = |outcome: fn(&Outcome) -> bool| {
+            own.iter().any(|p| matches!(p.attempt, Attempt::Connect { .. }) && outcome(&p.outcome))
+        };
+        if connect(|o| *o == Outcome::Open) {
+            advice = "its engine runs and its session to the managers is gone: look at port 2377 from there";
+        } else if connect(|o| matches!(o, Outcome::Refused { .. })) {
+            advice = "the machine answers and its engine does not: start the engine";
+        }
+    }
+    finding.remedy(Remedy {
+        title: "Find out what became of the node".into(),
+        risk: Risk::ByHand,
+        impact: "looking changes nothing".into(),
+        steps: vec![Step::ByHand {
+            node: node.name.clone(),
+            text: advice.into(),
+            commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],
+        }],
+    });
+    Ok(())
+}

@@ -1,0 +1,184 @@
+use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::host::Interface;
+use facts::swarm::LocalState;
+use facts::{Host, NodeName, Seen};
+use std::net::{IpAddr, SocketAddr};
+
+check! {
+    /// The node advertises an address that its machine no longer has.
+    ///
+    /// ## Why it matters
+    /// Swarm writes the address down when a node joins and never looks again. After a new DHCP lease, a moved
+    /// network or a restored backup the others dial the old one: a manager drops out of raft, and a worker out
+    /// of gossip, so that its tasks are cut off while `docker node ls` still says Ready.
+    ///
+    /// ## How to fix it
+    /// A worker leaves and joins again. A manager with others beside it is demoted, leaves, and joins from its
+    /// present address. The only manager gets its old address back as a second one, which is the quickest
+    /// and the safest; `--force-new-cluster --advertise-addr` does not mend what raft remembers.
+    ///
+    /// ## When it is wrong
+    /// Behind one-to-one NAT no interface holds the advertised address, and rightly so; the node's own local
+    /// address, which swarm also wrote down, then still is on an interface, and the finding says less.
+    ///
+    /// Source: moby#41043, docker/for-linux#523, moby `daemon/cluster/listen_addr.go`.
+    "swarm/stale-advertise-addr": Error, "the node advertises an address it does not have";
+    needs Info, SwarmState, Interfaces, Nodes, Certificates;
+    for each Host: run
+}
+
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    others(view, out);
+    own(host, view, out)
+}
+
+/// Raft dials one address of a manager, and its connection to the leader comes from another.
+fn others(view: &View<'_>, out: &mut Findings<'_>) {
+    // Without a node list nothing is known of the others; the host's own judgment says so.
+    let Ok(nodes) = view.snapshot.nodes.get() else { return };
+    for node in nodes.iter() {
+        let Some(manager) = &node.manager else { continue };
+        let (Some(raft), Some(seen)) = (manager.addr, node.addr) else { continue };
+        // The leader sees itself by its local socket; 17.09 to 18.x wrote 0.0.0.0 for every manager (moby#35437).
+        if manager.leader || seen.is_unspecified() || seen.is_loopback() || raft.ip() == seen || manager.reachable {
+            continue;
+        }
+        let summary = format!("raft dials {} at {}, and it now comes from {seen}", node.name, raft.ip());
+        let shown = format!("ManagerStatus.Addr: {raft}, unreachable; Status.Addr: {seen}");
+        out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, shown))
+            .remedy(rejoin_manager(&node.name, &seen.to_string()));
+    }
+}
+
+fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let state = host.swarm_state.get();
+    let info = host.info.get();
+    let written = state.as_ref().ok().and_then(|state| state.value.as_ref());
+    // While the node is a member the engine's word counts; else what it wrote down when it joined.
+    let told = info.as_ref().ok().and_then(|info| info.swarm.node_addr);
+    let Some(advertised) = told.or_else(|| written.and_then(|state| ip(&state.advertise_addr))) else {
+        // A node that is in no swarm advertises nothing.
+        return match (info, state) {
+            (Ok(info), _) if info.swarm.state == LocalState::Inactive => Ok(()),
+            (_, Ok(_)) => Ok(()),
+            (Ok(_), Err(gap)) | (Err(gap), Err(_)) => Err(gap),
+        };
+    };
+    let interfaces = host.interfaces.get()?;
+    if interfaces.iter().any(|interface| interface.holds(advertised)) {
+        return Ok(());
+    }
+    let first = match (&info, &state) {
+        (Ok(info), _) if told.is_some() => Evidence::value(info, format!("Swarm.NodeAddr: {advertised}")),
+        (_, Ok(state)) => Evidence::value(state, format!("AdvertiseAddr: {advertised}")),
+        (_, Err(gap)) => Evidence::gap(gap),
+    };
+    let local = written.and_then(|state| ip(&state.local_addr));
+    let has_local = local.is_some_and(|local| interfaces.iter().any(|interface| interface.holds(local)));
+    let node = view.node_of(host).ok().flatten();
+    let seen_elsewhere = node.filter(|node| node.manager.as_ref().is_none_or(|m| !m.leader)).and_then(|node| node.addr);
+    if seen_elsewhere == Some(advertised) {
+        // A manager sees this node's connection come from that very address: NAT that works.
+        return Ok(());
+    }
+    let is_manager = info.as_ref().is_ok_and(|info| info.swarm.control_available)
+        || host.certified_manager().unwrap_or(false);
+    let role = if is_manager { "manager" } else { "node" };
+    let summary = format!("this {role} advertises {advertised}, which no interface holds");
+    let finding = out
+        .report(Subject::Node(host.name.clone()), summary, first)
+        .and(Evidence::value(interfaces, held(interfaces)));
+    if let (Ok(state), Some(local)) = (&state, local) {
+        let standing = if has_local { "still held" } else { "not held either" };
+        finding.and(Evidence::value(state, format!("LocalAddr: {local}, {standing}")));
+    }
+    if has_local {
+        // The address the node took for its own is there, so the advertised one may have been meant so: NAT.
+        finding.certainty(Certainty::Hint).severity(Severity::Warning);
+    } else if local.is_none() {
+        finding.certainty(Certainty::Likely);
+    }
+    let only_manager = is_manager && info.as_ref().is_ok_and(|info| info.swarm.managers.len() <= 1);
+    finding.remedy(remedy(host, advertised, interfaces, is_manager, only_manager));
+    Ok(())
+}
+
+/// The address of `10.0.0.1`, `10.0.0.1:2377` or `[::1]:2377`; an interface name has none.
+fn ip(text: &str) -> Option<IpAddr> {
+    text.parse::<SocketAddr>().map(|addr| addr.ip()).or_else(|_| text.parse()).ok()
+}
+
+fn held(interfaces: &Seen<Vec<Interface>>) -> String {
+    let one = |i: &Interface| i.addresses.iter().map(|a| format!("{} {}/{}", i.name, a.addr, a.prefix)).collect::<Vec<_>>();
+    let all: Vec<_> = interfaces.iter().filter(|i| i.name != "lo").flat_map(one).collect();
+    if all.is_empty() { "no interface has an address".to_owned() } else { format!("interfaces hold {}", all.join(", ")) }
+}
+
+fn remedy(host: &Host, old: IpAddr, interfaces: &[Interface], is_manager: bool, only_manager: bool) -> Remedy {
+    let node = host.name.clone();
+    // The first interface that is up and not the engine's own.
+    let uplink = interfaces.iter().find(|i| {
+        i.up && i.name != "lo" && !i.addresses.is_empty() && !i.name.starts_with("docker") && i.kind != "bridge"
+    });
+    let (device, prefix) = uplink.map_or(("eth0", 24), |i| (i.name.as_str(), i.addresses.first().map_or(24, |a| a.prefix)));
+    let new = uplink.and_then(|i| i.addresses.first()).map_or("NEW-ADDRESS".to_owned(), |a| a.addr.to_string());
+    if only_manager {
+        return Remedy {
+            title: "Give the machine its old address back".into(),
+            risk: Risk::Harmless,
+            impact: "nothing that runs is touched; make the address permanent in the network's configuration".into(),
+            steps: vec![Step::ByHand {
+                node,
+                text: "add the old address beside the present one".into(),
+                commands: vec![format!("ip addr add {old}/{prefix} dev {device}")],
+            }],
+        };
+    }
+    if is_manager {
+        return rejoin_manager(&node, &new);
+    }
+    Remedy {
+        title: "Join again from the present address".into(),
+        risk: Risk::RestartsTasks,
+        impact: "the tasks of this node are started elsewhere".into(),
+        steps: vec![
+            Step::ByHand {
+                node: "a manager".into(),
+                text: "print the command to join with".into(),
+                commands: vec!["docker swarm join-token worker".into()],
+            },
+            Step::ByHand {
+                node: node.clone(),
+                text: "leave, then join with that command and the present address".into(),
+                commands: vec![
+                    "docker swarm leave".into(),
+                    format!("docker swarm join --advertise-addr {new} --token TOKEN MANAGER:2377"),
+                ],
+            },
+        ],
+    }
+}
+
+fn rejoin_manager(node: &NodeName, new: &str) -> Remedy {
+    Remedy {
+        title: "Rejoin the manager from its present address".into(),
+        risk: Risk::EndangersQuorum,
+        impact: "the swarm has one manager fewer until it is promoted again; its tasks restart".into(),
+        steps: vec![
+            Step::DemoteManager { node: node.clone() },
+            Step::ByHand {
+                node: node.clone(),
+                text: "leave, then join as a worker from the present address".into(),
+                commands: vec![
+                    "docker swarm leave".into(),
+                    format!("docker swarm join --advertise-addr {new} --token TOKEN MANAGER:2377"),
+                ],
+            },
+            Step::ByHand {
+                node: "a manager".into(),
+                text: "make it a manager again, and remove its old entry".into(),
+                commands: vec!["docker node ls".into(), format!("docker node promote {node}")],
+            },
+        ],
+    }
+}

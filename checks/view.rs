@@ -1,0 +1,39 @@
+//! The snapshot, with what checks join on.
+
+use facts::swarm::Node;
+use facts::{Gap, Host, NodeId, NodeName, Snapshot};
+use std::net::IpAddr;
+
+/// What a check sees.
+pub struct View<'a> {
+    /// All the facts.
+    pub snapshot: &'a Snapshot,
+}
+
+impl<'a> View<'a> {
+    /// A view of a snapshot.
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot }
+    }
+
+    /// The entry of a host in the node list; `None` where the list has no such entry.
+    pub fn node_of(&self, host: &Host) -> Result<Option<&'a Node>, Gap> {
+        let info = host.info.get()?;
+        self.node(&info.swarm.node_id)
+    }
+
+    /// The entry with this id.
+    pub fn node(&self, id: &NodeId) -> Result<Option<&'a Node>, Gap> {
+        Ok(self.snapshot.nodes.get()?.value.iter().find(|node| node.id == *id))
+    }
+
+    /// The name of whoever has this address, from the node list, else the address itself.
+    pub fn name_of(&self, addr: IpAddr) -> NodeName {
+        let nodes = self.snapshot.nodes.get().map(|nodes| nodes.value.as_slice()).unwrap_or_default();
+        let holds = |node: &&Node| {
+            node.addr == Some(addr)
+                || node.manager.as_ref().and_then(|m| m.addr).is_some_and(|manager| manager.ip() == addr)
+        };
+        nodes.iter().find(holds).map_or_else(|| NodeName(addr.to_string()), |node| node.name.clone())
+    }
+}
