@@ -1,0 +1,151 @@
+//! The command line: clap types, nothing else.
+
+use crate::exit::FailOn;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A doctor for Docker Swarm: finds the cause, shows the proof, says what to do where.
+#[derive(Debug, Parser)]
+#[command(name = "swarm-doctor", version, after_help = EXIT_CODES, max_term_width = 100, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `run` where nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of `run`, so that it may be left out.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    no finding at or above --fail-on, and everything required was checked
+  1    at least one error
+  2    wrong command line
+  3    a check could not tell, and nothing worse was found
+  4    warnings only, and --fail-on warning was given
+  130  interrupted";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Examine this node, or a bundle, and say what is wrong. Changes nothing on the host.
+    Run(Run),
+    /// Examine a bundle recorded from a swarm that was really broken; needs no engine.
+    Demo(Output),
+    /// Write what a run would collect into a bundle, with secrets taken out.
+    Collect(Collect),
+    /// List the checks.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explain a check: why it matters, how to fix it, when it is wrong.
+    Explain {
+        /// The id, such as `swarm/lost-quorum`.
+        check: String,
+    },
+    /// Print the JSON Schema of `-o json`.
+    Schema,
+}
+
+/// `run`.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// Where to look.
+    #[command(flatten)]
+    pub source: Source,
+    /// Examine this bundle instead of this node.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "context", "root"])]
+    pub bundle: Option<PathBuf>,
+    /// What to show.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `collect`.
+#[derive(Clone, Debug, Args)]
+pub struct Collect {
+    /// Where to look.
+    #[command(flatten)]
+    pub source: Source,
+    /// The bundle to write, such as `node1.tar.zst`.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Where to look.
+#[derive(Clone, Debug, Args)]
+pub struct Source {
+    /// The engine, as docker takes it: unix:///path or tcp://host:port [env: DOCKER_HOST]
+    #[arg(short = 'H', long, value_name = "URL", conflicts_with = "context")]
+    pub host: Option<String>,
+    /// The docker context that names the engine [env: DOCKER_CONTEXT]
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Read files below this directory, as if it were /
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// How far back to read the engine's log, such as 90m, 24h or 7d
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    pub since: std::time::Duration,
+    /// The most one request to the engine may take
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub timeout: std::time::Duration,
+}
+
+/// What to show.
+#[derive(Clone, Debug, Args)]
+pub struct Output {
+    /// The format
+    #[arg(short, long = "output", value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// Show healthy, skipped and unknown checks one by one
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// From which weight on a finding fails the run
+    #[arg(long, value_name = "WEIGHT", default_value = "error")]
+    pub fail_on: FailOn,
+    /// Exit with 0 even where a check could not tell
+    #[arg(long)]
+    pub allow_unknown: bool,
+}
+
+/// The formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For programs; `swarm-doctor schema` describes it.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Reads a time such as `250ms`, `2s`, `90m`, `24h` or `7d`.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err("a number with ms, s, m, h or d is expected, such as 24h".into()),
+    };
+    let number: u64 = number.parse().map_err(|_| "a whole number is expected before the unit".to_owned())?;
+    let millis = number.checked_mul(millis).filter(|millis| *millis > 0);
+    millis.map(std::time::Duration::from_millis).ok_or_else(|| "a time above zero is expected".into())
+}

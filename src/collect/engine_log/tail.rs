@@ -1,0 +1,196 @@
+//! The end of a log file: as many of its last lines as are wanted, at a cost that does not grow with the file.
+
+use super::files::mebibytes;
+use facts::Timestamp;
+use facts::parse::log::{Reading, Sieve, read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The most that is kept of one file.
+pub(super) const MOST_KEPT: usize = 8 << 20;
+
+/// The most that is read of one file that can be read from its end.
+const MOST_READ: u64 = 64 << 20;
+
+/// The most that is unpacked of one file, whose end cannot be had without its beginning.
+const MOST_UNPACKED: u64 = 256 << 20;
+
+/// How much is read at a time on the way back.
+const BLOCK: u64 = 256 << 10;
+
+/// What it takes to tell whether a line of a file is too old.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dates {
+    pub(super) since: Timestamp,
+    pub(super) written: Timestamp,
+    pub(super) offset_seconds: i32,
+}
+
+/// What was kept of a file.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The lines that can be used, as they stand in the file.
+    pub(super) lines: Vec<u8>,
+    /// What a limit left out.
+    pub(super) left_out: Option<LeftOut>,
+    /// What ended the reading early.
+    pub(super) error: Option<io::Error>,
+}
+
+/// What a limit left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum LeftOut {
+    /// What stands before the part that was read.
+    Beginning,
+    /// What would stand behind the part that was unpacked.
+    End,
+    /// The older of the lines that can be used.
+    OlderLines,
+}
+
+impl LeftOut {
+    /// It in words.
+    pub(super) fn of(self, path: &Path, most_kept: usize) -> String {
+        let name = path.display();
+        match self {
+            Self::Beginning => format!("only the last {} of {name} were read", mebibytes(MOST_READ as usize)),
+            Self::End => format!("only the first {} of {name} were unpacked", mebibytes(MOST_UNPACKED as usize)),
+            Self::OlderLines => format!("only the last {} of engine lines in {name} were kept", mebibytes(most_kept)),
+        }
+    }
+}
+
+impl Kept {
+    /// Nothing, for an error.
+    pub(super) fn failed(error: io::Error) -> Self {
+        Self { error: Some(error), ..Self::default() }
+    }
+}
+
+/// What is wanted of a file that can be read from anywhere.
+pub(super) fn end_of(mut file: &File, dates: &Dates, most: usize) -> io::Result<Kept> {
+    let size = file.metadata()?.len();
+    let floor = size.saturating_sub(MOST_READ);
+    let start = beginning(file, size, floor, BLOCK, dates)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut from = BufReader::with_capacity(BLOCK as usize, file.take(size - start));
+    let is_cut = floor > 0 && start == floor;
+    if is_cut {
+        from.skip_until(b'\n')?;
+    }
+    let mut kept = taken(from, dates, most);
+    kept.left_out = kept.left_out.or(is_cut.then_some(LeftOut::Beginning));
+    Ok(kept)
+}
+
+/// What is wanted of a file that can only be read from its beginning.
+pub(super) fn unpacked(file: impl Read, dates: &Dates, most: usize) -> Kept {
+    let mut from = BufReader::with_capacity(BLOCK as usize, file.take(MOST_UNPACKED));
+    let mut kept = taken(&mut from, dates, most);
+    if from.into_inner().limit() == 0 {
+        kept.left_out = Some(LeftOut::End);
+    }
+    kept
+}
+
+/// The beginning of the first line that may not be too old, looking back from the end no further than the floor.
+///
+/// A block lies before the span if both the first and the last time it tells do. One alone is not enough: a
+/// machine without a clock of its own begins each boot in the past, in the middle of its log.
+fn beginning(file: &File, size: u64, floor: u64, block: u64, dates: &Dates) -> io::Result<u64> {
+    let mut bytes = Vec::new();
+    let mut end = size;
+    while end > floor {
+        let start = end.saturating_sub(block).max(floor);
+        bytes.resize((end - start) as usize, 0);
+        file.read_exact_at(&mut bytes, start)?;
+        // The first piece is the end of a line, unless the file begins here; the last one is the beginning of one.
+        let mut pieces: Vec<_> = bytes.split(|b| *b == b'\n').collect();
+        let last = pieces.pop().map_or(0, <[u8]>::len) as u64;
+        let whole = pieces.get(usize::from(start > 0)..).unwrap_or_default();
+        let is_old = |at: Timestamp| at < dates.since;
+        let time = |line: &&[u8]| dates.of(&String::from_utf8_lossy(line));
+        if whole.iter().find_map(time).is_some_and(is_old) && whole.iter().rev().find_map(time).is_some_and(is_old) {
+            return Ok(end - last);
+        }
+        end = start;
+    }
+    Ok(floor)
+}
+
+/// The lines that can be used and are not too old, of which the last ones win.
+fn taken(mut from: impl BufRead, dates: &Dates, most: usize) -> Kept {
+    let mut kept = Kept::default();
+    let mut sieve = Sieve::default();
+    let mut age = Age::Unknown;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match from.read_until(b'\n', &mut line) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => {
+                kept.error = Some(error);
+                break;
+            }
+        }
+        // A machine that lost power leaves zeros where the lines were that never reached the disk.
+        let zeros = line.iter().take_while(|b| **b == 0).count();
+        let text = String::from_utf8_lossy(&line[zeros..]);
+        if !sieve.takes(&text) || age.drops(&text, dates) {
+            continue;
+        }
+        kept.lines.extend_from_slice(&line[zeros..]);
+        if line.last() != Some(&b'\n') {
+            kept.lines.push(b'\n');
+        }
+        // Not at every line: each time moves all that is kept.
+        if kept.lines.len() >= most.saturating_mul(2) {
+            kept.keep_last(most);
+        }
+    }
+    kept.keep_last(most);
+    kept
+}
+
+impl Kept {
+    /// Drops the oldest lines that there is no room for.
+    fn keep_last(&mut self, most: usize) {
+        let Some(excess) = self.lines.len().checked_sub(most).filter(|excess| *excess > 0) else { return };
+        // A line that ends just where the excess does is all of the excess.
+        let end = self.lines.iter().skip(excess - 1).position(|b| *b == b'\n');
+        self.lines.drain(..end.map_or(self.lines.len(), |end| excess + end));
+        self.left_out = Some(LeftOut::OlderLines);
+    }
+}
+
+/// Whether the lines so far were too old. Once one was not, the order of the file decides and no clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Age {
+    Unknown,
+    Old,
+    Wanted,
+}
+
+impl Age {
+    /// Whether the next line is too old. One without a time is as old as the one before.
+    fn drops(&mut self, line: &str, dates: &Dates) -> bool {
+        if *self != Self::Wanted
+            && let Some(at) = dates.of(line)
+        {
+            *self = if at < dates.since { Self::Old } else { Self::Wanted };
+        }
+        *self == Self::Old
+    }
+}
+
+impl Dates {
+    /// The time of a line, if it is one that can be used and tells it.
+    fn of(&self, line: &str) -> Option<Timestamp> {
+        let reading = Reading { written: self.written, offset_seconds: self.offset_seconds, since: None };
+        let log = read("", line, &reading);
+        log.lines.first().map(|line| line.at).or_else(|| log.holes.first().map(|hole| hole.at)).flatten()
+    }
+}

@@ -1,0 +1,180 @@
+//! The engine as the operating system sees it: its process, its socket and its program.
+
+use super::{Artifact, Place, Session, files};
+use facts::Need;
+use facts::engine::{EngineProcess, Process, SocketFile};
+use nix::unistd::{AccessFlags, eaccess};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where packages put dockerd.
+const PROGRAMS: [&str; 5] = [
+    "/usr/bin/dockerd",
+    "/usr/sbin/dockerd",
+    "/usr/local/bin/dockerd",
+    "/usr/local/sbin/dockerd",
+    "/snap/bin/dockerd",
+];
+
+/// The running dockerd, without a word from it.
+pub(super) async fn engine_process(session: &Session) -> Vec<Artifact> {
+    let endpoint = session.options.endpoint.clone();
+    let place = Place::new(Need::EngineProcess, "host/engine-process.json", format!("/proc and {endpoint}"));
+    let look = move || {
+        Ok(EngineProcess {
+            socket: endpoint.local_socket().and_then(socket),
+            endpoint: endpoint.to_string(),
+            process: dockerd(Path::new("/proc"), Path::new("/run/docker.pid")),
+            program: PROGRAMS.iter().find(|path| Path::new(path).exists()).map(|path| (*path).to_owned()),
+        })
+    };
+    session.of_this_machine(place, look).await
+}
+
+fn socket(path: &Path) -> Option<SocketFile> {
+    let metadata = path.metadata().ok().filter(|metadata| metadata.file_type().is_socket())?;
+    Some(SocketFile {
+        path: path.display().to_string(),
+        mode: metadata.permissions().mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        writable: eaccess(path, AccessFlags::W_OK).is_ok(),
+    })
+}
+
+/// The dockerd that its pid file names, else the oldest in this pid namespace: those that run inside a
+/// container have one of their own. One that is dead, and waits for its parent, is only the last choice.
+fn dockerd(proc: &Path, pid_file: &Path) -> Option<Process> {
+    let named = files::read(pid_file).ok().flatten();
+    let named = named.and_then(|read| String::from_utf8_lossy(&read.content).trim().parse().ok());
+    let named = named.and_then(|pid| process(proc, pid)).filter(|process| process.state != 'Z');
+    if named.is_some() {
+        return named;
+    }
+    let pids =
+        std::fs::read_dir(proc).ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| !elsewhere(proc, *pid))
+        .filter_map(|pid| process(proc, pid))
+        .min_by_key(|process| (process.state == 'Z', process.pid))
+}
+
+/// Whether a process is known to be in another pid namespace than this one.
+fn elsewhere(proc: &Path, pid: u32) -> bool {
+    let namespace = |of: PathBuf| std::fs::read_link(proc.join(of).join("ns/pid")).ok();
+    let theirs = namespace(pid.to_string().into());
+    theirs.is_some() && theirs != namespace("self".into())
+}
+
+/// The process of this pid, where it is a dockerd.
+fn process(proc: &Path, pid: u32) -> Option<Process> {
+    let directory = proc.join(pid.to_string());
+    let comm = std::fs::read_to_string(directory.join("comm")).ok()?;
+    if !comm.starts_with("docker") {
+        return None;
+    }
+    let cmdline = std::fs::read(directory.join("cmdline")).unwrap_or_default();
+    let mut args: Vec<_> =
+        cmdline.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+    // Each argument ends with a zero byte, so that splitting leaves an empty one at the end.
+    args.pop();
+    if !is_dockerd(comm.trim_end(), &args) {
+        return None;
+    }
+    let stat = std::fs::read(directory.join("stat")).ok()?;
+    Some(Process { pid, args, state: state(&String::from_utf8_lossy(&stat))? })
+}
+
+/// Docker's own name for the engine, those of distributions, and the command that once was both.
+fn is_dockerd(comm: &str, args: &[String]) -> bool {
+    match comm {
+        "dockerd" | "dockerd-current" | "dockerd-ce" | "dockerd-ee" => true,
+        "docker" | "docker-current" => args.iter().skip(1).any(|arg| arg == "daemon"),
+        _ => false,
+    }
+}
+
+/// The state in `/proc/PID/stat`: it follows the name, which is in parentheses and may hold some itself.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    fn put(proc: &Path, pid: u32, comm: &str, cmdline: &str, state: char, namespace: &str) {
+        let directory = proc.join(pid.to_string());
+        std::fs::create_dir_all(directory.join("ns")).unwrap();
+        std::fs::write(directory.join("comm"), format!("{comm}\n")).unwrap();
+        std::fs::write(directory.join("cmdline"), cmdline).unwrap();
+        std::fs::write(directory.join("stat"), format!("{pid} ({comm}) {state} 1 1 1 0")).unwrap();
+        symlink(namespace, directory.join("ns/pid")).unwrap();
+    }
+
+    fn proc() -> tempfile::TempDir {
+        let proc = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(proc.path().join("self/ns")).unwrap();
+        symlink("pid:[1]", proc.path().join("self/ns/pid")).unwrap();
+        put(proc.path(), 50, "dockerd", "/usr/bin/dockerd\0-H\0fd://\0", 'S', "pid:[2]");
+        put(proc.path(), 70, "docker", "docker\0ps\0", 'S', "pid:[1]");
+        put(proc.path(), 80, "dockerd-rootles", "sh\0", 'S', "pid:[1]");
+        put(proc.path(), 90, "dockerd", "", 'Z', "pid:[1]");
+        put(proc.path(), 900, "dockerd", "dockerd\0--debug\0", 'T', "pid:[1]");
+        put(proc.path(), 1000, "dockerd", "dockerd\0\0", 'S', "pid:[1]");
+        proc
+    }
+
+    #[test]
+    fn finds_the_engine_of_this_machine() {
+        let proc = proc();
+        let found = dockerd(proc.path(), Path::new("/nonexistent")).unwrap();
+        assert_eq!((found.pid, found.state), (900, 'T'));
+        assert_eq!(found.args, ["dockerd", "--debug"]);
+    }
+
+    #[test]
+    fn believes_a_pid_file_only_about_a_dockerd() {
+        let proc = proc();
+        let pid_file = proc.path().join("docker.pid");
+        std::fs::write(&pid_file, "1000").unwrap();
+        let found = dockerd(proc.path(), &pid_file).unwrap();
+        assert_eq!(found.args, ["dockerd", ""]);
+        for other in ["70\n", "90\n", "5\n", "-\n"] {
+            std::fs::write(&pid_file, other).unwrap();
+            assert_eq!(dockerd(proc.path(), &pid_file).unwrap().pid, 900);
+        }
+    }
+
+    #[test]
+    fn knows_an_engine_by_its_names() {
+        let args = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert!(is_dockerd("docker", &args("docker daemon --debug")));
+        assert!(is_dockerd("dockerd-current", &args("dockerd-current")));
+        assert!(!is_dockerd("docker", &args("docker ps")));
+        assert!(!is_dockerd("docker-proxy", &args("docker-proxy")));
+    }
+
+    #[test]
+    fn reads_a_state_behind_any_name() {
+        assert_eq!(state("7 (dockerd) S 1 7 7"), Some('S'));
+        assert_eq!(state("7 (a) R (b) D 1 7 7"), Some('D'));
+        assert_eq!(state("7"), None);
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(matches!(state(&own), Some('R' | 'S')));
+    }
+
+    #[test]
+    fn describes_a_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("docker.sock");
+        assert_eq!(socket(&path), None);
+        let _listener = UnixListener::bind(&path).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o660)).unwrap();
+        let seen = socket(&path).unwrap();
+        assert_eq!((seen.mode, seen.writable), (0o660, true));
+        std::fs::write(directory.path().join("file"), "").unwrap();
+        assert_eq!(socket(&directory.path().join("file")), None);
+    }
+}

@@ -1,0 +1,375 @@
+//! Files of the node: the engine's configuration, what its swarm component keeps, and a few of /etc.
+
+use super::{Artifact, Place, Session, apart, why};
+use facts::bundle::Look;
+use facts::engine::EngineProcess;
+use facts::host::OsRelease;
+use facts::{Need, Timestamp, Why};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::Mode;
+use serde_json::Value;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The most that is read of a file; none of those read here is a tenth of it.
+const MOST: u64 = 1 << 20;
+
+/// A file that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// What it holds.
+    pub(super) content: Vec<u8>,
+    /// When it was last written.
+    pub(super) written: Option<Timestamp>,
+}
+
+/// The configuration of the engine.
+pub(super) async fn daemon_json(session: &Session) -> Vec<Artifact> {
+    let path = match &session.options.daemon_json {
+        Some(path) => path.clone(),
+        None => flag(session, &["--config-file"]).await.unwrap_or_else(|| "/etc/docker/daemon.json".into()),
+    };
+    vec![keep(session, Need::DaemonJson, "files/daemon.json", &path).await]
+}
+
+/// What the swarm component remembers over a restart.
+pub(super) async fn swarm_state(session: &Session) -> Vec<Artifact> {
+    let swarm = data_root(session).await.join("swarm");
+    vec![
+        keep(session, Need::SwarmState, "files/docker-state.json", &swarm.join("docker-state.json")).await,
+        keep(session, Need::SwarmState, "files/state.json", &swarm.join("state.json")).await,
+    ]
+}
+
+/// The certificate of the node and that of the swarm's authority; never a key.
+pub(super) async fn certificates(session: &Session) -> Vec<Artifact> {
+    let certificates = data_root(session).await.join("swarm/certificates");
+    let mut artifacts = Vec::new();
+    for name in ["swarm-node.crt", "swarm-root-ca.crt"] {
+        let path = certificates.join(name);
+        let mut artifact = keep(session, Need::Certificates, &format!("files/{name}"), &path).await;
+        artifact.content = artifact.content.map(without_keys);
+        artifacts.push(artifact);
+    }
+    artifacts
+}
+
+/// The hosts file of the node.
+pub(super) async fn hosts(session: &Session) -> Vec<Artifact> {
+    vec![keep(session, Need::Hosts, "files/hosts", Path::new("/etc/hosts")).await]
+}
+
+/// The resolver's configuration of the node.
+pub(super) async fn resolv_conf(session: &Session) -> Vec<Artifact> {
+    vec![keep(session, Need::ResolvConf, "files/resolv.conf", Path::new("/etc/resolv.conf")).await]
+}
+
+/// The operating system, the kernel and the name of the node.
+pub(super) async fn os_release(session: &Session) -> Vec<Artifact> {
+    let artifact = "host/os-release.json";
+    let mut place = Place::new(Need::OsRelease, artifact, "/etc/os-release");
+    let mut file = keep(session, Need::OsRelease, artifact, Path::new("/etc/os-release")).await;
+    if file.entry.look == Look::Absent {
+        file = keep(session, Need::OsRelease, artifact, Path::new("/usr/lib/os-release")).await;
+    }
+    if let Look::Missed { .. } = file.entry.look {
+        return vec![file];
+    }
+    place.origin = file.entry.origin;
+    let text = String::from_utf8_lossy(file.content.as_deref().unwrap_or_default()).into_owned();
+    vec![place.kept_as_json(&operating_system(&text, &session.options.root))]
+}
+
+/// The name of the machine whose file system begins at the root.
+pub(super) fn hostname(root: &Path) -> String {
+    if root == Path::new("/") {
+        return nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    }
+    let file = read_in(root, Path::new("/etc/hostname")).ok().flatten();
+    let text = file.map(|read| String::from_utf8_lossy(&read.content).into_owned()).unwrap_or_default();
+    text.lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .unwrap_or("unknown")
+        .into()
+}
+
+/// Where the engine keeps its data. This asks the process and the files, never the engine, which may hang.
+pub(super) async fn data_root(session: &Session) -> PathBuf {
+    if let Some(path) = flag(session, &["--data-root", "--graph", "-g"]).await {
+        return path;
+    }
+    let artifacts = session.artifacts(Need::DaemonJson).await;
+    let content = artifacts.first().and_then(|artifact| artifact.content.as_deref()).unwrap_or_default();
+    let daemon_json: Value = serde_json::from_slice(content).unwrap_or_default();
+    let named = ["data-root", "graph"].iter().find_map(|key| daemon_json.get(key)?.as_str());
+    PathBuf::from(named.filter(|path| !path.is_empty()).unwrap_or("/var/lib/docker"))
+}
+
+/// The value of the first of these flags that the running engine was given.
+async fn flag(session: &Session, names: &[&str]) -> Option<PathBuf> {
+    let artifact = session.artifacts(Need::EngineProcess).await.first()?;
+    let seen: EngineProcess = serde_json::from_slice(artifact.content.as_deref()?).ok()?;
+    let args = seen.process?.args;
+    names.iter().find_map(|name| value(&args, name)).map(PathBuf::from)
+}
+
+/// The value of a flag as dockerd reads it: of several the last one counts.
+fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
+    let mut values =
+        args.iter().enumerate().skip(1).rev().filter_map(|(at, arg)| match arg.strip_prefix(name)? {
+            "" => args.get(at + 1).map(String::as_str),
+            rest => match rest.strip_prefix('=') {
+                Some(value) => Some(value),
+                // A short flag needs nothing between itself and its value.
+                None => (!name.starts_with("--")).then_some(rest),
+            },
+        });
+    values.next().filter(|value| !value.is_empty())
+}
+
+/// One file of the host as an artifact.
+async fn keep(session: &Session, need: Need, artifact: &str, path: &Path) -> Artifact {
+    let place = Place::new(need, artifact, path.display().to_string());
+    if let Some(why) = session.remote() {
+        return place.missed(why);
+    }
+    let (root, path) = (session.options.root.clone(), path.to_owned());
+    match apart(move || read_in(&root, &path)).await {
+        Ok(Some(read)) => {
+            let mut artifact = place.kept(read.content);
+            artifact.entry.written = read.written;
+            artifact
+        }
+        Ok(None) => place.absent(),
+        Err(why) => place.missed(why),
+    }
+}
+
+/// Reads a file of the machine whose file system begins at the root; `None` where there is none.
+fn read_in(root: &Path, path: &Path) -> Result<Option<Read>, Why> {
+    if root == Path::new("/") {
+        return read(path);
+    }
+    let doing = format!("read {}", path.display());
+    // Absolute links have to stay below the root: without this they would lead to this machine's own files.
+    let directory = match File::open(root) {
+        Ok(directory) => directory,
+        Err(error) => return Err(why(&error, &format!("open {}", root.display()))),
+    };
+    let how = OpenHow::new().flags(flags()).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    match openat2(&directory, path, how) {
+        Ok(file) => content(file.into(), &doing).map(Some),
+        // Kernels before 5.6 have no such call, and some sandboxes forbid it.
+        Err(nix::Error::ENOSYS | nix::Error::EPERM) => {
+            read(&root.join(path.strip_prefix("/").unwrap_or(path)))
+        }
+        Err(error) => opened(error, &doing),
+    }
+}
+
+/// Reads a file; `None` where there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Read>, Why> {
+    let doing = format!("read {}", path.display());
+    match open(path, flags(), Mode::empty()) {
+        Ok(file) => content(file.into(), &doing).map(Some),
+        Err(error) => opened(error, &doing),
+    }
+}
+
+/// Without blocking, a FIFO that nobody writes to and a device that is not ready are opened at once.
+fn flags() -> OFlag {
+    OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC
+}
+
+fn opened(error: nix::Error, doing: &str) -> Result<Option<Read>, Why> {
+    match error {
+        nix::Error::ENOENT | nix::Error::ENOTDIR => Ok(None),
+        nix::Error::ENXIO => Err(Why::Malformed { line: 0, what: "it is a socket, not a file".into() }),
+        error => Err(why(&error.into(), doing)),
+    }
+}
+
+fn content(file: File, doing: &str) -> Result<Read, Why> {
+    let odd = |what: &str| Why::Malformed { line: 0, what: what.to_owned() };
+    let metadata = file.metadata().map_err(|error| why(&error, doing))?;
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        return Err(odd("it is a directory, not a file"));
+    }
+    if kind.is_fifo() {
+        return Err(odd("it is a FIFO, not a file"));
+    }
+    // A link to /dev/null is how a file is switched off; other devices might answer for ever.
+    if !kind.is_file() && metadata.rdev() != libc::makedev(1, 3) {
+        return Err(odd("it is a device, not a file"));
+    }
+    let mut content = Vec::new();
+    // The size that a file claims is not relied on: one in /proc claims none, another may grow.
+    file.take(MOST + 1).read_to_end(&mut content).map_err(|error| why(&error, doing))?;
+    if content.len() as u64 > MOST {
+        return Err(odd("it is larger than 1 MiB"));
+    }
+    let written = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    Ok(Read { content, written })
+}
+
+/// A PEM file with nothing in it but certificates, where it holds a key as well.
+fn without_keys(pem: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&pem);
+    if !text.contains("PRIVATE KEY") {
+        return pem;
+    }
+    let mut inside = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        inside |= line.starts_with("-----BEGIN CERTIFICATE-----");
+        if inside {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        inside &= !line.starts_with("-----END");
+    }
+    kept.into_bytes()
+}
+
+fn operating_system(text: &str, root: &Path) -> OsRelease {
+    let of = |key: &str| {
+        let mut lines =
+            text.lines().rev().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
+        lines.next().map(unquoted).unwrap_or_default()
+    };
+    let here = root == Path::new("/");
+    let kernel = here.then(nix::sys::utsname::uname).and_then(Result::ok);
+    OsRelease {
+        hostname: hostname(root),
+        pretty_name: of("PRETTY_NAME"),
+        id: of("ID"),
+        id_like: of("ID_LIKE").split_whitespace().map(str::to_owned).collect(),
+        kernel: kernel.map(|uname| uname.release().to_string_lossy().into_owned()).unwrap_or_default(),
+        in_container: in_container(),
+    }
+}
+
+/// A value of os-release as a shell would read it.
+fn unquoted(value: &str) -> String {
+    let quote = value.chars().next().filter(|c| ['"', '\''].contains(c));
+    let inner = quote.and_then(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value);
+    match quote {
+        Some('\'') => inner.to_owned(),
+        _ => {
+            let mut chars = inner.chars();
+            std::iter::from_fn(|| match chars.next()? {
+                '\\' => chars.next(),
+                other => Some(other),
+            })
+            .collect()
+        }
+    }
+}
+
+/// Whether this process has a pid namespace of its own. The first one of a machine has a fixed number.
+fn in_container() -> bool {
+    const PROC_PID_INIT_INO: u32 = 0xEFFF_FFFC;
+    let initial = format!("pid:[{PROC_PID_INIT_INO}]");
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace != Path::new(&initial))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    fn args(args: &[&str]) -> Vec<String> {
+        args.iter().map(|arg| (*arg).to_owned()).collect()
+    }
+
+    #[test]
+    fn reads_flags_as_dockerd_does() {
+        let args = args(&["dockerd", "-g/a", "--data-root", "/b", "--data-root=/c", "--config-files=/d"]);
+        assert_eq!(value(&args, "--data-root"), Some("/c"));
+        assert_eq!(value(&args, "-g"), Some("/a"));
+        assert_eq!(value(&args, "--config-file"), None);
+        assert_eq!(value(&args[..3], "--data-root"), None);
+    }
+
+    #[test]
+    fn says_what_is_odd_about_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let what = |name: &str| match read(&path(name)) {
+            Err(Why::Malformed { line: 0, what }) => what,
+            other => panic!("{other:?}"),
+        };
+        std::fs::create_dir(path("directory")).unwrap();
+        assert_eq!(what("directory"), "it is a directory, not a file");
+        nix::unistd::mkfifo(&path("fifo"), Mode::S_IRWXU).unwrap();
+        assert_eq!(what("fifo"), "it is a FIFO, not a file");
+        let _listener = UnixListener::bind(path("socket")).unwrap();
+        assert_eq!(what("socket"), "it is a socket, not a file");
+        File::create(path("large")).unwrap().set_len(MOST + 1).unwrap();
+        assert_eq!(what("large"), "it is larger than 1 MiB");
+        symlink("/dev/zero", path("endless")).unwrap();
+        assert_eq!(what("endless"), "it is a device, not a file");
+        File::create(path("full")).unwrap().set_len(MOST).unwrap();
+        assert_eq!(read(&path("full")).unwrap().unwrap().content.len() as u64, MOST);
+        assert!(read(&path("none")).unwrap().is_none());
+        assert!(read(&path("full/none")).unwrap().is_none());
+        assert!(read(Path::new("/dev/null")).unwrap().unwrap().content.is_empty());
+    }
+
+    #[test]
+    fn tells_a_forbidden_file_from_an_absent_one() {
+        if nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let closed = directory.path().join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
+        let denied = read(&closed.join("none")).unwrap_err();
+        assert!(matches!(&denied, Why::Denied { what } if what.starts_with("read /")), "{denied}");
+    }
+
+    #[test]
+    fn stays_below_another_root() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        std::fs::create_dir_all(root.join("etc")).unwrap();
+        std::fs::create_dir_all(root.join("run")).unwrap();
+        std::fs::write(root.join("run/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
+        symlink("/run/resolv.conf", root.join("etc/resolv.conf")).unwrap();
+        let read = read_in(root, Path::new("/etc/resolv.conf")).unwrap().unwrap();
+        assert_eq!(read.content, b"nameserver 192.0.2.1\n");
+        assert!(read.written.is_some());
+        assert_eq!(hostname(root), "unknown");
+        std::fs::write(root.join("etc/hostname"), "# a comment\nm1\n").unwrap();
+        assert_eq!(hostname(root), "m1");
+    }
+
+    #[test]
+    fn keeps_no_key_beside_a_certificate() {
+        let pem = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n\
+                   -----BEGIN EC PRIVATE KEY-----\nSECRET\n-----END EC PRIVATE KEY-----\n\
+                   -----BEGIN CERTIFICATE-----\nB\n-----END CERTIFICATE-----\n";
+        let kept = String::from_utf8(without_keys(pem.into())).unwrap();
+        assert!(!kept.contains("KEY") && !kept.contains("SECRET"), "{kept}");
+        assert_eq!(kept.matches("BEGIN CERTIFICATE").count(), 2);
+        assert_eq!(without_keys(b"# chain\n".to_vec()), b"# chain\n");
+    }
+
+    #[test]
+    fn reads_os_release() {
+        let text =
+            "NAME=x\nID=rocky\nID_LIKE=\"rhel centos fedora\"\nPRETTY_NAME='Rocky 9'\nBUILD_ID=\"a\\$b\"\n";
+        let os = operating_system(text, Path::new("/"));
+        assert_eq!((os.id.as_str(), os.pretty_name.as_str()), ("rocky", "Rocky 9"));
+        assert_eq!(os.id_like, ["rhel", "centos", "fedora"]);
+        assert!(!os.kernel.is_empty() && !os.hostname.is_empty());
+        assert_eq!(unquoted("\"a\\$b\""), "a$b");
+        assert_eq!(operating_system("", Path::new("/nonexistent")).kernel, "");
+    }
+}

@@ -1,0 +1,272 @@
+//! Collecting: everything the doctor asks the world, at once, each with a deadline.
+//!
+//! Each kind of artifact is collected at most once a run. One that rests on another awaits it through
+//! [`Session::artifacts`], so there is no order to keep and nothing waits for what it does not need.
+//! A failure is an artifact too: a gap with its reason.
+
+mod clock;
+mod disk;
+mod endpoint;
+mod engine_api;
+mod engine_log;
+mod engine_process;
+mod files;
+mod modules;
+mod netlink;
+mod netns;
+mod probe;
+mod procfs;
+mod sockets;
+
+use crate::redact::redacted;
+use facts::bundle::{Bundle, Entry, Look, Manifest};
+use facts::{Need, NodeName, Timestamp, Why};
+use futures_util::future::join_all;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
+
+pub use endpoint::{Endpoint, EndpointError};
+
+/// What to collect, and from where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the engine is spoken to.
+    pub endpoint: Endpoint,
+    /// The directory that stands for `/` when files are read.
+    pub root: PathBuf,
+    /// The path of daemon.json, where the user says so; else the running engine's flag or the default decides.
+    pub daemon_json: Option<PathBuf>,
+    /// How far back the engine's log is read.
+    pub since: Duration,
+    /// The most one request to the engine may take.
+    pub request_deadline: Duration,
+    /// The most one probe of another node may take.
+    pub probe_deadline: Duration,
+    /// The most any one kind of artifact may take.
+    pub deadline: Duration,
+    /// The kinds to collect; others become gaps that say they were not asked for.
+    pub needs: Vec<Need>,
+}
+
+/// One run of collecting.
+pub struct Session {
+    /// What to collect, and from where.
+    pub options: Options,
+    /// When the run began.
+    pub taken: Timestamp,
+    began: Instant,
+    kept: Vec<OnceCell<Vec<Artifact>>>,
+    engine: OnceCell<Result<engine_api::Engine, Why>>,
+}
+
+/// One thing that was looked for, and its content where it was found.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    /// What was looked for, and what came of it.
+    pub entry: Entry,
+    /// The content, where [`Entry::look`] is [`Look::Kept`].
+    pub content: Option<Vec<u8>>,
+}
+
+/// The place of one artifact: its kind, its path in the bundle and where it is looked for.
+#[derive(Clone, Debug)]
+pub struct Place {
+    need: Need,
+    artifact: String,
+    origin: String,
+    began: Instant,
+}
+
+impl Place {
+    /// A place, from which on the time is counted.
+    pub fn new(need: Need, artifact: impl Into<String>, origin: impl Into<String>) -> Self {
+        Self { need, artifact: artifact.into(), origin: origin.into(), began: Instant::now() }
+    }
+
+    /// The thing was there. No secret in it goes any further.
+    pub fn kept(self, content: Vec<u8>) -> Artifact {
+        Artifact { entry: self.entry(Look::Kept), content: Some(redacted(content)) }
+    }
+
+    /// The thing was there, and is kept as JSON.
+    pub fn kept_as_json(self, value: &impl serde::Serialize) -> Artifact {
+        match serde_json::to_vec_pretty(value) {
+            Ok(content) => self.kept(content),
+            Err(error) => self.missed(Why::Malformed { line: 0, what: error.to_string() }),
+        }
+    }
+
+    /// The thing is not there, and that is a fact.
+    pub fn absent(self) -> Artifact {
+        Artifact { entry: self.entry(Look::Absent), content: None }
+    }
+
+    /// The thing could not be seen.
+    pub fn missed(self, why: Why) -> Artifact {
+        Artifact { entry: self.entry(Look::Missed { why }), content: None }
+    }
+
+    fn entry(self, look: Look) -> Entry {
+        let took_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Entry { need: self.need, artifact: self.artifact, origin: self.origin, look, written: None, took_us }
+    }
+}
+
+impl Session {
+    /// A run that has not begun to collect.
+    pub fn new(options: Options) -> Self {
+        let kept = Need::ALL.iter().map(|_| OnceCell::new()).collect();
+        Self { options, taken: Timestamp::now(), began: Instant::now(), kept, engine: OnceCell::new() }
+    }
+
+    /// The artifacts of one kind, collected the first time they are asked for.
+    pub async fn artifacts(&self, need: Need) -> &[Artifact] {
+        let cell = Need::ALL.iter().position(|other| *other == need).and_then(|at| self.kept.get(at));
+        let Some(cell) = cell else { return &[] };
+        cell.get_or_init(|| async {
+            let place = Place::new(need, format!("unseen/{}", need.name()), need.name());
+            if !self.options.needs.contains(&need) {
+                return vec![place.missed(Why::NotAsked { reason: "not part of this run".into() })];
+            }
+            let deadline = self.options.deadline;
+            match tokio::time::timeout(deadline, Box::pin(collect(need, self))).await {
+                Ok(artifacts) => artifacts,
+                Err(_) => vec![place.missed(Why::TimedOut { after_ms: millis(deadline) })],
+            }
+        })
+        .await
+    }
+
+    /// A bundle with only these kinds in it, for what rests on them.
+    pub async fn partial(&self, needs: &[Need]) -> Bundle {
+        let mut bundle = self.empty();
+        for artifacts in join_all(needs.iter().map(|need| self.artifacts(*need))).await {
+            for artifact in artifacts {
+                bundle.put(artifact.entry.clone(), artifact.content.clone());
+            }
+        }
+        bundle
+    }
+
+    /// Collects everything. The result is the same whichever order things came in.
+    pub async fn bundle(&self) -> Bundle {
+        let mut bundle = self.partial(&Need::ALL).await;
+        bundle.manifest.took_ms = millis(self.began.elapsed());
+        bundle
+    }
+
+    /// The engine, once it answered.
+    async fn engine(&self) -> Result<&engine_api::Engine, Why> {
+        self.engine.get_or_init(|| engine_api::Engine::connect(&self.options)).await.as_ref().map_err(Clone::clone)
+    }
+
+    /// Where a file of the host is, under the root that was asked for.
+    fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.options.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// Why the files of this machine are not those of the engine, where they are not.
+    fn remote(&self) -> Option<Why> {
+        let endpoint = &self.options.endpoint;
+        let reason = || format!("the engine at {endpoint} is on another machine");
+        (!endpoint.is_local()).then(|| Why::NotApplicable { reason: reason() })
+    }
+
+    /// Why what this machine tells is not about the machine that was asked for, where it is not.
+    fn elsewhere(&self) -> Option<Why> {
+        let root = &self.options.root;
+        let reason = || format!("the kernel here is not that of {}", root.display());
+        self.remote().or_else(|| (root != Path::new("/")).then(|| Why::NotApplicable { reason: reason() }))
+    }
+
+    /// One artifact that this machine's kernel tells.
+    async fn of_this_machine<T, R>(&self, place: Place, read: R) -> Vec<Artifact>
+    where
+        T: serde::Serialize + Send + 'static,
+        R: FnOnce() -> Result<T, Why> + Send + 'static,
+    {
+        let read = match self.elsewhere() {
+            Some(why) => Err(why),
+            None => apart(read).await,
+        };
+        match read {
+            Ok(value) => vec![place.kept_as_json(&value)],
+            Err(why) => vec![place.missed(why)],
+        }
+    }
+
+    fn empty(&self) -> Bundle {
+        let manifest = Manifest {
+            schema: facts::bundle::SCHEMA.into(),
+            tool: env!("CARGO_PKG_VERSION").into(),
+            host: NodeName(files::hostname(&self.options.root)),
+            taken: self.taken,
+            took_ms: 0,
+            utc_offset_seconds: jiff::tz::TimeZone::system().to_offset(self.taken).seconds(),
+            unprivileged: !nix::unistd::geteuid().is_root(),
+            entries: Vec::new(),
+        };
+        Bundle { manifest, artifacts: Default::default() }
+    }
+}
+
+/// Collects one kind of artifact. A need that nobody collects does not compile.
+async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
+    match need {
+        Need::Ping => engine_api::ping(session).await,
+        Need::Info => engine_api::info(session).await,
+        Need::Version => engine_api::version(session).await,
+        Need::Swarm => engine_api::swarm(session).await,
+        Need::Nodes => engine_api::nodes(session).await,
+        Need::Services => engine_api::services(session).await,
+        Need::Tasks => engine_api::tasks(session).await,
+        Need::Networks => engine_api::networks(session).await,
+        Need::Containers => engine_api::containers(session).await,
+        Need::DaemonJson => files::daemon_json(session).await,
+        Need::EngineProcess => engine_process::engine_process(session).await,
+        Need::SwarmState => files::swarm_state(session).await,
+        Need::Certificates => files::certificates(session).await,
+        Need::Hosts => files::hosts(session).await,
+        Need::ResolvConf => files::resolv_conf(session).await,
+        Need::OsRelease => files::os_release(session).await,
+        Need::Interfaces => netlink::interfaces(session).await,
+        Need::Routes => netlink::routes(session).await,
+        Need::Sockets => sockets::listeners(session).await,
+        Need::Sysctls => procfs::sysctls(session).await,
+        Need::Modules => modules::modules(session).await,
+        Need::Clock => clock::clock(session).await,
+        Need::Disk => disk::disk(session).await,
+        Need::Memory => procfs::memory(session).await,
+        Need::EngineLog => engine_log::engine_log(session).await,
+        Need::Probes => probe::probes(session).await,
+        Need::TaskNetns => netns::task_namespaces(session).await,
+    }
+}
+
+/// Does what may block on a thread of its own, so that a read that hangs, as on a dead NFS server, holds up
+/// neither its neighbours nor the end of the program.
+async fn apart<T, R>(read: R) -> Result<T, Why>
+where
+    T: Send + 'static,
+    R: FnOnce() -> Result<T, Why> + Send + 'static,
+{
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().spawn(move || drop(tell.send(read())));
+    thread.map_err(|error| why(&error, "start a thread"))?;
+    told.await.unwrap_or_else(|_| Err(Why::Unreachable { what: "the thread that read it died".into() }))
+}
+
+/// A gap in words for an error of the operating system.
+fn why(error: &std::io::Error, doing: &str) -> Why {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => Why::Denied { what: doing.to_owned() },
+        _ => Why::Unreachable { what: format!("{doing}: {error}") },
+    }
+}
+
+/// A duration in whole milliseconds.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,137 @@
+//! Into one container and out again. The thread that does this has to end afterwards: it stays in there.
+
+use super::dns;
+use crate::collect::{netlink, sockets, why};
+use facts::Why;
+use facts::container::{Container, Netns};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::Mode;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+/// The most that is read of one file.
+const MOST: u64 = 1 << 20;
+
+/// What was seen of one container. A file is `None` where the container has none.
+pub(super) struct Inside {
+    pub(super) netns: Result<Netns, Why>,
+    pub(super) hosts: Result<Option<Vec<u8>>, Why>,
+    pub(super) resolv_conf: Result<Option<Vec<u8>>, Why>,
+}
+
+/// Looks into a container. This thread stays in the container's network namespace.
+pub(super) fn look(container: &Container) -> Inside {
+    let process = match Process::open(container) {
+        Ok(process) => process,
+        Err(why) => {
+            return Inside { netns: Err(why.clone()), hosts: Err(why.clone()), resolv_conf: Err(why) };
+        }
+    };
+    let hosts = process.file("etc/hosts");
+    let resolv_conf = process.file("etc/resolv.conf");
+    // A container without networks of its own has the node's name servers, and they know no names of the swarm.
+    let served = match &resolv_conf {
+        Ok(Some(text)) => String::from_utf8_lossy(text).contains(&dns::SERVER.to_string()),
+        _ => true,
+    };
+    let names = if served { names(container) } else { Vec::new() };
+    let netns = process.enter().and_then(|()| {
+        let seen = || -> io::Result<Netns> {
+            let interfaces = netlink::links()?;
+            let listeners = sockets::listeners_of(container.pid)?;
+            let answers = if names.is_empty() { Vec::new() } else { dns::ask(&names)? };
+            Ok(Netns { interfaces, listeners, answers })
+        };
+        seen().map_err(|error| why(&error, "look around in the network namespace"))
+    });
+    Inside { netns, hosts, resolv_conf }
+}
+
+/// The names that a task should be able to resolve, each once.
+fn names(container: &Container) -> Vec<String> {
+    let service = &container.service_name;
+    let mut names = Vec::new();
+    for name in [service.clone(), format!("tasks.{service}"), container.hostname.clone()] {
+        let known = !service.is_empty() || name == container.hostname;
+        if known && !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A process by its directory in `/proc`. Held open, that directory goes on to mean this process: when it
+/// ends, reading fails, and never tells of another one that got the same pid.
+struct Process {
+    pid: u32,
+    directory: OwnedFd,
+}
+
+impl Process {
+    /// The first process of a container, if it still is that.
+    fn open(container: &Container) -> Result<Self, Why> {
+        let pid = container.pid;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = open(format!("/proc/{pid}").as_str(), flags, Mode::empty())
+            .map_err(|errno| why(&errno.into(), &format!("open /proc/{pid}")))?;
+        let process = Self { pid, directory };
+        // Without control groups of their own, containers still have their hosts file mounted from a
+        // directory with their id.
+        for witness in ["cgroup", "mountinfo"] {
+            let text = process.read(witness, OFlag::O_RDONLY)?;
+            if String::from_utf8_lossy(&text).contains(container.id.as_str()) {
+                return Ok(process);
+            }
+        }
+        Err(Why::Unreachable { what: format!("process {pid} is not, or no longer, that of the container") })
+    }
+
+    fn open_at(&self, path: &str, flags: OFlag) -> Result<OwnedFd, Why> {
+        openat(&self.directory, path, flags | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(|errno| why(&errno.into(), &format!("open /proc/{}/{path}", self.pid)))
+    }
+
+    fn read(&self, path: &str, flags: OFlag) -> Result<Vec<u8>, Why> {
+        let mut content = Vec::new();
+        File::from(self.open_at(path, flags)?)
+            .take(MOST)
+            .read_to_end(&mut content)
+            .map_err(|error| why(&error, &format!("read /proc/{}/{path}", self.pid)))?;
+        Ok(content)
+    }
+
+    /// Takes this thread into the process's network namespace.
+    fn enter(&self) -> Result<(), Why> {
+        let namespace = self.open_at("ns/net", OFlag::O_RDONLY)?;
+        setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| {
+            why(&errno.into(), &format!("enter the network namespace of process {}", self.pid))
+        })
+    }
+
+    /// A file of the container. Its links are followed as the container would, never to files of the node.
+    fn file(&self, path: &str) -> Result<Option<Vec<u8>>, Why> {
+        let doing = format!("read /{path} below /proc/{}/root", self.pid);
+        let root = self.open_at("root", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        // What stands there may be anything: without O_NONBLOCK a FIFO would hold us for ever.
+        let how = OpenHow::new()
+            .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        let file = match openat2(root, path, how) {
+            Ok(file) => File::from(file),
+            Err(nix::Error::ENOENT | nix::Error::ENOTDIR) => return Ok(None),
+            // Kernels before 5.6 have no way to open a file as the container would; the engine has.
+            Err(nix::Error::ENOSYS) => return Err(Why::Denied { what: doing }),
+            Err(errno) => return Err(why(&errno.into(), &doing)),
+        };
+        let metadata = file.metadata().map_err(|error| why(&error, &doing))?;
+        if !metadata.is_file() || metadata.len() > MOST {
+            let what = format!("/{path} is no file of at most {MOST} bytes");
+            return Err(Why::Malformed { line: 0, what });
+        }
+        let mut content = Vec::new();
+        file.take(MOST).read_to_end(&mut content).map_err(|error| why(&error, &doing))?;
+        Ok(Some(content))
+    }
+}

@@ -1,0 +1,74 @@
+//! Attempts to reach the other nodes, all at once.
+
+mod icmp;
+mod tcp;
+
+use super::{Artifact, Place, Session};
+use facts::Need;
+use facts::host::Protocol;
+use facts::link::{Attempt, Outcome, Peer, Probe};
+use futures_util::stream::{self, StreamExt};
+use std::time::{Duration, Instant};
+
+/// The port of gossip between nodes.
+const GOSSIP: u16 = 7946;
+/// What tells of the other nodes.
+const NEEDS: [Need; 6] =
+    [Need::Info, Need::Nodes, Need::Networks, Need::SwarmState, Need::Certificates, Need::Interfaces];
+/// How many attempts are under way at once: a process is mostly allowed 1024 open files.
+const AT_ONCE: usize = 512;
+
+pub(super) async fn probes(session: &Session) -> Vec<Artifact> {
+    let place = Place::new(Need::Probes, "probes.json", "connections and ICMP echoes to the other nodes");
+    if let Some(why) = session.elsewhere() {
+        return vec![place.missed(why)];
+    }
+    let peers = facts::parse::peers(&session.partial(&NEEDS).await);
+    vec![place.kept_as_json(&probe(peers, session.options.probe_deadline).await)]
+}
+
+/// Everything that can be tried with these peers, each for as long as the deadline allows.
+async fn probe(peers: Vec<Peer>, deadline: Duration) -> Vec<Probe> {
+    let echoes = icmp::Echoes::default();
+    let attempts = peers.into_iter().flat_map(|peer| {
+        let attempts = attempts(&peer);
+        attempts.into_iter().map(move |attempt| (peer.clone(), attempt))
+    });
+    let echoes = &echoes;
+    let probes = attempts.map(|(peer, attempt)| async move {
+        let began = Instant::now();
+        let outcome = match attempt {
+            Attempt::Echo => echoes.echo(peer.addr, deadline).await,
+            Attempt::Connect { port, .. } => tcp::connect((peer.addr, port).into(), deadline).await,
+        };
+        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Probe { peer, attempt, outcome, took_us }
+    });
+    let mut probes: Vec<_> = stream::iter(probes).buffer_unordered(AT_ONCE).collect().await;
+    probes.sort_by(|a, b| (&a.peer, a.attempt).cmp(&(&b.peer, b.attempt)));
+    probes
+}
+
+fn attempts(peer: &Peer) -> Vec<Attempt> {
+    let connect = |port| Attempt::Connect { protocol: Protocol::Tcp, port };
+    let ports = peer.manager_port.into_iter().chain([GOSSIP]);
+    std::iter::once(Attempt::Echo).chain(ports.map(connect)).collect()
+}
+
+/// What an errno means for an attempt that got as far as the kernel.
+fn outcome(errno: i32) -> Outcome {
+    match errno {
+        libc::ECONNREFUSED | libc::ECONNRESET => Outcome::Refused { errno },
+        libc::ETIMEDOUT => Outcome::Filtered,
+        libc::EHOSTUNREACH
+        | libc::ENETUNREACH
+        | libc::EACCES
+        | libc::EHOSTDOWN
+        | libc::ENETDOWN
+        | libc::ENONET => Outcome::Unreachable { errno },
+        errno => Outcome::NotSent { errno },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! Listening TCP sockets, bound UDP sockets, and who holds them.
+
+use super::{Artifact, Place, Session, netlink, why};
+use facts::Need;
+use facts::engine::EngineProcess;
+use facts::host::{Listener, Owner, Protocol};
+use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{fs, io};
+
+/// The ports a swarm and its administrator need. Their owners are worth a look into every process.
+const PORTS_THAT_MATTER: [u16; 6] = [22, 2375, 2376, 2377, 4789, 7946];
+/// How many open files are looked at before the search for owners ends: some 20 ms of work.
+const MOST_FILES: usize = 20_000;
+/// The states of `/proc/net/{tcp,udp}` in which a socket takes what comes: TCP listens, UDP has no peer.
+const LISTENS: u8 = 0x0a;
+const NO_PEER: u8 = 0x07;
+
+pub(super) async fn listeners(session: &Session) -> Vec<Artifact> {
+    let place = Place::new(Need::Sockets, "host/listeners.json", "netlink: sock_diag, /proc/PID/fd");
+    let engine = match session.elsewhere() {
+        Some(_) => None,
+        None => engine_pid(session.artifacts(Need::EngineProcess).await),
+    };
+    session.of_this_machine(place, move || owned(engine).map_err(|error| why(&error, "list sockets"))).await
+}
+
+fn engine_pid(artifacts: &[Artifact]) -> Option<u32> {
+    let seen = artifacts.iter().find_map(|artifact| artifact.content.as_ref())?;
+    let engine: EngineProcess = serde_json::from_slice(seen).ok()?;
+    Some(engine.process?.pid)
+}
+
+/// A socket that takes what comes to a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Bound {
+    protocol: Protocol,
+    port: u16,
+    addr: IpAddr,
+    inode: u64,
+}
+
+/// The sockets of this thread's network namespace, with those owners that one process tells.
+pub(super) fn listeners_of(pid: u32) -> io::Result<Vec<Listener>> {
+    let bound = bound()?;
+    let mut search = Search::new(&bound);
+    // A process that may not be looked into leaves its sockets without an owner; they are listed all the same.
+    drop(search.look_into(pid));
+    Ok(search.listeners(bound, &BTreeSet::new()))
+}
+
+/// The sockets of this machine and their owners.
+fn owned(engine: Option<u32>) -> io::Result<Vec<Listener>> {
+    let bound = bound()?;
+    let matter = |socket: &&Bound| PORTS_THAT_MATTER.contains(&socket.port);
+    let sought: BTreeSet<_> = bound.iter().filter(matter).map(|socket| socket.inode).collect();
+    let mut search = Search::new(&bound);
+    // The engine holds most of what matters, and where it is, a look into all the others is often saved.
+    let engine_seen = engine.is_some_and(|pid| search.look_into(pid).is_ok());
+    let all_seen = search.look_into_all(&sought);
+    // A socket in no process is the kernel's own: a VXLAN port. That takes a look into every process of the
+    // machine, which it was where the engine was among them, and a second list, as sockets come and go.
+    let still_there = match engine_seen && all_seen {
+        true => self::bound()?.into_iter().map(|socket| socket.inode).collect(),
+        false => BTreeSet::new(),
+    };
+    Ok(search.listeners(bound, &still_there))
+}
+
+/// A search for the processes that hold sockets.
+struct Search {
+    sought: BTreeSet<u64>,
+    found: BTreeMap<u64, Owner>,
+    files: usize,
+}
+
+impl Search {
+    fn new(bound: &[Bound]) -> Self {
+        Self { sought: bound.iter().map(|socket| socket.inode).collect(), found: BTreeMap::new(), files: 0 }
+    }
+
+    /// Looks into processes until every socket of these has an owner. Tells whether all could be seen.
+    fn look_into_all(&mut self, sought: &BTreeSet<u64>) -> bool {
+        let Ok(entries) = fs::read_dir("/proc") else { return false };
+        let mut all_seen = true;
+        for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+            if self.sought.is_disjoint(sought) || self.files > MOST_FILES {
+                return false;
+            }
+            all_seen &= self.look_into(pid).is_ok();
+        }
+        all_seen
+    }
+
+    /// Looks at the open files of one process. One that has ended holds nothing.
+    fn look_into(&mut self, pid: u32) -> io::Result<()> {
+        let entries = match fs::read_dir(format!("/proc/{pid}/fd")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries.flatten() {
+            self.files += 1;
+            let Ok(target) = fs::read_link(entry.path()) else { continue };
+            let inode = target.to_str().and_then(|target| target.strip_prefix("socket:[")?.strip_suffix(']'));
+            if let Some(inode) = inode.and_then(|inode| inode.parse().ok())
+                && self.sought.remove(&inode)
+            {
+                let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                self.found.insert(inode, Owner::Process { pid, name: name.trim_end().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The sockets with their owners; those in `kernel` that no process holds are the kernel's.
+    fn listeners(&self, bound: Vec<Bound>, kernel: &BTreeSet<u64>) -> Vec<Listener> {
+        let owner = |inode: u64| match self.found.get(&inode) {
+            Some(owner) => owner.clone(),
+            None if kernel.contains(&inode) => Owner::Kernel,
+            None => Owner::Unknown,
+        };
+        let listener =
+            |Bound { protocol, port, addr, inode }| Listener { protocol, addr, port, owner: owner(inode) };
+        let mut listeners: Vec<_> = bound.into_iter().map(listener).collect();
+        // A program may hold several sockets that share one port.
+        listeners.dedup();
+        listeners
+    }
+}
+
+/// The sockets of this thread's network namespace, in order.
+fn bound() -> io::Result<Vec<Bound>> {
+    let mut bound = asked().or_else(|_| read())?;
+    bound.retain(|socket| socket.port != 0);
+    bound.sort();
+    Ok(bound)
+}
+
+/// The sockets as the kernel answers; it filters them itself, however many connections there are.
+fn asked() -> io::Result<Vec<Bound>> {
+    let mut bound = Vec::new();
+    let tcp = (Protocol::Tcp, libc::IPPROTO_TCP, StateFlags::LISTEN);
+    let udp = (Protocol::Udp, libc::IPPROTO_UDP, StateFlags::CLOSE);
+    for (protocol, number, states) in [tcp, udp] {
+        for (family, socket_id) in [(libc::AF_INET, SocketId::new_v4()), (libc::AF_INET6, SocketId::new_v6())]
+        {
+            let question = SockDiagMessage::InetRequest(InetRequest {
+                family: family as u8,
+                protocol: number as u8,
+                extensions: ExtensionFlags::empty(),
+                states: states.clone(),
+                socket_id,
+            });
+            for message in netlink::dump(NETLINK_SOCK_DIAG, question)? {
+                if let SockDiagMessage::InetResponse(socket) = message {
+                    let id = &socket.header.socket_id;
+                    let addr = id.source_address.to_canonical();
+                    let inode = socket.header.inode.into();
+                    bound.push(Bound { protocol, port: id.source_port, addr, inode });
+                }
+            }
+        }
+    }
+    Ok(bound)
+}
+
+/// The sockets as files list them: for a kernel without sock_diag.
+fn read() -> io::Result<Vec<Bound>> {
+    let mut bound = Vec::new();
+    for (protocol, state, files) in
+        [(Protocol::Tcp, LISTENS, ["tcp", "tcp6"]), (Protocol::Udp, NO_PEER, ["udp", "udp6"])]
+    {
+        for file in files {
+            // `/proc/net` is that of the first thread, which stays behind where this one enters a namespace.
+            match fs::read_to_string(format!("/proc/thread-self/net/{file}")) {
+                Ok(text) => {
+                    bound.extend(text.lines().skip(1).filter_map(|line| listed(line, protocol, state)))
+                }
+                Err(error) if file.ends_with('6') && error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(bound)
+}
+
+fn listed(line: &str, protocol: Protocol, state: u8) -> Option<Bound> {
+    let fields: Vec<_> = line.split_whitespace().collect();
+    let (addr, port) = fields.get(1)?.split_once(':')?;
+    if u8::from_str_radix(fields.get(3)?, 16).ok()? != state {
+        return None;
+    }
+    let addr = match addr.len() {
+        // The words are written as numbers of this machine's byte order.
+        8 => IpAddr::from(Ipv4Addr::from(u32::from_str_radix(addr, 16).ok()?.to_ne_bytes())),
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, word) in bytes.chunks_exact_mut(4).enumerate() {
+                let digits = addr.get(index * 8..index * 8 + 8)?;
+                word.copy_from_slice(&u32::from_str_radix(digits, 16).ok()?.to_ne_bytes());
+            }
+            Ipv6Addr::from(bytes).into()
+        }
+        _ => return None,
+    };
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some(Bound { protocol, port, addr: addr.to_canonical(), inode: fields.get(9)?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, UdpSocket};
+
+    fn own_process() -> Owner {
+        let name = fs::read_to_string("/proc/self/comm").unwrap().trim_end().to_owned();
+        Owner::Process { pid: std::process::id(), name }
+    }
+
+    #[test]
+    fn a_socket_that_we_open_is_listed_as_ours() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("[::]:0").unwrap();
+        let connected = UdpSocket::bind("127.0.0.1:0").unwrap();
+        connected.connect("127.0.0.1:9").unwrap();
+        let listeners = listeners_of(std::process::id()).unwrap();
+        let ours = |protocol, addr: std::net::SocketAddr| Listener {
+            protocol,
+            addr: addr.ip(),
+            port: addr.port(),
+            owner: own_process(),
+        };
+        assert!(listeners.contains(&ours(Protocol::Tcp, tcp.local_addr().unwrap())), "{listeners:?}");
+        assert!(listeners.contains(&ours(Protocol::Udp, udp.local_addr().unwrap())), "{listeners:?}");
+        assert!(!listeners.iter().any(|l| l.port == connected.local_addr().unwrap().port()));
+        drop(tcp);
+        assert!(!listeners_of(std::process::id()).unwrap().iter().any(|l| {
+            l.protocol == Protocol::Tcp && l.owner == own_process() && l.addr == IpAddr::from([127, 0, 0, 1])
+        }));
+    }
+
+    #[test]
+    fn files_list_what_the_kernel_answers() {
+        let sockets = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("[::]:0").unwrap()];
+        let _udp = UdpSocket::bind("[::1]:0").unwrap();
+        let ours = |mut bound: Vec<Bound>| {
+            let mut search = Search::new(&bound);
+            search.look_into(std::process::id()).unwrap();
+            bound.retain(|socket| search.found.contains_key(&socket.inode));
+            bound.sort();
+            bound
+        };
+        // Other tests open and close sockets meanwhile.
+        let (mut asked, mut read) = (Vec::new(), Vec::new());
+        for _ in 0..100 {
+            (asked, read) = (ours(super::asked().unwrap()), ours(super::read().unwrap()));
+            if asked == read {
+                break;
+            }
+        }
+        assert_eq!(asked, read);
+        assert!(asked.len() > sockets.len());
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn lines_of_files_are_read_in_both_families() {
+        let four = "  1: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 42 1";
+        let six = "  1: 00000000000000000000000001000000:0016 00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 43 2";
+        let mapped = "  1: 0000000000000000FFFF00000100007F:0016 00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 44 2";
+        let socket = |protocol, addr: &str, inode| {
+            Some(Bound { protocol, port: 22, addr: addr.parse().unwrap(), inode })
+        };
+        assert_eq!(listed(four, Protocol::Tcp, LISTENS), socket(Protocol::Tcp, "127.0.0.1", 42));
+        assert_eq!(listed(six, Protocol::Udp, NO_PEER), socket(Protocol::Udp, "::1", 43));
+        assert_eq!(listed(mapped, Protocol::Udp, NO_PEER), socket(Protocol::Udp, "127.0.0.1", 44));
+        assert_eq!(listed(four, Protocol::Tcp, NO_PEER), None);
+        assert_eq!(listed("", Protocol::Tcp, LISTENS), None);
+    }
+}

@@ -1,0 +1,50 @@
+//! The pipeline on one page: collect, parse, judge.
+
+use crate::cli::{Run, Source};
+use crate::collect::{Endpoint, Options, Session};
+use crate::error::ExpectedError;
+use crate::judge::{Diagnosis, judge};
+use checks::Check;
+use facts::Need;
+use facts::bundle::Bundle;
+use std::time::Duration;
+
+/// The most one probe of another node may take.
+const PROBE_DEADLINE: Duration = Duration::from_secs(1);
+/// The most any one kind of artifact may take beyond what its requests may.
+const SPARE: Duration = Duration::from_secs(2);
+
+/// Examines what the command line names.
+pub async fn examine(run: &Run) -> Result<Diagnosis, ExpectedError> {
+    let bundle = match &run.bundle {
+        Some(path) => crate::bundle::read(path)?,
+        None => collect(&run.source).await?,
+    };
+    Ok(diagnose(&bundle))
+}
+
+/// Collects everything that a run rests on.
+pub async fn collect(source: &Source) -> Result<Bundle, ExpectedError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let endpoint = Endpoint::resolve(source.host.as_deref(), source.context.as_deref(), &environment)?;
+    if !source.root.is_dir() {
+        return Err(ExpectedError::usage(format!("--root {} is not a directory", source.root.display())));
+    }
+    let options = Options {
+        endpoint,
+        root: source.root.clone(),
+        daemon_json: None,
+        since: source.since,
+        request_deadline: source.timeout,
+        probe_deadline: PROBE_DEADLINE,
+        deadline: source.timeout.saturating_add(SPARE),
+        needs: Need::ALL.to_vec(),
+    };
+    Ok(Session::new(options).bundle().await)
+}
+
+/// What is to be said of a bundle. The same bundle always gives the same diagnosis.
+pub fn diagnose(bundle: &Bundle) -> Diagnosis {
+    let snapshot = facts::parse::snapshot(bundle);
+    judge(checks::built_in().map(|check| check as &dyn Check), &snapshot, &bundle.manifest)
+}

@@ -1,0 +1,63 @@
+//! Exit codes, fixed since 0.1.0.
+
+use crate::judge::Diagnosis;
+use checks::Severity;
+
+/// What the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    /// No finding at or above `--fail-on`, and everything that was required was checked.
+    Healthy,
+    /// At least one error.
+    Errors,
+    /// The command line or the configuration is wrong.
+    Usage,
+    /// A check could not tell, and nothing worse was found.
+    Unknown,
+    /// Warnings only, and `--fail-on warning` was given.
+    Warnings,
+    /// The run was interrupted.
+    Interrupted,
+}
+
+/// From which weight on a finding fails the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum FailOn {
+    /// Errors.
+    #[default]
+    Error,
+    /// Errors and warnings.
+    Warning,
+    /// Nothing.
+    Never,
+}
+
+impl ExitCode {
+    /// The number.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Healthy => 0,
+            Self::Errors => 1,
+            Self::Usage => 2,
+            Self::Unknown => 3,
+            Self::Warnings => 4,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// What a diagnosis ends with.
+    pub fn of(diagnosis: &Diagnosis, fail_on: FailOn, allow_unknown: bool) -> Self {
+        if fail_on == FailOn::Never {
+            return Self::Healthy;
+        }
+        let worst = diagnosis.all_findings().map(|finding| finding.severity).max();
+        // A check that found something may also have left something open.
+        let open = diagnosis.verdicts.iter().any(|v| v.unknown.iter().any(|(_, gap)| gap.why.leaves_open()));
+        match worst {
+            Some(Severity::Error) => Self::Errors,
+            Some(Severity::Warning) if fail_on == FailOn::Warning => Self::Warnings,
+            _ if open && !allow_unknown => Self::Unknown,
+            _ => Self::Healthy,
+        }
+    }
+}

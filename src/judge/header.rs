@@ -1,0 +1,128 @@
+//! The head of a report: where, when and on what.
+
+use facts::bundle::Manifest;
+use facts::host::Protocol;
+use facts::link::{Attempt, Outcome};
+use facts::{NodeName, Snapshot, Timestamp};
+
+/// Where, when and on what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The machine.
+    pub host: NodeName,
+    /// The version of the engine, where it is known.
+    pub engine: Option<String>,
+    /// The API version the engine speaks at most.
+    pub api: Option<String>,
+    /// `manager (leader)`, `manager`, `worker`, or the state of a node that is neither.
+    pub role: String,
+    /// The node's id.
+    pub node_id: Option<String>,
+    /// The cluster's id.
+    pub cluster_id: Option<String>,
+    /// The address the node advertises.
+    pub node_addr: Option<String>,
+    /// The operating system.
+    pub os: String,
+    /// The kernel.
+    pub kernel: String,
+    /// When the facts were taken.
+    pub taken: Timestamp,
+    /// How long that took, in milliseconds.
+    pub took_ms: u64,
+    /// What each other node answered.
+    pub peers: Vec<PeerAnswers>,
+    /// The facts were taken without root.
+    pub unprivileged: bool,
+}
+
+/// What one other node answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAnswers {
+    /// Its hostname, else its address.
+    pub name: String,
+    /// Its address.
+    pub addr: String,
+    /// Each attempt with what came of it, such as (`2377/tcp`, `open`).
+    pub answers: Vec<(String, String)>,
+    /// Every attempt was answered.
+    pub all_open: bool,
+}
+
+pub(super) fn header(snapshot: &Snapshot, manifest: &Manifest) -> Header {
+    let host = snapshot.hosts.first();
+    let info = host.and_then(|host| host.info.get().ok());
+    let version = host.and_then(|host| host.version.get().ok());
+    let os = host.and_then(|host| host.os.get().ok());
+    let certificate = host.and_then(|host| host.certificate.get().ok()).and_then(|seen| seen.value.as_ref());
+    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    Header {
+        host: manifest.host.clone(),
+        engine: version.map(|v| v.engine.clone()).or(info.map(|i| i.server_version.clone())),
+        api: version.map(|v| v.api.clone()),
+        role: role(snapshot),
+        node_id: info
+            .and_then(|info| filled(info.swarm.node_id.as_str()))
+            .or_else(|| certificate.and_then(|c| filled(&c.common_name))),
+        cluster_id: info
+            .and_then(|info| info.swarm.cluster_id.clone())
+            .or_else(|| certificate.and_then(|c| filled(&c.organisation))),
+        node_addr: info.and_then(|info| info.swarm.node_addr).map(|addr| addr.to_string()),
+        os: os.map(|os| os.pretty_name.clone()).unwrap_or_default(),
+        kernel: os.map(|os| os.kernel.clone()).unwrap_or_default(),
+        taken: manifest.taken,
+        took_ms: manifest.took_ms,
+        peers: peers(snapshot),
+        unprivileged: manifest.unprivileged,
+    }
+}
+
+fn role(snapshot: &Snapshot) -> String {
+    let Some(host) = snapshot.hosts.first() else { return "unknown".into() };
+    let certified = || {
+        let certificate = host.certificate.get().ok()?.value.clone()?;
+        Some(certificate.unit.trim_start_matches("swarm-").to_owned())
+    };
+    let Ok(info) = host.info.get() else {
+        return certified().unwrap_or_else(|| "unknown".into());
+    };
+    let own = snapshot.nodes.get().ok().and_then(|nodes| nodes.iter().find(|n| n.id == info.swarm.node_id));
+    match info.swarm.state.word() {
+        "active" if own.is_some_and(|n| n.manager.as_ref().is_some_and(|m| m.leader)) => "manager (leader)".into(),
+        "active" if info.swarm.control_available => "manager".into(),
+        "active" => "worker".into(),
+        "inactive" => "not in a swarm".into(),
+        other => match certified() {
+            Some(role) => format!("{role} ({other})"),
+            None => other.to_owned(),
+        },
+    }
+}
+
+fn peers(snapshot: &Snapshot) -> Vec<PeerAnswers> {
+    let mut peers: Vec<PeerAnswers> = Vec::new();
+    for probe in snapshot.hosts.iter().filter_map(|host| host.probes.get().ok()).flat_map(|probes| probes.iter()) {
+        let addr = probe.peer.addr.to_string();
+        if peers.last().is_none_or(|peer| peer.addr != addr) {
+            peers.push(PeerAnswers { name: probe.peer.label(), addr, answers: Vec::new(), all_open: true });
+        }
+        let Some(peer) = peers.last_mut() else { continue };
+        // An echo that we may not send says nothing of the peer.
+        let muted = probe.attempt == Attempt::Echo && matches!(probe.outcome, Outcome::NotSent { .. });
+        peer.all_open &= probe.outcome == Outcome::Open || muted;
+        let word = match probe.attempt {
+            Attempt::Echo => "icmp".to_owned(),
+            Attempt::Connect { protocol: Protocol::Tcp, port } => format!("{port}/tcp"),
+            Attempt::Connect { protocol: Protocol::Udp, port } => format!("{port}/udp"),
+        };
+        let said = match probe.outcome {
+            Outcome::Open => "open",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Filtered => "filtered",
+            Outcome::Unreachable { .. } => "unreachable",
+            Outcome::NotSent { .. } => "not sent",
+        };
+        peer.answers.push((word, said.to_owned()));
+    }
+    peers
+}

@@ -1,0 +1,12 @@
+//! A doctor for Docker Swarm: collect, parse, judge, report.
+
+pub mod bundle;
+pub mod cli;
+pub mod collect;
+pub mod demo;
+pub mod error;
+pub mod examine;
+pub mod exit;
+pub mod judge;
+pub mod report;
+mod redact;

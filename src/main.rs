@@ -1,0 +1,114 @@
+//! Parse arguments, run, turn the outcome into an exit code.
+
+use clap::Parser;
+use std::io::{self, Write};
+use std::process;
+use std::time::Instant;
+use swarm_doctor::cli::{Cli, Collect, Command, Format, Output, Run, When};
+use swarm_doctor::error::ExpectedError;
+use swarm_doctor::exit::ExitCode;
+use swarm_doctor::judge::Diagnosis;
+use swarm_doctor::report::{self, Format as _, Json, Progress, Table, Terminal};
+use swarm_doctor::{bundle, demo, examine};
+
+fn main() -> process::ExitCode {
+    let began = Instant::now();
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Run(cli.run));
+    let outcome = match command {
+        Command::Run(run) => interruptible(examine_and_report(&run, began)),
+        Command::Collect(collect) => interruptible(collect_into_file(&collect)),
+        Command::Demo(output) => demo::bundle()
+            .and_then(|bundle| show(&examine::diagnose(&bundle), &output, began)),
+        Command::List { json } => list(json),
+        Command::Explain { check } => explain(&check),
+        Command::Schema => print(|out| out.write_all(report::SCHEMA.as_bytes())).map(|()| ExitCode::Healthy),
+    };
+    let code = outcome.unwrap_or_else(|error| {
+        // Nothing is left to tell it to when standard error is gone, too.
+        drop(writeln!(io::stderr(), "swarm-doctor: {error}"));
+        error.exit()
+    });
+    process::ExitCode::from(code.number())
+}
+
+/// Runs to the end, or until the user interrupts. One thread is enough: the time goes into waiting.
+fn interruptible(
+    work: impl Future<Output = Result<ExitCode, ExpectedError>>,
+) -> Result<ExitCode, ExpectedError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ExpectedError::usage(format!("failed to start: {error}")))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            Ok(()) = tokio::signal::ctrl_c() => Ok(ExitCode::Interrupted),
+        }
+    });
+    // A read that hangs in a dead file system must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn examine_and_report(run: &Run, began: Instant) -> Result<ExitCode, ExpectedError> {
+    let progress = Progress::start(run.output.format == Format::Table, "examining the swarm");
+    let diagnosis = examine::examine(run).await;
+    drop(progress);
+    show(&diagnosis?, &run.output, began)
+}
+
+async fn collect_into_file(collect: &Collect) -> Result<ExitCode, ExpectedError> {
+    let progress = Progress::start(true, "collecting");
+    let collected = examine::collect(&collect.source).await;
+    drop(progress);
+    bundle::write(&collected?, &collect.file)?;
+    Ok(ExitCode::Healthy)
+}
+
+fn show(diagnosis: &Diagnosis, output: &Output, began: Instant) -> Result<ExitCode, ExpectedError> {
+    print(|out| match output.format {
+        Format::Json => Json.render(diagnosis, out),
+        Format::Table => {
+            let terminal = Terminal::stdout(output.color);
+            let elapsed_ms = u64::try_from(began.elapsed().as_millis()).ok();
+            Table {
+                verbose: output.verbose,
+                width: terminal.width,
+                color: terminal.color,
+                ascii: terminal.ascii,
+                elapsed_ms,
+            }
+            .render(diagnosis, out)
+        }
+    })?;
+    Ok(ExitCode::of(diagnosis, output.fail_on, output.allow_unknown))
+}
+
+fn list(json: bool) -> Result<ExitCode, ExpectedError> {
+    let terminal = Terminal::stdout(When::Auto);
+    print(|out| report::list(&mut checks::built_in(), json, terminal.width, out))?;
+    Ok(ExitCode::Healthy)
+}
+
+fn explain(id: &str) -> Result<ExitCode, ExpectedError> {
+    let Some(check) = checks::built_in().find(|check| check.meta.id == id) else {
+        let near = report::nearest(id, checks::built_in().map(|check| check.meta.id.as_ref()));
+        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        return Err(ExpectedError::usage(format!("there is no check {id:?}{hint}")));
+    };
+    let terminal = Terminal::stdout(When::Auto);
+    print(|out| report::explain(check, terminal.width, terminal.color, out))?;
+    Ok(ExitCode::Healthy)
+}
+
+/// Writes to standard output; a reader that has read enough, such as `head`, is no error.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), ExpectedError> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(ExpectedError::usage(format!("failed to write the report: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,36 @@
+//! Reports: a diagnosis as a person or a program reads it.
+
+mod evidence;
+mod explain;
+mod finding;
+mod json;
+mod list;
+mod peers;
+mod pen;
+mod progress;
+mod remedy;
+#[cfg(test)]
+mod sample;
+mod table;
+mod terminal;
+mod text;
+mod verdicts;
+
+use crate::judge::Diagnosis;
+use std::io::{self, Write};
+
+pub use explain::{explain, nearest};
+pub use json::Json;
+pub use list::list;
+pub use progress::Progress;
+pub use table::Table;
+pub use terminal::{Terminal, ascii_wanted, color_wanted, width};
+
+/// The JSON Schema of what [`Json`] writes.
+pub const SCHEMA: &str = include_str!("schema.json");
+
+/// One way to write a diagnosis down.
+pub trait Format {
+    /// Writes the whole diagnosis.
+    fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()>;
+}

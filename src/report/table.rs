@@ -1,0 +1,305 @@
+//! The report for people, in the order in which they need it: where we are, what is wrong and what to do, who
+//! answers, what could not be seen, and the tally.
+
+use super::pen::{Indent, Ink, Mark, Pen, Span};
+use super::text::count;
+use super::{Format, finding, peers, verdicts};
+use crate::judge::{Diagnosis, Header, Status};
+use checks::Severity;
+use std::io::{self, Write};
+
+/// The report for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Show all evidence, and healthy, skipped and unknown checks one by one.
+    pub verbose: bool,
+    /// The columns there are.
+    pub width: u16,
+    /// Whether to use colour.
+    pub color: bool,
+    /// Whether to write nothing but ASCII.
+    pub ascii: bool,
+    /// How long the run took, to be shown on the last line.
+    pub elapsed_ms: Option<u64>,
+}
+
+impl Format for Table {
+    fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
+        let mut pen = Pen::new(out, self.width, self.color, self.ascii);
+        head(&mut pen, &diagnosis.header)?;
+        pen.blank()?;
+        sentence(&mut pen, diagnosis)?;
+        for (at, cause) in diagnosis.findings.iter().enumerate() {
+            pen.blank()?;
+            finding::write(&mut pen, at + 1, cause, self.verbose)?;
+        }
+        peers::write(&mut pen, &diagnosis.header, self.verbose)?;
+        verdicts::unknown(&mut pen, diagnosis, self.verbose)?;
+        if self.verbose {
+            verdicts::quiet(&mut pen, diagnosis)?;
+        }
+        pen.blank()?;
+        tally(&mut pen, diagnosis, self.elapsed_ms)
+    }
+}
+
+/// Where, when and on what, in lines to be pasted into a chat.
+fn head(pen: &mut Pen<'_>, header: &Header) -> io::Result<()> {
+    let engine = match (&header.engine, &header.api) {
+        (Some(engine), Some(api)) => format!("engine {engine} (API {api})"),
+        (Some(engine), None) => format!("engine {engine}"),
+        (None, _) => "engine unknown".to_owned(),
+    };
+    let tool = concat!("swarm-doctor ", env!("CARGO_PKG_VERSION")).to_owned();
+    let named = |name: &str, value: Option<&str>| {
+        value.filter(|v| !v.is_empty()).map(|value| format!("{name}{value}"))
+    };
+    let taken = header.taken.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let lines = [
+        vec![Some(tool), Some(header.host.to_string()), Some(header.role.clone()), Some(engine)],
+        vec![named("node ", header.node_id.as_deref()), named("cluster ", header.cluster_id.as_deref())],
+        vec![
+            named("advertises ", header.node_addr.as_deref()),
+            named("", Some(&header.os)),
+            named("kernel ", Some(&header.kernel)),
+        ],
+        vec![
+            Some(format!("taken {taken}")),
+            header.unprivileged.then(|| "not root: what only root may see is unknown".to_owned()),
+        ],
+    ];
+    for line in lines {
+        let items: Vec<Span<'_>> = line.into_iter().flatten().map(Span::plain).collect();
+        pen.items(Indent(0, 2), items)?;
+    }
+    Ok(())
+}
+
+/// What it all comes to, in one sentence.
+fn sentence(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+    let found = diagnosis.all_findings().count();
+    let causes = diagnosis.findings.len();
+    let open =
+        diagnosis.verdicts.iter().filter(|v| v.unknown.iter().any(|(_, gap)| gap.why.leaves_open())).count();
+    let healthy = diagnosis.count(Status::Healthy);
+    let worst = diagnosis.all_findings().map(|finding| finding.severity).max();
+    let findings = match (found, causes) {
+        (found, causes) if found == causes => count(found, "finding"),
+        (found, causes) => format!("{} with {}", count(found, "finding"), count(causes, "cause")),
+    };
+    let first = if causes > 1 { "; begin with the first" } else { "" };
+    let (ink, mark, verdict, rest) = match worst {
+        Some(Severity::Error) => {
+            (Ink::Red, Mark::Of(Severity::Error), "Not well", format!(": {findings}{first}."))
+        }
+        Some(Severity::Warning) => {
+            let verdict = "Nothing at error level was found";
+            (Ink::Yellow, Mark::Of(Severity::Warning), verdict, format!("; {findings} to look at."))
+        }
+        Some(Severity::Info) => {
+            let verdict = "Nothing at error or warning level was found";
+            (Ink::Green, Mark::Of(Severity::Info), verdict, format!("; {findings} worth knowing."))
+        }
+        None if open == 0 && healthy == 0 => {
+            (Ink::Plain, Mark::Skipped, "Nothing to examine", ": no check applies here.".to_owned())
+        }
+        None if open == 0 => {
+            let rest = format!(": {} looked, and nothing is wrong.", count(healthy, "check"));
+            (Ink::Green, Mark::Healthy, "Healthy", rest)
+        }
+        None => (Ink::Yellow, Mark::Unknown, "Nothing wrong was found", String::new()),
+    };
+    // What was not seen must never read as health.
+    let rest = match (worst, open) {
+        (_, 0) => rest,
+        (None, open) => format!("{rest}, but {} could not tell.", count(open, "check")),
+        (Some(_), open) => format!("{rest} {} could not look at everything.", count(open, "check")),
+    };
+    let verdict = Span::solid(ink, format!("{} {verdict}", pen.mark(mark)));
+    pen.flow(Indent(0, 2), &[verdict, Span::plain(rest)])
+}
+
+/// How many checks ended how, and how long the run took.
+fn tally(pen: &mut Pen<'_>, diagnosis: &Diagnosis, elapsed_ms: Option<u64>) -> io::Result<()> {
+    let of = |status| diagnosis.count(status);
+    let inked = |number: usize, ink: Ink| if number > 0 { ink } else { Ink::Plain };
+    let mut items = vec![
+        Span::new(inked(of(Status::Healthy), Ink::Green), format!("{} healthy", of(Status::Healthy))),
+        Span::new(inked(of(Status::Warning), Ink::Yellow), count(of(Status::Warning), "warning")),
+        Span::new(inked(of(Status::Error), Ink::Red), count(of(Status::Error), "error")),
+        Span::new(inked(of(Status::Unknown), Ink::Yellow), format!("{} unknown", of(Status::Unknown))),
+        Span::plain(format!("{} skipped", of(Status::Skipped))),
+    ];
+    if of(Status::Info) > 0 {
+        items.insert(1, Span::new(Ink::Cyan, format!("{} info", of(Status::Info))));
+    }
+    if let Some(elapsed) = elapsed_ms {
+        items.push(Span::plain(format!("{elapsed} ms")));
+    }
+    pen.items(Indent(0, 2), items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::text::columns;
+    use crate::report::{explain, list, sample};
+
+    const PLAIN: Table =
+        Table { verbose: false, width: 80, color: false, ascii: false, elapsed_ms: Some(84) };
+
+    fn shown(table: Table, diagnosis: &Diagnosis) -> String {
+        let mut out = Vec::new();
+        table.render(diagnosis, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Prints what the reports look like: `cargo test looks_like_this -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "for eyes"]
+    #[expect(clippy::print_stdout, reason = "a person reads it")]
+    fn looks_like_this() {
+        for diagnosis in [sample::rich(), sample::healthy(), sample::warned(), sample::blind()] {
+            for table in [
+                PLAIN,
+                Table { width: 120, ..PLAIN },
+                Table { color: true, ..PLAIN },
+                Table { verbose: true, ..PLAIN },
+                Table { ascii: true, ..PLAIN },
+            ] {
+                println!("===== {table:?}\n{}", shown(table, &diagnosis));
+            }
+        }
+        let mut out = Vec::new();
+        for width in [80, 120] {
+            list(&mut sample::CHECKS.iter().copied(), false, width, &mut out).unwrap();
+        }
+        explain(&sample::STALE, 80, true, &mut out).unwrap();
+        println!("{}", String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn the_head_comes_first_and_the_tally_last() {
+        let shown = shown(PLAIN, &sample::rich());
+        assert!(
+            shown.starts_with(concat!(
+                "swarm-doctor ",
+                env!("CARGO_PKG_VERSION"),
+                " · m1 · manager (leader) · engine 28.5.2 (API 1.51)\n"
+            )),
+            "{shown}"
+        );
+        assert!(
+            shown.ends_with("\n1 healthy · 2 warnings · 2 errors · 2 unknown · 1 skipped · 84 ms\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn the_cause_comes_with_evidence_remedy_and_consequences() {
+        let shown = shown(PLAIN, &sample::rich());
+        for part in [
+            "\n1 ✗ error · swarm/stale-advertise-addr · m3\n",
+            "\n  raft knows this manager as 192.0.2.3:2377, which no interface holds\n",
+            "\n    GET /nodes: ManagerStatus.Addr 192.0.2.3:2377\n",
+            "\n    netlink: no interface with 192.0.2.3\n",
+            "\n  What to do: Rejoin the manager from its present address\n    Risk: endangers quorum. ",
+            "\n    On m1:\n      1. demote the node, from a manager that answers\n",
+            "\n           docker node demote m3\n    On m3:\n",
+            "\n  And because of it:\n    ✗ swarm/lost-quorum · the swarm: ",
+            "and 3 more findings of network/port-closed (-v shows all)",
+            "! warning (likely) · dns/upstream-dead",
+        ] {
+            assert!(shown.contains(part), "{part:?} is missing in\n{shown}");
+        }
+    }
+
+    #[test]
+    fn no_line_but_a_command_is_wider_than_the_page() {
+        for diagnosis in [sample::rich(), sample::healthy(), sample::warned(), sample::blind()] {
+            let remedies = diagnosis.all_findings().filter_map(|finding| finding.remedy.as_ref());
+            let commands: Vec<String> =
+                remedies.flat_map(|r| &r.steps).flat_map(checks::Step::commands).collect();
+            for width in [40, 80, 120] {
+                for verbose in [false, true] {
+                    for line in shown(Table { verbose, width, ..PLAIN }, &diagnosis).lines() {
+                        let command = commands.iter().any(|command| command == line.trim());
+                        assert!(command || columns(line) <= usize::from(width), "{line}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn commands_stand_whole_on_lines_of_their_own() {
+        let diagnosis = sample::rich();
+        let shown = shown(PLAIN, &diagnosis);
+        assert!(shown.lines().any(|line| line.trim() == sample::LONG_COMMAND), "{shown}");
+    }
+
+    #[test]
+    fn an_ascii_terminal_gets_nothing_but_ascii() {
+        for diagnosis in [sample::rich(), sample::healthy(), sample::warned(), sample::blind()] {
+            for verbose in [false, true] {
+                let shown = shown(Table { ascii: true, verbose, ..PLAIN }, &diagnosis);
+                assert!(shown.is_ascii(), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_colour_there_is_no_escape() {
+        for verbose in [false, true] {
+            assert!(!shown(Table { verbose, ..PLAIN }, &sample::rich()).contains('\u{1b}'));
+        }
+    }
+
+    #[test]
+    fn hostile_names_are_shown_and_not_obeyed() {
+        let shown = shown(Table { verbose: true, ..PLAIN }, &sample::rich());
+        assert!(shown.contains("evil\\u{1b}]0;pwned\\u{7}\\u{202e}"), "{shown}");
+        assert!(!shown.contains('\u{202e}') && !shown.contains('\u{7}'), "{shown}");
+    }
+
+    #[test]
+    fn a_healthy_swarm_is_said_to_be_healthy() {
+        let shown = shown(PLAIN, &sample::healthy());
+        assert!(shown.contains("✓ Healthy: 2 checks looked, and nothing is wrong."), "{shown}");
+        assert!(shown.contains("Peers: 2, and each answered every probe"), "{shown}");
+        assert!(shown.lines().count() < 16, "{shown}");
+    }
+
+    #[test]
+    fn warnings_alone_are_said_to_be_no_errors() {
+        let shown = shown(PLAIN, &sample::warned());
+        assert!(shown.contains("! Nothing at error level was found; 1 finding to look at."), "{shown}");
+    }
+
+    #[test]
+    fn what_was_not_seen_is_not_called_healthy() {
+        let shown = shown(PLAIN, &sample::blind());
+        assert!(shown.contains("? Nothing wrong was found, but 12 checks could not tell."), "{shown}");
+        assert!(!shown.contains("Healthy"), "{shown}");
+        assert!(shown.contains("not root"), "{shown}");
+        assert_eq!(shown.matches("permission denied").count(), 1, "{shown}");
+    }
+
+    #[test]
+    fn of_many_peers_only_those_that_failed_are_shown() {
+        let diagnosis = sample::crowd();
+        let brief = shown(PLAIN, &diagnosis);
+        assert!(brief.contains("Peers: 29 of 30 answered every probe"), "{brief}");
+        assert!(brief.contains("and 29 more that answered every probe"), "{brief}");
+        assert!(brief.contains("10.0.1.7") && !brief.contains("10.0.1.8"), "{brief}");
+        assert!(shown(Table { verbose: true, ..PLAIN }, &diagnosis).contains("10.0.1.8"));
+    }
+
+    #[test]
+    fn asked_for_all_it_shows_every_check() {
+        let shown = shown(Table { verbose: true, ..PLAIN }, &sample::rich());
+        for verdict in &sample::rich().verdicts {
+            assert!(shown.contains(verdict.check.as_ref()), "{} is missing in\n{shown}", verdict.check);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Text made fit for a terminal. Names, labels and log lines come from the swarm, and whoever can name a
+//! service could otherwise move the cursor of the person who examines it.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use unicode_width::UnicodeWidthChar;
+
+/// How many marks may stack on one letter; real scripts need no more, and a pile of them blots out the
+/// lines above.
+const STACKED_MARKS: usize = 3;
+
+/// The text with everything visible: control characters, escapes and characters that reorder or hide their
+/// neighbours become `\u{...}`, a line break one sign. With `ascii` nothing else than ASCII is left, because
+/// a terminal in another encoding may take the bytes of a harmless letter for an escape.
+pub(super) fn clean(text: &str, ascii: bool) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    let mut marks = 0;
+    for char in text.chars() {
+        marks = if columns_of(char) == 0 { marks + 1 } else { 0 };
+        match char {
+            '\n' if ascii => shown.push_str("\\n"),
+            '\n' => shown.push('⏎'),
+            '\t' => shown.push_str("\\t"),
+            '\r' => shown.push_str("\\r"),
+            _ if misleads(char) || marks > STACKED_MARKS || (ascii && !char.is_ascii()) => {
+                // Writing into a String cannot fail.
+                let _ = write!(shown, "\\u{{{:x}}}", u32::from(char));
+            }
+            _ => shown.push(char),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters, those that reorder text, break lines, or are not to be seen (Unicode's
+/// `Default_Ignorable_Code_Point`).
+fn misleads(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// How many columns a text takes on a terminal.
+pub(super) fn columns(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+fn columns_of(char: char) -> usize {
+    char.width().unwrap_or(0)
+}
+
+/// The longest beginning of a text that takes no more than so many columns, and the rest. The beginning is
+/// only empty where the text is, so that whoever cuts in a loop gets to the end.
+pub(super) fn split_at_column(text: &str, limit: usize) -> (&str, &str) {
+    let mut taken = 0;
+    for (at, char) in text.char_indices() {
+        taken += columns_of(char);
+        if taken > limit && at > 0 {
+            return text.split_at(at);
+        }
+    }
+    (text, "")
+}
+
+/// The text in no more than so many columns. What is left out is taken from the middle: the beginning of a
+/// log line says who speaks, its end mostly why.
+pub(super) fn cut(text: &str, limit: usize, ascii: bool) -> Cow<'_, str> {
+    if columns(text) <= limit {
+        return Cow::Borrowed(text);
+    }
+    let mark = if ascii { " ... " } else { " … " };
+    let room = limit.saturating_sub(columns(mark));
+    let (head, rest) = split_at_column(text, room * 2 / 3);
+    let mut tail = rest;
+    while columns(tail) > room.saturating_sub(columns(head)) {
+        let mut chars = tail.chars();
+        chars.next();
+        tail = chars.as_str();
+    }
+    Cow::Owned(format!("{}{mark}{}", head.trim_end(), tail.trim_start()))
+}
+
+/// A number with its noun.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escape_sequence_is_shown_and_not_obeyed() {
+        assert_eq!(clean("a\u{1b}[2Jb\u{7}\u{9b}c", false), "a\\u{1b}[2Jb\\u{7}\\u{9b}c");
+    }
+
+    #[test]
+    fn text_cannot_be_reordered_or_hidden() {
+        assert_eq!(
+            clean("a\u{202e}b\u{200b}c\u{feff}\u{2066}\u{e0041}", false),
+            "a\\u{202e}b\\u{200b}c\\u{feff}\\u{2066}\\u{e0041}"
+        );
+    }
+
+    #[test]
+    fn a_line_break_does_not_break_the_line() {
+        assert_eq!(clean("one\ntwo\r\tthree\u{2028}", false), "one⏎two\\r\\tthree\\u{2028}");
+        assert_eq!(clean("one\ntwo", true), "one\\ntwo");
+    }
+
+    #[test]
+    fn letters_of_every_script_stay_as_they_are() {
+        for text in ["Grüße", "節点一", "узел", "งาน", "नोड", "e\u{301}"] {
+            assert_eq!(clean(text, false), text);
+        }
+    }
+
+    #[test]
+    fn an_ascii_terminal_gets_ascii() {
+        assert_eq!(clean("Grüße \u{6db}", true), "Gr\\u{fc}\\u{df}e \\u{6db}");
+    }
+
+    #[test]
+    fn a_pile_of_marks_is_taken_apart() {
+        let pile = format!("a{}", "\u{301}".repeat(40));
+        assert_eq!(clean(&pile, false).matches("\\u{301}").count(), 37);
+    }
+
+    #[test]
+    fn what_is_cut_keeps_both_ends_and_fits() {
+        let line = format!("begin {} end", "節".repeat(60));
+        for ascii in [false, true] {
+            let shown = cut(&line, 40, ascii);
+            assert!(columns(&shown) <= 40, "{shown}");
+            assert!(shown.starts_with("begin") && shown.ends_with(" end"), "{shown}");
+        }
+        assert_eq!(cut("short", 40, false), "short");
+    }
+
+    #[test]
+    fn splitting_always_moves_on() {
+        assert_eq!(split_at_column("節点", 1), ("節", "点"));
+        assert_eq!(split_at_column("abc", 2), ("ab", "c"));
+        assert_eq!(split_at_column("", 2), ("", ""));
+    }
+}
