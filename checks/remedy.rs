@@ -130,8 +130,32 @@ impl Step {
                 vec![format!("modprobe {module}"), format!("echo {module} > /etc/modules-load.d/{module}.conf")]
             }
             Self::RestartEngine { .. } => vec!["systemctl restart docker".to_owned()],
-            Self::DemoteManager { node } => vec![format!("docker node demote {node}")],
+            Self::DemoteManager { node } => vec![format!("docker node demote {}", word(node.as_str()))],
             Self::ByHand { commands, .. } => commands.clone(),
         }
+    }
+}
+
+/// A word of a command that means nothing but itself to a shell. Names come from the cluster, and whoever reads
+/// a command at 3 a.m. copies it.
+pub(crate) fn word(text: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "._-:/@%+=,".contains(char);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn a_name_that_would_be_a_command_is_quoted() {
+        assert_eq!(word("node-1.example.net"), "node-1.example.net");
+        assert_eq!(word("x; reboot"), "'x; reboot'");
+        assert_eq!(word("it's"), r"'it'\''s'");
+        assert_eq!(word("$(reboot)"), "'$(reboot)'");
+        assert_eq!(word(""), "''");
     }
 }

@@ -1,3 +1,4 @@
+use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::Host;
 use facts::container::{Answer, Container, HostsFile, HostsLine};
@@ -85,8 +86,8 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
             node: "a manager".into(),
             text: "choose one of the two; where `extra_hosts` wrote the line, remove it there".into(),
             commands: vec![
-                format!("docker service update --hostname '{{{{.Service.Name}}}}-{{{{.Task.Slot}}}}' {name}"),
-                format!("docker service update --endpoint-mode dnsrr {name}"),
+                format!("docker service update --hostname '{{{{.Service.Name}}}}-{{{{.Task.Slot}}}}' {}", word(name)),
+                format!("docker service update --endpoint-mode dnsrr {}", word(name)),
             ],
         }],
     });

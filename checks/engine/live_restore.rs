@@ -50,9 +50,12 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         set.push(Set { evidence: Evidence::value(info, "LiveRestoreEnabled: true"), by_flag: false });
     }
     let Some(first) = set.first() else {
-        // The file decides what the next start does, so without it nothing is known of that.
+        // File and flags decide what the next start does, so without them nothing is known of that.
         file?;
-        return Ok(());
+        return match process {
+            Err(gap) if gap.why.leaves_open() => Err(gap),
+            _ => Ok(()),
+        };
     };
     let by_flag = set.iter().any(|set| set.by_flag);
     let member = member(host)?;

@@ -1,3 +1,4 @@
+use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::{Certificate, LocalState};
 use facts::{Host, Seen, Timestamp};
@@ -108,7 +109,7 @@ fn remedy(host: &Host) -> Remedy {
             Step::ByHand {
                 node: "a manager".into(),
                 text: "remove the old entry of this node".into(),
-                commands: vec![format!("docker node rm {node}")],
+                commands: vec![format!("docker node rm {}", word(node.as_str()))],
             },
         ],
     }

@@ -1,3 +1,4 @@
+use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::link::{Attempt, Outcome};
 use facts::swarm::{Node, NodeState};
@@ -33,9 +34,10 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let first = Evidence::value(nodes, shown);
     if let Some(twin) = twin {
         let summary = format!("{} is listed twice: {} is ready, {} is down and left over", node.name, twin.id, node.id);
+        let id = word(node.id.as_str());
         let commands = match node.manager {
-            Some(_) => vec![format!("docker node demote {}", node.id), format!("docker node rm {}", node.id)],
-            None => vec![format!("docker node rm {}", node.id)],
+            Some(_) => vec![format!("docker node demote {id}"), format!("docker node rm {id}")],
+            None => vec![format!("docker node rm {id}")],
         };
         out.report(subject, summary, first).severity(Severity::Warning).remedy(Remedy {
             title: "Remove the entry that was left over".into(),

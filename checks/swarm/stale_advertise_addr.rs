@@ -1,3 +1,4 @@
+use crate::remedy::word;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::Interface;
 use facts::swarm::LocalState;
@@ -34,8 +35,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 /// Raft dials one address of a manager, and its connection to the leader comes from another.
 fn others(view: &View<'_>, out: &mut Findings<'_>) {
-    // Without a node list nothing is known of the others; the host's own judgment says so.
-    let Ok(nodes) = view.snapshot.nodes.get() else { return };
+    let nodes = match view.snapshot.nodes.get() {
+        Ok(nodes) => nodes,
+        // A worker is not asked about the others, and is judged by its own address alone.
+        Err(gap) if !gap.why.leaves_open() => return,
+        Err(gap) => return out.lacking(Subject::Cluster, gap),
+    };
     for node in nodes.iter() {
         let Some(manager) = &node.manager else { continue };
         let (Some(raft), Some(seen)) = (manager.addr, node.addr) else { continue };
@@ -130,7 +135,7 @@ fn remedy(host: &Host, old: IpAddr, interfaces: &[Interface], is_manager: bool, 
             steps: vec![Step::ByHand {
                 node,
                 text: "add the old address beside the present one".into(),
-                commands: vec![format!("ip addr add {old}/{prefix} dev {device}")],
+                commands: vec![format!("ip addr add {old}/{prefix} dev {}", word(device))],
             }],
         };
     }
@@ -177,7 +182,7 @@ fn rejoin_manager(node: &NodeName, new: &str) -> Remedy {
             Step::ByHand {
                 node: "a manager".into(),
                 text: "make it a manager again, and remove its old entry".into(),
-                commands: vec!["docker node ls".into(), format!("docker node promote {node}")],
+                commands: vec!["docker node ls".into(), format!("docker node promote {}", word(node.as_str()))],
             },
         ],
     }

@@ -213,6 +213,7 @@ fn listed(line: &str, protocol: Protocol, state: u8) -> Option<Bound> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::probe::in_new_namespace;
     use std::net::{TcpListener, UdpSocket};
 
     fn own_process() -> Owner {
@@ -236,10 +237,32 @@ mod tests {
         assert!(listeners.contains(&ours(Protocol::Tcp, tcp.local_addr().unwrap())), "{listeners:?}");
         assert!(listeners.contains(&ours(Protocol::Udp, udp.local_addr().unwrap())), "{listeners:?}");
         assert!(!listeners.iter().any(|l| l.port == connected.local_addr().unwrap().port()));
+        let port = tcp.local_addr().unwrap().port();
         drop(tcp);
-        assert!(!listeners_of(std::process::id()).unwrap().iter().any(|l| {
-            l.protocol == Protocol::Tcp && l.owner == own_process() && l.addr == IpAddr::from([127, 0, 0, 1])
-        }));
+        let after = listeners_of(std::process::id()).unwrap();
+        assert!(!after.iter().any(|l| l.protocol == Protocol::Tcp && l.port == port), "{after:?}");
+    }
+
+    #[test]
+    fn a_vxlan_port_is_the_kernels_once_every_process_was_looked_into() {
+        let commands = &["ip link add vxlan0 type vxlan id 7 dstport 4789", "ip link set vxlan0 up"];
+        let seen = in_new_namespace(commands, || {
+            (
+                owned(Some(std::process::id())).unwrap(),
+                owned(None).unwrap(),
+                listeners_of(std::process::id()).unwrap(),
+            )
+        });
+        let Some((with_engine, without, of_one)) = seen else { return };
+        let vxlan = |owner| Listener {
+            protocol: Protocol::Udp,
+            addr: Ipv4Addr::UNSPECIFIED.into(),
+            port: 4789,
+            owner,
+        };
+        assert!(with_engine.contains(&vxlan(Owner::Kernel)), "{with_engine:?}");
+        assert!(without.contains(&vxlan(Owner::Unknown)), "{without:?}");
+        assert!(of_one.contains(&vxlan(Owner::Unknown)), "{of_one:?}");
     }
 
     #[test]

@@ -6,6 +6,9 @@ use facts::Need;
 use serde::Serialize;
 use std::io::{self, Write};
 
+/// From this width on, what a check needs has a column of its own.
+const WIDE: u16 = 100;
+
 /// A check as programs see it.
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -37,14 +40,24 @@ pub fn list(
         return out.write_all(b"\n");
     }
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width.clamp(60, 160));
-    table.set_header(["CHECK", "SEVERITY", "LOOKS FOR", "NEEDS"]);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(width.clamp(60, 160));
+    // On a narrow page four columns would leave each of them a word or two a line.
+    let wide = width >= WIDE;
+    table.set_header(if wide {
+        vec!["CHECK", "SEVERITY", "LOOKS FOR", "NEEDS"]
+    } else {
+        vec!["CHECK", "SEVERITY", "LOOKS FOR"]
+    });
     for BuiltIn { meta, .. } in checks {
-        let needs: Vec<&str> = meta.needs.iter().map(|need| need.name()).collect();
-        table.add_row([meta.id.as_ref(), meta.severity.word(), meta.title.as_ref(), &needs.join(", ")]);
+        let needs = meta.needs.iter().map(|need| need.name()).collect::<Vec<_>>().join(", ");
+        let mut cells = vec![meta.id.to_string(), meta.severity.word().to_owned(), meta.title.to_string()];
+        if wide {
+            cells.push(needs);
+        } else if let Some(title) = cells.last_mut() {
+            title.push_str(&format!("\n(needs {needs})"));
+        }
+        table.add_row(cells);
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -53,9 +66,8 @@ pub fn list(
     let constraints = [
         ColumnConstraint::ContentWidth,
         ColumnConstraint::ContentWidth,
-        ColumnConstraint::LowerBoundary(Width::Fixed(20)),
-        // The longest of the names, /etc/resolv.conf, with its comma and the gap.
-        ColumnConstraint::Boundaries { lower: Width::Fixed(19), upper: Width::Percentage(30) },
+        ColumnConstraint::LowerBoundary(Width::Fixed(24)),
+        ColumnConstraint::UpperBoundary(Width::Percentage(33)),
     ];
     for (column, constraint) in table.column_iter_mut().zip(constraints) {
         column.set_constraint(constraint);

@@ -16,7 +16,7 @@ pub(super) fn write(pen: &mut Pen<'_>, indent: usize, remedy: &Remedy) -> io::Re
     let risk = [
         Span::plain("Risk: "),
         Span::solid(ink, remedy.risk.word()),
-        Span::plain(if remedy.impact.is_empty() { "." } else { ". " }),
+        Span::plain(if remedy.impact.is_empty() { "" } else { ": " }),
         Span::plain(remedy.impact.as_ref()),
     ];
     pen.flow(Indent(indent + 2, indent + 2), &risk)?;

@@ -50,13 +50,14 @@ fn head(pen: &mut Pen<'_>, header: &Header) -> io::Result<()> {
         (Some(engine), None) => format!("engine {engine}"),
         (None, _) => "engine unknown".to_owned(),
     };
+    let role = if header.role == "unknown" { "role unknown".to_owned() } else { header.role.clone() };
     let tool = concat!("swarm-doctor ", env!("CARGO_PKG_VERSION")).to_owned();
     let named = |name: &str, value: Option<&str>| {
         value.filter(|v| !v.is_empty()).map(|value| format!("{name}{value}"))
     };
     let taken = header.taken.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     let lines = [
-        vec![Some(tool), Some(header.host.to_string()), Some(header.role.clone()), Some(engine)],
+        vec![Some(tool), Some(header.host.to_string()), Some(role), Some(engine)],
         vec![named("node ", header.node_id.as_deref()), named("cluster ", header.cluster_id.as_deref())],
         vec![
             named("advertises ", header.node_addr.as_deref()),
@@ -203,7 +204,7 @@ mod tests {
             "\n  raft knows this manager as 192.0.2.3:2377, which no interface holds\n",
             "\n    GET /nodes: ManagerStatus.Addr 192.0.2.3:2377\n",
             "\n    netlink: no interface with 192.0.2.3\n",
-            "\n  What to do: Rejoin the manager from its present address\n    Risk: endangers quorum. ",
+            "\n  What to do: Rejoin the manager from its present address\n    Risk: endangers quorum: the swarm",
             "\n    On m1:\n      1. demote the node, from a manager that answers\n",
             "\n           docker node demote m3\n    On m3:\n",
             "\n  And because of it:\n    ✗ swarm/lost-quorum · the swarm: ",

@@ -28,13 +28,12 @@ pub(super) fn ask(names: &[String]) -> io::Result<Vec<Answer>> {
 }
 
 fn resolver() -> Result<TokioResolver, NetError> {
-    let config = ResolverConfig::from_name_servers(vec![NameServerConfig::udp(IpAddr::V4(SERVER))]);
+    let config = ResolverConfig::from_name_servers(vec![NameServerConfig::udp_and_tcp(IpAddr::V4(SERVER))]);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options: &mut ResolverOpts = builder.options_mut();
     options.timeout = PATIENCE;
     options.attempts = 0;
     options.cache_size = 0;
-    options.edns0 = false;
     options.use_hosts_file = ResolveHosts::Never;
     builder.build()
 }
@@ -78,5 +77,96 @@ fn words(error: &NetError) -> String {
         ResponseCode::Refused => "REFUSED".into(),
         ResponseCode::NoError => "no address".into(),
         code => code.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::probe::in_new_namespace;
+    use hickory_resolver::proto::op::{Message, MessageType};
+    use hickory_resolver::proto::rr::Record;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, UdpSocket};
+
+    /// What the embedded server would answer, were these the names it knows; nothing to a name it keeps silent on.
+    fn reply(question: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
+        let question = Message::from_vec(question).unwrap();
+        let query = question.queries[0].clone();
+        let name = query.name().to_string();
+        let mut reply = Message::new(question.metadata.id, MessageType::Response, question.metadata.op_code);
+        reply.metadata.recursion_available = true;
+        let addrs: Vec<[u8; 4]> = match name.as_str() {
+            "web." => vec![[10, 0, 1, 9], [10, 0, 1, 2]],
+            "tasks.web." if over_tcp => (0..200).map(|last| [10, 0, 2, last]).collect(),
+            "tasks.web." => {
+                reply.metadata.truncation = true;
+                vec![[10, 0, 2, 0]]
+            }
+            "broken." => {
+                reply.metadata.response_code = ResponseCode::ServFail;
+                Vec::new()
+            }
+            "silent." => return None,
+            _ => {
+                reply.metadata.response_code = ResponseCode::NXDomain;
+                Vec::new()
+            }
+        };
+        let record = |addr: [u8; 4]| {
+            Record::from_rdata(query.name().clone(), 600, RData::A(Ipv4Addr::from(addr).into()))
+        };
+        reply.answers.extend(addrs.into_iter().map(record));
+        reply.queries.push(query);
+        Some(reply.to_vec().unwrap())
+    }
+
+    fn serve() {
+        let udp = UdpSocket::bind((SERVER, 53)).unwrap();
+        let tcp = TcpListener::bind((SERVER, 53)).unwrap();
+        std::thread::spawn(move || {
+            let mut question = [0; 4096];
+            while let Ok((length, from)) = udp.recv_from(&mut question) {
+                if let Some(reply) = reply(&question[..length], false) {
+                    udp.send_to(&reply, from).unwrap();
+                }
+            }
+        });
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = tcp.accept() {
+                let mut length = [0; 2];
+                stream.read_exact(&mut length).unwrap();
+                let mut question = vec![0; u16::from_be_bytes(length).into()];
+                stream.read_exact(&mut question).unwrap();
+                let reply = reply(&question, true).unwrap();
+                stream.write_all(&u16::try_from(reply.len()).unwrap().to_be_bytes()).unwrap();
+                stream.write_all(&reply).unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn every_kind_of_answer_is_told_in_the_order_asked() {
+        let names = ["web", "tasks.web", "nobody", "broken", "silent"].map(str::to_owned);
+        let asked = names.clone();
+        let answers = in_new_namespace(&[], move || {
+            serve();
+            ask(&asked).unwrap()
+        });
+        let Some(answers) = answers else { return };
+        let addr = |bytes: [u8; 4]| IpAddr::from(bytes);
+        let results: Vec<_> = answers.iter().map(|answer| answer.result.clone()).collect();
+        assert_eq!(answers.iter().map(|answer| answer.name.clone()).collect::<Vec<_>>(), names);
+        assert_eq!(results[0], Ok(vec![addr([10, 0, 1, 2]), addr([10, 0, 1, 9])]));
+        assert_eq!(results[1].as_ref().unwrap().len(), 200);
+        assert_eq!(results[2], Err("NXDOMAIN".into()));
+        assert_eq!(results[3], Err("SERVFAIL".into()));
+        assert_eq!(results[4], Err("no answer within 700 ms".into()));
+    }
+
+    #[test]
+    fn where_nobody_serves_the_port_is_closed() {
+        let Some(answers) = in_new_namespace(&[], || ask(&["web".into()]).unwrap()) else { return };
+        assert!(answers[0].result.is_err(), "{answers:?}");
     }
 }

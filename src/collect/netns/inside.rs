@@ -135,3 +135,80 @@ impl Process {
         Ok(Some(content))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use facts::{Fact, Gap, Need, Source};
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    fn container(id: &str, pid: u32) -> Container {
+        let source = Source { need: Need::TaskNetns, artifact: String::new(), origin: String::new() };
+        let gap = Gap { source, why: Why::NotAsked { reason: String::new() } };
+        Container {
+            id: id.into(),
+            name: String::new(),
+            task: "".into(),
+            service: "".into(),
+            service_name: "web".into(),
+            image: String::new(),
+            hostname: "web".into(),
+            pid,
+            attachments: Vec::new(),
+            netns: Fact::Unseen(gap.clone()),
+            hosts: Fact::Unseen(gap.clone()),
+            resolv_conf: Fact::Unseen(gap),
+        }
+    }
+
+    fn process(directory: &Path) -> Process {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        Process { pid: 0, directory: open(directory, flags, Mode::empty()).unwrap() }
+    }
+
+    #[test]
+    fn links_of_a_container_do_not_lead_out_of_it() {
+        let proc = tempfile::tempdir().unwrap();
+        let root = proc.path().join("root");
+        fs::create_dir_all(root.join("etc")).unwrap();
+        let process = process(proc.path());
+        assert_eq!(process.file("etc/hosts"), Ok(None));
+        for outside in ["/etc/hostname", "../../../../../../../etc/hostname", "/proc/self/root/etc/hostname"]
+        {
+            drop(fs::remove_file(root.join("etc/hosts")));
+            symlink(outside, root.join("etc/hosts")).unwrap();
+            assert_eq!(process.file("etc/hosts"), Ok(None), "{outside}");
+        }
+        fs::write(root.join("etc/own"), "127.0.0.1 localhost\n").unwrap();
+        fs::remove_file(root.join("etc/hosts")).unwrap();
+        symlink("/etc/own", root.join("etc/hosts")).unwrap();
+        assert_eq!(process.file("etc/hosts"), Ok(Some(b"127.0.0.1 localhost\n".to_vec())));
+    }
+
+    #[test]
+    fn a_fifo_or_a_directory_in_place_of_a_file_holds_nobody_up() {
+        let proc = tempfile::tempdir().unwrap();
+        let etc = proc.path().join("root/etc");
+        fs::create_dir_all(etc.join("hosts")).unwrap();
+        nix::unistd::mkfifo(&etc.join("resolv.conf"), Mode::S_IRWXU).unwrap();
+        let process = process(proc.path());
+        assert!(matches!(process.file("etc/hosts"), Err(Why::Malformed { .. })));
+        assert!(matches!(process.file("etc/resolv.conf"), Err(Why::Malformed { .. })));
+    }
+
+    #[test]
+    fn a_process_that_is_not_the_containers_is_left_alone() {
+        let strange = look(&container(&"0".repeat(64), std::process::id()));
+        assert!(matches!(strange.netns, Err(Why::Unreachable { .. })), "{:?}", strange.netns);
+        assert!(strange.hosts.is_err());
+        let gone = look(&container(&"0".repeat(64), 4_194_305));
+        assert!(gone.netns.is_err());
+    }
+
+    #[test]
+    fn each_name_is_asked_once() {
+        assert_eq!(names(&container("", 0)), ["web", "tasks.web"]);
+    }
+}

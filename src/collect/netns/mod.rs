@@ -6,6 +6,7 @@ mod inside;
 use super::{Artifact, Place, Session, apart};
 use facts::container::Container;
 use facts::{Fact, Need, Why};
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 use inside::Inside;
 use std::time::{Duration, Instant};
@@ -90,8 +91,9 @@ async fn look_into(session: &Session, container: Container) -> Vec<Artifact> {
         Ok(netns) => places.netns.kept_as_json(&netns),
         Err(why) => places.netns.missed(why),
     };
-    let hosts = file(session, places.hosts, id.as_str(), "/etc/hosts", hosts).await;
-    let resolv_conf = file(session, places.resolv_conf, id.as_str(), "/etc/resolv.conf", resolv_conf).await;
+    let hosts = file(session, places.hosts, id.as_str(), "/etc/hosts", hosts);
+    let resolv_conf = file(session, places.resolv_conf, id.as_str(), "/etc/resolv.conf", resolv_conf);
+    let (hosts, resolv_conf) = join(hosts, resolv_conf).await;
     vec![netns, hosts, resolv_conf]
 }
 

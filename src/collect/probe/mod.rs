@@ -72,3 +72,5 @@ fn outcome(errno: i32) -> Outcome {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::in_new_namespace;

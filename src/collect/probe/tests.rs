@@ -7,37 +7,43 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_millis(300);
 
-/// Runs programs and then the probe of one peer in a new network namespace, or says why it cannot.
+/// What is seen in a new network namespace after these commands, or nothing where there can be none.
 #[expect(clippy::disallowed_methods, reason = "the packet filter of a test is set by its program")]
-fn in_new_namespace(
+pub(in crate::collect) fn in_new_namespace<T: Send + 'static>(
     commands: &'static [&'static str],
-    peer: Peer,
-    listen: u16,
-) -> Option<Vec<(Attempt, Outcome)>> {
+    look: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let within = move || {
-        if let Err(errno) = unshare(CloneFlags::CLONE_NEWNET) {
-            return Err(format!("a new network namespace: {errno}"));
-        }
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| format!("a new network namespace: {errno}"))?;
         for command in std::iter::once(&"ip link set lo up").chain(commands) {
             let mut words = command.split(' ');
             let output = std::process::Command::new(words.next().unwrap()).args(words).output();
             let output = output.map_err(|error| format!("{command}: {error}"))?;
             assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         }
-        let listener = TcpListener::bind(("127.0.0.1", listen)).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let probes = runtime.block_on(probe(vec![peer], DEADLINE));
-        drop(listener);
-        Ok(probes.into_iter().map(|probe| (probe.attempt, probe.outcome)).collect())
+        Ok::<_, String>(look())
     };
     match std::thread::spawn(within).join().unwrap() {
-        Ok(outcomes) => Some(outcomes),
+        Ok(seen) => Some(seen),
         Err(why) => {
             // A test that cannot run says so where the output of tests goes.
             std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("skipped: no {why}\n")).unwrap();
             None
         }
     }
+}
+
+/// What comes of probing a peer in a new network namespace, where one program listens.
+fn outcomes(commands: &'static [&'static str], peer: Peer, listen: u16) -> Option<Vec<(Attempt, Outcome)>> {
+    in_new_namespace(commands, move || {
+        let listener = TcpListener::bind(("127.0.0.1", listen)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let probes = runtime.block_on(probe(vec![peer], DEADLINE));
+        // The program that listens is left in peace: no connection got as far as it.
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        probes.into_iter().map(|probe| (probe.attempt, probe.outcome)).collect()
+    })
 }
 
 fn peer(addr: [u8; 4], manager_port: Option<u16>) -> Peer {
@@ -50,7 +56,7 @@ fn connect(port: u16) -> Attempt {
 
 #[test]
 fn what_listens_is_open_and_what_does_not_is_refused() {
-    let Some(outcomes) = in_new_namespace(&[], peer([127, 0, 0, 1], Some(2377)), 2377) else { return };
+    let Some(outcomes) = outcomes(&[], peer([127, 0, 0, 1], Some(2377)), 2377) else { return };
     let refused = Outcome::Refused { errno: libc::ECONNREFUSED };
     let expected =
         [(Attempt::Echo, Outcome::Open), (connect(2377), Outcome::Open), (connect(GOSSIP), refused)];
@@ -65,7 +71,7 @@ fn what_a_filter_drops_is_filtered() {
         "nft add rule inet t in tcp dport 7946 drop",
         "nft add rule inet t in icmp type echo-request drop",
     ];
-    let Some(outcomes) = in_new_namespace(commands, peer([127, 0, 0, 1], Some(2377)), 2377) else { return };
+    let Some(outcomes) = outcomes(commands, peer([127, 0, 0, 1], Some(2377)), 2377) else { return };
     let expected = [
         (Attempt::Echo, Outcome::Filtered),
         (connect(2377), Outcome::Open),
@@ -82,7 +88,7 @@ fn what_a_filter_rejects_is_refused_or_unreachable_by_its_answer() {
         "nft add rule inet t in tcp dport 7946 reject with tcp reset",
         "nft add rule inet t in tcp dport 2377 reject with icmp type admin-prohibited",
     ];
-    let Some(outcomes) = in_new_namespace(commands, peer([127, 0, 0, 1], Some(2377)), 7946) else { return };
+    let Some(outcomes) = outcomes(commands, peer([127, 0, 0, 1], Some(2377)), 7946) else { return };
     let expected = [
         (Attempt::Echo, Outcome::Open),
         (connect(2377), Outcome::Unreachable { errno: libc::EHOSTUNREACH }),
@@ -93,7 +99,7 @@ fn what_a_filter_rejects_is_refused_or_unreachable_by_its_answer() {
 
 #[test]
 fn without_a_route_the_network_is_unreachable() {
-    let Some(outcomes) = in_new_namespace(&[], peer([192, 0, 2, 1], None), 7946) else { return };
+    let Some(outcomes) = outcomes(&[], peer([192, 0, 2, 1], None), 7946) else { return };
     let unreachable = Outcome::Unreachable { errno: libc::ENETUNREACH };
     assert_eq!(outcomes, [(Attempt::Echo, unreachable.clone()), (connect(GOSSIP), unreachable)]);
 }
@@ -105,7 +111,7 @@ fn what_this_host_will_not_send_is_not_sent() {
         "nft add chain inet t out { type filter hook output priority 0 ; }",
         "nft add rule inet t out icmp type echo-request drop",
     ];
-    let Some(outcomes) = in_new_namespace(commands, peer([127, 0, 0, 1], None), 7946) else { return };
+    let Some(outcomes) = outcomes(commands, peer([127, 0, 0, 1], None), 7946) else { return };
     let expected =
         [(Attempt::Echo, Outcome::NotSent { errno: libc::EPERM }), (connect(GOSSIP), Outcome::Open)];
     assert_eq!(outcomes, expected);

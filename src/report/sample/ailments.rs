@@ -146,7 +146,7 @@ fn stale(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let remedy = Remedy {
         title: "Rejoin the manager from its present address".into(),
         risk: Risk::EndangersQuorum,
-        impact: "The swarm has one manager fewer until the node has joined again.".into(),
+        impact: "the swarm has one manager fewer until the node has joined again".into(),
         steps: vec![
             by_hand("m1", "demote the node, from a manager that answers", "docker node demote m3"),
             by_hand("m3", "leave the swarm", "docker swarm leave"),
@@ -198,7 +198,7 @@ fn dns(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let remedy = Remedy {
         title: "Name servers that answer".into(),
         risk: Risk::Harmless,
-        impact: "Containers get the new servers when they start the next time.".into(),
+        impact: "containers get the new servers when they start the next time".into(),
         steps: vec![Step::ByHand {
             node,
             text: "give the service name servers that answer".into(),
@@ -226,7 +226,7 @@ fn ipvs(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
     .remedy(Remedy {
         title: "Load the module".into(),
         risk: Risk::Harmless,
-        impact: "Services answer on their virtual addresses from then on.".into(),
+        impact: "services answer on their virtual addresses from then on".into(),
         steps: vec![Step::LoadModule { node, module: "ip_vs".into() }],
     });
     Ok(())

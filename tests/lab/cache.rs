@@ -1,0 +1,45 @@
+//! What takes long to get and is the same for every lab.
+
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rustix::fs::{FlockOperation, flock};
+
+/// Where a thing of this name is or would be.
+pub(crate) fn place(name: &str) -> PathBuf {
+    let dir = env::var_os("SWARM_LAB_CACHE").map_or_else(|| "/var/cache/swarm-lab".into(), PathBuf::from);
+    dir.join(name)
+}
+
+/// The file or directory of this name; `make` makes it, at another place, if it is not there. It is there
+/// whole or not at all, and two processes that want it at once wait for each other.
+pub(crate) fn item(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let place = place(name);
+    if place.exists() {
+        return Ok(place);
+    }
+    let dir = place.parent().context("the cache has no directory")?;
+    let step = || format!("failed to prepare {}", dir.display());
+    fs::create_dir_all(dir).with_context(step)?;
+    // An unpacked engine brings setuid programs of another Debian release, which are nobody's to run.
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).with_context(step)?;
+    let file = dir.join(format!("{name}.lock"));
+    let lock = OpenOptions::new().create(true).append(true).open(file).with_context(step)?;
+    flock(&lock, FlockOperation::LockExclusive).with_context(step)?;
+    if place.exists() {
+        return Ok(place);
+    }
+    let workshop = dir.join(format!("{name}.new"));
+    if workshop.exists() {
+        fs::remove_dir_all(&workshop).with_context(step)?;
+    }
+    fs::create_dir(&workshop).with_context(step)?;
+    let made = workshop.join(name);
+    make(&made)?;
+    fs::rename(&made, &place).with_context(step)?;
+    fs::remove_dir_all(&workshop).with_context(step)?;
+    Ok(place)
+}

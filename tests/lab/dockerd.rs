@@ -1,0 +1,129 @@
+//! A node's `dockerd`: starting, stopping, killing and freezing it.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::node::Node;
+
+/// What follows is what systemd, journald and rsyslog make of the engine's output on a server: the tag holds
+/// the pid of `dockerd`, which is that of the shell before `exec`, and a line longer than 48 KiB is cut in
+/// two. What `rsyslogd` itself cuts off, at 8 KiB, is lost there as well as here.
+const START: &str = r#"
+rm -f /run/docker.pid /run/lab/dockerd.pid /run/lab/dockerd.out
+mkfifo /run/lab/dockerd.out
+exec setsid --fork sh -c '
+    echo $$ > /run/lab/dockerd.pid
+    (logger --id=$$ --tag dockerd --priority daemon.info --size 48K --socket /dev/log < /run/lab/dockerd.out &)
+    exec dockerd "$@" > /run/lab/dockerd.out 2>&1
+' sh "$@"
+"#;
+
+impl Node {
+    /// Starts `dockerd` with these flags and waits until its API answers. A stale pid file is removed first.
+    pub fn start_engine(&self, flags: &[&str]) -> Result<()> {
+        ensure!(self.engine_pid().is_none(), "{}: its engine runs already", self.name());
+        let step = || format!("{}: failed to start its engine", self.name());
+        let parent = self.cgroup_parent();
+        self.shell(START, &[&["--cgroup-parent", &parent], flags].concat()).with_context(step)?;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.engine_answers() {
+            if self.engine_pid().is_none() && self.pid_file().is_some() {
+                // The last words are still on their way to the log.
+                sleep(Duration::from_millis(300));
+                bail!("{}: its engine ended at once:\n{}", self.name(), self.log_tail());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{}: its API does not answer:\n{}",
+                self.name(),
+                self.log_tail()
+            );
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Asks the engine to stop, as `systemctl stop docker` does, and waits until it has.
+    pub fn stop_engine(&self) -> Result<()> {
+        self.signal_engine("TERM")?;
+        self.wait_for_engine_to_end()
+    }
+
+    /// Kills the engine alone. Its containers, its socket and its pid file are left behind, as after a crash.
+    pub fn kill_engine(&self) -> Result<()> {
+        self.signal_engine("KILL")?;
+        self.wait_for_engine_to_end()
+    }
+
+    /// Stops `dockerd` in its tracks: its ports stay open, and nobody answers.
+    pub fn freeze_engine(&self) -> Result<()> {
+        self.signal_engine("STOP")
+    }
+
+    /// Lets a frozen `dockerd` go on.
+    pub fn thaw_engine(&self) -> Result<()> {
+        self.signal_engine("CONT")
+    }
+
+    /// The pid of `dockerd` as seen inside the node; nothing when it does not run.
+    #[must_use]
+    pub fn engine_pid(&self) -> Option<u32> {
+        let pid = self.pid_file()?;
+        let status = self.peek(&format!("proc/{pid}/status"))?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let dockerd = matches!(field("Name:"), Some("dockerd" | "sh"));
+        let running = !field("State:").is_some_and(|state| state.starts_with(['Z', 'X']));
+        (dockerd && running).then_some(pid)
+    }
+
+    /// Whether the engine's API answers a ping within two seconds.
+    #[must_use]
+    pub fn engine_answers(&self) -> bool {
+        let Some(pid1) = self.pid1() else { return false };
+        let Ok(mut socket) = UnixStream::connect(format!("/proc/{pid1}/root/run/docker.sock")) else {
+            return false;
+        };
+        let mut answer = [0; 12];
+        let asked = socket
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .and_then(|()| {
+                socket.write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+            })
+            .and_then(|()| socket.read_exact(&mut answer));
+        asked.is_ok() && &answer == b"HTTP/1.1 200"
+    }
+
+    fn signal_engine(&self, signal: &str) -> Result<()> {
+        let pid = self.engine_pid().with_context(|| format!("{}: its engine does not run", self.name()))?;
+        self.shell(r#"kill -"$1" "$2""#, &[signal, &pid.to_string()]).map(drop)
+    }
+
+    fn wait_for_engine_to_end(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        while self.engine_pid().is_some() {
+            ensure!(
+                Instant::now() < deadline,
+                "{}: its engine does not end:\n{}",
+                self.name(),
+                self.log_tail()
+            );
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Our own note of the pid; a test may do with docker.pid what it likes.
+    fn pid_file(&self) -> Option<u32> {
+        self.peek("run/lab/dockerd.pid")?.trim().parse().ok()
+    }
+
+    /// Reads a file of the node from outside; only for paths without symbolic links.
+    fn peek(&self, path: &str) -> Option<String> {
+        fs::read_to_string(format!("/proc/{}/root/{path}", self.pid1()?)).ok()
+    }
+}

@@ -1,0 +1,78 @@
+//! What a machine must have to run a lab.
+
+use std::env;
+use std::process::Command;
+
+use rustix::process::geteuid;
+
+use crate::program::run;
+
+/// The Debian packages that a lab needs on its host.
+pub const APT_PACKAGES: [&str; 10] = [
+    "docker.io",
+    "iptables",
+    "iproute2",
+    "tini",
+    "rsyslog",
+    "bsdutils",
+    "util-linux",
+    "mount",
+    "hostname",
+    "coreutils",
+];
+
+const PROGRAMS: [&str; 15] = [
+    "dockerd",
+    "docker",
+    "containerd",
+    "runc",
+    "iptables",
+    "ip",
+    "tini",
+    "rsyslogd",
+    "logger",
+    "unshare",
+    "nsenter",
+    "setsid",
+    "pivot_root",
+    "mount",
+    "hostname",
+];
+
+/// What a kernel, or a container around us, may refuse; each is tried in namespaces of its own.
+const ABILITIES: [(&str, &str); 5] = [
+    ("namespaces", "true"),
+    ("mounts", "mount -t tmpfs tmpfs /mnt && mount -t sysfs sysfs /mnt"),
+    (
+        "overlay mounts",
+        "mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir a b c d && \
+         mount -t overlay -o lowerdir=a,upperdir=b,workdir=c overlay d",
+    ),
+    (
+        "a bridge with veth pairs",
+        "ip link add br0 type bridge && ip link add veth0 type veth peer name veth1 && \
+         ip link set veth0 master br0",
+    ),
+    ("VXLAN", "ip link add vxlan0 type vxlan id 1 dstport 4789"),
+];
+
+/// Why no lab can run here, one reason each; empty if it can.
+#[must_use]
+pub fn missing() -> Vec<String> {
+    if !geteuid().is_root() {
+        return vec!["not root".to_owned()];
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let installed = |name: &str| env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    let absent = PROGRAMS.iter().filter(|name| !installed(name));
+    let mut reasons: Vec<String> = absent.map(|name| format!("no {name}")).collect();
+    if reasons.is_empty() {
+        let spaces = ["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "sh", "-euc"];
+        for (what, script) in ABILITIES {
+            if let Err(error) = run(Command::new("unshare").args(spaces).arg(script)) {
+                reasons.push(format!("no {what}: {error:#}"));
+            }
+        }
+    }
+    reasons
+}

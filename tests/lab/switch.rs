@@ -1,0 +1,78 @@
+//! The bridge that the nodes hang on, in a network namespace of its own.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use crate::namespaces;
+use crate::process::Process;
+
+/// Starts the process that holds the switch's network namespace, and makes the bridge in it.
+pub(crate) fn start(dir: &Path, register: impl FnOnce(Process) -> Result<()>) -> Result<Process> {
+    let script = "read -r registered || exit 1; echo ready; exec sleep infinity </dev/null >/dev/null 2>&1";
+    let switch = namespaces::start(&["--net"], script, &[], &dir.join("switch.log"), register)
+        .context("failed to start the switch")?;
+    ip(switch, "link add br0 type bridge\nlink set br0 up\n")?;
+    Ok(switch)
+}
+
+/// TEST-NET-1: addresses that no real network has.
+pub(crate) fn address(number: usize) -> String {
+    format!("192.0.2.{number}")
+}
+
+/// Plugs a node in: `eth0` on its side, a port with the node's name on ours.
+pub(crate) fn plug(switch: Process, name: &str, node: Process, address: &str) -> Result<()> {
+    ip(
+        switch,
+        &format!(
+            "link add {name} type veth peer name eth0 netns {}\nlink set {name} master br0 up\n",
+            node.pid
+        ),
+    )?;
+    ip(node, &format!("link set lo up\naddress add {address}/24 dev eth0\nlink set eth0 up\n"))
+}
+
+/// Unplugs a node at once. The kernel would do it too, but only some time after the node's last process has
+/// gone.
+pub(crate) fn unplug(switch: Process, name: &str) -> Result<()> {
+    ip(switch, &format!("link delete {name}\n"))
+}
+
+/// The kernel has one neighbour table for all network namespaces, and a full mesh of N nodes puts about
+/// N*(N-1) entries into it: the default limit of 1024 is passed at 35 nodes, and then joins fail with "no
+/// route to host".
+pub(crate) fn widen_neighbour_table(nodes: usize) -> Result<()> {
+    let limit = |name: &str| format!("/proc/sys/net/ipv4/neigh/default/{name}");
+    let present = fs::read_to_string(limit("gc_thresh3")).ok().and_then(|text| text.trim().parse().ok());
+    if nodes < 30 || present.is_some_and(|present: usize| present >= 65536) {
+        return Ok(());
+    }
+    for (name, value) in [("gc_thresh3", "65536"), ("gc_thresh2", "32768"), ("gc_thresh1", "16384")] {
+        fs::write(limit(name), value).with_context(|| format!("failed to raise {name}"))?;
+    }
+    Ok(())
+}
+
+/// Runs the host's `ip` in a network namespace, so that it does not matter what a node has installed or
+/// broken.
+fn ip(process: Process, commands: &str) -> Result<()> {
+    let mut child = namespaces::enter(process, &["--net"])
+        .args(["ip", "-batch", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("failed to start ip")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(commands.as_bytes()).context("failed to write to ip")?;
+    }
+    let output = child.wait_with_output().context("failed to wait for ip")?;
+    if !output.status.success() {
+        bail!("ip refused {commands:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
