@@ -15,7 +15,11 @@ pub(crate) fn dist() -> anyhow::Result<()> {
     std::fs::copy(&built, &binary).with_context(|| format!("failed to copy {}", built.display()))?;
     on_an_empty_root(&binary)?;
     let size = std::fs::metadata(&binary)?.len();
-    println!("{}: {:.1} MiB, static, runs on an empty root", binary.display(), size as f64 / f64::from(1 << 20));
+    println!(
+        "{}: {:.1} MiB, static, runs on an empty root",
+        binary.display(),
+        size as f64 / f64::from(1 << 20)
+    );
     Ok(())
 }
 

@@ -30,7 +30,9 @@ pub(crate) fn generate(check: bool) -> anyhow::Result<()> {
 
 fn pages() -> BTreeMap<PathBuf, String> {
     let mut pages = BTreeMap::new();
-    let mut index = String::from("# Checks\n\nWritten from the doc comments of the checks by `cargo xtask generate`.\n\n");
+    let mut index = String::from(
+        "# Checks\n\nWritten from the doc comments of the checks by `cargo xtask generate`.\n\n",
+    );
     for check in checks::built_in() {
         let meta = &check.meta;
         let needs: Vec<_> = meta.needs.iter().map(|need| need.name()).collect();

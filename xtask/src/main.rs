@@ -1,6 +1,5 @@
 //! The developer commands.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command prints")]
-
 #![expect(clippy::disallowed_methods, reason = "the developer commands start cargo, apt-get and chroot")]
 
 mod dist;

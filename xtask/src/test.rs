@@ -45,7 +45,11 @@ fn install() -> anyhow::Result<()> {
     }
     let apt = |arguments: &[&str]| {
         // Debian's docker.io would start an engine on this machine; a policy of 101 keeps services from starting.
-        Command::new("apt-get").args(["-q", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status()
+        Command::new("apt-get")
+            .args(["-q", "-y"])
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .status()
     };
     let policy = Policy::forbid_services()?;
     let done = apt(&["update"]).and_then(|_| {
