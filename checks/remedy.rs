@@ -108,10 +108,14 @@ impl Step {
     /// What is done, in words.
     pub fn text(&self) -> String {
         match self {
-            Self::EditJson { file, pointer, to: Some(value), .. } => format!("in {file} set {pointer} to {value}"),
+            Self::EditJson { file, pointer, to: Some(value), .. } => {
+                format!("in {file} set {pointer} to {value}")
+            }
             Self::EditJson { file, pointer, to: None, .. } => format!("in {file} remove {pointer}"),
             Self::SetSysctl { key, to, .. } => format!("set {key} to {to}, now and at every start"),
-            Self::LoadModule { module, .. } => format!("load the kernel module {module}, now and at every start"),
+            Self::LoadModule { module, .. } => {
+                format!("load the kernel module {module}, now and at every start")
+            }
             Self::RestartEngine { .. } => "restart the engine".to_owned(),
             Self::DemoteManager { .. } => "demote the node, from a manager that answers".to_owned(),
             Self::ByHand { text, .. } => text.clone(),
@@ -127,7 +131,10 @@ impl Step {
                 format!("echo '{key} = {to}' > /etc/sysctl.d/90-swarm.conf"),
             ],
             Self::LoadModule { module, .. } => {
-                vec![format!("modprobe {module}"), format!("echo {module} > /etc/modules-load.d/{module}.conf")]
+                vec![
+                    format!("modprobe {module}"),
+                    format!("echo {module} > /etc/modules-load.d/{module}.conf"),
+                ]
             }
             Self::RestartEngine { .. } => vec!["systemctl restart docker".to_owned()],
             Self::DemoteManager { node } => vec![format!("docker node demote {}", word(node.as_str()))],

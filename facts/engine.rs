@@ -142,7 +142,10 @@ mod tests {
     fn reads_a_switch_in_each_of_its_forms() {
         assert_eq!(dockerd(&["--live-restore"]).switched_on("live-restore"), Some(true));
         assert_eq!(dockerd(&["--live-restore=true"]).switched_on("live-restore"), Some(true));
-        assert_eq!(dockerd(&["--live-restore", "--live-restore=false"]).switched_on("live-restore"), Some(false));
+        assert_eq!(
+            dockerd(&["--live-restore", "--live-restore=false"]).switched_on("live-restore"),
+            Some(false)
+        );
         assert_eq!(dockerd(&["--live-restored"]).switched_on("live-restore"), None);
     }
 

@@ -58,6 +58,23 @@ pub struct Address {
     pub prefix: u8,
 }
 
+impl Address {
+    /// Whether `addr` lies in the network that this address and its prefix name.
+    pub fn covers(&self, addr: IpAddr) -> bool {
+        match (self.addr, addr) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let mask = u32::MAX.checked_shl(32_u32.saturating_sub(self.prefix.into())).unwrap_or(0);
+                u32::from(own) & mask == u32::from(other) & mask
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128_u32.saturating_sub(self.prefix.into())).unwrap_or(0);
+                u128::from(own) & mask == u128::from(other) & mask
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A route of the main table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
@@ -199,4 +216,22 @@ pub struct Memory {
     pub total_bytes: u64,
     /// `MemAvailable` in bytes.
     pub available_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn an_address_covers_its_network() {
+        let covers = |addr: &str, prefix, other: &str| {
+            Address { addr: addr.parse().unwrap(), prefix }.covers(other.parse().unwrap())
+        };
+        assert!(covers("192.0.2.22", 24, "192.0.2.2"));
+        assert!(!covers("192.0.2.22", 28, "192.0.2.2"));
+        assert!(covers("192.0.2.22", 0, "10.0.0.1"));
+        assert!(covers("2001:db8::1", 64, "2001:db8::2"));
+        assert!(!covers("2001:db8::1", 128, "2001:db8::2"));
+        assert!(!covers("192.0.2.22", 24, "2001:db8::2"));
+    }
 }

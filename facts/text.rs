@@ -31,7 +31,8 @@ impl Text {
                             _ => {}
                         }
                     }
-                    let colon_follows = self.0.get(end + 1..).is_some_and(|t| t.trim_start().starts_with(':'));
+                    let colon_follows =
+                        self.0.get(end + 1..).is_some_and(|t| t.trim_start().starts_with(':'));
                     if depth == 1 && colon_follows && self.0.get(start..end) == Some(key) {
                         return Some(line);
                     }
@@ -49,7 +50,9 @@ mod tests {
 
     #[test]
     fn finds_the_line_of_a_key_at_the_top_only() {
-        let text = Text("{\n \"a\": {\"live-restore\": 1},\n \"b\": \"live-restore\",\n \"live-restore\": true\n}".into());
+        let text = Text(
+            "{\n \"a\": {\"live-restore\": 1},\n \"b\": \"live-restore\",\n \"live-restore\": true\n}".into(),
+        );
         assert_eq!(text.line_of_key("live-restore"), Some(4));
         assert_eq!(text.line(4), Some(" \"live-restore\": true"));
         assert_eq!(text.line_of_key("c"), None);

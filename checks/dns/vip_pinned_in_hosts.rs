@@ -1,8 +1,8 @@
 use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::Host;
-use facts::container::{Answer, Container, HostsFile, HostsLine};
 use facts::Seen;
+use facts::container::{Answer, Container, HostsFile, HostsLine};
 use std::net::IpAddr;
 
 check! {
@@ -51,7 +51,8 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
     let lines: Vec<&HostsLine> = hosts.lines_for(&container.service_name).collect();
     let Some(line) = lines.first() else { return Ok(()) };
     let own = container.attachments.iter().any(|attachment| attachment.addr == Some(line.addr));
-    let service = view.snapshot.services.get().ok().and_then(|s| s.iter().find(|s| s.id == container.service));
+    let service =
+        view.snapshot.services.get().ok().and_then(|s| s.iter().find(|s| s.id == container.service));
     let netns = container.netns.get();
     // A manager lists the virtual addresses; anywhere else the names tell them from the tasks' addresses.
     let (vips, replicas) = match (service, &netns) {
@@ -68,8 +69,12 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
     }
     let vip = vips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let name = &container.service_name;
-    let summary = format!("inside {} the name {name} is {}, and for everyone else it is {vip}", container.name, line.addr);
-    let finding = out.report(Subject::Service(name.clone()), summary, Evidence::line(hosts, line.number, &line.text));
+    let summary = format!(
+        "inside {} the name {name} is {}, and for everyone else it is {vip}",
+        container.name, line.addr
+    );
+    let finding =
+        out.report(Subject::Service(name.clone()), summary, Evidence::line(hosts, line.number, &line.text));
     if let Ok(netns) = &netns {
         for answer in netns.answers.iter().filter(|a| a.name == *name || a.name == format!("tasks.{name}")) {
             finding.and(Evidence::value(netns, shown(answer)));
@@ -86,7 +91,10 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
             node: "a manager".into(),
             text: "choose one of the two; where `extra_hosts` wrote the line, remove it there".into(),
             commands: vec![
-                format!("docker service update --hostname '{{{{.Service.Name}}}}-{{{{.Task.Slot}}}}' {}", word(name)),
+                format!(
+                    "docker service update --hostname '{{{{.Service.Name}}}}-{{{{.Task.Slot}}}}' {}",
+                    word(name)
+                ),
                 format!("docker service update --endpoint-mode dnsrr {}", word(name)),
             ],
         }],

@@ -31,22 +31,28 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let summary = format!("{} stops being JSON at {place}: {}", file.path, fault.what);
     let line = file.text.line(fault.line).unwrap_or_default();
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::line(seen, fault.line, line)).remedy(Remedy {
-        title: "Mend daemon.json".into(),
-        risk: Risk::Harmless,
-        impact: "nothing until the engine is started; an engine that runs keeps its old configuration".into(),
-        steps: vec![
-            Step::ByHand {
-                node: host.name.clone(),
-                text: format!("mend {} at {place}, then let dockerd read it without starting (23.0 and later)", file.path),
-                commands: vec!["dockerd --validate".into()],
-            },
-            Step::ByHand {
-                node: host.name.clone(),
-                text: "start the engine, if it does not run".into(),
-                commands: vec!["systemctl start docker".into()],
-            },
-        ],
-    });
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::line(seen, fault.line, line)).remedy(
+        Remedy {
+            title: "Mend daemon.json".into(),
+            risk: Risk::Harmless,
+            impact: "nothing until the engine is started; an engine that runs keeps its old configuration"
+                .into(),
+            steps: vec![
+                Step::ByHand {
+                    node: host.name.clone(),
+                    text: format!(
+                        "mend {} at {place}, then let dockerd read it without starting (23.0 and later)",
+                        file.path
+                    ),
+                    commands: vec!["dockerd --validate".into()],
+                },
+                Step::ByHand {
+                    node: host.name.clone(),
+                    text: "start the engine, if it does not run".into(),
+                    commands: vec!["systemctl start docker".into()],
+                },
+            ],
+        },
+    );
     Ok(())
 }

@@ -35,7 +35,8 @@ struct Set {
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let info = host.info.get();
     let file = in_file(host);
-    let mut set: Vec<Set> = file.iter().flatten().map(|evidence| Set { evidence: evidence.clone(), by_flag: false }).collect();
+    let mut set: Vec<Set> =
+        file.iter().flatten().map(|evidence| Set { evidence: evidence.clone(), by_flag: false }).collect();
     let process = host.engine.get();
     if let Ok(engine) = &process
         && let Some(process) = &engine.process
@@ -61,7 +62,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let member = member(host)?;
     let alive = info.is_ok();
     let summary = match (member, alive) {
-        (true, true) => "live restore is on and the node is in a swarm: the engine will not survive its next start",
+        (true, true) => {
+            "live restore is on and the node is in a swarm: the engine will not survive its next start"
+        }
         (true, false) => "live restore is on and the node is in a swarm: the engine cannot start",
         (false, _) => "live restore is on: joining or creating a swarm will be refused",
     };

@@ -32,7 +32,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         Why::TimedOut { after_ms } => hung(host, &gap, *after_ms, engine.as_ref().ok().copied(), out),
         Why::Unreachable { .. } => match &engine {
             Ok(engine) if engine.process.is_some() => silent(host, &gap, engine, out),
-            Ok(engine) if engine.program.is_none() && engine.socket.is_none() => absent(host, &gap, engine, out),
+            Ok(engine) if engine.program.is_none() && engine.socket.is_none() => {
+                absent(host, &gap, engine, out)
+            }
             Ok(engine) => dead(host, &gap, Some(*engine), out),
             Err(_) => dead(host, &gap, None, out),
         },
@@ -51,18 +53,30 @@ fn denied(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mu
     if let Some(engine) = engine
         && let Some(socket) = &engine.socket
     {
-        let shown = format!("{}: mode {:o}, uid {}, gid {}", socket.path, socket.mode & 0o7777, socket.uid, socket.gid);
+        let shown = format!(
+            "{}: mode {:o}, uid {}, gid {}",
+            socket.path,
+            socket.mode & 0o7777,
+            socket.uid,
+            socket.gid
+        );
         finding.and(Evidence::value(engine, shown));
     }
-    finding.remedy(by_hand(host, "Run the doctor as root", "nothing is changed", "run it with the right to look", &[
-        "sudo swarm-doctor run",
-    ]));
+    finding.remedy(by_hand(
+        host,
+        "Run the doctor as root",
+        "nothing is changed",
+        "run it with the right to look",
+        &["sudo swarm-doctor run"],
+    ));
 }
 
 fn hung(host: &Host, gap: &Gap, after_ms: u64, engine: Option<&Seen<EngineProcess>>, out: &mut Findings<'_>) {
     let process = engine.and_then(|engine| engine.process.as_ref());
     let pid = process.map(|process| process.pid.to_string()).unwrap_or_else(|| "$(pidof dockerd)".into());
-    let who = process.map(|process| format!("dockerd (pid {})", process.pid)).unwrap_or_else(|| "the engine".into());
+    let who = process
+        .map(|process| format!("dockerd (pid {})", process.pid))
+        .unwrap_or_else(|| "the engine".into());
     let state = process.map(|process| process.state);
     let summary = match state {
         Some('T' | 't') => format!("{who} is stopped by a signal and answers nothing"),
@@ -76,12 +90,29 @@ fn hung(host: &Host, gap: &Gap, after_ms: u64, engine: Option<&Seen<EngineProces
     let remedy = match state {
         Some('T' | 't') => {
             let commands = [format!("kill -CONT {pid}")];
-            by_hand(host, "Let the engine go on", "the engine goes on where it was stopped", "continue the process", &commands)
+            by_hand(
+                host,
+                "Let the engine go on",
+                "the engine goes on where it was stopped",
+                "continue the process",
+                &commands,
+            )
         }
         _ => {
-            let commands = [format!("cat /proc/{pid}/stack"), format!("kill -USR1 {pid}"), "systemctl restart docker".into()];
-            let text = "see what it waits for (USR1 writes its stacks to the log), and only then start it anew";
-            by_hand(host, "See what the engine waits for", "a restart stops the tasks of this node", text, &commands)
+            let commands = [
+                format!("cat /proc/{pid}/stack"),
+                format!("kill -USR1 {pid}"),
+                "systemctl restart docker".into(),
+            ];
+            let text =
+                "see what it waits for (USR1 writes its stacks to the log), and only then start it anew";
+            by_hand(
+                host,
+                "See what the engine waits for",
+                "a restart stops the tasks of this node",
+                text,
+                &commands,
+            )
         }
     };
     finding.remedy(remedy);
@@ -94,14 +125,26 @@ fn silent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findin
     let text = "it may be starting still, or listen elsewhere: see its -H flags and `hosts` in daemon.json";
     out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap))
         .and(Evidence::value(engine, format!("dockerd pid {pid}: {args}")))
-        .remedy(by_hand(host, "Ask the engine where it listens", "nothing is changed", text, &["swarm-doctor run -H unix:///PATH"]));
+        .remedy(by_hand(
+            host,
+            "Ask the engine where it listens",
+            "nothing is changed",
+            text,
+            &["swarm-doctor run -H unix:///PATH"],
+        ));
 }
 
 fn absent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findings<'_>) {
     let text = "run the doctor on a node of the swarm, or name its engine";
     out.report(Subject::Node(host.name.clone()), "there is no engine on this machine", Evidence::gap(gap))
         .and(Evidence::absent(engine, "no dockerd program, no dockerd process and no socket"))
-        .remedy(by_hand(host, "Look where the engine is", "nothing is changed", text, &["swarm-doctor run --context NAME"]));
+        .remedy(by_hand(
+            host,
+            "Look where the engine is",
+            "nothing is changed",
+            text,
+            &["swarm-doctor run --context NAME"],
+        ));
 }
 
 fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut Findings<'_>) {
@@ -115,7 +158,8 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
     }
     // What it said last is often why it ended.
     if let Ok(log) = host.log.get()
-        && let Some(line) = log.lines.iter().rev().find(|line| matches!(line.level, Level::Fatal | Level::Panic))
+        && let Some(line) =
+            log.lines.iter().rev().find(|line| matches!(line.level, Level::Fatal | Level::Panic))
     {
         finding.and(Evidence::log(log, line));
     }

@@ -41,7 +41,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let commands = match &clock.service {
         Some(service) if service == "chronyd" => vec!["chronyc tracking".into(), "chronyc sources".into()],
         Some(_) => vec!["timedatectl status".into()],
-        None => vec!["apt-get install chrony || dnf install chrony".into(), "systemctl enable --now chronyd".into()],
+        None => vec![
+            "apt-get install chrony || dnf install chrony".into(),
+            "systemctl enable --now chronyd".into(),
+        ],
     };
     out.report(Subject::Node(host.name.clone()), summary, Evidence::value(clock, shown)).remedy(Remedy {
         title: "Keep the clock in step".into(),

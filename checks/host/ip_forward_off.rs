@@ -43,11 +43,12 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let summary = "net.ipv4.ip_forward is 0: published ports and containers reach nobody";
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(sysctls, format!("{KEY} = 0"))).remedy(Remedy {
-        title: "Turn IPv4 forwarding on".into(),
-        risk: Risk::Harmless,
-        impact: "packets are forwarded again, as far as the FORWARD chain lets them".into(),
-        steps: vec![Step::SetSysctl { node: host.name.clone(), key: KEY.into(), to: "1".into() }],
-    });
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(sysctls, format!("{KEY} = 0")))
+        .remedy(Remedy {
+            title: "Turn IPv4 forwarding on".into(),
+            risk: Risk::Harmless,
+            impact: "packets are forwarded again, as far as the FORWARD chain lets them".into(),
+            steps: vec![Step::SetSysctl { node: host.name.clone(), key: KEY.into(), to: "1".into() }],
+        });
     Ok(())
 }

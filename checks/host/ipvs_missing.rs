@@ -25,30 +25,38 @@ check! {
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let modules = host.modules.get()?;
-    let gap = |what: &str| Gap { source: modules.source.clone(), why: Why::Unreachable { what: what.to_owned() } };
+    let gap =
+        |what: &str| Gap { source: modules.source.clone(), why: Why::Unreachable { what: what.to_owned() } };
     let Some(module) = modules.0.get("ip_vs") else { return Err(gap("ip_vs was not looked for")) };
     match module.state {
         ModuleState::Loaded | ModuleState::BuiltIn | ModuleState::Loadable => return Ok(()),
-        ModuleState::Unknown => return Err(gap(&format!("nothing tells whether ip_vs is there: {}", module.witness))),
+        ModuleState::Unknown => {
+            return Err(gap(&format!("nothing tells whether ip_vs is there: {}", module.witness)));
+        }
         ModuleState::Missing => {}
     }
-    let summary = "ip_vs is neither loaded nor to be had: virtual addresses and the routing mesh are dead on this node";
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.witness)).remedy(Remedy {
-        title: "Give the kernel IPVS".into(),
-        risk: Risk::RestartsTasks,
-        impact: "loading a module touches nothing; the engine has to be restarted to use it".into(),
-        steps: vec![
-            Step::ByHand {
-                node: host.name.clone(),
-                text: "install the distribution's extra modules for this kernel, or a kernel that has them".into(),
-                commands: vec![
-                    "dnf install kernel-modules-extra".into(),
-                    "apt-get install linux-modules-extra-$(uname -r)".into(),
-                ],
-            },
-            Step::LoadModule { node: host.name.clone(), module: "ip_vs".into() },
-            Step::RestartEngine { node: host.name.clone() },
-        ],
-    });
+    let summary =
+        "ip_vs is neither loaded nor to be had: virtual addresses and the routing mesh are dead on this node";
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.witness)).remedy(
+        Remedy {
+            title: "Give the kernel IPVS".into(),
+            risk: Risk::RestartsTasks,
+            impact: "loading a module touches nothing; the engine has to be restarted to use it".into(),
+            steps: vec![
+                Step::ByHand {
+                    node: host.name.clone(),
+                    text:
+                        "install the distribution's extra modules for this kernel, or a kernel that has them"
+                            .into(),
+                    commands: vec![
+                        "dnf install kernel-modules-extra".into(),
+                        "apt-get install linux-modules-extra-$(uname -r)".into(),
+                    ],
+                },
+                Step::LoadModule { node: host.name.clone(), module: "ip_vs".into() },
+                Step::RestartEngine { node: host.name.clone() },
+            ],
+        },
+    );
     Ok(())
 }

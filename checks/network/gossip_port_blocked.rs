@@ -40,10 +40,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let certainty = match outcome {
                 Outcome::Open => continue,
                 Outcome::NotSent { .. } => Certainty::Proven,
-                Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Certainty::Proven,
+                Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => {
+                    Certainty::Proven
+                }
                 // A machine whose engine is down refuses too, and that is another ailment. An engine that answers
                 // on another port, or that the managers hear from, is there.
-                Outcome::Refused { .. } if !down && (reach.engine_answers() || node.is_some()) => Certainty::Likely,
+                Outcome::Refused { .. } if !down && (reach.engine_answers() || node.is_some()) => {
+                    Certainty::Likely
+                }
                 _ => continue,
             };
             let to = reach.peer.name.clone().unwrap_or_else(|| view.name_of(reach.peer.addr));

@@ -56,7 +56,10 @@ fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>
                 finding.and(Evidence::absent(services, "no service publishes a port through the mesh now"));
             }
             false => {
-                finding.and(Evidence::value(services, format!("publish through the mesh: {}", publishing.join(", "))));
+                finding.and(Evidence::value(
+                    services,
+                    format!("publish through the mesh: {}", publishing.join(", ")),
+                ));
             }
         }
     }
@@ -74,8 +77,12 @@ fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>
 }
 
 /// What the engine of a worker says when it could not make the network.
-const FAILURES: [&str; 4] =
-    ["Failed creating ingress", "Failed getting ingress network", "rror in agentInit", "node configure failed"];
+const FAILURES: [&str; 4] = [
+    "Failed creating ingress",
+    "Failed getting ingress network",
+    "rror in agentInit",
+    "node configure failed",
+];
 
 fn worker(host: &Host, first: Evidence, out: &mut Findings<'_>) -> Judged {
     let log = host.log.get();

@@ -53,11 +53,9 @@ fn report(
     let summary = format!("{port}/tcp from {} to manager {to} is {}", host.name, story(outcome));
     let subject = Subject::Link { from: host.name.clone(), to: to.clone() };
     let local = matches!(outcome, Outcome::NotSent { .. });
-    out.report(subject, summary, Evidence::value(probes, reach.shown())).certainty(certainty).remedy(open_port(
-        if local { host.name.clone() } else { to },
-        &format!("{port}/tcp"),
-        local,
-    ));
+    out.report(subject, summary, Evidence::value(probes, reach.shown()))
+        .certainty(certainty)
+        .remedy(open_port(if local { host.name.clone() } else { to }, &format!("{port}/tcp"), local));
 }
 
 /// Open a port where it is closed.

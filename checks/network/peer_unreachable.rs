@@ -37,7 +37,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             // The ports have findings of their own.
             continue;
         } else {
-            let summary = format!("nothing comes back from {to}: neither its swarm ports nor its machine answer");
+            let summary =
+                format!("nothing comes back from {to}: neither its swarm ports nor its machine answer");
             (summary, "see whether the machine runs, and whether the network lets it be reached from here")
         };
         out.report(

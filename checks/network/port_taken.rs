@@ -27,7 +27,8 @@ check! {
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let listeners = host.listeners.get()?;
     let engine = host.engine.get();
-    let engine_pid = engine.as_ref().ok().and_then(|engine| engine.process.as_ref()).map(|process| process.pid);
+    let engine_pid =
+        engine.as_ref().ok().and_then(|engine| engine.process.as_ref()).map(|process| process.pid);
     let (member, manager) = standing(host);
     let data_path = data_path_port(host);
     let mut wanted = vec![
@@ -51,14 +52,16 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     continue;
                 }
             };
-            let engines = Some(pid) == engine_pid || name.starts_with("dockerd") || name.starts_with("docker-current");
+            let engines =
+                Some(pid) == engine_pid || name.starts_with("dockerd") || name.starts_with("docker-current");
             if engines || told {
                 continue;
             }
             told = true;
             let summary = format!("{name} (pid {pid}) holds {port}/{protocol}, the port of {whose}");
             let shown = format!("{protocol} {addr}:{port} is held by pid {pid}, {name}");
-            let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::value(listeners, shown));
+            let finding =
+                out.report(Subject::Node(host.name.clone()), summary, Evidence::value(listeners, shown));
             if !member {
                 finding.severity(Severity::Warning);
             }
@@ -100,6 +103,7 @@ fn standing(host: &Host) -> (bool, bool) {
 }
 
 fn data_path_port(host: &Host) -> u16 {
-    let written = host.swarm_state.get().ok().and_then(|state| state.value.as_ref().map(|s| s.data_path_port));
+    let written =
+        host.swarm_state.get().ok().and_then(|state| state.value.as_ref().map(|s| s.data_path_port));
     written.filter(|port| *port != 0).unwrap_or(4789)
 }

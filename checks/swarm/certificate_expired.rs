@@ -42,7 +42,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let error = &info.swarm.error;
     if error.contains("not valid after") || error.contains("not valid before") {
         let summary = "the swarm component does not run: the node's certificate is outside its time";
-        out.report(subject(host), summary, Evidence::value(info, format!("Swarm.Error: {error}"))).remedy(remedy(host));
+        out.report(subject(host), summary, Evidence::value(info, format!("Swarm.Error: {error}")))
+            .remedy(remedy(host));
         return Ok(());
     }
     match info.swarm.state {
@@ -51,13 +52,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
 }
 
-fn judge(
-    name: &str,
-    seen: &Seen<Option<Certificate>>,
-    now: Timestamp,
-    host: &Host,
-    out: &mut Findings<'_>,
-) {
+fn judge(name: &str, seen: &Seen<Option<Certificate>>, now: Timestamp, host: &Host, out: &mut Findings<'_>) {
     let Some(certificate) = &seen.value else { return };
     let summary = if certificate.not_after < now {
         format!("the {name} certificate ran out at {}", minute(certificate.not_after))

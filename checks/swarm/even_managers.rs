@@ -32,14 +32,23 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let names = managers.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
     let worker = nodes.iter().find(|node| node.manager.is_none());
     let (text, command) = match worker {
-        Some(worker) => ("promote a worker on a machine of its own", format!("docker node promote {}", word(worker.name.as_str()))),
+        Some(worker) => (
+            "promote a worker on a machine of its own",
+            format!("docker node promote {}", word(worker.name.as_str())),
+        ),
         None => ("demote one, or join one more", "docker swarm join-token manager".to_owned()),
     };
-    out.report(Subject::Cluster, summary, Evidence::value(nodes, format!("managers: {names}"))).remedy(Remedy {
-        title: "Make the number of managers odd".into(),
-        risk: Risk::Harmless,
-        impact: "nothing that runs is touched".into(),
-        steps: vec![Step::ByHand { node: "a manager".into(), text: text.into(), commands: vec![command] }],
-    });
+    out.report(Subject::Cluster, summary, Evidence::value(nodes, format!("managers: {names}"))).remedy(
+        Remedy {
+            title: "Make the number of managers odd".into(),
+            risk: Risk::Harmless,
+            impact: "nothing that runs is touched".into(),
+            steps: vec![Step::ByHand {
+                node: "a manager".into(),
+                text: text.into(),
+                commands: vec![command],
+            }],
+        },
+    );
     Ok(())
 }

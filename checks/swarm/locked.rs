@@ -29,19 +29,23 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let shown = format!("Swarm.LocalNodeState: locked; Swarm.Error: {}", info.swarm.error);
     let node = host.name.clone();
-    out.report(Subject::Node(node.clone()), "the swarm state of this manager is encrypted and locked", Evidence::value(info, shown))
-        .remedy(Remedy {
-            title: "Unlock the manager".into(),
-            risk: Risk::Harmless,
-            impact: "the manager comes back within seconds and starts its tasks".into(),
-            steps: vec![
-                Step::ByHand {
-                    node: "another manager".into(),
-                    text: "where the key is not at hand, another unlocked manager shows it".into(),
-                    commands: vec!["docker swarm unlock-key -q".into()],
-                },
-                Step::ByHand { node, text: "give the key".into(), commands: vec!["docker swarm unlock".into()] },
-            ],
-        });
+    out.report(
+        Subject::Node(node.clone()),
+        "the swarm state of this manager is encrypted and locked",
+        Evidence::value(info, shown),
+    )
+    .remedy(Remedy {
+        title: "Unlock the manager".into(),
+        risk: Risk::Harmless,
+        impact: "the manager comes back within seconds and starts its tasks".into(),
+        steps: vec![
+            Step::ByHand {
+                node: "another manager".into(),
+                text: "where the key is not at hand, another unlocked manager shows it".into(),
+                commands: vec!["docker swarm unlock-key -q".into()],
+            },
+            Step::ByHand { node, text: "give the key".into(), commands: vec!["docker swarm unlock".into()] },
+        ],
+    });
     Ok(())
 }

@@ -81,7 +81,8 @@ fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut F
     let finding = out.report(Subject::Cluster, summary, first);
     if let Ok(probes) = &probes {
         let named = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
-        let shown = format!("manager ports that answer: {}; that do not: {}", named(&answering), named(&silent));
+        let shown =
+            format!("manager ports that answer: {}; that do not: {}", named(&answering), named(&silent));
         finding.and(Evidence::value(probes, shown));
     }
     if election {
@@ -112,7 +113,8 @@ fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut F
     finding.remedy(Remedy {
         title: "Bring the silent managers back".into(),
         risk: Risk::EndangersQuorum,
-        impact: "none while managers come back; --force-new-cluster forgets the other managers for ever".into(),
+        impact: "none while managers come back; --force-new-cluster forgets the other managers for ever"
+            .into(),
         steps,
     })
 }

@@ -33,7 +33,8 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let shown = format!("{} {}: Status.State: down; Status.Message: {}", node.name, node.id, node.message);
     let first = Evidence::value(nodes, shown);
     if let Some(twin) = twin {
-        let summary = format!("{} is listed twice: {} is ready, {} is down and left over", node.name, twin.id, node.id);
+        let summary =
+            format!("{} is listed twice: {} is ready, {} is down and left over", node.name, twin.id, node.id);
         let id = word(node.id.as_str());
         let commands = match node.manager {
             Some(_) => vec![format!("docker node demote {id}"), format!("docker node rm {id}")],
@@ -43,7 +44,11 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             title: "Remove the entry that was left over".into(),
             risk: Risk::Harmless,
             impact: "nothing that runs is touched".into(),
-            steps: vec![Step::ByHand { node: "a manager".into(), text: "remove it by its id".into(), commands }],
+            steps: vec![Step::ByHand {
+                node: "a manager".into(),
+                text: "remove it by its id".into(),
+                commands,
+            }],
         });
         return Ok(());
     }
@@ -53,7 +58,8 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let mut advice = "see whether the machine runs, then its engine";
     for host in &view.snapshot.hosts {
         let Ok(probes) = host.probes.get() else { continue };
-        let own: Vec<_> = probes.iter().filter(|probe| probe.peer.node_id.as_ref() == Some(&node.id)).collect();
+        let own: Vec<_> =
+            probes.iter().filter(|probe| probe.peer.node_id.as_ref() == Some(&node.id)).collect();
         if own.is_empty() {
             continue;
         }

@@ -45,7 +45,12 @@ fn others(view: &View<'_>, out: &mut Findings<'_>) {
         let Some(manager) = &node.manager else { continue };
         let (Some(raft), Some(seen)) = (manager.addr, node.addr) else { continue };
         // The leader sees itself by its local socket; 17.09 to 18.x wrote 0.0.0.0 for every manager (moby#35437).
-        if manager.leader || seen.is_unspecified() || seen.is_loopback() || raft.ip() == seen || manager.reachable {
+        if manager.leader
+            || seen.is_unspecified()
+            || seen.is_loopback()
+            || raft.ip() == seen
+            || manager.reachable
+        {
             continue;
         }
         let summary = format!("raft dials {} at {}, and it now comes from {seen}", node.name, raft.ip());
@@ -81,7 +86,8 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let local = written.and_then(|state| ip(&state.local_addr));
     let has_local = local.is_some_and(|local| interfaces.iter().any(|interface| interface.holds(local)));
     let node = view.node_of(host).ok().flatten();
-    let seen_elsewhere = node.filter(|node| node.manager.as_ref().is_none_or(|m| !m.leader)).and_then(|node| node.addr);
+    let seen_elsewhere =
+        node.filter(|node| node.manager.as_ref().is_none_or(|m| !m.leader)).and_then(|node| node.addr);
     if seen_elsewhere == Some(advertised) {
         // A manager sees this node's connection come from that very address: NAT that works.
         return Ok(());
@@ -100,7 +106,8 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if has_local {
         // The address the node took for its own is there, so the advertised one may have been meant so: NAT.
         finding.certainty(Certainty::Hint).severity(Severity::Warning);
-    } else if local.is_none() {
+    } else if local.is_none() && !interfaces.iter().flat_map(|i| &i.addresses).any(|a| a.covers(advertised)) {
+        // An address of the very network that the machine is in cannot be NAT's; any other may be.
         finding.certainty(Certainty::Likely);
     }
     let only_manager = is_manager && info.as_ref().is_ok_and(|info| info.swarm.managers.len() <= 1);
@@ -114,24 +121,42 @@ fn ip(text: &str) -> Option<IpAddr> {
 }
 
 fn held(interfaces: &Seen<Vec<Interface>>) -> String {
-    let one = |i: &Interface| i.addresses.iter().map(|a| format!("{} {}/{}", i.name, a.addr, a.prefix)).collect::<Vec<_>>();
+    let one = |i: &Interface| {
+        i.addresses.iter().map(|a| format!("{} {}/{}", i.name, a.addr, a.prefix)).collect::<Vec<_>>()
+    };
     let all: Vec<_> = interfaces.iter().filter(|i| i.name != "lo").flat_map(one).collect();
-    if all.is_empty() { "no interface has an address".to_owned() } else { format!("interfaces hold {}", all.join(", ")) }
+    if all.is_empty() {
+        "no interface has an address".to_owned()
+    } else {
+        format!("interfaces hold {}", all.join(", "))
+    }
 }
 
-fn remedy(host: &Host, old: IpAddr, interfaces: &[Interface], is_manager: bool, only_manager: bool) -> Remedy {
+fn remedy(
+    host: &Host,
+    old: IpAddr,
+    interfaces: &[Interface],
+    is_manager: bool,
+    only_manager: bool,
+) -> Remedy {
     let node = host.name.clone();
     // The first interface that is up and not the engine's own.
     let uplink = interfaces.iter().find(|i| {
-        i.up && i.name != "lo" && !i.addresses.is_empty() && !i.name.starts_with("docker") && i.kind != "bridge"
+        i.up && i.name != "lo"
+            && !i.addresses.is_empty()
+            && !i.name.starts_with("docker")
+            && i.kind != "bridge"
     });
-    let (device, prefix) = uplink.map_or(("eth0", 24), |i| (i.name.as_str(), i.addresses.first().map_or(24, |a| a.prefix)));
-    let new = uplink.and_then(|i| i.addresses.first()).map_or("NEW-ADDRESS".to_owned(), |a| a.addr.to_string());
+    let (device, prefix) =
+        uplink.map_or(("eth0", 24), |i| (i.name.as_str(), i.addresses.first().map_or(24, |a| a.prefix)));
+    let new =
+        uplink.and_then(|i| i.addresses.first()).map_or("NEW-ADDRESS".to_owned(), |a| a.addr.to_string());
     if only_manager {
         return Remedy {
             title: "Give the machine its old address back".into(),
             risk: Risk::Harmless,
-            impact: "nothing that runs is touched; make the address permanent in the network's configuration".into(),
+            impact: "nothing that runs is touched; make the address permanent in the network's configuration"
+                .into(),
             steps: vec![Step::ByHand {
                 node,
                 text: "add the old address beside the present one".into(),
@@ -182,7 +207,10 @@ fn rejoin_manager(node: &NodeName, new: &str) -> Remedy {
             Step::ByHand {
                 node: "a manager".into(),
                 text: "make it a manager again, and remove its old entry".into(),
-                commands: vec!["docker node ls".into(), format!("docker node promote {}", word(node.as_str()))],
+                commands: vec![
+                    "docker node ls".into(),
+                    format!("docker node promote {}", word(node.as_str())),
+                ],
             },
         ],
     }

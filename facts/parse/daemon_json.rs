@@ -21,9 +21,11 @@ fn read(text: &str) -> Result<serde_json::Map<String, Value>, Fault> {
     let first = serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
     match first {
         Some(Ok(Value::Object(map))) => Ok(map),
-        Some(Ok(other)) => {
-            Err(Fault { line: 1, column: 0, what: format!("an object is expected, and this is {}", kind(&other)) })
-        }
+        Some(Ok(other)) => Err(Fault {
+            line: 1,
+            column: 0,
+            what: format!("an object is expected, and this is {}", kind(&other)),
+        }),
         Some(Err(error)) => {
             let number = |n: usize| u32::try_from(n).unwrap_or(0);
             let message = error.to_string();

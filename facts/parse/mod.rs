@@ -38,7 +38,8 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         certificate: certificate::certificate(bundle, "files/swarm-node.crt"),
         root_certificate: certificate::certificate(bundle, "files/swarm-root-ca.crt"),
         hosts_file: text(bundle, Need::Hosts, "files/hosts").map(|text| hosts::hosts_file(&text)),
-        resolv_conf: text(bundle, Need::ResolvConf, "files/resolv.conf").map(|text| resolv_conf::resolv_conf(&text)),
+        resolv_conf: text(bundle, Need::ResolvConf, "files/resolv.conf")
+            .map(|text| resolv_conf::resolv_conf(&text)),
         interfaces: json(bundle, Need::Interfaces, "host/interfaces.json"),
         routes: json(bundle, Need::Routes, "host/routes.json"),
         listeners: json(bundle, Need::Sockets, "host/listeners.json"),
@@ -129,6 +130,8 @@ fn optional_json<T: DeserializeOwned>(bundle: &Bundle, need: Need, artifact: &st
 }
 
 /// Go leaves out what is empty or writes `null` for it; both mean the empty value.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }

@@ -55,7 +55,8 @@ struct EndpointAnswer {
 
 pub(super) fn networks(bundle: &Bundle) -> Fact<Vec<Network>> {
     super::json(bundle, Need::Networks, "engine/networks.json").map(|answers: Vec<Answer>| {
-        let mut networks: Vec<_> = answers.into_iter().map(|answer| network(inspected(bundle, answer))).collect();
+        let mut networks: Vec<_> =
+            answers.into_iter().map(|answer| network(inspected(bundle, answer))).collect();
         networks.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         networks
     })
@@ -66,17 +67,23 @@ fn inspected(bundle: &Bundle, listed: Answer) -> Answer {
     let path = format!("engine/networks/{}.json", listed.id);
     match bundle.artifacts.get(&path).and_then(|bytes| serde_json::from_slice(bytes).ok()) {
         // Only an inspection tells who the peers are, and null there means that there are none.
-        Some(Answer { peers: None, driver, .. }) if driver == "overlay" => Answer { peers: Some(Vec::new()), ..listed },
+        Some(Answer { peers: None, driver, .. }) if driver == "overlay" => {
+            Answer { peers: Some(Vec::new()), ..listed }
+        }
         Some(inspected) => inspected,
         None => Answer { peers: None, ..listed },
     }
 }
 
 fn network(answer: Answer) -> Network {
-    let mut endpoints: Vec<_> = answer.containers.into_iter().map(|(key, e)| match e.name.as_str() {
-        "" => key,
-        _ => e.name,
-    }).collect();
+    let mut endpoints: Vec<_> = answer
+        .containers
+        .into_iter()
+        .map(|(key, e)| match e.name.as_str() {
+            "" => key,
+            _ => e.name,
+        })
+        .collect();
     endpoints.sort();
     let peer = |p: PeerAnswer| Some(Peer { addr: p.ip.parse().ok()?, name: p.name });
     let peers = answer.peers.map(|peers| {

@@ -33,7 +33,8 @@ pub fn peers(bundle: &Bundle) -> Vec<Peer> {
     }
     for host in &snapshot.hosts {
         let told = host.info.get().map(|info| info.swarm.managers.clone()).unwrap_or_default();
-        let remembered = host.remembered_managers.get().map(|managers| managers.value.clone()).unwrap_or_default();
+        let remembered =
+            host.remembered_managers.get().map(|managers| managers.value.clone()).unwrap_or_default();
         for manager in told.iter().chain(&remembered) {
             add(manager.addr.ip(), Some(&manager.node_id), None, Some(manager.addr.port()));
         }

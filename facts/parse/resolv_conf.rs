@@ -25,7 +25,9 @@ mod tests {
 
     #[test]
     fn takes_the_last_search_list() {
-        let conf = resolv_conf("nameserver 127.0.0.11\nsearch a\nsearch b c\noptions ndots:0\n#nameserver 9.9.9.9\n");
+        let conf = resolv_conf(
+            "nameserver 127.0.0.11\nsearch a\nsearch b c\noptions ndots:0\n#nameserver 9.9.9.9\n",
+        );
         assert_eq!(conf.servers, ["127.0.0.11"]);
         assert_eq!(conf.search, ["b", "c"]);
         assert_eq!(conf.options, ["ndots:0"]);

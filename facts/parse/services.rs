@@ -133,7 +133,12 @@ fn service(answer: ServiceAnswer) -> Service {
         replicas: spec.mode.replicated.map(|r| r.replicas.unwrap_or(1)),
         hostname: spec.task_template.container_spec.hostname.filter(|h| !h.is_empty()),
         dnsrr: spec.endpoint_spec.mode == "dnsrr",
-        vips: answer.endpoint.virtual_ips.into_iter().filter_map(|v| Some((v.network, bare(&v.addr)?))).collect(),
+        vips: answer
+            .endpoint
+            .virtual_ips
+            .into_iter()
+            .filter_map(|v| Some((v.network, bare(&v.addr)?)))
+            .collect(),
         aliases: attachments.flat_map(|a| a.aliases).collect(),
         ports: answer.endpoint.ports.into_iter().map(port).collect(),
     }
