@@ -62,7 +62,11 @@ fn checks_read_only_what_they_say_they_need() {
         for check in built_in() {
             let (_, needs) = judge(check, &bundle);
             for need in &needs {
-                assert!(check.meta.needs.contains(need), "{} reads {need:?} and does not say so", check.meta.id);
+                assert!(
+                    check.meta.needs.contains(need),
+                    "{} reads {need:?} and does not say so",
+                    check.meta.id
+                );
             }
             read.entry(check.meta.id.as_ref()).or_default().extend(needs);
         }
@@ -169,8 +173,11 @@ fn causes_exist_and_form_no_cycle() {
         left.insert(check.meta.id.as_ref(), causes);
     }
     while !left.is_empty() {
-        let free: Vec<&str> =
-            left.iter().filter(|(_, causes)| causes.iter().all(|c| !left.contains_key(c))).map(|(id, _)| *id).collect();
+        let free: Vec<&str> = left
+            .iter()
+            .filter(|(_, causes)| causes.iter().all(|c| !left.contains_key(c)))
+            .map(|(id, _)| *id)
+            .collect();
         assert!(!free.is_empty(), "these cause one another: {:?}", left.keys());
         left.retain(|id, _| !free.contains(id));
     }

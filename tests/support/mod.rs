@@ -1,6 +1,11 @@
 //! Fixtures: whole bundles in folders, and scenarios that change one of them.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken fixture has to stop the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken fixture has to stop the test"
+)]
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part of this module")]
 
 use facts::bundle::{Bundle, Entry, Look};
@@ -81,7 +86,8 @@ fn scenario(check: &str, folder: &Path) -> Scenario {
         bundle.manifest.taken = taken;
     }
     for (prefix, words) in &plan.replace {
-        let matching: Vec<_> = bundle.artifacts.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+        let matching: Vec<_> =
+            bundle.artifacts.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
         assert!(!matching.is_empty(), "{at}: no artifact begins with {prefix}");
         for name in matching {
             let mut text = String::from_utf8(bundle.artifacts[&name].clone()).unwrap();
@@ -94,8 +100,11 @@ fn scenario(check: &str, folder: &Path) -> Scenario {
     let nulls = plan.unset.iter().map(|(artifact, pointers)| {
         (artifact, pointers.iter().map(|pointer| (pointer.clone(), Value::Null)).collect::<BTreeMap<_, _>>())
     });
-    for (artifact, values) in plan.set.iter().map(|(artifact, values)| (artifact, values.clone())).chain(nulls) {
-        let content = bundle.artifacts.get(artifact).unwrap_or_else(|| panic!("{at}: {artifact} is not in the base"));
+    for (artifact, values) in
+        plan.set.iter().map(|(artifact, values)| (artifact, values.clone())).chain(nulls)
+    {
+        let content =
+            bundle.artifacts.get(artifact).unwrap_or_else(|| panic!("{at}: {artifact} is not in the base"));
         let mut json: Value = serde_json::from_slice(content).unwrap();
         for (pointer, value) in values {
             set(&mut json, &pointer, value).unwrap_or_else(|| panic!("{at}: {artifact} has no {pointer}"));
@@ -142,7 +151,8 @@ fn set(json: &mut Value, pointer: &str, value: Value) -> Option<()> {
 /// A bundle that lies unpacked in a folder.
 pub fn folder_bundle(folder: &Path) -> Bundle {
     let mut artifacts = overlay(folder);
-    let manifest = artifacts.remove("manifest.json").unwrap_or_else(|| panic!("{}: no manifest", folder.display()));
+    let manifest =
+        artifacts.remove("manifest.json").unwrap_or_else(|| panic!("{}: no manifest", folder.display()));
     Bundle { manifest: serde_json::from_slice(&manifest).unwrap(), artifacts }
 }
 
