@@ -8,5 +8,6 @@ const BUNDLE: &[u8] = include_bytes!("../fixtures/demo.tar.zst");
 
 /// The recorded bundle.
 pub fn bundle() -> Result<Bundle, ExpectedError> {
-    read_from(BUNDLE).map_err(|what| ExpectedError::usage(format!("failed to read the embedded bundle: {what}")))
+    read_from(BUNDLE)
+        .map_err(|what| ExpectedError::usage(format!("failed to read the embedded bundle: {what}")))
 }

@@ -8,5 +8,5 @@ pub mod error;
 pub mod examine;
 pub mod exit;
 pub mod judge;
-pub mod report;
 mod redact;
+pub mod report;

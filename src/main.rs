@@ -18,8 +18,9 @@ fn main() -> process::ExitCode {
     let outcome = match command {
         Command::Run(run) => interruptible(examine_and_report(&run, began)),
         Command::Collect(collect) => interruptible(collect_into_file(&collect)),
-        Command::Demo(output) => demo::bundle()
-            .and_then(|bundle| show(&examine::diagnose(&bundle), &output, began)),
+        Command::Demo(output) => {
+            demo::bundle().and_then(|bundle| show(&examine::diagnose(&bundle), &output, began))
+        }
         Command::List { json } => list(json),
         Command::Explain { check } => explain(&check),
         Command::Schema => print(|out| out.write_all(report::SCHEMA.as_bytes())).map(|()| ExitCode::Healthy),

@@ -158,7 +158,11 @@ impl Session {
 
     /// The engine, once it answered.
     async fn engine(&self) -> Result<&engine_api::Engine, Why> {
-        self.engine.get_or_init(|| engine_api::Engine::connect(&self.options)).await.as_ref().map_err(Clone::clone)
+        self.engine
+            .get_or_init(|| engine_api::Engine::connect(&self.options))
+            .await
+            .as_ref()
+            .map_err(Clone::clone)
     }
 
     /// Where a file of the host is, under the root that was asked for.

@@ -14,7 +14,7 @@ use std::{fs, io};
 /// The ports a swarm and its administrator need. Their owners are worth a look into every process.
 const PORTS_THAT_MATTER: [u16; 6] = [22, 2375, 2376, 2377, 4789, 7946];
 /// How many open files are looked at before the search for owners ends: some 20 ms of work.
-const MOST_FILES: usize = 20_000;
+const MOST_FILES: usize = 10_000;
 /// The states of `/proc/net/{tcp,udp}` in which a socket takes what comes: TCP listens, UDP has no peer.
 const LISTENS: u8 = 0x0a;
 const NO_PEER: u8 = 0x07;
@@ -60,7 +60,7 @@ fn owned(engine: Option<u32>) -> io::Result<Vec<Listener>> {
     let mut search = Search::new(&bound);
     // The engine holds most of what matters, and where it is, a look into all the others is often saved.
     let engine_seen = engine.is_some_and(|pid| search.look_into(pid).is_ok());
-    let all_seen = search.look_into_all(&sought);
+    let all_seen = search.look_into_all(&sought, engine);
     // A socket in no process is the kernel's own: a VXLAN port. That takes a look into every process of the
     // machine, which it was where the engine was among them, and a second list, as sockets come and go.
     let still_there = match engine_seen && all_seen {
@@ -82,15 +82,22 @@ impl Search {
         Self { sought: bound.iter().map(|socket| socket.inode).collect(), found: BTreeMap::new(), files: 0 }
     }
 
-    /// Looks into processes until every socket of these has an owner. Tells whether all could be seen.
-    fn look_into_all(&mut self, sought: &BTreeSet<u64>) -> bool {
-        let Ok(entries) = fs::read_dir("/proc") else { return false };
+    /// Looks into the other processes until every socket of these has an owner. Tells whether all could be seen.
+    fn look_into_all(&mut self, sought: &BTreeSet<u64>, seen: Option<u32>) -> bool {
+        let own = fs::read_link("/proc/thread-self/ns/net");
+        let (Ok(own), Ok(entries)) = (own, fs::read_dir("/proc")) else { return false };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let mut all_seen = true;
-        for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        for pid in pids.filter(|pid| Some(*pid) != seen) {
             if self.sought.is_disjoint(sought) || self.files > MOST_FILES {
                 return false;
             }
-            all_seen &= self.look_into(pid).is_ok();
+            all_seen &= match fs::read_link(format!("/proc/{pid}/ns/net")) {
+                // The many files of what runs in containers are spared: their sockets are in namespaces of their own.
+                Ok(namespace) if namespace != own => true,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+                _ => self.look_into(pid).is_ok(),
+            };
         }
         all_seen
     }

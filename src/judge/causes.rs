@@ -11,16 +11,20 @@ type CausedBy = [(Str, Cow<'static, [Str]>)];
 
 /// Puts each finding under the cause it follows from, and the causes in the order to read them.
 pub(super) fn fold(found: Vec<Finding>, checks: &CausedBy) -> Vec<Cause> {
-    let caused_by: BTreeMap<&str, &[Str]> = checks.iter().map(|(id, causes)| (id.as_ref(), causes.as_ref())).collect();
-    let order: BTreeMap<&str, usize> = checks.iter().enumerate().map(|(at, (id, _))| (id.as_ref(), at)).collect();
+    let caused_by: BTreeMap<&str, &[Str]> =
+        checks.iter().map(|(id, causes)| (id.as_ref(), causes.as_ref())).collect();
+    let order: BTreeMap<&str, usize> =
+        checks.iter().enumerate().map(|(at, (id, _))| (id.as_ref(), at)).collect();
     // The index of the finding that each one follows from directly.
-    let parents: Vec<Option<usize>> = found.iter().map(|finding| parent(finding, &found, &caused_by)).collect();
+    let parents: Vec<Option<usize>> =
+        found.iter().map(|finding| parent(finding, &found, &caused_by)).collect();
     let roots: Vec<usize> = (0..found.len()).map(|at| root(at, &parents)).collect();
     let mut causes: BTreeMap<usize, Cause> = BTreeMap::new();
     for (at, finding) in found.iter().enumerate().filter(|(at, _)| roots.get(*at) == Some(at)) {
         causes.insert(at, Cause { finding: finding.clone(), consequences: Vec::new() });
     }
-    for (finding, root) in found.into_iter().zip(&roots).enumerate().filter(|(at, (_, root))| at != *root).map(|(_, x)| x)
+    for (finding, root) in
+        found.into_iter().zip(&roots).enumerate().filter(|(at, (_, root))| at != *root).map(|(_, x)| x)
     {
         if let Some(cause) = causes.get_mut(root) {
             cause.consequences.push(finding);

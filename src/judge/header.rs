@@ -88,7 +88,9 @@ fn role(snapshot: &Snapshot) -> String {
     };
     let own = snapshot.nodes.get().ok().and_then(|nodes| nodes.iter().find(|n| n.id == info.swarm.node_id));
     match info.swarm.state.word() {
-        "active" if own.is_some_and(|n| n.manager.as_ref().is_some_and(|m| m.leader)) => "manager (leader)".into(),
+        "active" if own.is_some_and(|n| n.manager.as_ref().is_some_and(|m| m.leader)) => {
+            "manager (leader)".into()
+        }
         "active" if info.swarm.control_available => "manager".into(),
         "active" => "worker".into(),
         "inactive" => "not in a swarm".into(),
@@ -101,7 +103,9 @@ fn role(snapshot: &Snapshot) -> String {
 
 fn peers(snapshot: &Snapshot) -> Vec<PeerAnswers> {
     let mut peers: Vec<PeerAnswers> = Vec::new();
-    for probe in snapshot.hosts.iter().filter_map(|host| host.probes.get().ok()).flat_map(|probes| probes.iter()) {
+    for probe in
+        snapshot.hosts.iter().filter_map(|host| host.probes.get().ok()).flat_map(|probes| probes.iter())
+    {
         let addr = probe.peer.addr.to_string();
         if peers.last().is_none_or(|peer| peer.addr != addr) {
             peers.push(PeerAnswers { name: probe.peer.label(), addr, answers: Vec::new(), all_open: true });

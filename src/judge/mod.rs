@@ -133,5 +133,8 @@ fn verdict(out: &Findings<'_>) -> Verdict {
 fn broken_check(check: &dyn Check) -> Gap {
     let need = check.meta().needs.first().copied().unwrap_or(Need::Ping);
     let source = Source { need, artifact: check.meta().id.to_string(), origin: "the check itself".into() };
-    Gap { source, why: Why::Malformed { line: 0, what: "the check panicked; this is a bug in swarm-doctor".into() } }
+    Gap {
+        source,
+        why: Why::Malformed { line: 0, what: "the check panicked; this is a bug in swarm-doctor".into() },
+    }
 }

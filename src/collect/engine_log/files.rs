@@ -21,7 +21,8 @@ const DIRECTORIES: [&str; 2] = ["/var/log", "/var/log/upstart"];
 const STEMS: [&str; 5] = ["messages", "syslog", "docker", "daemon", "kern"];
 
 /// What was looked for, in words.
-pub(super) const NAMES: &str = "messages, syslog, docker.log, daemon.log and kern.log in /var/log and /var/log/upstart";
+pub(super) const NAMES: &str =
+    "messages, syslog, docker.log, daemon.log and kern.log in /var/log and /var/log/upstart";
 
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,7 +92,8 @@ fn packing(name: &str) -> Option<Packing> {
 
 /// Opens a file; `None` where there is none, or a directory.
 fn open(root: &Root, path: &Path, packing: Packing) -> Result<Option<Log>, Why> {
-    let place = Place::new(Need::EngineLog, artifact(path), format!("{} (engine lines only)", path.display()));
+    let place =
+        Place::new(Need::EngineLog, artifact(path), format!("{} (engine lines only)", path.display()));
     let doing = format!("read {}", path.display());
     let file = match root.open(path) {
         Ok(file) => file,
@@ -150,7 +152,10 @@ fn read(log: Log, span: &Span, room: &mut usize, artifacts: &mut Vec<Artifact>) 
 fn broken(error: &io::Error, path: &Path) -> Why {
     match error.kind() {
         // This is what the unpackers say of a file that is no archive, or not all of one.
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof | io::ErrorKind::Other => {
+        io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::Other => {
             Why::Malformed { line: 0, what: format!("unpack {}: {error}", path.display()) }
         }
         _ => why(error, &format!("read {}", path.display())),

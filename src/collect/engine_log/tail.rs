@@ -56,8 +56,12 @@ impl LeftOut {
         let name = path.display();
         match self {
             Self::Beginning => format!("only the last {} of {name} were read", mebibytes(MOST_READ as usize)),
-            Self::End => format!("only the first {} of {name} were unpacked", mebibytes(MOST_UNPACKED as usize)),
-            Self::OlderLines => format!("only the last {} of engine lines in {name} were kept", mebibytes(most_kept)),
+            Self::End => {
+                format!("only the first {} of {name} were unpacked", mebibytes(MOST_UNPACKED as usize))
+            }
+            Self::OlderLines => {
+                format!("only the last {} of engine lines in {name} were kept", mebibytes(most_kept))
+            }
         }
     }
 }
@@ -112,7 +116,9 @@ fn beginning(file: &File, size: u64, floor: u64, block: u64, dates: &Dates) -> i
         let whole = pieces.get(usize::from(start > 0)..).unwrap_or_default();
         let is_old = |at: Timestamp| at < dates.since;
         let time = |line: &&[u8]| dates.of(&String::from_utf8_lossy(line));
-        if whole.iter().find_map(time).is_some_and(is_old) && whole.iter().rev().find_map(time).is_some_and(is_old) {
+        if whole.iter().find_map(time).is_some_and(is_old)
+            && whole.iter().rev().find_map(time).is_some_and(is_old)
+        {
             return Ok(end - last);
         }
         end = start;
