@@ -57,6 +57,9 @@ pub struct Run {
     /// Examine this bundle instead of this node.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "context", "root"])]
     pub bundle: Option<PathBuf>,
+    /// Also write what was collected into this bundle; `run --bundle` on it gives the same report.
+    #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
+    pub save: Option<PathBuf>,
     /// What to show.
     #[command(flatten)]
     pub output: Output,
@@ -97,7 +100,7 @@ pub struct Source {
 #[derive(Clone, Debug, Args)]
 pub struct Output {
     /// The format
-    #[arg(short, long = "output", value_name = "FORMAT", default_value = "table")]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
     pub format: Format,
     /// Show healthy, skipped and unknown checks one by one
     #[arg(short, long)]

@@ -20,6 +20,9 @@ pub async fn examine(run: &Run) -> Result<Diagnosis, ExpectedError> {
         Some(path) => crate::bundle::read(path)?,
         None => collect(&run.source).await?,
     };
+    if let Some(path) = &run.save {
+        crate::bundle::write(&bundle, path)?;
+    }
     Ok(diagnose(&bundle))
 }
 

@@ -1,4 +1,5 @@
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::log::Line;
 use facts::swarm::LocalState;
 use facts::{Gap, Host, Why};
 
@@ -15,8 +16,8 @@ check! {
     /// port, then restart its engine; at last leave and join.
     ///
     /// ## When it is wrong
-    /// On a worker, after the ingress network was made anew and before the first task with a published port
-    /// came; the doctor then speaks of a hint.
+    /// On a worker the network is rightly absent after it was made anew and until the first task with a published
+    /// port comes. The doctor then says nothing, for nothing in the log says that making it failed.
     ///
     /// Source: moby `daemon/network.go`, `daemon/cluster/executor/container/executor.go`; moby#40184.
     "network/ingress-missing": Error, "the ingress network is missing";
@@ -37,7 +38,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let names = networks.iter().map(|network| network.name.as_str()).collect::<Vec<_>>().join(", ");
     let first = Evidence::absent(networks, format!("no network with Ingress: true among {names}"));
-    if info.swarm.control_available { cluster(host, view, first, out) } else { worker(host, first, out) }
+    if info.swarm.control_available {
+        cluster(host, view, first, out)
+    } else {
+        worker(host, view, first, out)
+    }
 }
 
 fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>) -> Judged {
@@ -84,20 +89,31 @@ const FAILURES: [&str; 4] = [
     "node configure failed",
 ];
 
-fn worker(host: &Host, first: Evidence, out: &mut Findings<'_>) -> Judged {
-    let log = host.log.get();
-    let failure = log.as_ref().ok().and_then(|log| {
-        log.lines.iter().rev().find(|line| FAILURES.iter().any(|failure| line.message.contains(failure)))
-    });
-    let finding = out.report(Subject::Node(host.name.clone()), "this worker has no ingress network", first);
-    match (&log, failure) {
-        (Ok(log), Some(line)) => {
-            finding.and(Evidence::log(log, line));
-        }
-        _ => {
-            finding.severity(Severity::Warning).certainty(Certainty::Hint);
-        }
-    }
+/// What an engine says when it starts, and 17.03 when it is told to join.
+const BEGINNINGS: [&str; 2] = ["Starting up", "{Action=join,"];
+
+/// How long a join may take before it counts as stuck.
+const JOIN_SECONDS: i64 = 60;
+
+fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>) -> Judged {
+    let log = host.log.get()?;
+    let began =
+        log.lines.iter().rposition(|line| BEGINNINGS.iter().any(|words| line.message.contains(words)));
+    let since = began.map_or(log.lines.as_slice(), |at| log.lines.get(at..).unwrap_or_default());
+    let failure = since.iter().rev().find(|line| FAILURES.iter().any(|words| line.message.contains(words)));
+    let gossip = since.iter().any(|line| line.message.starts_with("Initializing Libnetwork Agent"));
+    let summary = "this worker has no ingress network";
+    let subject = Subject::Node(host.name.clone());
+    let finding = match (failure, began.and_then(|at| log.lines.get(at))) {
+        (Some(line), _) => out.report(subject, summary, first).and(Evidence::log(log, line)),
+        (None, Some(line)) if !gossip && older(line, view, JOIN_SECONDS) => out
+            .report(subject, format!("{summary}: since it began to join, its gossip never started"), first)
+            .and(Evidence::log(log, line))
+            .and(Evidence::absent(log, "no line \"Initializing Libnetwork Agent\" after that"))
+            .certainty(Certainty::Likely),
+        // Nothing failed: the network was made anew, and comes with the first task that publishes a port.
+        _ => return Ok(()),
+    };
     finding.remedy(Remedy {
         title: "Let the worker finish joining".into(),
         risk: Risk::RestartsTasks,
@@ -112,4 +128,8 @@ fn worker(host: &Host, first: Evidence, out: &mut Findings<'_>) -> Judged {
         ],
     });
     Ok(())
+}
+
+fn older(line: &Line, view: &View<'_>, seconds: i64) -> bool {
+    line.at.is_some_and(|at| view.snapshot.taken.as_second() - at.as_second() > seconds)
 }

@@ -48,7 +48,8 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 Owner::Process { pid, name } => (*pid, name),
                 Owner::Kernel => continue,
                 Owner::Unknown => {
-                    unclear = true;
+                    // The kernel's own VXLAN socket is in no process, and cannot be told from one that is hidden.
+                    unclear |= port != data_path;
                     continue;
                 }
             };

@@ -22,8 +22,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The room for one datagram of an answer: a link with many virtual functions takes some hundred KiB.
-const DATAGRAM: usize = 1 << 20;
+/// The room for one datagram of an answer. The kernel fills as much of it as there is, up to this; more it
+/// takes only for a single link with hundreds of virtual functions.
+const DATAGRAM: usize = 1 << 15;
 /// The flag of a dump whose parts do not belong together.
 const INTERRUPTED: u16 = libc::NLM_F_DUMP_INTR as u16;
 /// How often a dump is begun anew because what it lists changed on the way.
@@ -186,28 +187,31 @@ where
     message.finalize();
     let mut question = vec![0; message.buffer_len()];
     message.serialize(&mut question);
+    let mut room = DATAGRAM;
     for _ in 0..TRIES {
         let socket = Socket::new(protocol)?;
         setsockopt(&socket, ReceiveTimeout, &SILENCE)?;
         socket.connect(&SocketAddr::new(0, 0))?;
         socket.send(&question, 0)?;
-        if let Some(answer) = answer(&socket)? {
+        if let Some(answer) = answer(&socket, &mut room)? {
             return Ok(answer);
         }
     }
-    Err(io::Error::other(format!("what it lists changed {TRIES} times while it was listed")))
+    Err(io::Error::other(format!("what is listed changed {TRIES} times meanwhile")))
 }
 
-/// One answer to its end, or nothing where the kernel says that it does not hold together.
-fn answer<T: NetlinkDeserializable>(socket: &Socket) -> io::Result<Option<Vec<T>>> {
+/// One answer to its end, or nothing where it does not hold together or takes more room than there was.
+fn answer<T: NetlinkDeserializable>(socket: &Socket, room: &mut usize) -> io::Result<Option<Vec<T>>> {
     let malformed = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut answer = Vec::new();
     let mut whole = true;
-    let mut datagram = Vec::with_capacity(DATAGRAM);
+    let mut datagram = Vec::with_capacity(*room);
     loop {
         datagram.clear();
-        if socket.recv(&mut datagram, libc::MSG_TRUNC)? > datagram.len() {
-            return Err(malformed("an answer larger than a netlink datagram should be".into()));
+        let size = socket.recv(&mut datagram, libc::MSG_TRUNC)?;
+        if size > datagram.len() {
+            *room = size.next_power_of_two();
+            return Ok(None);
         }
         let mut rest = datagram.as_slice();
         while !rest.is_empty() {

@@ -4,7 +4,9 @@ use super::{Artifact, Place, Session, netlink, why};
 use facts::Need;
 use facts::engine::EngineProcess;
 use facts::host::{Listener, Owner, Protocol};
+use netlink_packet_core::Nla as _;
 use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +43,8 @@ struct Bound {
     port: u16,
     addr: IpAddr,
     inode: u64,
+    /// It bears the mark of those that the kernel opens for its tunnels.
+    tunnel: bool,
 }
 
 /// The sockets of this thread's network namespace, with those owners that one process tells.
@@ -54,15 +58,18 @@ pub(super) fn listeners_of(pid: u32) -> io::Result<Vec<Listener>> {
 
 /// The sockets of this machine and their owners.
 fn owned(engine: Option<u32>) -> io::Result<Vec<Listener>> {
-    let bound = bound()?;
-    let matter = |socket: &&Bound| PORTS_THAT_MATTER.contains(&socket.port);
+    owners(bound()?, engine)
+}
+
+fn owners(bound: Vec<Bound>, engine: Option<u32>) -> io::Result<Vec<Listener>> {
+    let matter = |socket: &&Bound| PORTS_THAT_MATTER.contains(&socket.port) && !socket.tunnel;
     let sought: BTreeSet<_> = bound.iter().filter(matter).map(|socket| socket.inode).collect();
     let mut search = Search::new(&bound);
     // The engine holds most of what matters, and where it is, a look into all the others is often saved.
     let engine_seen = engine.is_some_and(|pid| search.look_into(pid).is_ok());
     let all_seen = search.look_into_all(&sought, engine);
-    // A socket in no process is the kernel's own: a VXLAN port. That takes a look into every process of the
-    // machine, which it was where the engine was among them, and a second list, as sockets come and go.
+    // A socket in no process is the kernel's own. That takes a look into every process of the machine, which it
+    // was where the engine was among them, and a second list, as sockets come and go.
     let still_there = match engine_seen && all_seen {
         true => self::bound()?.into_iter().map(|socket| socket.inode).collect(),
         false => BTreeSet::new(),
@@ -124,13 +131,15 @@ impl Search {
 
     /// The sockets with their owners; those in `kernel` that no process holds are the kernel's.
     fn listeners(&self, bound: Vec<Bound>, kernel: &BTreeSet<u64>) -> Vec<Listener> {
-        let owner = |inode: u64| match self.found.get(&inode) {
+        let owner = |socket: &Bound| match self.found.get(&socket.inode) {
             Some(owner) => owner.clone(),
-            None if kernel.contains(&inode) => Owner::Kernel,
+            None if socket.tunnel || kernel.contains(&socket.inode) => Owner::Kernel,
             None => Owner::Unknown,
         };
-        let listener =
-            |Bound { protocol, port, addr, inode }| Listener { protocol, addr, port, owner: owner(inode) };
+        let listener = |socket: Bound| {
+            let owner = owner(&socket);
+            Listener { protocol: socket.protocol, addr: socket.addr, port: socket.port, owner }
+        };
         let mut listeners: Vec<_> = bound.into_iter().map(listener).collect();
         // A program may hold several sockets that share one port.
         listeners.dedup();
@@ -166,12 +175,31 @@ fn asked() -> io::Result<Vec<Bound>> {
                     let id = &socket.header.socket_id;
                     let addr = id.source_address.to_canonical();
                     let inode = socket.header.inode.into();
-                    bound.push(Bound { protocol, port: id.source_port, addr, inode });
+                    let tunnel = protocol == Protocol::Udp && addr.is_unspecified() && is_deaf(&socket.nlas);
+                    bound.push(Bound { protocol, port: id.source_port, addr, inode, tunnel });
                 }
             }
         }
     }
     Ok(bound)
+}
+
+/// Whether a socket would not hear its own multicast. The kernel turns that off for each UDP port of its tunnels
+/// (`setup_udp_tunnel_sock`), and hardly a program does for a port on all addresses: this mostly spares a look
+/// into every process. Kernels before 5.10 do not tell.
+fn is_deaf(attributes: &[Nla]) -> bool {
+    const INET_DIAG_SOCKOPT: u16 = 22;
+    // The fifth of the bit fields of `struct inet_diag_sockopt`.
+    const MC_LOOP: u8 = if cfg!(target_endian = "little") { 1 << 4 } else { 1 << 3 };
+    let options = attributes.iter().find_map(|attribute| match attribute {
+        Nla::Other(other) if other.kind() == INET_DIAG_SOCKOPT => {
+            let mut value = vec![0; other.value_len()];
+            other.emit_value(&mut value);
+            value.first().copied()
+        }
+        _ => None,
+    });
+    options.is_some_and(|options| options & MC_LOOP == 0)
 }
 
 /// The sockets as files list them: for a kernel without sock_diag.
@@ -214,7 +242,13 @@ fn listed(line: &str, protocol: Protocol, state: u8) -> Option<Bound> {
         _ => return None,
     };
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some(Bound { protocol, port, addr: addr.to_canonical(), inode: fields.get(9)?.parse().ok()? })
+    Some(Bound {
+        protocol,
+        port,
+        addr: addr.to_canonical(),
+        inode: fields.get(9)?.parse().ok()?,
+        tunnel: false,
+    })
 }
 
 #[cfg(test)]
@@ -251,25 +285,31 @@ mod tests {
     }
 
     #[test]
-    fn a_vxlan_port_is_the_kernels_once_every_process_was_looked_into() {
+    fn a_vxlan_port_is_the_kernels_and_a_programs_is_not() {
         let commands = &["ip link add vxlan0 type vxlan id 7 dstport 4789", "ip link set vxlan0 up"];
         let seen = in_new_namespace(commands, || {
-            (
-                owned(Some(std::process::id())).unwrap(),
-                owned(None).unwrap(),
-                listeners_of(std::process::id()).unwrap(),
-            )
+            let program = UdpSocket::bind("0.0.0.0:7946").unwrap();
+            let unmarked =
+                || bound().unwrap().into_iter().map(|socket| Bound { tunnel: false, ..socket }).collect();
+            let pid = Some(std::process::id());
+            let seen =
+                (owned(pid).unwrap(), owners(unmarked(), pid).unwrap(), owners(unmarked(), None).unwrap());
+            drop(program);
+            seen
         });
-        let Some((with_engine, without, of_one)) = seen else { return };
-        let vxlan = |owner| Listener {
+        let Some((marked, searched, unseen)) = seen else { return };
+        let udp = |port, owner| Listener {
             protocol: Protocol::Udp,
             addr: Ipv4Addr::UNSPECIFIED.into(),
-            port: 4789,
+            port,
             owner,
         };
-        assert!(with_engine.contains(&vxlan(Owner::Kernel)), "{with_engine:?}");
-        assert!(without.contains(&vxlan(Owner::Unknown)), "{without:?}");
-        assert!(of_one.contains(&vxlan(Owner::Unknown)), "{of_one:?}");
+        let [vxlan, program] = [udp(4789, Owner::Kernel), udp(7946, own_process())];
+        assert_eq!(marked, [vxlan.clone(), program.clone()]);
+        // An older kernel sets no mark, and then all processes have to be looked into, the engine among them. This
+        // one is passed over without being named: its first thread is in another namespace.
+        assert_eq!(searched, [vxlan, program]);
+        assert_eq!(unseen, [udp(4789, Owner::Unknown), udp(7946, Owner::Unknown)]);
     }
 
     #[test]
@@ -302,7 +342,7 @@ mod tests {
         let six = "  1: 00000000000000000000000001000000:0016 00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 43 2";
         let mapped = "  1: 0000000000000000FFFF00000100007F:0016 00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 44 2";
         let socket = |protocol, addr: &str, inode| {
-            Some(Bound { protocol, port: 22, addr: addr.parse().unwrap(), inode })
+            Some(Bound { protocol, port: 22, addr: addr.parse().unwrap(), inode, tunnel: false })
         };
         assert_eq!(listed(four, Protocol::Tcp, LISTENS), socket(Protocol::Tcp, "127.0.0.1", 42));
         assert_eq!(listed(six, Protocol::Udp, NO_PEER), socket(Protocol::Udp, "::1", 43));

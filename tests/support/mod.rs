@@ -19,22 +19,22 @@ use swarm_doctor::examine::diagnose;
 use swarm_doctor::report::{Format, Json};
 
 /// The folder of all fixtures.
-pub fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
 /// One scenario of one check.
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// The id of the check it is for.
-    pub check: String,
+    pub(crate) check: String,
     /// `fires...` or `near-miss...`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Its folder.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// What it is in one sentence.
-    pub say: String,
+    pub(crate) say: String,
     /// The bundle it makes.
-    pub bundle: Bundle,
+    pub(crate) bundle: Bundle,
 }
 
 /// `scenario.toml`.
@@ -65,7 +65,7 @@ struct Plan {
 }
 
 /// Every scenario, in the order of its path.
-pub fn scenarios() -> Vec<Scenario> {
+pub(crate) fn scenarios() -> Vec<Scenario> {
     let mut scenarios = Vec::new();
     for check in checks::built_in() {
         let folder = fixtures().join(check.meta.id.as_ref());
@@ -149,7 +149,7 @@ fn set(json: &mut Value, pointer: &str, value: Value) -> Option<()> {
 }
 
 /// A bundle that lies unpacked in a folder.
-pub fn folder_bundle(folder: &Path) -> Bundle {
+pub(crate) fn folder_bundle(folder: &Path) -> Bundle {
     let mut artifacts = overlay(folder);
     let manifest =
         artifacts.remove("manifest.json").unwrap_or_else(|| panic!("{}: no manifest", folder.display()));
@@ -174,7 +174,7 @@ fn overlay(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// The names of the folders in a folder, in order.
-pub fn folders(folder: &Path) -> Vec<String> {
+pub(crate) fn folders(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut names: Vec<String> = entries
         .filter(|path| path.is_dir())
@@ -185,7 +185,7 @@ pub fn folders(folder: &Path) -> Vec<String> {
 }
 
 /// The healthy bundles, by their path below `fixtures/healthy`.
-pub fn healthy() -> BTreeMap<String, Bundle> {
+pub(crate) fn healthy() -> BTreeMap<String, Bundle> {
     let root = fixtures().join("healthy");
     let mut bundles = BTreeMap::new();
     for swarm in folders(&root) {
@@ -197,14 +197,14 @@ pub fn healthy() -> BTreeMap<String, Bundle> {
 }
 
 /// The JSON report on a bundle.
-pub fn report(bundle: &Bundle) -> String {
+pub(crate) fn report(bundle: &Bundle) -> String {
     let mut out = Vec::new();
     Json.render(&diagnose(bundle), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 /// The bundle as it would be had nobody been allowed to look.
-pub fn hide(bundle: &Bundle, need: Need) -> Bundle {
+pub(crate) fn hide(bundle: &Bundle, need: Need) -> Bundle {
     let mut hidden = bundle.clone();
     let denied = Look::Missed { why: Why::Denied { what: "hidden by a test".into() } };
     let mut any = false;

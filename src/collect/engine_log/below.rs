@@ -14,7 +14,7 @@ pub(super) struct Root(pub(super) PathBuf);
 
 impl Root {
     /// Opens a file to read. A FIFO that nobody writes to and a device that is not ready do not hold it up.
-    pub(super) fn open(&self, path: &Path) -> io::Result<File> {
+    fn open(&self, path: &Path) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let below = self.0.join(path.strip_prefix("/").unwrap_or(path));
         if self.0 == Path::new("/") {
@@ -26,6 +26,16 @@ impl Root {
             // Kernels before 5.6 have no such call, and some sandboxes forbid it.
             Err(nix::Error::ENOSYS | nix::Error::EPERM) => Ok(open(&below, flags, Mode::empty())?.into()),
             opened => Ok(opened?.into()),
+        }
+    }
+
+    /// Opens what has to be a regular file.
+    pub(super) fn open_regular(&self, path: &Path) -> io::Result<File> {
+        let file = self.open(path)?;
+        match file.metadata()?.file_type() {
+            kind if kind.is_file() => Ok(file),
+            kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
         }
     }
 
@@ -45,5 +55,6 @@ impl Root {
 
 /// Whether the error means that there is no such file.
 pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory)
 }

@@ -2,12 +2,10 @@
 
 use super::below::{Root, is_absent};
 use super::tail::{self, Kept};
-use super::{Place, Span};
-use crate::collect::{Artifact, why};
+use super::{Artifact, Place, Span, artifact, broken, gap, mebibytes, why};
 use facts::{Need, Timestamp, Why};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -90,24 +88,17 @@ fn packing(name: &str) -> Option<Packing> {
     (rest.is_empty() || numbered).then_some(packing)
 }
 
-/// Opens a file; `None` where there is none, or a directory.
+/// Opens a file; `None` where there is none.
 fn open(root: &Root, path: &Path, packing: Packing) -> Result<Option<Log>, Why> {
     let place =
         Place::new(Need::EngineLog, artifact(path), format!("{} (engine lines only)", path.display()));
-    let doing = format!("read {}", path.display());
-    let file = match root.open(path) {
+    let file = match root.open_regular(path) {
         Ok(file) => file,
         Err(error) if is_absent(&error) => return Ok(None),
-        Err(error) => return Err(why(&error, &doing)),
+        Err(error) => return Err(broken(&error, path)),
     };
-    let metadata = file.metadata().map_err(|error| why(&error, &doing))?;
-    if metadata.is_dir() {
-        return Ok(None);
-    }
-    if !metadata.is_file() {
-        return Err(Why::Malformed { line: 0, what: "it is not a regular file".into() });
-    }
-    let modified = metadata.modified().map_err(|error| why(&error, &doing))?;
+    let modified =
+        file.metadata().and_then(|metadata| metadata.modified()).map_err(|error| broken(&error, path))?;
     let written = Timestamp::try_from(modified).unwrap_or(Timestamp::MAX);
     Ok(Some(Log { place, path: path.to_owned(), file, packing, written }))
 }
@@ -146,34 +137,4 @@ fn read(log: Log, span: &Span, room: &mut usize, artifacts: &mut Vec<Artifact>) 
     }
     // Two gaps of one file would be one entry of the bundle; what went wrong weighs more.
     artifacts.extend(failed.or(cut).map(|why| gap(&path, why)));
-}
-
-/// What is wrong with a file that cannot be read to its end.
-fn broken(error: &io::Error, path: &Path) -> Why {
-    match error.kind() {
-        // This is what the unpackers say of a file that is no archive, or not all of one.
-        io::ErrorKind::InvalidData
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::Other => {
-            Why::Malformed { line: 0, what: format!("unpack {}: {error}", path.display()) }
-        }
-        _ => why(error, &format!("read {}", path.display())),
-    }
-}
-
-/// What is wrong with a file, beside what was kept of it.
-fn gap(path: &Path, why: Why) -> Artifact {
-    let artifact = format!("unseen/{}", artifact(path));
-    Place::new(Need::EngineLog, artifact, path.display().to_string()).missed(why)
-}
-
-/// The artifact of a file: `/var/log/upstart/docker.log` has to stay apart from `/var/log/docker.log`.
-fn artifact(path: &Path) -> String {
-    format!("log/{}", path.strip_prefix("/var/log").unwrap_or(path).display())
-}
-
-/// A size in words.
-pub(super) fn mebibytes(bytes: usize) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
 }

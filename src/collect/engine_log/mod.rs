@@ -1,14 +1,22 @@
 //! The log of the engine: the files that syslog writes, and the journal where these hold no line of the engine.
+//!
+//! Only the lines that the reader can use are kept. They are numbered as they stand in the artifact, not as in the
+//! file, whose beginning is not even read; so the origin says that it is the engine's lines only.
 
 mod below;
 mod files;
+mod journal;
 mod tail;
 
-use super::{Artifact, Place, Session, apart};
+use super::{Artifact, Place, Session, apart, why};
 use below::Root;
 use facts::bundle::Look;
+use facts::log::Program;
+use facts::parse::log::{Reading, read};
 use facts::{Need, Timestamp, Why};
 use jiff::SignedDuration;
+use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 /// Which lines are wanted, and what it takes to tell the time of one.
@@ -18,7 +26,7 @@ struct Span {
     since: Timestamp,
     /// The clock of the logs, for stamps without a zone.
     offset_seconds: i32,
-    /// No further file is begun after this.
+    /// When there is no time left to begin anything more.
     until: Instant,
 }
 
@@ -36,35 +44,79 @@ pub(super) async fn engine_log(session: &Session) -> Vec<Artifact> {
         until: Instant::now() + session.options.deadline / 2,
     };
     let root = Root(session.options.root.clone());
-    match apart(move || Ok(look(&root, &span))).await {
-        Ok(artifacts) => artifacts,
-        Err(why) => vec![place.missed(why)],
-    }
+    apart(move || Ok(collected(&root, &span))).await.unwrap_or_else(|why| vec![place.missed(why)])
 }
 
-/// The place of the log as a whole, for what is wrong with all of it.
+/// The log as a whole.
 fn whole() -> Place {
     Place::new(Need::EngineLog, "unseen/log", "the log of the engine")
 }
 
-fn look(root: &Root, span: &Span) -> Vec<Artifact> {
+fn collected(root: &Root, span: &Span) -> Vec<Artifact> {
     let mut artifacts = files::logs(root, span);
-    let kept = |artifact: &Artifact| artifact.entry.look == Look::Kept;
-    if !artifacts.iter().any(kept) {
-        // Who reads the facts takes the first of the gaps for the reason.
-        artifacts.sort_by_key(|artifact| match &artifact.entry.look {
-            Look::Missed { why: Why::Denied { .. } } => 0,
-            Look::Missed { why } if why.leaves_open() => 1,
-            _ => 2,
-        });
-        let open = artifacts.first().is_some_and(|artifact| match &artifact.entry.look {
-            Look::Missed { why } => why.leaves_open(),
-            _ => false,
-        });
-        if !open {
-            let what = format!("no log of the engine is there: looked for {}", files::NAMES);
-            artifacts.insert(0, whole().missed(Why::Unreachable { what }));
-        }
+    if artifacts.iter().any(has_engine_lines) {
+        return artifacts;
     }
+    let journal = journal::logs(root, span);
+    let is_in_journal = journal.iter().any(|artifact| artifact.entry.look == Look::Kept);
+    artifacts.extend(journal);
+    if is_in_journal {
+        return artifacts;
+    }
+    // What the kernel wrote to the files is kept all the same.
+    let what = format!(
+        "no log file and no journal has a line of the engine that is recent enough: looked at {} and in {}",
+        files::NAMES,
+        journal::DIRECTORIES.join(" and "),
+    );
+    artifacts.push(whole().missed(Why::Unreachable { what }));
+    // The first of the gaps is taken for the reason.
+    artifacts.sort_by_key(|artifact| match &artifact.entry.look {
+        Look::Missed { why: Why::Denied { .. } } => 0,
+        Look::Missed { why } if why.leaves_open() => 1,
+        _ => 2,
+    });
     artifacts
 }
+
+/// Whether the engine itself wrote any of the lines. The last ones tell soonest.
+fn has_engine_lines(artifact: &Artifact) -> bool {
+    let reading = Reading { written: Timestamp::UNIX_EPOCH, offset_seconds: 0, since: None };
+    let is_of_engine = |line: &[u8]| {
+        let log = read("", &String::from_utf8_lossy(line), &reading);
+        log.lines.iter().any(|line| line.program == Program::Engine)
+    };
+    artifact.content.as_deref().unwrap_or_default().rsplit(|b| *b == b'\n').any(is_of_engine)
+}
+
+/// A gap for what is wrong with a file, beside what was kept of it.
+fn gap(path: &Path, why: Why) -> Artifact {
+    let artifact = format!("unseen/{}", artifact(path));
+    Place::new(Need::EngineLog, artifact, path.display().to_string()).missed(why)
+}
+
+/// The artifact of a file. `/var/log/upstart/docker.log` has to stay apart from `/var/log/docker.log`.
+fn artifact(path: &Path) -> String {
+    let below = path.strip_prefix("/var/log").or_else(|_| path.strip_prefix("/"));
+    format!("log/{}", below.unwrap_or(path).display())
+}
+
+/// What is wrong with a file that cannot be opened, or not read to its end.
+fn broken(error: &io::Error, path: &Path) -> Why {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    match error.kind() {
+        // No system call ends like this: it is what we and the unpackers say of a file that is not as it should be.
+        InvalidData | InvalidInput | Other | UnexpectedEof => {
+            Why::Malformed { line: 0, what: format!("{}: {error}", path.display()) }
+        }
+        _ => why(error, &format!("read {}", path.display())),
+    }
+}
+
+/// A size in words.
+fn mebibytes(bytes: usize) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests;

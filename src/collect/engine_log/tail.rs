@@ -1,6 +1,6 @@
 //! The end of a log file: as many of its last lines as are wanted, at a cost that does not grow with the file.
 
-use super::files::mebibytes;
+use super::mebibytes;
 use facts::Timestamp;
 use facts::parse::log::{Reading, Sieve, read};
 use std::fs::File;
@@ -77,33 +77,36 @@ impl Kept {
 pub(super) fn end_of(mut file: &File, dates: &Dates, most: usize) -> io::Result<Kept> {
     let size = file.metadata()?.len();
     let floor = size.saturating_sub(MOST_READ);
-    let start = beginning(file, size, floor, BLOCK, dates)?;
+    let beginning = beginning(file, size, floor, BLOCK, dates)?;
+    let start = beginning.unwrap_or(floor);
     file.seek(SeekFrom::Start(start))?;
     let mut from = BufReader::with_capacity(BLOCK as usize, file.take(size - start));
-    let is_cut = floor > 0 && start == floor;
-    if is_cut {
+    if beginning.is_some() {
+        return Ok(taken(from, Age::Old, dates, most));
+    }
+    if floor > 0 {
         from.skip_until(b'\n')?;
     }
-    let mut kept = taken(from, dates, most);
-    kept.left_out = kept.left_out.or(is_cut.then_some(LeftOut::Beginning));
+    let mut kept = taken(from, Age::Unknown, dates, most);
+    kept.left_out = kept.left_out.or((floor > 0).then_some(LeftOut::Beginning));
     Ok(kept)
 }
 
 /// What is wanted of a file that can only be read from its beginning.
 pub(super) fn unpacked(file: impl Read, dates: &Dates, most: usize) -> Kept {
     let mut from = BufReader::with_capacity(BLOCK as usize, file.take(MOST_UNPACKED));
-    let mut kept = taken(&mut from, dates, most);
+    let mut kept = taken(&mut from, Age::Unknown, dates, most);
     if from.into_inner().limit() == 0 {
         kept.left_out = Some(LeftOut::End);
     }
     kept
 }
 
-/// The beginning of the first line that may not be too old, looking back from the end no further than the floor.
+/// Where the lines end that are too old for certain, looking back from the end no further than the floor.
 ///
 /// A block lies before the span if both the first and the last time it tells do. One alone is not enough: a
 /// machine without a clock of its own begins each boot in the past, in the middle of its log.
-fn beginning(file: &File, size: u64, floor: u64, block: u64, dates: &Dates) -> io::Result<u64> {
+fn beginning(file: &File, size: u64, floor: u64, block: u64, dates: &Dates) -> io::Result<Option<u64>> {
     let mut bytes = Vec::new();
     let mut end = size;
     while end > floor {
@@ -119,18 +122,17 @@ fn beginning(file: &File, size: u64, floor: u64, block: u64, dates: &Dates) -> i
         if whole.iter().find_map(time).is_some_and(is_old)
             && whole.iter().rev().find_map(time).is_some_and(is_old)
         {
-            return Ok(end - last);
+            return Ok(Some(end - last));
         }
         end = start;
     }
-    Ok(floor)
+    Ok(None)
 }
 
 /// The lines that can be used and are not too old, of which the last ones win.
-fn taken(mut from: impl BufRead, dates: &Dates, most: usize) -> Kept {
+fn taken(mut from: impl BufRead, mut age: Age, dates: &Dates, most: usize) -> Kept {
     let mut kept = Kept::default();
     let mut sieve = Sieve::default();
-    let mut age = Age::Unknown;
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -145,7 +147,12 @@ fn taken(mut from: impl BufRead, dates: &Dates, most: usize) -> Kept {
         // A machine that lost power leaves zeros where the lines were that never reached the disk.
         let zeros = line.iter().take_while(|b| **b == 0).count();
         let text = String::from_utf8_lossy(&line[zeros..]);
-        if !sieve.takes(&text) || age.drops(&text, dates) {
+        if !sieve.takes(&text) {
+            continue;
+        }
+        if age.after(&text, dates) == Age::Old {
+            // Nor was anything before it younger.
+            kept.lines.clear();
             continue;
         }
         kept.lines.extend_from_slice(&line[zeros..]);
@@ -172,7 +179,7 @@ impl Kept {
     }
 }
 
-/// Whether the lines so far were too old. Once one was not, the order of the file decides and no clock.
+/// Whether the last line was too old. Once one was not, the order of the file decides and no clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Age {
     Unknown,
@@ -181,14 +188,14 @@ enum Age {
 }
 
 impl Age {
-    /// Whether the next line is too old. One without a time is as old as the one before.
-    fn drops(&mut self, line: &str, dates: &Dates) -> bool {
+    /// The age of the next line. One without a time is as old as the one before.
+    fn after(&mut self, line: &str, dates: &Dates) -> Self {
         if *self != Self::Wanted
             && let Some(at) = dates.of(line)
         {
             *self = if at < dates.since { Self::Old } else { Self::Wanted };
         }
-        *self == Self::Old
+        *self
     }
 }
 
@@ -200,3 +207,6 @@ impl Dates {
         log.lines.first().map(|line| line.at).or_else(|| log.holes.first().map(|hole| hole.at)).flatten()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
-use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence, SurgeError};
+use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
 
 /// How often an echo is asked for before the peer counts as silent: one packet may get lost.
 const TRIES: u32 = 2;
@@ -35,12 +35,22 @@ impl Echoes {
         pinger.timeout(deadline / TRIES);
         for _ in 0..TRIES {
             match pinger.ping(PingSequence(number), &[0; 32]).await {
-                Ok(_) => return Outcome::Open,
+                Ok((packet, _)) if is_reply(&packet) => return Outcome::Open,
+                // A router, or this host itself when nobody answers ARP, says that the peer cannot be reached.
+                Ok(_) => return Outcome::Unreachable { errno: libc::EHOSTUNREACH },
                 Err(SurgeError::IOError(error)) => return sending(error.raw_os_error().unwrap_or(libc::EIO)),
                 Err(_) => {}
             }
         }
         Outcome::Filtered
+    }
+}
+
+/// Whether a packet is an answer of the peer and not an error about it (RFC 792, RFC 4443).
+fn is_reply(packet: &IcmpPacket) -> bool {
+    match packet {
+        IcmpPacket::V4(packet) => packet.get_icmp_type().0 == 0,
+        IcmpPacket::V6(packet) => packet.get_icmpv6_type().0 == 129,
     }
 }
 

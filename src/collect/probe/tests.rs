@@ -14,7 +14,8 @@ pub(in crate::collect) fn in_new_namespace<T: Send + 'static>(
     look: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let within = move || {
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| format!("a new network namespace: {errno}"))?;
+        unshare(CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| format!("no network namespace to be had: {errno}"))?;
         for command in std::iter::once(&"ip link set lo up").chain(commands) {
             let mut words = command.split(' ');
             let output = std::process::Command::new(words.next().unwrap()).args(words).output();
@@ -27,7 +28,7 @@ pub(in crate::collect) fn in_new_namespace<T: Send + 'static>(
         Ok(seen) => Some(seen),
         Err(why) => {
             // A test that cannot run says so where the output of tests goes.
-            std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("skipped: no {why}\n")).unwrap();
+            std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("skipped: {why}\n")).unwrap();
             None
         }
     }
@@ -118,10 +119,22 @@ fn what_this_host_will_not_send_is_not_sent() {
 }
 
 #[test]
-fn peers_are_tried_all_at_once_and_come_in_order() {
-    let peers: Vec<_> = (1..=200).rev().map(|last| peer([127, 0, 3, last], None)).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let probes = runtime.block_on(probe(peers, DEADLINE));
-    assert_eq!(probes.len(), 400);
+fn a_thousand_silent_peers_are_tried_together_and_told_in_order() {
+    let commands = &[
+        "nft add table inet t",
+        "nft add chain inet t in { type filter hook input priority 0 ; }",
+        "nft add rule inet t in drop",
+    ];
+    let peers: Vec<_> =
+        (0..1000_u16).rev().map(|n| peer([127, 1, n.to_be_bytes()[0], n.to_be_bytes()[1]], None)).collect();
+    let began = Instant::now();
+    let probes = in_new_namespace(commands, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(probe(peers, DEADLINE / 3))
+    });
+    let Some(probes) = probes else { return };
+    assert_eq!(probes.len(), 2000);
     assert!(probes.is_sorted_by_key(|probe| (probe.peer.addr, probe.attempt)));
+    assert!(probes.iter().all(|probe| probe.outcome == Outcome::Filtered));
+    assert!(began.elapsed() < DEADLINE * 20, "{:?}", began.elapsed());
 }

@@ -1,0 +1,33 @@
+//! An engine that hangs, and one that is dead: the doctor still says everything else.
+
+use crate::doctor::{Report, install, run};
+use crate::needs_a_lab;
+use lab::Lab;
+use std::time::Duration;
+
+fn assert_named(report: &Report, words: &str) {
+    assert_eq!(report.exit, 1);
+    assert!(report.first().starts_with("\"engine/unreachable\""), "{}", report.first());
+    assert!(report.first().contains(words), "{}", report.first());
+    assert!(report.took < Duration::from_secs(3), "{:?}", report.took);
+    // What needs no engine is judged all the same.
+    for check in ["engine/daemon-json-malformed", "network/port-taken", "swarm/certificate-expired"] {
+        assert_eq!(report.status(check), "healthy", "{check}: {:#}", report.json["checks"]);
+    }
+    assert_eq!(report.status("swarm/node-down"), "unknown");
+    assert!(report.json["host"]["role"].as_str().unwrap().starts_with("manager"), "{}", report.json["host"]);
+}
+
+#[test]
+fn a_hung_and_a_dead_engine_are_told_apart_and_the_rest_is_judged() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(1).workers(1).up().unwrap();
+    let node = lab.node("node1");
+    install(node);
+    node.freeze_engine().unwrap();
+    assert_named(&run(node), "stopped by a signal");
+    node.thaw_engine().unwrap();
+    lab.wait("healthy manager", Duration::from_secs(60), || Ok(run(node).exit == 0)).unwrap();
+    node.kill_engine().unwrap();
+    assert_named(&run(node), "dead");
+}

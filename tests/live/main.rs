@@ -1,0 +1,28 @@
+//! The doctor on real engines. Where engines cannot run, each test prints why it was skipped.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a lab that fails has to stop the test"
+)]
+
+mod bundles;
+mod doctor;
+mod faults;
+mod gone;
+mod healthy;
+mod unchanged;
+mod unprivileged;
+
+/// Ends a test with the reason where no lab can run.
+macro_rules! needs_a_lab {
+    () => {
+        let why = lab::missing();
+        if !why.is_empty() {
+            println!("skipped: {}", why.join(", "));
+            return;
+        }
+    };
+}
+use needs_a_lab;
