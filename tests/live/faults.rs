@@ -174,9 +174,11 @@ fn an_engine_that_dies_of_live_restore_and_a_port_that_is_taken() {
     node.remove_file("/etc/docker/daemon.json").unwrap();
     // Somebody else is quicker to 7946.
     let listen =
-        "use IO::Socket::INET; IO::Socket::INET->new(LocalPort => 7946, Listen => 1) or die; sleep 300";
+        "use IO::Socket::INET; my $held = IO::Socket::INET->new(LocalPort => 7946, Listen => 1) or die; sleep 300";
     let taker = node.command(&["perl", "-e", listen]).unwrap();
     let mut taker = taker.into_std().spawn().unwrap();
+    let taken = || Ok(node.shell("cat /proc/net/tcp", &[])?.contains(":1F0A "));
+    lab.wait("taken port", Duration::from_secs(10), taken).unwrap();
     node.start_engine(&[]).unwrap();
     named_first(&lab, node, "port taken", ("network/port-taken", "7946/tcp"));
     taker.kill().unwrap();
