@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The most one probe of another node may take.
 const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 /// The most any one kind of artifact may take beyond what its requests may.
-const SPARE: Duration = Duration::from_secs(2);
+const SPARE: Duration = Duration::from_secs(4);
 
 /// Examines what the command line names.
 pub async fn examine(run: &Run) -> Result<Diagnosis, ExpectedError> {
