@@ -92,10 +92,25 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open => f.write_str("open"),
-            Self::Refused { errno } => write!(f, "refused (errno {errno})"),
+            Self::Refused { errno } => write!(f, "refused ({})", name(*errno)),
             Self::Filtered => f.write_str("filtered (no answer)"),
-            Self::Unreachable { errno } => write!(f, "unreachable (errno {errno})"),
-            Self::NotSent { errno } => write!(f, "not sent (errno {errno})"),
+            Self::Unreachable { errno } => write!(f, "unreachable ({})", name(*errno)),
+            Self::NotSent { errno } => write!(f, "not sent ({})", name(*errno)),
         }
     }
+}
+
+/// The name of an errno as in errno(3), for those that connecting ends in; the numbers are those of Linux on every
+/// architecture that Docker runs on.
+fn name(errno: i32) -> String {
+    let name = match errno {
+        1 => "EPERM",
+        13 => "EACCES",
+        101 => "ENETUNREACH",
+        104 => "ECONNRESET",
+        111 => "ECONNREFUSED",
+        113 => "EHOSTUNREACH",
+        _ => return format!("errno {errno}"),
+    };
+    name.to_owned()
 }

@@ -1,6 +1,6 @@
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::link::{Attempt, Outcome};
-use facts::{Host, Why};
+use facts::{Gap, Host, Why};
 
 check! {
     /// The swarm has no leader: fewer than a majority of its managers answer.
@@ -51,70 +51,127 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             say(host, Evidence::gap(&gap), out).certainty(Certainty::Likely);
             Ok(())
         }
+        Why::NotApplicable { .. } => from_below(host, gap, out),
         _ => Err(gap),
     }
 }
 
-fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut Finding {
-    let probes = host.probes.get();
-    let mut answering = Vec::new();
-    let mut silent = Vec::new();
-    for probe in probes.iter().flat_map(|probes| probes.iter()) {
-        let Attempt::Connect { port, .. } = probe.attempt else { continue };
-        if probe.peer.manager_port == Some(port) {
-            let list = if probe.outcome == Outcome::Open { &mut answering } else { &mut silent };
-            list.push(probe.peer.label());
+/// A worker's engine does not say that the managers have no leader. What it can see is that most of them are silent
+/// while another answers, so that it is not this node that is cut off.
+fn from_below(host: &Host, gap: Gap, out: &mut Findings<'_>) -> Judged {
+    let managers = Managers::seen_from(host, 0)?;
+    if managers.answering.is_empty() || managers.answering.len() >= managers.needed() {
+        return Err(gap);
+    }
+    let first = Evidence::value(host.probes.get()?, managers.shown());
+    let summary = format!("the managers can have no leader: {}", managers.count());
+    out.report(Subject::Cluster, summary, first).certainty(Certainty::Likely).remedy(managers.remedy(None));
+    Ok(())
+}
+
+/// The managers that this node knows, by whether their ports answer it.
+struct Managers {
+    answering: Vec<String>,
+    silent: Vec<String>,
+    own: usize,
+}
+
+impl Managers {
+    /// The others by their probes, and `own` for this node, where it is one.
+    fn seen_from(host: &Host, own: usize) -> Result<Self, Gap> {
+        let (mut answering, mut silent) = (Vec::new(), Vec::new());
+        for probe in host.probes.get()?.iter() {
+            let Attempt::Connect { port, .. } = probe.attempt else { continue };
+            if probe.peer.manager_port == Some(port) {
+                let list = if probe.outcome == Outcome::Open { &mut answering } else { &mut silent };
+                list.push(probe.peer.label());
+            }
+        }
+        Ok(Self { answering, silent, own })
+    }
+
+    fn known(&self) -> usize {
+        self.own + self.answering.len() + self.silent.len()
+    }
+
+    /// More than half of them, as raft wants.
+    fn needed(&self) -> usize {
+        self.known() / 2 + 1
+    }
+
+    fn present(&self) -> usize {
+        self.own + self.answering.len()
+    }
+
+    fn count(&self) -> String {
+        format!(
+            "{} of {} answer and {} are needed; silent: {}",
+            self.present(),
+            self.known(),
+            self.needed(),
+            self.silent.join(", ")
+        )
+    }
+
+    fn shown(&self) -> String {
+        let named = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+        let others = if self.own > 0 { "other managers" } else { "managers" };
+        format!(
+            "{others} whose port answers: {}; whose does not: {}",
+            named(&self.answering),
+            named(&self.silent)
+        )
+    }
+
+    /// What to do, with the last resort on `own`, where this node is a manager.
+    fn remedy(&self, own: Option<&Host>) -> Remedy {
+        let mut steps = Vec::new();
+        if self.silent.is_empty() {
+            steps.push(Step::ByHand {
+                node: "a manager".into(),
+                text: "enough managers answer: wait two minutes for an election, then look again".into(),
+                commands: vec!["swarm-doctor run".into()],
+            });
+        }
+        for manager in &self.silent {
+            steps.push(Step::ByHand {
+                node: manager.as_str().into(),
+                text: "bring this manager back: machine, engine, disk, clock and port 2377".into(),
+                commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],
+            });
+        }
+        steps.push(Step::ByHand {
+            node: own.map_or_else(|| "one manager that is left".into(), |host| host.name.clone()),
+            text: "only if those managers are gone for good, and on this one node alone, after a copy of \
+                   <data-root>/swarm was taken with the engine stopped"
+                .into(),
+            commands: vec!["docker swarm init --force-new-cluster".into()],
+        });
+        Remedy {
+            title: "Bring the silent managers back".into(),
+            risk: Risk::EndangersQuorum,
+            impact: "none while managers come back; --force-new-cluster forgets the other managers for ever"
+                .into(),
+            steps,
         }
     }
-    let known = answering.len() + silent.len() + 1;
-    let needed = known / 2 + 1;
-    let summary = match silent.is_empty() {
-        true => "the managers have no leader".to_owned(),
-        false => format!(
-            "the managers have no leader: {} of {known} answer and {needed} are needed; silent: {}",
-            answering.len() + 1,
-            silent.join(", ")
-        ),
+}
+
+fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut Finding {
+    let managers = Managers::seen_from(host, 1);
+    let summary = match &managers {
+        Ok(managers) if !managers.silent.is_empty() => {
+            format!("the managers have no leader: {}", managers.count())
+        }
+        _ => "the managers have no leader".to_owned(),
     };
-    let node = host.name.clone();
-    let election = answering.len() + 1 >= needed && probes.is_ok();
     let finding = out.report(Subject::Cluster, summary, first);
-    if let Ok(probes) = &probes {
-        let named = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
-        let shown =
-            format!("manager ports that answer: {}; that do not: {}", named(&answering), named(&silent));
-        finding.and(Evidence::value(probes, shown));
+    if let (Ok(managers), Ok(probes)) = (&managers, host.probes.get()) {
+        finding.and(Evidence::value(probes, managers.shown())).remedy(managers.remedy(Some(host)));
+        if managers.present() >= managers.needed() {
+            // Enough are there, so an election may be under way.
+            finding.certainty(Certainty::Likely);
+        }
     }
-    if election {
-        finding.certainty(Certainty::Likely);
-    }
-    let mut steps = Vec::new();
-    if silent.is_empty() {
-        steps.push(Step::ByHand {
-            node: node.clone(),
-            text: "enough managers answer: wait two minutes for an election, then look again".into(),
-            commands: vec!["swarm-doctor run".into()],
-        });
-    }
-    for manager in &silent {
-        steps.push(Step::ByHand {
-            node: manager.as_str().into(),
-            text: "bring this manager back: machine, engine, disk, clock and port 2377".into(),
-            commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],
-        });
-    }
-    steps.push(Step::ByHand {
-        node,
-        text: "only if those managers are gone for good, and on this one node alone, after a copy of <data-root>/swarm \
-               was taken with the engine stopped"
-            .into(),
-        commands: vec!["docker swarm init --force-new-cluster".into()],
-    });
-    finding.remedy(Remedy {
-        title: "Bring the silent managers back".into(),
-        risk: Risk::EndangersQuorum,
-        impact: "none while managers come back; --force-new-cluster forgets the other managers for ever"
-            .into(),
-        steps,
-    })
+    finding
 }

@@ -37,7 +37,7 @@ pub(super) fn write(pen: &mut Pen<'_>, header: &Header, verbose: bool) -> io::Re
     for peer in header.peers.iter().filter(|peer| few || !peer.all_open) {
         let mark = if peer.all_open { Mark::Healthy } else { Mark::Of(checks::Severity::Error) };
         // Without a node list a peer goes by its address, which needs no second column.
-        let name = if peer.name == peer.addr { "?" } else { peer.name.as_str() };
+        let name = if peer.name == peer.addr { "-" } else { peer.name.as_str() };
         let answers = attempts.iter().map(|attempt| {
             let said = peer.answers.iter().find(|(other, _)| other == attempt);
             said.map_or("", |(_, outcome)| outcome.as_str())

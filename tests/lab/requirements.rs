@@ -8,10 +8,11 @@ use rustix::process::geteuid;
 use crate::program::run;
 
 /// The Debian packages that a lab needs on its host.
-pub const APT_PACKAGES: [&str; 10] = [
+pub const APT_PACKAGES: [&str; 11] = [
     "docker.io",
     "iptables",
     "iproute2",
+    "nftables",
     "tini",
     "rsyslog",
     "bsdutils",
@@ -21,13 +22,14 @@ pub const APT_PACKAGES: [&str; 10] = [
     "coreutils",
 ];
 
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: [&str; 16] = [
     "dockerd",
     "docker",
     "containerd",
     "runc",
     "iptables",
     "ip",
+    "nft",
     "tini",
     "rsyslogd",
     "logger",

@@ -1,11 +1,6 @@
 //! Fixtures: whole bundles in folders, and scenarios that change one of them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a broken fixture has to stop the test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a broken fixture has to stop the test")]
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part of this module")]
 
 use facts::bundle::{Bundle, Entry, Look};
