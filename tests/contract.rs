@@ -1,5 +1,7 @@
 //! What must hold for every check, whoever wrote it: the invariants of the design, one test each.
 
+#![expect(clippy::unwrap_used, reason = "a broken fixture has to stop the test")]
+
 mod support;
 
 use checks::{Certainty, Check, Findings, View, built_in};
