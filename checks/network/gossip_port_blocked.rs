@@ -5,7 +5,9 @@ use facts::link::Outcome;
 use facts::log::{Line, Log};
 use facts::swarm::NodeState;
 use facts::{Host, Seen};
+use regex::Regex;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 check! {
     /// The gossip port of another node cannot be reached from here, by TCP or by UDP.
@@ -99,18 +101,17 @@ fn udp(host: &Host, view: &View<'_>, log: &Seen<Log>, out: &mut Findings<'_>) {
     }
 }
 
-/// The member that `... to <member> over TCP but UDP probes failed` or one of its older forms is about.
+/// memberlist's complaint in its three forms (`state.go`): that of 17.03, that of 20.10, and that of 26 and later.
+static WITHOUT_UDP: LazyLock<Regex> = LazyLock::new(|| {
+    let forms = r"to (?<member>\S+) (?:but other|over TCP but UDP) probes failed|reach (?<older>\S+) via TCP but not UDP";
+    #[expect(clippy::expect_used, reason = "a pattern that never changes, and a test compiles it")]
+    Regex::new(forms).expect("the pattern compiles")
+});
+
+/// The member that TCP reaches and UDP does not, where a line says so.
 fn without_udp(message: &str) -> Option<&str> {
-    let forms = [
-        // 26 and later; 20.10 leaves out "over TCP" (memberlist state.go).
-        ("Was able to connect to ", " over TCP but UDP probes failed"),
-        ("Was able to connect to ", " but other probes failed"),
-        ("Was able to reach ", " via TCP but not UDP"),
-    ];
-    forms.iter().find_map(|(before, after)| {
-        let rest = message.split_once(before)?.1;
-        Some(rest.split_once(after)?.0)
-    })
+    let found = WITHOUT_UDP.captures(message)?;
+    found.name("member").or_else(|| found.name("older")).map(|member| member.as_str())
 }
 
 /// Gossip names its members by 12 hex digits; `Node <member>/<address>, joined gossip cluster` told which is which.
@@ -120,4 +121,22 @@ fn addr_of(log: &Log, member: &str) -> Option<std::net::IpAddr> {
         let rest = line.message.split_once(&start)?.1;
         rest.split(',').next()?.trim().parse().ok()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_udp;
+
+    #[test]
+    fn reads_the_complaint_of_every_version() {
+        let lines = [
+            "memberlist: Was able to reach node2-5f via TCP but not UDP, network may be misconfigured and not allowing bidirectional UDP",
+            "memberlist: Was able to connect to node2-5f but other probes failed, network may be misconfigured",
+            "memberlist: Was able to connect to node2-5f over TCP but UDP probes failed, network may be misconfigured",
+        ];
+        for line in lines {
+            assert_eq!(without_udp(line), Some("node2-5f"), "{line}");
+        }
+        assert_eq!(without_udp("memberlist: Suspect node2-5f has failed, no acks received"), None);
+    }
 }

@@ -84,7 +84,8 @@ fn role(snapshot: &Snapshot) -> String {
         Some(certificate.unit.trim_start_matches("swarm-").to_owned())
     };
     let Ok(info) = host.info.get() else {
-        return certified().unwrap_or_else(|| "unknown".into());
+        let stateless = host.swarm_state.get().is_ok_and(|state| state.is_none());
+        return certified().unwrap_or_else(|| if stateless { "not in a swarm" } else { "unknown" }.into());
     };
     let own = snapshot.nodes.get().ok().and_then(|nodes| nodes.iter().find(|n| n.id == info.swarm.node_id));
     match info.swarm.state.word() {
