@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Ping {
     /// The header `Api-Version`: the newest API the engine speaks.
     pub api_version: Option<String>,
-    /// The header `Swarm`, such as `active/manager`; engines before 20.10 do not send it.
+    /// The header `Swarm`, such as `active/manager`; engines up to 20.10 do not send it.
     pub swarm: Option<String>,
 }
 

@@ -33,8 +33,13 @@ pub async fn collect(source: &Source) -> Result<Bundle, ExpectedError> {
     if !source.root.is_dir() {
         return Err(ExpectedError::usage(format!("--root {} is not a directory", source.root.display())));
     }
+    let variables = ["DOCKER_HOST", "DOCKER_CONTEXT"];
+    let engine_named = source.host.is_some()
+        || source.context.is_some()
+        || variables.iter().any(|name| environment(name).is_some_and(|value| !value.is_empty()));
     let options = Options {
         endpoint,
+        engine_named,
         root: source.root.clone(),
         daemon_json: None,
         since: source.since,

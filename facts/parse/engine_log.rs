@@ -5,6 +5,9 @@ use crate::bundle::{Bundle, Look};
 use crate::log::Log;
 use crate::{Fact, Gap, Need, Seen, Source, Why};
 
+/// The collector's entry for "no line of the engine anywhere".
+const WITHOUT_ENGINE: &str = "unseen/log";
+
 /// All files as one log in the order of time.
 pub(super) fn engine_log(bundle: &Bundle) -> Fact<Log> {
     let mut logs = Vec::new();
@@ -19,8 +22,10 @@ pub(super) fn engine_log(bundle: &Bundle) -> Fact<Log> {
         logs.push(read(&entry.origin, &String::from_utf8_lossy(bytes), &reading));
         origins.push(entry.origin.clone());
     }
-    if logs.is_empty() {
-        // Nothing was kept, so `content` finds the gap that says why.
+    // Files that hold lines of the kernel and none of the engine must not pass for an engine that said nothing.
+    let silent = bundle.entries(Need::EngineLog).any(|entry| entry.artifact == WITHOUT_ENGINE);
+    if logs.is_empty() || silent {
+        // `content` finds the gap that says why.
         return match super::content(bundle, Need::EngineLog, "log") {
             Fact::Unseen(gap) => Fact::Unseen(gap),
             Fact::Seen(Seen { source, .. }) => {

@@ -33,6 +33,8 @@ pub use endpoint::{Endpoint, EndpointError};
 pub struct Options {
     /// Where the engine is spoken to.
     pub endpoint: Endpoint,
+    /// Somebody named that engine. The default one is this machine's, and nobody else's.
+    pub engine_named: bool,
     /// The directory that stands for `/` when files are read.
     pub root: PathBuf,
     /// The path of daemon.json, where the user says so; else the running engine's flag or the default decides.
@@ -158,6 +160,11 @@ impl Session {
 
     /// The engine, once it answered.
     async fn engine(&self) -> Result<&engine_api::Engine, Why> {
+        let root = &self.options.root;
+        if root != Path::new("/") && !self.options.engine_named {
+            let reason = format!("the engine here is not that of {}; -H names one", root.display());
+            return Err(Why::NotApplicable { reason });
+        }
         self.engine
             .get_or_init(|| engine_api::Engine::connect(&self.options))
             .await

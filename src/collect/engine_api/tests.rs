@@ -21,6 +21,7 @@ fn session(host: &str, deadline_ms: u64) -> Session {
     let deadline = Duration::from_millis(deadline_ms);
     Session::new(Options {
         endpoint: Endpoint::resolve(Some(host), None, &|_| None).unwrap(),
+        engine_named: true,
         root: "/".into(),
         daemon_json: None,
         since: Duration::ZERO,
