@@ -32,7 +32,8 @@ impl Node {
         self.shell(START, &[&["--cgroup-parent", &parent], flags].concat()).with_context(step)?;
         let deadline = Instant::now() + Duration::from_secs(60);
         while !self.engine_answers() {
-            if self.engine_pid().is_none() && self.pid_file().is_some() {
+            // In this order: asked the other way round, an engine that starts in between would seem to have ended.
+            if self.pid_file().is_some() && self.engine_pid().is_none() {
                 // The last words are still on their way to the log.
                 sleep(Duration::from_millis(300));
                 bail!("{}: its engine ended at once:\n{}", self.name(), self.log_tail());
