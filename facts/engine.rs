@@ -70,10 +70,17 @@ pub struct EngineProcess {
     pub endpoint: String,
     /// The file of the endpoint, where it is a unix socket that exists.
     pub socket: Option<SocketFile>,
-    /// The running dockerd.
+    /// The dockerd in the process table, dead ones included.
     pub process: Option<Process>,
     /// The dockerd program on this machine, where it was found.
     pub program: Option<String>,
+}
+
+impl EngineProcess {
+    /// The dockerd that runs. One that is dead and waits for its parent to take note does not.
+    pub fn running(&self) -> Option<&Process> {
+        self.process.as_ref().filter(|process| !matches!(process.state, 'Z' | 'X'))
+    }
 }
 
 /// The file of a unix socket.

@@ -31,7 +31,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         Why::Denied { .. } => denied(host, &gap, engine.as_ref().ok().copied(), out),
         Why::TimedOut { after_ms } => hung(host, &gap, *after_ms, engine.as_ref().ok().copied(), out),
         Why::Unreachable { .. } => match &engine {
-            Ok(engine) if engine.process.is_some() => silent(host, &gap, engine, out),
+            Ok(engine) if engine.running().is_some() => silent(host, &gap, engine, out),
             Ok(engine) if engine.program.is_none() && engine.socket.is_none() => {
                 absent(host, &gap, engine, out)
             }
@@ -72,7 +72,7 @@ fn denied(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mu
 }
 
 fn hung(host: &Host, gap: &Gap, after_ms: u64, engine: Option<&Seen<EngineProcess>>, out: &mut Findings<'_>) {
-    let process = engine.and_then(|engine| engine.process.as_ref());
+    let process = engine.and_then(|engine| engine.running());
     let pid = process.map(|process| process.pid.to_string()).unwrap_or_else(|| "$(pidof dockerd)".into());
     let who = process
         .map(|process| format!("dockerd (pid {})", process.pid))
