@@ -40,11 +40,51 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 continue;
             }
         };
+        others(container, hosts, view, out);
         if let Err(gap) = judge(container, hosts, view, out) {
             out.lacking(subject, gap);
         }
     }
     Ok(())
+}
+
+/// Names of other services, which only somebody's `extra_hosts` can have put there. A worker does not know them.
+fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &mut Findings<'_>) {
+    let services = match view.snapshot.services.get() {
+        Ok(services) => services,
+        Err(gap) if !gap.why.leaves_open() => return,
+        Err(gap) => return out.lacking(Subject::Service(container.service_name.clone()), gap),
+    };
+    for service in services.iter().filter(|s| s.name != container.service_name && !s.vips.is_empty()) {
+        let Some(line) = hosts.lines_for(&service.name).next() else { continue };
+        if service.vips.iter().any(|(_, vip)| *vip == line.addr) {
+            continue;
+        }
+        let name = &service.name;
+        let vips = service.vips.iter().map(|(_, addr)| addr.to_string()).collect::<Vec<_>>().join(", ");
+        let summary = format!(
+            "inside {} the name {name} is {}, and for everyone else it is {vips}",
+            container.name, line.addr
+        );
+        let evidence = Evidence::line(hosts, line.number, &line.text);
+        out.report(Subject::Service(container.service_name.clone()), summary, evidence).remedy(Remedy {
+            title: "Take the name out of the hosts file".into(),
+            risk: Risk::RestartsTasks,
+            impact: "the tasks of the service restart".into(),
+            steps: vec![Step::ByHand {
+                node: "a manager".into(),
+                text: format!(
+                    "remove the host entry for {name} from the service, or from `extra_hosts` of its stack"
+                ),
+                commands: vec![format!(
+                    "docker service update --host-rm {}:{} {}",
+                    word(name),
+                    line.addr,
+                    word(&container.service_name)
+                )],
+            }],
+        });
+    }
 }
 
 fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &mut Findings<'_>) -> Judged {

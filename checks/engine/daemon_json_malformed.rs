@@ -1,5 +1,5 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::Host;
+use facts::{Host, Why};
 
 check! {
     /// `daemon.json` is not what dockerd can read.
@@ -22,7 +22,25 @@ check! {
 }
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let seen = host.daemon_json.get()?;
+    let seen = match host.daemon_json.get() {
+        Ok(seen) => seen,
+        // A directory, a device, a loop of links: what dockerd cannot read either.
+        Err(gap) if matches!(gap.why, Why::Malformed { .. }) => {
+            let summary = format!("{} is nothing that dockerd can read: {}", gap.source.origin, gap.why);
+            out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(&gap)).remedy(Remedy {
+                title: "Put a file in its place, or remove it".into(),
+                risk: Risk::Harmless,
+                impact: "nothing until the engine is started".into(),
+                steps: vec![Step::ByHand {
+                    node: host.name.clone(),
+                    text: "see what it is; without it dockerd starts with its defaults".into(),
+                    commands: vec!["ls -ld /etc/docker/daemon.json".into()],
+                }],
+            });
+            return Ok(());
+        }
+        Err(gap) => return Err(gap),
+    };
     let Some(file) = &seen.value else { return Ok(()) };
     let Err(fault) = &file.parsed else { return Ok(()) };
     let place = match fault.column {

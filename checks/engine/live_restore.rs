@@ -21,7 +21,7 @@ check! {
     ///
     /// Source: moby `daemon/config/config_linux.go` (`IsSwarmCompatible`), docker/docs#16059.
     "engine/live-restore": Error, "live restore and swarm exclude each other";
-    needs DaemonJson, EngineProcess, Info, SwarmState;
+    needs DaemonJson, EngineProcess, Info, SwarmState, EngineLog;
     caused_by "engine/daemon-json-malformed";
     for each Host: run
 }
@@ -45,23 +45,38 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let shown = format!("dockerd (pid {}) was started with --live-restore", process.pid);
         set.push(Set { evidence: Evidence::value(engine, shown), by_flag: true });
     }
+    let lasting = !set.is_empty();
     if let Ok(info) = &info
         && info.live_restore
     {
         set.push(Set { evidence: Evidence::value(info, "LiveRestoreEnabled: true"), by_flag: false });
     }
+    let running = process.as_ref().is_ok_and(|engine| engine.running().is_some());
+    if set.is_empty() && !running && info.is_err() {
+        // The flags of an engine that ended are gone with it. What it ended of stands in its log.
+        let log = host.log.get()?;
+        let last = log.lines.iter().rev().find(|line| {
+            line.message.contains("incompatible with swarm mode") || line.message.starts_with("API listen on")
+        });
+        if let Some(line) = last.filter(|line| line.message.contains("live-restore")) {
+            set.push(Set { evidence: Evidence::log(log, line), by_flag: true });
+        }
+    }
     let Some(first) = set.first() else {
-        // File and flags decide what the next start does, so without them nothing is known of that.
+        // File, flags and the engine's memory all count, so where one cannot be seen nothing is known. The memory of
+        // an engine that does not run is gone.
         file?;
-        return match process {
-            Err(gap) if gap.why.leaves_open() => Err(gap),
-            _ => Ok(()),
-        };
+        let memory = info.as_ref().err().filter(|_| running);
+        let gap = process.as_ref().err().or(memory).filter(|gap| gap.why.leaves_open());
+        return gap.map_or(Ok(()), |gap| Err(gap.clone()));
     };
     let by_flag = set.iter().any(|set| set.by_flag);
     let member = member(host)?;
-    let alive = info.is_ok();
+    let alive = info.is_ok() || running;
     let summary = match (member, alive) {
+        (true, true) if !lasting => {
+            "live restore is still on in the running engine, though neither its file nor its flags turn it on"
+        }
         (true, true) => {
             "live restore is on and the node is in a swarm: the engine will not survive its next start"
         }
@@ -72,7 +87,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for more in set.iter().skip(1) {
         finding.and(more.evidence.clone());
     }
-    if !member {
+    if !member || (alive && !lasting) {
         finding.severity(Severity::Warning);
     }
     finding.remedy(remedy(host, by_flag, alive));

@@ -1,6 +1,6 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::engine::EngineProcess;
-use facts::log::Level;
+use facts::log::{Level, Line, Program};
 use facts::{Gap, Host, Seen, Why};
 
 check! {
@@ -19,7 +19,7 @@ check! {
     /// In the seconds of a start or a stop.
     "engine/unreachable": Error, "the engine does not answer";
     needs Ping, EngineProcess, EngineLog;
-    caused_by "engine/daemon-json-malformed", "engine/live-restore";
+    caused_by "engine/daemon-json-malformed", "engine/live-restore", "swarm/stale-advertise-addr";
     for each Host: run
 }
 
@@ -158,8 +158,7 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
     }
     // What it said last is often why it ended.
     if let Ok(log) = host.log.get()
-        && let Some(line) =
-            log.lines.iter().rev().find(|line| matches!(line.level, Level::Fatal | Level::Panic))
+        && let Some(line) = log.lines.iter().rev().find(|line| is_last_word(line))
     {
         finding.and(Evidence::log(log, line));
     }
@@ -173,6 +172,14 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
             commands: vec!["systemctl start docker".into(), "journalctl -u docker -n 50 --no-pager".into()],
         }],
     });
+}
+
+/// What dockerd says when it gives up. Newer engines write the reason without a level.
+fn is_last_word(line: &Line) -> bool {
+    let starts = ["failed to start", "unable to configure", "Error starting", "invalid "];
+    line.program == Program::Engine
+        && (matches!(line.level, Level::Fatal | Level::Panic)
+            || (line.level == Level::Unknown && starts.iter().any(|words| line.message.starts_with(words))))
 }
 
 fn by_hand(

@@ -1,12 +1,12 @@
-use super::manager_port_blocked::open_port;
-use super::reach::{GOSSIP_PORT, by_peer, story};
+use super::blocked::{Blocked, Port, open_port, report};
+use super::reach::{GOSSIP_PORT, by_peer, engine_lives};
 use crate::{Certainty, Evidence, Findings, Judged, Subject, View};
-use facts::link::Outcome;
+use facts::link::{Outcome, Probe};
 use facts::log::{Line, Log};
-use facts::swarm::NodeState;
-use facts::{Host, Seen};
+use facts::{Host, NodeName, Seen};
 use regex::Regex;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 check! {
@@ -25,45 +25,19 @@ check! {
     ///
     /// Source: memberlist `state.go` (the line about UDP probes); Docker docs "Open protocols and ports".
     "network/gossip-port-blocked": Error, "a node's gossip port is blocked";
-    needs Probes, Nodes, EngineLog;
+    needs Probes, Nodes, Networks, EngineLog;
+    caused_by "swarm/stale-advertise-addr";
     for each Host: run
 }
 
-/// memberlist repeats its complaint every 1 to 5 seconds while it has reason to; older ones are history.
-const FRESH_SECONDS: i64 = 45;
+/// memberlist repeats its complaint every 1 to 5 seconds in a small swarm, more seldom in a large one; older ones
+/// are history.
+const FRESH_SECONDS: i64 = 20;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get();
     if let Ok(probes) = &probes {
-        for reach in by_peer(probes) {
-            let Some(outcome) = reach.gossip() else { continue };
-            let node = reach.peer.node_id.as_ref().and_then(|id| view.node(id).ok().flatten());
-            let down = node.is_some_and(|node| node.state == NodeState::Down);
-            let certainty = match outcome {
-                Outcome::Open => continue,
-                Outcome::NotSent { .. } => Certainty::Proven,
-                Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => {
-                    Certainty::Proven
-                }
-                // A machine whose engine is down refuses too, and that is another ailment. An engine that answers
-                // on another port, or that the managers hear from, is there.
-                Outcome::Refused { .. } if !down && (reach.engine_answers() || node.is_some()) => {
-                    Certainty::Likely
-                }
-                _ => continue,
-            };
-            let to = reach.peer.name.clone().unwrap_or_else(|| view.name_of(reach.peer.addr));
-            let summary = format!("{GOSSIP_PORT}/tcp from {} to {to} is {}", host.name, story(outcome));
-            let local = matches!(outcome, Outcome::NotSent { .. });
-            let place = if local { host.name.clone() } else { to.clone() };
-            out.report(
-                Subject::Link { from: host.name.clone(), to },
-                summary,
-                Evidence::value(probes, reach.shown()),
-            )
-            .certainty(certainty)
-            .remedy(open_port(place, &format!("{GOSSIP_PORT}/tcp"), local));
-        }
+        tcp(host, view, probes, out);
     }
     let log = host.log.get();
     if let Ok(log) = &log {
@@ -74,27 +48,81 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
+fn tcp(host: &Host, view: &View<'_>, probes: &Seen<Vec<Probe>>, out: &mut Findings<'_>) {
+    let reaches = by_peer(probes);
+    let mut blocked = Vec::new();
+    for reach in &reaches {
+        let Some(outcome) = reach.gossip() else { continue };
+        let certainty = match outcome {
+            Outcome::Open => continue,
+            Outcome::NotSent { .. } => Certainty::Proven,
+            Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Certainty::Proven,
+            // A machine whose engine is off refuses too, and that is another ailment.
+            Outcome::Refused { .. } => match engine_lives(host, reach) {
+                Ok(true) => Certainty::Likely,
+                Ok(false) => continue,
+                Err(gap) => {
+                    out.lacking(Subject::Node(host.name.clone()), gap);
+                    continue;
+                }
+            },
+            _ => continue,
+        };
+        blocked.push(Blocked { reach, outcome, certainty });
+    }
+    report(host, view, probes, Port { number: GOSSIP_PORT, probed: reaches.len() }, blocked, out);
+}
+
 /// memberlist says itself when TCP gets through and UDP does not.
 fn udp(host: &Host, view: &View<'_>, log: &Seen<Log>, out: &mut Findings<'_>) {
     let now = view.snapshot.taken;
+    // What was said before the engine last started is of another life.
+    let start = log.lines.iter().rposition(|line| line.message.starts_with("Starting up")).unwrap_or(0);
     let fresh = |line: &&Line| line.at.is_none_or(|at| now.as_second() - at.as_second() <= FRESH_SECONDS);
     let mut complaints: BTreeMap<String, Vec<&Line>> = BTreeMap::new();
-    for line in log.lines.iter().filter(fresh) {
+    for line in log.lines.iter().skip(start).filter(fresh) {
         if let Some(member) = without_udp(&line.message) {
             complaints.entry(member.to_owned()).or_default().push(line);
         }
     }
+    let reaches = host.probes.get().map(|probes| by_peer(&probes.value)).unwrap_or_default();
+    let peers = reaches.len();
+    // Where TCP does not get through either, there is more to it than UDP.
+    let closed = |addr: Option<IpAddr>| {
+        let reach = addr.and_then(|addr| reaches.iter().find(|reach| reach.peer.addr == addr));
+        reach.and_then(|reach| reach.gossip()).is_some_and(|outcome| *outcome != Outcome::Open)
+    };
+    let mut blocked: Vec<(NodeName, Vec<&Line>)> = Vec::new();
     for (member, lines) in complaints {
-        let Some(last) = lines.last() else { continue };
         let addr = addr_of(log, &member);
-        let to = addr.map(|addr| view.name_of(addr)).unwrap_or_else(|| member.as_str().into());
+        if !closed(addr) {
+            let to = addr.map(|addr| view.name_of(addr)).unwrap_or_else(|| member.as_str().into());
+            blocked.push((to, lines));
+        }
+    }
+    let port = format!("{GOSSIP_PORT}/udp");
+    if blocked.len() > 1 && blocked.len() >= peers {
+        let lines: Vec<&Line> = blocked.iter().flat_map(|(_, lines)| lines.iter().copied()).collect();
+        let Some(last) = lines.iter().max_by_key(|line| line.at) else { return };
         let summary = format!(
-            "{GOSSIP_PORT}/udp between {} and {to} is blocked while {GOSSIP_PORT}/tcp passes: gossip said so {} times \
-             in the last {FRESH_SECONDS} s",
+            "{port} is blocked between {} and every other node while {GOSSIP_PORT}/tcp passes: this machine's own \
+             firewall is the first suspect",
+            host.name
+        );
+        out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, last))
+            .certainty(Certainty::Likely)
+            .remedy(open_port(host.name.clone(), &port, false));
+        return;
+    }
+    for (to, lines) in blocked {
+        let Some(last) = lines.last() else { continue };
+        let summary = format!(
+            "{port} between {} and {to} is blocked while {GOSSIP_PORT}/tcp passes: gossip said so {} times in the last \
+             {FRESH_SECONDS} s",
             host.name,
             lines.len()
         );
-        let remedy = open_port(to.clone(), &format!("{GOSSIP_PORT}/udp"), false);
+        let remedy = open_port(to.clone(), &port, false);
         out.report(Subject::Link { from: host.name.clone(), to }, summary, Evidence::log(log, last))
             .certainty(Certainty::Likely)
             .remedy(remedy);
@@ -115,7 +143,7 @@ fn without_udp(message: &str) -> Option<&str> {
 }
 
 /// Gossip names its members by 12 hex digits; `Node <member>/<address>, joined gossip cluster` told which is which.
-fn addr_of(log: &Log, member: &str) -> Option<std::net::IpAddr> {
+fn addr_of(log: &Log, member: &str) -> Option<IpAddr> {
     let start = format!("Node {member}/");
     log.lines.iter().rev().find_map(|line| {
         let rest = line.message.split_once(&start)?.1;

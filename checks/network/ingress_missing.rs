@@ -46,8 +46,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>) -> Judged {
-    let finding = out.report(Subject::Cluster, "the swarm has no ingress network", first);
     let services = view.snapshot.services.get();
+    if let Err(gap) = &services
+        && matches!(gap.why, Why::Refused { .. } | Why::TimedOut { .. })
+    {
+        // A manager without a leader lists what is on itself alone.
+        return Err(gap.clone());
+    }
+    let finding = out.report(Subject::Cluster, "the swarm has no ingress network", first);
     let publishing: Vec<_> = services
         .iter()
         .flat_map(|services| services.iter())

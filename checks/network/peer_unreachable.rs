@@ -1,4 +1,4 @@
-use super::reach::by_peer;
+use super::reach::{by_peer, engine_lives};
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::link::Outcome;
@@ -16,7 +16,7 @@ check! {
     /// ## When it is wrong
     /// For a manager that left the swarm and that this node has not forgotten yet.
     "network/peer-unreachable": Error, "another node does not answer";
-    needs Probes, Nodes;
+    needs Probes, Nodes, Networks;
     caused_by "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
     for each Host: run
 }
@@ -29,6 +29,17 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             continue;
         }
         let refused = matches!(reach.gossip(), Some(Outcome::Refused { .. }));
+        if refused {
+            match engine_lives(host, &reach) {
+                Ok(false) => {}
+                // A rule refuses it, and the port has a finding of its own.
+                Ok(true) => continue,
+                Err(gap) => {
+                    out.lacking(Subject::Node(host.name.clone()), gap);
+                    continue;
+                }
+            }
+        }
         let to = reach.peer.name.clone().unwrap_or_else(|| view.name_of(reach.peer.addr));
         let (summary, advice) = if refused {
             let summary = format!("the machine of {to} answers, and no engine listens on its swarm ports");

@@ -2,6 +2,7 @@
 
 use facts::host::Protocol;
 use facts::link::{Attempt, Outcome, Peer, Probe};
+use facts::{Gap, Host};
 
 /// The port of gossip, fixed in libnetwork.
 pub(super) const GOSSIP_PORT: u16 = 7946;
@@ -58,6 +59,17 @@ impl Reach<'_> {
         let one = |probe: &&Probe| format!("{} {}", probe.attempt, probe.outcome);
         format!("{}: {}", self.peer.addr, self.probes.iter().map(one).collect::<Vec<_>>().join(", "))
     }
+}
+
+/// Whether there is a sign that the engine of a node runs although its gossip port refuses: another port of it
+/// answers, or gossip still has it among its peers, as it does for some 10 s after an engine ends.
+pub(super) fn engine_lives(host: &Host, reach: &Reach<'_>) -> Result<bool, Gap> {
+    if reach.engine_answers() {
+        return Ok(true);
+    }
+    let networks = host.networks.get()?;
+    let mut peers = networks.iter().filter_map(|network| network.peers.as_ref()).flatten();
+    Ok(peers.any(|peer| peer.addr == reach.peer.addr))
 }
 
 /// In words: what a failed connection says.

@@ -21,7 +21,7 @@ check! {
     ///
     /// Source: swarmkit `manager/state/raft/raft.go`; moby#34384.
     "swarm/lost-quorum": Error, "the swarm has no leader";
-    needs Info, Nodes, Probes;
+    needs Ping, Info, Nodes, Probes;
     caused_by "swarm/certificate-expired", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Host: run
 }
@@ -32,28 +32,27 @@ fn leaderless(message: &str) -> bool {
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let nodes = view.snapshot.nodes.get();
     if let Ok(info) = host.info.get()
         && leaderless(&info.swarm.error)
     {
-        let first = Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error));
-        say(host, first, out);
+        say(host, Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)), out);
         return Ok(());
     }
-    let Err(gap) = nodes else { return Ok(()) };
+    let Err(gap) = view.snapshot.nodes.get() else { return Ok(()) };
     match &gap.why {
-        Why::Refused { what, .. } if leaderless(what) => {
-            say(host, Evidence::gap(&gap), out);
-            Ok(())
-        }
-        // In the first minute the engine does not answer at all, see moby's 20 s limit on swarm requests.
+        Why::Refused { what, .. } if leaderless(what) => say(host, Evidence::gap(&gap), out),
+        // In the first minute the requests hang or end so: moby gives a request to the swarm 20 s.
         Why::Refused { what, .. } if what.contains("deadline exceeded") => {
-            say(host, Evidence::gap(&gap), out).certainty(Certainty::Likely);
-            Ok(())
+            say(host, Evidence::gap(&gap), out).certainty(Certainty::Likely)
         }
-        Why::NotApplicable { .. } => from_below(host, gap, out),
-        _ => Err(gap),
-    }
+        // An engine that hangs altogether is another ailment.
+        Why::TimedOut { .. } if host.ping.get().is_ok() => {
+            say(host, Evidence::gap(&gap), out).certainty(Certainty::Likely)
+        }
+        Why::NotApplicable { .. } => return from_below(host, gap, out),
+        _ => return Err(gap),
+    };
+    Ok(())
 }
 
 /// A worker's engine does not say that the managers have no leader. What it can see is that most of them are silent
@@ -123,16 +122,10 @@ impl Managers {
         )
     }
 
-    /// What to do, with the last resort on `own`, where this node is a manager.
+    /// What to do, with the last resort on `own`, where this node is a manager. It is offered only while too few
+    /// managers answer: where enough do, there may well be a leader, and a second one would split the swarm.
     fn remedy(&self, own: Option<&Host>) -> Remedy {
         let mut steps = Vec::new();
-        if self.silent.is_empty() {
-            steps.push(Step::ByHand {
-                node: "a manager".into(),
-                text: "enough managers answer: wait two minutes for an election, then look again".into(),
-                commands: vec!["swarm-doctor run".into()],
-            });
-        }
         for manager in &self.silent {
             steps.push(Step::ByHand {
                 node: manager.as_str().into(),
@@ -157,20 +150,51 @@ impl Managers {
     }
 }
 
+/// What to do where enough managers take connections, and this one sees no leader all the same.
+fn look_from_another(host: &Host) -> Remedy {
+    Remedy {
+        title: "Look from another manager".into(),
+        risk: Risk::ByHand,
+        impact: "looking changes nothing".into(),
+        steps: vec![
+            Step::ByHand {
+                node: "another manager".into(),
+                text: "see whether it has a leader; if so, it cannot reach 2377/tcp here, and if not, an engine is \
+                       frozen or an election goes on, which takes up to two minutes"
+                    .into(),
+                commands: vec!["swarm-doctor run".into()],
+            },
+            Step::ByHand {
+                node: host.name.clone(),
+                text: "see whether this machine's firewall lets the other managers in on 2377/tcp".into(),
+                commands: vec!["nft list ruleset".into(), "iptables -S INPUT".into()],
+            },
+        ],
+    }
+}
+
 fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut Finding {
     let managers = Managers::seen_from(host, 1);
-    let summary = match &managers {
-        Ok(managers) if !managers.silent.is_empty() => {
-            format!("the managers have no leader: {}", managers.count())
+    let enough = managers.as_ref().is_ok_and(|managers| managers.present() >= managers.needed());
+    let (subject, summary) = match &managers {
+        Ok(managers) if enough => {
+            let others = managers.answering.len();
+            let all = match managers.known() {
+                1 => "and it is the only one".to_owned(),
+                _ => format!("though {others} of the {} others take connections", managers.known() - 1),
+            };
+            (Subject::Node(host.name.clone()), format!("this manager sees no leader, {all}"))
         }
-        _ => "the managers have no leader".to_owned(),
+        Ok(managers) => (Subject::Cluster, format!("the managers have no leader: {}", managers.count())),
+        Err(_) => (Subject::Cluster, "the managers have no leader".to_owned()),
     };
-    let finding = out.report(Subject::Cluster, summary, first);
+    let finding = out.report(subject, summary, first);
     if let (Ok(managers), Ok(probes)) = (&managers, host.probes.get()) {
-        finding.and(Evidence::value(probes, managers.shown())).remedy(managers.remedy(Some(host)));
-        if managers.present() >= managers.needed() {
-            // Enough are there, so an election may be under way.
-            finding.certainty(Certainty::Likely);
+        finding.and(Evidence::value(probes, managers.shown()));
+        if enough {
+            finding.certainty(Certainty::Likely).remedy(look_from_another(host));
+        } else {
+            finding.remedy(managers.remedy(Some(host)));
         }
     }
     finding

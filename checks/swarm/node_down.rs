@@ -20,6 +20,7 @@ check! {
     /// Source: swarmkit `manager/dispatcher/dispatcher.go`: down after three missed heartbeats.
     "swarm/node-down": Error, "the managers do not hear from the node";
     needs Nodes, Probes;
+    caused_by "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Node: run
 }
 
@@ -69,7 +70,8 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             own.iter().any(|p| matches!(p.attempt, Attempt::Connect { .. }) && outcome(&p.outcome))
         };
         if connect(|o| *o == Outcome::Open) {
-            advice = "its engine runs and its session to the managers is gone: look at port 2377 from there";
+            advice = "its port takes connections and its session to the managers is gone: see from there whether its \
+                      engine is frozen, and whether 2377 of the managers answers";
         } else if connect(|o| matches!(o, Outcome::Refused { .. })) {
             advice = "the machine answers and its engine does not: start the engine";
         }

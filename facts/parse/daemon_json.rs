@@ -9,31 +9,47 @@ pub(super) fn daemon_json(bundle: &Bundle) -> Fact<Option<DaemonJson>> {
     let path = bundle.entries(Need::DaemonJson).next().map(|entry| entry.origin.clone()).unwrap_or_default();
     super::content(bundle, Need::DaemonJson, "files/daemon.json").map(|bytes| {
         bytes.map(|bytes| {
-            let text = String::from_utf8_lossy(bytes).into_owned();
+            let text = decoded(bytes);
             DaemonJson { path, parsed: read(&text), text: Text(text) }
         })
     })
 }
 
-/// Reads as dockerd does: one JSON object, an UTF-8 byte order mark before it allowed, nothing after it minded.
+/// The text, by its byte order mark: dockerd takes UTF-8 and, since 23.0, UTF-16 in both orders.
+fn decoded(bytes: &[u8]) -> String {
+    let units = |word: fn([u8; 2]) -> u16| -> String {
+        let units = bytes.chunks_exact(2).skip(1).map(|pair| word([pair[0], pair[1]]));
+        char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => units(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => units(u16::from_be_bytes),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// Reads as dockerd does: one JSON object with nothing after it. An empty file and `null` say nothing; engines
+/// before 23.0 end on an empty one, and then their log says "EOF".
 fn read(text: &str) -> Result<serde_json::Map<String, Value>, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let first = serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
-    match first {
-        Some(Ok(Value::Object(map))) => Ok(map),
-        Some(Ok(other)) => Err(Fault {
+    if text.trim().is_empty() {
+        return Ok(serde_json::Map::new());
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(Value::Null) => Ok(serde_json::Map::new()),
+        Ok(other) => Err(Fault {
             line: 1,
             column: 0,
             what: format!("an object is expected, and this is {}", kind(&other)),
         }),
-        Some(Err(error)) => {
+        Err(error) => {
             let number = |n: usize| u32::try_from(n).unwrap_or(0);
             let message = error.to_string();
             // serde_json repeats the place at the end of its message; it is shown apart here.
             let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what).to_owned();
             Err(Fault { line: number(error.line()), column: number(error.column()), what })
         }
-        None => Err(Fault { line: 1, column: 0, what: "the file is empty".into() }),
     }
 }
 
@@ -50,7 +66,7 @@ fn kind(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{decoded, read};
 
     #[test]
     fn gives_line_and_column_of_a_trailing_comma() {
@@ -60,9 +76,27 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_object_and_what_is_empty() {
+    fn refuses_what_is_no_object_and_what_has_more_behind_it() {
         assert!(read("[]").unwrap_err().what.contains("an array"));
-        assert!(read(" \n").unwrap_err().what.contains("empty"));
+        for text in ["{} {}", "{\"debug\": true} // why", "{\"debug\": true} trailing"] {
+            assert_eq!(read(text).unwrap_err().what, "trailing characters", "{text}");
+        }
+    }
+
+    #[test]
+    fn takes_an_empty_file_and_null_for_nothing_said() {
+        for text in ["", " \n", "null"] {
+            assert_eq!(read(text).unwrap().len(), 0, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn reads_utf_16_in_both_orders() {
+        let text = "\u{feff}{\"debug\": true}";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(read(&decoded(&little)).unwrap().len(), 1);
+        assert_eq!(read(&decoded(&big)).unwrap().len(), 1);
     }
 
     #[test]

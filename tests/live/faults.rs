@@ -45,6 +45,22 @@ const FAULTS: &[Fault] = &[
         expect: ("network/gossip-port-blocked", "7946/tcp from node1 to node2"),
     },
     Fault {
+        name: "a worker lets no 7946/tcp out",
+        on: "node3",
+        make: "iptables -I OUTPUT -o eth0 -p tcp --dport 7946 -j DROP",
+        heal: "iptables -D OUTPUT -o eth0 -p tcp --dport 7946 -j DROP",
+        from: "node3",
+        expect: ("network/gossip-port-blocked", "this machine's own firewall"),
+    },
+    Fault {
+        name: "a worker resets 7946/tcp, seen from another worker",
+        on: "node2",
+        make: "iptables -I INPUT -i eth0 -p tcp --dport 7946 -j REJECT --reject-with tcp-reset",
+        heal: "iptables -D INPUT -i eth0 -p tcp --dport 7946 -j REJECT --reject-with tcp-reset",
+        from: "node3",
+        expect: ("network/gossip-port-blocked", "refused"),
+    },
+    Fault {
         name: "a worker drops 7946/udp",
         on: "node2",
         make: "iptables -I INPUT -i eth0 -p udp --dport 7946 -j DROP",
@@ -182,6 +198,28 @@ fn an_engine_that_dies_of_live_restore_and_a_port_that_is_taken() {
     named_first(&lab, node, "port taken", ("network/port-taken", "7946/tcp"));
     taker.kill().unwrap();
     taker.wait().unwrap();
+}
+
+#[test]
+fn a_manager_that_is_cut_off_is_not_told_to_found_a_new_cluster() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(3).up().unwrap();
+    let (leader, cut) = (lab.node("node1"), lab.node("node2"));
+    install(leader);
+    install(cut);
+    cut.shell("iptables -I INPUT -i eth0 -p tcp --dport 2377 -j DROP", &[]).unwrap();
+    // The leader names the port, before the node counts as down and after.
+    let port = ("network/manager-port-blocked", "2377/tcp from node1 to manager node2");
+    named_first(&lab, leader, "manager cut off", port);
+    let down = || {
+        Ok(leader.docker(&["node", "ls", "--format", "{{.Hostname}} {{.Status}}"])?.contains("node2 Down"))
+    };
+    lab.wait("node2 down", Duration::from_secs(90), down).unwrap();
+    named_first(&lab, leader, "manager cut off and down", port);
+    // The one that is cut off sees no leader. There is one, and a second would split the swarm.
+    named_first(&lab, cut, "no leader in sight", ("swarm/lost-quorum", "this manager sees no leader"));
+    let report = run(cut);
+    assert!(!report.json.to_string().contains("--force-new-cluster"), "{:#}", report.json["findings"]);
 }
 
 #[test]
