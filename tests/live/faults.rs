@@ -208,14 +208,13 @@ fn a_manager_that_is_cut_off_is_not_told_to_found_a_new_cluster() {
     install(leader);
     install(cut);
     cut.shell("iptables -I INPUT -i eth0 -p tcp --dport 2377 -j DROP", &[]).unwrap();
-    // The leader names the port, before the node counts as down and after.
+    // The leader names the port, before raft gives the manager up and after.
     let port = ("network/manager-port-blocked", "2377/tcp from node1 to manager node2");
     named_first(&lab, leader, "manager cut off", port);
-    let down = || {
-        Ok(leader.docker(&["node", "ls", "--format", "{{.Hostname}} {{.Status}}"])?.contains("node2 Down"))
-    };
-    lab.wait("node2 down", Duration::from_secs(90), down).unwrap();
-    named_first(&lab, leader, "manager cut off and down", port);
+    let statuses = || leader.docker(&["node", "ls", "--format", "{{.ManagerStatus}}"]);
+    lab.wait("unreachable manager", Duration::from_secs(90), || Ok(statuses()?.contains("Unreachable")))
+        .unwrap();
+    named_first(&lab, leader, "manager cut off and unreachable", port);
     // The one that is cut off sees no leader. There is one, and a second would split the swarm.
     named_first(&lab, cut, "no leader in sight", ("swarm/lost-quorum", "this manager sees no leader"));
     let report = run(cut);
