@@ -73,7 +73,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             advice = "its port takes connections and its session to the managers is gone: see from there whether its \
                       engine is frozen, and whether 2377 of the managers answers";
         } else if connect(|o| matches!(o, Outcome::Refused { .. })) {
-            advice = "the machine answers and its engine does not: start the engine";
+            advice = "the machine answers and no engine listens on its swarm ports: start it, or see there why it left";
         }
     }
     finding.remedy(Remedy {
