@@ -269,13 +269,6 @@ impl<T> Fact<T> {
     }
 }
 
-impl<T> Seen<T> {
-    /// A part of what was seen, with the same source.
-    pub fn part<U>(&self, part: U) -> Seen<U> {
-        Seen { value: part, source: self.source.clone() }
-    }
-}
-
 #[cfg(feature = "testing")]
 mod recording {
     //! Which needs were read, so that a test can hold a check to the needs it declares.

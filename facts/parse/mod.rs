@@ -19,7 +19,7 @@ use crate::{Fact, Gap, Host, Need, Seen, Snapshot, Source, Why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use peers::{peers, self_addresses};
+pub use peers::peers;
 
 /// Reads a bundle.
 pub fn snapshot(bundle: &Bundle) -> Snapshot {

@@ -56,7 +56,7 @@ fn own_id(snapshot: &Snapshot) -> Option<NodeId> {
 }
 
 /// Every address this node has, advertises or is known by.
-pub fn self_addresses(snapshot: &Snapshot) -> Vec<IpAddr> {
+fn self_addresses(snapshot: &Snapshot) -> Vec<IpAddr> {
     let own_id = own_id(snapshot);
     let mut own = Vec::new();
     for host in &snapshot.hosts {
