@@ -1,5 +1,6 @@
 //! The snapshot, with what checks join on.
 
+use facts::link::Peer;
 use facts::swarm::Node;
 use facts::{Gap, Host, NodeId, NodeName, Snapshot};
 use std::net::IpAddr;
@@ -25,6 +26,11 @@ impl<'a> View<'a> {
     /// The entry with this id.
     pub fn node(&self, id: &NodeId) -> Result<Option<&'a Node>, Gap> {
         Ok(self.snapshot.nodes.get()?.value.iter().find(|node| node.id == *id))
+    }
+
+    /// The name of a node that was probed, from wherever it is known, else its address.
+    pub fn name_of_peer(&self, peer: &Peer) -> NodeName {
+        peer.name.clone().unwrap_or_else(|| self.name_of(peer.addr))
     }
 
     /// The name of whoever has this address, from the node list, else the address itself.

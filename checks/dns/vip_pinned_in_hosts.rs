@@ -61,11 +61,8 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
             continue;
         }
         let name = &service.name;
-        let vips = service.vips.iter().map(|(_, addr)| addr.to_string()).collect::<Vec<_>>().join(", ");
-        let summary = format!(
-            "inside {} the name {name} is {}, and for everyone else it is {vips}",
-            container.name, line.addr
-        );
+        let vips: Vec<_> = service.vips.iter().map(|(_, vip)| *vip).collect();
+        let summary = disagreement(container, name, line, &vips);
         let evidence = Evidence::line(hosts, line.number, &line.text);
         out.report(Subject::Service(container.service_name.clone()), summary, evidence).remedy(Remedy {
             title: "Take the name out of the hosts file".into(),
@@ -88,8 +85,7 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
 }
 
 fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let lines: Vec<&HostsLine> = hosts.lines_for(&container.service_name).collect();
-    let Some(line) = lines.first() else { return Ok(()) };
+    let Some(line) = hosts.lines_for(&container.service_name).next() else { return Ok(()) };
     let own = container.attachments.iter().any(|attachment| attachment.addr == Some(line.addr));
     let service =
         view.snapshot.services.get().ok().and_then(|s| s.iter().find(|s| s.id == container.service));
@@ -107,12 +103,8 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
     if vips.is_empty() || vips.contains(&line.addr) {
         return Ok(());
     }
-    let vip = vips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let name = &container.service_name;
-    let summary = format!(
-        "inside {} the name {name} is {}, and for everyone else it is {vip}",
-        container.name, line.addr
-    );
+    let summary = disagreement(container, name, line, &vips);
     let finding =
         out.report(Subject::Service(name.clone()), summary, Evidence::line(hosts, line.number, &line.text));
     if let Ok(netns) = &netns {
@@ -142,6 +134,15 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
     Ok(())
 }
 
+fn disagreement(container: &Container, name: &str, line: &HostsLine, vips: &[IpAddr]) -> String {
+    let (inside, pinned, vips) = (&container.name, line.addr, list(vips));
+    format!("inside {inside} the name {name} is {pinned}, and for everyone else it is {vips}")
+}
+
+fn list(addrs: &[IpAddr]) -> String {
+    addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// The virtual addresses are what the name has and its tasks have not; and how many tasks there are.
 fn from_names(answers: &[Answer], name: &str) -> (Vec<IpAddr>, u64) {
     let of = |name: &str| {
@@ -155,10 +156,7 @@ fn from_names(answers: &[Answer], name: &str) -> (Vec<IpAddr>, u64) {
 
 fn shown(answer: &Answer) -> String {
     match &answer.result {
-        Ok(addrs) => {
-            let addrs = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("DNS {}: {addrs}", answer.name)
-        }
+        Ok(addrs) => format!("DNS {}: {}", answer.name, list(addrs)),
         Err(error) => format!("DNS {}: {error}", answer.name),
     }
 }

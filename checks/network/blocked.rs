@@ -51,7 +51,7 @@ pub(super) fn report(
         return;
     }
     for Blocked { reach, outcome, certainty } in blocked {
-        let to = reach.peer.name.clone().unwrap_or_else(|| view.name_of(reach.peer.addr));
+        let to = view.name_of_peer(reach.peer);
         let manager = if reach.peer.manager_port == Some(number) { "manager " } else { "" };
         let summary = format!("{name} from {} to {manager}{to} is {}", host.name, story(outcome));
         let local = matches!(outcome, Outcome::NotSent { .. });

@@ -40,7 +40,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 }
             }
         }
-        let to = reach.peer.name.clone().unwrap_or_else(|| view.name_of(reach.peer.addr));
+        let to = view.name_of_peer(reach.peer);
         let (summary, advice) = if refused {
             let summary = format!("the machine of {to} answers, and no engine listens on its swarm ports");
             (summary, "start the engine there")

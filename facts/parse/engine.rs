@@ -60,6 +60,7 @@ pub(super) struct RemoteAnswer {
     addr: String,
 }
 
+/// Managers as `GET /info` lists them and as `state.json` does, which spells the names otherwise.
 pub(super) fn remote_managers(answers: Vec<RemoteAnswer>) -> Vec<RemoteManager> {
     let one = |a: RemoteAnswer| Some(RemoteManager { addr: a.addr.parse().ok()?, node_id: a.node_id });
     let mut managers: Vec<_> = answers.into_iter().filter_map(one).collect();

@@ -34,7 +34,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         swarm_state: optional_json(bundle, Need::SwarmState, "files/docker-state.json")
             .map(|state| state.map(swarm::swarm_state)),
         remembered_managers: optional_json(bundle, Need::SwarmState, "files/state.json")
-            .map(|managers| managers.map(swarm::remembered_managers).unwrap_or_default()),
+            .map(|managers| managers.map(engine::remote_managers).unwrap_or_default()),
         certificate: certificate::certificate(bundle, "files/swarm-node.crt"),
         root_certificate: certificate::certificate(bundle, "files/swarm-root-ca.crt"),
         hosts_file: text(bundle, Need::Hosts, "files/hosts").map(|text| hosts::hosts_file(&text)),

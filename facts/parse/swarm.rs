@@ -1,8 +1,7 @@
 //! The node list, the cluster, and what a node keeps of the swarm on disk.
 
-use super::engine::{RemoteAnswer, remote_managers};
 use super::or_default;
-use crate::swarm::{Cluster, Manager, Node, NodeState, RemoteManager, SwarmState};
+use crate::swarm::{Cluster, Manager, Node, NodeState, SwarmState};
 use crate::{NodeId, NodeName};
 use serde::Deserialize;
 
@@ -153,9 +152,4 @@ pub(super) fn swarm_state(answer: StateAnswer) -> SwarmState {
         data_path_port: answer.data_path_port,
         join_in_progress: answer.join_in_progress,
     }
-}
-
-/// `state.json` is a list, `[{"node_id": ..., "addr": ...}]`; newer engines may write it in another order.
-pub(super) fn remembered_managers(answers: Vec<RemoteAnswer>) -> Vec<RemoteManager> {
-    remote_managers(answers)
 }

@@ -20,13 +20,13 @@ pub(super) fn fold(found: Vec<Finding>, checks: &CausedBy) -> Vec<Cause> {
         found.iter().map(|finding| parent(finding, &found, &caused_by)).collect();
     let roots: Vec<usize> = (0..found.len()).map(|at| root(at, &parents)).collect();
     let mut causes: BTreeMap<usize, Cause> = BTreeMap::new();
-    for (at, finding) in found.iter().enumerate().filter(|(at, _)| roots.get(*at) == Some(at)) {
-        causes.insert(at, Cause { finding: finding.clone(), consequences: Vec::new() });
+    let (causing, following): (Vec<_>, Vec<_>) =
+        found.into_iter().zip(roots).enumerate().partition(|(at, (_, root))| at == root);
+    for (at, (finding, _)) in causing {
+        causes.insert(at, Cause { finding, consequences: Vec::new() });
     }
-    for (finding, root) in
-        found.into_iter().zip(&roots).enumerate().filter(|(at, (_, root))| at != *root).map(|(_, x)| x)
-    {
-        if let Some(cause) = causes.get_mut(root) {
+    for (_, (finding, root)) in following {
+        if let Some(cause) = causes.get_mut(&root) {
             cause.consequences.push(finding);
         }
     }
@@ -53,7 +53,7 @@ pub(super) fn fold(found: Vec<Finding>, checks: &CausedBy) -> Vec<Cause> {
     causes
 }
 
-/// The finding this one follows from: of several, the one whose check names no cause among them itself.
+/// The finding this one follows from directly.
 fn parent(finding: &Finding, found: &[Finding], caused_by: &BTreeMap<&str, &[Str]>) -> Option<usize> {
     let causes = caused_by.get(finding.check.as_ref())?;
     // The list is in the order in which the check's author believes them.
