@@ -2,6 +2,8 @@
 
 use crate::host::Protocol;
 use crate::{NetworkId, NodeId, ServiceId, TaskId};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A service.
@@ -25,6 +27,94 @@ pub struct Service {
     pub aliases: Vec<String>,
     /// The ports it publishes.
     pub ports: Vec<PublishedPort>,
+    /// Its labels, such as `com.docker.stack.namespace`.
+    pub labels: BTreeMap<String, String>,
+    /// A job: its tasks are meant to end.
+    pub job: bool,
+    /// The command, in place of the image's entry point.
+    pub command: Vec<String>,
+    /// The arguments.
+    pub args: Vec<String>,
+    /// Its environment by name, without secrets.
+    pub env: BTreeMap<String, String>,
+    /// Its mounts.
+    pub mounts: Vec<Mount>,
+    /// The networks it asks for, by id or name as they were given.
+    pub networks: Vec<String>,
+    /// Where its tasks may run.
+    pub placement: Placement,
+    /// What each task reserves.
+    pub reserved: Resources,
+    /// What each task may use; 0 is no limit.
+    pub limits: Resources,
+    /// `RestartPolicy.Condition`: `none`, `on-failure` or `any`.
+    pub restart: String,
+    /// How its last update went, where there was one.
+    pub update: Option<UpdateStatus>,
+    /// When it was last changed.
+    pub updated: Option<Timestamp>,
+}
+
+impl Service {
+    /// The stack it was deployed with.
+    pub fn stack(&self) -> Option<&str> {
+        self.labels.get("com.docker.stack.namespace").map(String::as_str)
+    }
+}
+
+/// Something of the host that a task sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// `bind`, `volume`, `tmpfs`, `npipe` or `cluster`.
+    pub kind: String,
+    /// The path on the node, or the name of the volume.
+    pub source: String,
+    /// The path in the container.
+    pub target: String,
+    /// The driver of the volume; empty for the engine's own.
+    pub driver: String,
+    /// Its options.
+    pub options: BTreeMap<String, String>,
+}
+
+/// Where tasks may run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Conditions on a node, such as `node.role==manager`; all have to hold.
+    pub constraints: Vec<String>,
+    /// The most tasks on one node; 0 is no limit.
+    pub max_replicas: u64,
+    /// What the image was built for; empty where it is not known.
+    pub platforms: Vec<Platform>,
+}
+
+/// An operating system and a processor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Platform {
+    /// The operating system, such as `linux`.
+    pub os: String,
+    /// The processor, such as `x86_64` or `amd64`.
+    pub architecture: String,
+}
+
+/// Processors and memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Billionths of a processor.
+    pub nano_cpus: i64,
+    /// Memory in bytes.
+    pub memory_bytes: i64,
+}
+
+/// How an update of a service went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpdateStatus {
+    /// `updating`, `paused`, `completed`, `rollback_started`, `rollback_paused` or `rollback_completed`.
+    pub state: String,
+    /// What the manager says of it.
+    pub message: String,
+    /// When it began.
+    pub started: Option<Timestamp>,
 }
 
 /// A port that is published.
@@ -55,8 +145,18 @@ pub struct Task {
     pub state: String,
     /// `DesiredState`.
     pub desired: String,
+    /// `Status.Message`: what the node was doing.
+    pub message: String,
     /// `Status.Err`.
     pub error: String,
+    /// The status with which its container ended, where there was a container.
+    pub exit_code: Option<i64>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When it came into its state.
+    pub since: Option<Timestamp>,
+    /// The image.
+    pub image: String,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
 }

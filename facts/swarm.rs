@@ -1,8 +1,10 @@
 //! The swarm: who belongs to it, who leads it, and what each node remembers of it.
 
+use crate::service::{Platform, Resources};
 use crate::{NodeId, NodeName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// `Swarm` of `GET /info`: what an engine says of its own membership. Workers answer it too.
@@ -103,6 +105,16 @@ pub struct Node {
     pub manager: Option<Manager>,
     /// The version of its engine.
     pub engine: String,
+    /// `Spec.Labels`: the labels the managers gave it.
+    pub labels: BTreeMap<String, String>,
+    /// The labels its engine was started with.
+    pub engine_labels: BTreeMap<String, String>,
+    /// What it runs on.
+    pub platform: Platform,
+    /// What it has in all.
+    pub resources: Resources,
+    /// The plugins its engine has, by type and name, such as `Volume` and `local`.
+    pub plugins: Vec<(String, String)>,
 }
 
 /// `Status.State` of a node.

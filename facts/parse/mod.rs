@@ -11,6 +11,7 @@ mod peers;
 mod resolv_conf;
 mod services;
 mod swarm;
+mod tasks;
 
 pub mod log;
 
@@ -58,7 +59,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         cluster: json(bundle, Need::Swarm, "engine/swarm.json").map(swarm::cluster),
         nodes: json(bundle, Need::Nodes, "engine/nodes.json").map(swarm::nodes),
         services: json(bundle, Need::Services, "engine/services.json").map(services::services),
-        tasks: json(bundle, Need::Tasks, "engine/tasks.json").map(services::tasks),
+        tasks: json(bundle, Need::Tasks, "engine/tasks.json").map(tasks::tasks),
         hosts: vec![host],
     }
 }

@@ -1,10 +1,13 @@
-//! `GET /services` and `GET /tasks`.
+//! `GET /services`.
 
 use super::or_default;
 use crate::host::Protocol;
-use crate::service::{PublishedPort, Service, Task};
-use crate::{NetworkId, NodeId, ServiceId, TaskId};
+use crate::service::{Mount, Placement, Platform, PublishedPort, Resources, Service, UpdateStatus};
+use crate::{NetworkId, ServiceId};
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 #[derive(Deserialize)]
@@ -16,6 +19,21 @@ pub(super) struct ServiceAnswer {
     spec: Spec,
     #[serde(default, deserialize_with = "or_default")]
     endpoint: Endpoint,
+    #[serde(default)]
+    update_status: Option<Update>,
+    #[serde(default, deserialize_with = "or_default")]
+    updated_at: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Update {
+    #[serde(default, deserialize_with = "or_default")]
+    state: String,
+    #[serde(default, deserialize_with = "or_default")]
+    message: String,
+    #[serde(default, deserialize_with = "or_default")]
+    started_at: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -23,6 +41,8 @@ pub(super) struct ServiceAnswer {
 struct Spec {
     #[serde(default, deserialize_with = "or_default")]
     name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    labels: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]
     task_template: TaskTemplate,
     #[serde(default, deserialize_with = "or_default")]
@@ -40,6 +60,67 @@ struct TaskTemplate {
     container_spec: ContainerSpec,
     #[serde(default, deserialize_with = "or_default")]
     networks: Vec<Attachment>,
+    #[serde(default, deserialize_with = "or_default")]
+    placement: PlacementSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    resources: Needed,
+    #[serde(default, deserialize_with = "or_default")]
+    restart_policy: RestartPolicy,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PlacementSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    constraints: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    max_replicas: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    platforms: Vec<PlatformSpec>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct PlatformSpec {
+    #[serde(rename = "OS", default, deserialize_with = "or_default")]
+    os: String,
+    #[serde(rename = "Architecture", default, deserialize_with = "or_default")]
+    architecture: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Needed {
+    #[serde(default, deserialize_with = "or_default")]
+    limits: Amount,
+    #[serde(default, deserialize_with = "or_default")]
+    reservations: Amount,
+}
+
+impl From<PlatformSpec> for Platform {
+    fn from(spec: PlatformSpec) -> Self {
+        Self { os: spec.os, architecture: spec.architecture }
+    }
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Amount {
+    #[serde(rename = "NanoCPUs", default, deserialize_with = "or_default")]
+    nano_cpus: i64,
+    #[serde(rename = "MemoryBytes", default, deserialize_with = "or_default")]
+    memory_bytes: i64,
+}
+
+impl From<Amount> for Resources {
+    fn from(amount: Amount) -> Self {
+        Self { nano_cpus: amount.nano_cpus, memory_bytes: amount.memory_bytes }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RestartPolicy {
+    #[serde(default, deserialize_with = "or_default")]
+    condition: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -49,10 +130,49 @@ struct ContainerSpec {
     image: String,
     #[serde(default)]
     hostname: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    command: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    args: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    env: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    mounts: Vec<MountSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MountSpec {
+    #[serde(rename = "Type", default, deserialize_with = "or_default")]
+    kind: String,
+    #[serde(default, deserialize_with = "or_default")]
+    source: String,
+    #[serde(default, deserialize_with = "or_default")]
+    target: String,
+    #[serde(default, deserialize_with = "or_default")]
+    volume_options: VolumeOptions,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct VolumeOptions {
+    #[serde(default, deserialize_with = "or_default")]
+    driver_config: Driver,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Driver {
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    options: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
 struct Attachment {
+    #[serde(rename = "Target", default, deserialize_with = "or_default")]
+    target: String,
     #[serde(rename = "Aliases", default, deserialize_with = "or_default")]
     aliases: Vec<String>,
 }
@@ -62,6 +182,17 @@ struct Attachment {
 struct Mode {
     #[serde(default)]
     replicated: Option<Replicated>,
+    #[serde(default)]
+    replicated_job: Option<Job>,
+    #[serde(default)]
+    global_job: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Job {
+    #[serde(default)]
+    total_completions: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -115,89 +246,86 @@ pub(super) fn services(answers: Vec<ServiceAnswer>) -> Vec<Service> {
 
 fn service(answer: ServiceAnswer) -> Service {
     let spec = answer.spec;
-    let attachments = spec.task_template.networks.into_iter().chain(spec.networks);
-    let port = |p: Port| PublishedPort {
-        protocol: match p.protocol.as_str() {
+    let template = spec.task_template;
+    let container = template.container_spec;
+    let attachments: Vec<_> = template.networks.into_iter().chain(spec.networks).collect();
+    let virtual_ips = answer.endpoint.virtual_ips.into_iter();
+    let replicated = spec.mode.replicated.map(|replicated| replicated.replicas.unwrap_or(1));
+    let completions = || spec.mode.replicated_job.as_ref().map(|job| job.total_completions.unwrap_or(1));
+    Service {
+        id: answer.id,
+        name: spec.name,
+        image: container.image,
+        replicas: replicated.or_else(completions),
+        hostname: container.hostname.filter(|h| !h.is_empty()),
+        dnsrr: spec.endpoint_spec.mode == "dnsrr",
+        vips: virtual_ips.filter_map(|v| Some((v.network, bare(&v.addr)?))).collect(),
+        networks: attachments.iter().map(|a| a.target.clone()).collect(),
+        aliases: attachments.into_iter().flat_map(|a| a.aliases).collect(),
+        ports: answer.endpoint.ports.into_iter().map(port).collect(),
+        labels: spec.labels,
+        job: spec.mode.replicated_job.is_some() || spec.mode.global_job.is_some(),
+        command: container.command,
+        args: container.args,
+        env: container.env.iter().map(|variable| named(variable)).collect(),
+        mounts: container.mounts.into_iter().map(mount).collect(),
+        placement: placement(template.placement),
+        reserved: template.resources.reservations.into(),
+        limits: template.resources.limits.into(),
+        restart: template.restart_policy.condition,
+        update: answer.update_status.map(|update| UpdateStatus {
+            state: update.state,
+            message: update.message,
+            started: stamp(&update.started_at),
+        }),
+        updated: stamp(&answer.updated_at),
+    }
+}
+
+fn port(port: Port) -> PublishedPort {
+    PublishedPort {
+        protocol: match port.protocol.as_str() {
             "tcp" | "" => Some(Protocol::Tcp),
             "udp" => Some(Protocol::Udp),
             _ => None,
         },
-        published: p.published_port,
-        target: p.target_port,
-        ingress: p.publish_mode != "host",
-    };
-    Service {
-        id: answer.id,
-        name: spec.name,
-        image: spec.task_template.container_spec.image,
-        replicas: spec.mode.replicated.map(|r| r.replicas.unwrap_or(1)),
-        hostname: spec.task_template.container_spec.hostname.filter(|h| !h.is_empty()),
-        dnsrr: spec.endpoint_spec.mode == "dnsrr",
-        vips: answer
-            .endpoint
-            .virtual_ips
-            .into_iter()
-            .filter_map(|v| Some((v.network, bare(&v.addr)?)))
-            .collect(),
-        aliases: attachments.flat_map(|a| a.aliases).collect(),
-        ports: answer.endpoint.ports.into_iter().map(port).collect(),
+        published: port.published_port,
+        target: port.target_port,
+        ingress: port.publish_mode != "host",
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct TaskAnswer {
-    #[serde(rename = "ID")]
-    id: TaskId,
-    #[serde(rename = "ServiceID", default, deserialize_with = "or_default")]
-    service: ServiceId,
-    #[serde(rename = "NodeID", default, deserialize_with = "or_default")]
-    node: NodeId,
-    #[serde(default, deserialize_with = "or_default")]
-    slot: u64,
-    #[serde(default, deserialize_with = "or_default")]
-    status: TaskStatus,
-    #[serde(default, deserialize_with = "or_default")]
-    desired_state: String,
-    #[serde(default, deserialize_with = "or_default")]
-    networks_attachments: Vec<TaskAttachment>,
+fn mount(mount: MountSpec) -> Mount {
+    let driver = mount.volume_options.driver_config;
+    Mount {
+        kind: mount.kind,
+        source: mount.source,
+        target: mount.target,
+        driver: driver.name,
+        options: driver.options,
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TaskStatus {
-    #[serde(default, deserialize_with = "or_default")]
-    state: String,
-    #[serde(default, deserialize_with = "or_default")]
-    err: String,
+fn placement(spec: PlacementSpec) -> Placement {
+    Placement {
+        constraints: spec.constraints,
+        max_replicas: spec.max_replicas,
+        platforms: spec.platforms.into_iter().map(Platform::from).collect(),
+    }
 }
 
-#[derive(Deserialize)]
-struct TaskAttachment {
-    #[serde(rename = "Addresses", default, deserialize_with = "or_default")]
-    addresses: Vec<String>,
+/// `NAME=value`; a variable without a value is empty.
+fn named(variable: &str) -> (String, String) {
+    let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+    (name.to_owned(), value.to_owned())
 }
 
-pub(super) fn tasks(answers: Vec<TaskAnswer>) -> Vec<Task> {
-    let one = |answer: TaskAnswer| {
-        let addresses = answer.networks_attachments.iter().flat_map(|a| &a.addresses);
-        Task {
-            id: answer.id,
-            service: answer.service,
-            node: Some(answer.node).filter(|node| !node.as_str().is_empty()),
-            slot: answer.slot,
-            state: answer.status.state,
-            desired: answer.desired_state,
-            error: answer.status.err,
-            addresses: addresses.filter_map(|a| bare(a)).collect(),
-        }
-    };
-    let mut tasks: Vec<_> = answers.into_iter().map(one).collect();
-    tasks.sort_by(|a, b| a.id.cmp(&b.id));
-    tasks
+/// A time; Go writes the year 1 for none.
+pub(super) fn stamp(text: &str) -> Option<Timestamp> {
+    text.parse().ok().filter(|at: &Timestamp| at.as_second() > 0)
 }
 
 /// The address of an address with a prefix length.
-fn bare(cidr: &str) -> Option<IpAddr> {
+pub(super) fn bare(cidr: &str) -> Option<IpAddr> {
     cidr.split('/').next()?.parse().ok()
 }

@@ -1,9 +1,11 @@
 //! The node list, the cluster, and what a node keeps of the swarm on disk.
 
 use super::or_default;
+use super::services::{Amount, PlatformSpec};
 use crate::swarm::{Cluster, Manager, Node, NodeState, SwarmState};
 use crate::{NodeId, NodeName};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -27,6 +29,8 @@ struct NodeSpec {
     role: String,
     #[serde(default, deserialize_with = "or_default")]
     availability: String,
+    #[serde(default, deserialize_with = "or_default")]
+    labels: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -36,12 +40,28 @@ struct Description {
     hostname: NodeName,
     #[serde(default, deserialize_with = "or_default")]
     engine: Engine,
+    #[serde(default, deserialize_with = "or_default")]
+    platform: PlatformSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    resources: Amount,
 }
 
 #[derive(Default, Deserialize)]
 struct Engine {
     #[serde(rename = "EngineVersion", default, deserialize_with = "or_default")]
     version: String,
+    #[serde(rename = "Labels", default, deserialize_with = "or_default")]
+    labels: BTreeMap<String, String>,
+    #[serde(rename = "Plugins", default, deserialize_with = "or_default")]
+    plugins: Vec<Plugin>,
+}
+
+#[derive(Deserialize)]
+struct Plugin {
+    #[serde(rename = "Type", default, deserialize_with = "or_default")]
+    kind: String,
+    #[serde(rename = "Name", default, deserialize_with = "or_default")]
+    name: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -81,6 +101,11 @@ pub(super) fn nodes(answers: Vec<NodeAnswer>) -> Vec<Node> {
             addr: status.addr.parse().ok(),
         }),
         engine: answer.description.engine.version,
+        labels: answer.spec.labels,
+        engine_labels: answer.description.engine.labels,
+        platform: answer.description.platform.into(),
+        resources: answer.description.resources.into(),
+        plugins: answer.description.engine.plugins.into_iter().map(|p| (p.kind, p.name)).collect(),
     };
     let mut nodes: Vec<_> = answers.into_iter().map(one).collect();
     nodes.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));

@@ -1,0 +1,96 @@
+//! `GET /tasks`.
+
+use super::or_default;
+use super::services::{bare, stamp};
+use crate::service::Task;
+use crate::{NodeId, ServiceId, TaskId};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TaskAnswer {
+    #[serde(rename = "ID")]
+    id: TaskId,
+    #[serde(rename = "ServiceID", default, deserialize_with = "or_default")]
+    service: ServiceId,
+    #[serde(rename = "NodeID", default, deserialize_with = "or_default")]
+    node: NodeId,
+    #[serde(default, deserialize_with = "or_default")]
+    slot: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    created_at: String,
+    #[serde(default, deserialize_with = "or_default")]
+    spec: TaskSpec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: TaskStatus,
+    #[serde(default, deserialize_with = "or_default")]
+    desired_state: String,
+    #[serde(default, deserialize_with = "or_default")]
+    networks_attachments: Vec<TaskAttachment>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TaskStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    state: String,
+    #[serde(default, deserialize_with = "or_default")]
+    message: String,
+    #[serde(default, deserialize_with = "or_default")]
+    err: String,
+    #[serde(default, deserialize_with = "or_default")]
+    timestamp: String,
+    #[serde(default)]
+    container_status: Option<ContainerStatus>,
+}
+
+#[derive(Deserialize)]
+struct ContainerStatus {
+    #[serde(rename = "ContainerID", default, deserialize_with = "or_default")]
+    id: String,
+    #[serde(rename = "ExitCode", default, deserialize_with = "or_default")]
+    exit_code: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TaskSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    container_spec: TaskContainer,
+}
+
+#[derive(Default, Deserialize)]
+struct TaskContainer {
+    #[serde(rename = "Image", default, deserialize_with = "or_default")]
+    image: String,
+}
+
+#[derive(Deserialize)]
+struct TaskAttachment {
+    #[serde(rename = "Addresses", default, deserialize_with = "or_default")]
+    addresses: Vec<String>,
+}
+
+pub(super) fn tasks(answers: Vec<TaskAnswer>) -> Vec<Task> {
+    let one = |answer: TaskAnswer| {
+        let addresses = answer.networks_attachments.iter().flat_map(|a| &a.addresses);
+        Task {
+            id: answer.id,
+            service: answer.service,
+            node: Some(answer.node).filter(|node| !node.as_str().is_empty()),
+            slot: answer.slot,
+            state: answer.status.state,
+            desired: answer.desired_state,
+            message: answer.status.message,
+            error: answer.status.err,
+            exit_code: answer.status.container_status.filter(|c| !c.id.is_empty()).map(|c| c.exit_code),
+            created: stamp(&answer.created_at),
+            since: stamp(&answer.status.timestamp),
+            image: answer.spec.container_spec.image,
+            addresses: addresses.filter_map(|a| bare(a)).collect(),
+        }
+    };
+    let mut tasks: Vec<_> = answers.into_iter().map(one).collect();
+    tasks.sort_by(|a, b| a.id.cmp(&b.id));
+    tasks
+}
