@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the developer commands start cargo, apt-get and chroot")]
 
 mod dist;
+mod faults;
 mod generate;
 mod lab;
 mod test;
@@ -25,6 +26,8 @@ enum Xtask {
         #[arg(long)]
         check: bool,
     },
+    /// Make faults in real swarms; each has to be the first thing that the doctor says
+    Faults(faults::Faults),
     /// A swarm of real engines on this machine
     #[command(subcommand)]
     Lab(lab::Command),
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Xtask::Test => test::test().map(|()| ExitCode::SUCCESS),
         Xtask::Dist => dist::dist().map(|()| ExitCode::SUCCESS),
         Xtask::Generate { check } => generate::generate(check).map(|()| ExitCode::SUCCESS),
+        Xtask::Faults(faults) => faults.run(),
         Xtask::Lab(command) => command.run(),
     };
     done.unwrap_or_else(|error| {

@@ -1,0 +1,18 @@
+//! The fault bench: each fault is made in a swarm of real engines, the doctor has to say it first, and has to
+//! be silent again once it is healed.
+//!
+//! A fault is one file below `tests/live/faults/`; [`Fault`] says what may stand in it.
+
+mod fault;
+mod health;
+mod report;
+mod run;
+mod scene;
+mod table;
+mod words;
+
+pub use fault::{Fault, faults};
+pub use health::healthy;
+pub use report::Report;
+pub use run::{Bench, Outcome, Verdict};
+pub use table::table;

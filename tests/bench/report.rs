@@ -1,0 +1,135 @@
+//! What the doctor said, as the bench reads it.
+
+use anyhow::{Context, Result};
+use lab::Node;
+use serde_json::Value;
+
+use crate::fault::Expect;
+use crate::words::Words;
+
+/// The one thing that is true of every swarm on a kernel without IPVS, as that of CI may be.
+const KERNEL: &str = "host/ipvs-missing";
+
+/// What the doctor said.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The exit code.
+    pub exit: i32,
+    /// The JSON report.
+    pub json: Value,
+}
+
+/// How far a report is from what was expected.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Match {
+    /// Where the expected finding came out, from 1.
+    pub(crate) rank: Option<usize>,
+    /// Findings that are neither expected nor consequences.
+    pub(crate) others: Vec<String>,
+    /// What is missing or too much.
+    pub(crate) wrong: Vec<String>,
+}
+
+impl Match {
+    pub(crate) fn holds(&self) -> bool {
+        self.wrong.is_empty() && self.others.is_empty()
+    }
+}
+
+impl Report {
+    /// Runs the doctor in a node.
+    pub fn of(node: &Node, words: &[String]) -> Result<Self> {
+        let mut command = vec!["swarm-doctor"];
+        command.extend(words.iter().map(String::as_str));
+        if words.is_empty() {
+            command.push("run");
+        }
+        command.extend(["-o", "json"]);
+        let output = node.exec(&command)?;
+        let json = serde_json::from_str(&output.stdout).with_context(|| {
+            format!("{}: no report but {:?} {:?}", node.name(), output.stdout, output.stderr)
+        })?;
+        Ok(Self { exit: output.status.code().unwrap_or(-1), json })
+    }
+
+    /// The findings in the order they are shown, without consequences and without what is true of the kernel.
+    pub fn findings(&self) -> impl Iterator<Item = &Value> {
+        self.json["findings"].as_array().into_iter().flatten().filter(|finding| finding["check"] != KERNEL)
+    }
+
+    /// One line for each finding.
+    pub fn lines(&self) -> Vec<String> {
+        self.findings().map(line).collect()
+    }
+
+    pub(crate) fn against(&self, expect: &Expect, words: &Words) -> Match {
+        let mut result = Match::default();
+        let expected = |finding: &&Value| {
+            let subject = expect.subject.as_ref().map(|subject| words.put_into(subject));
+            Some(finding["check"].as_str().unwrap_or_default()) == expect.check.as_deref()
+                && subject.is_none_or(|wanted| wanted == subject_of(finding))
+        };
+        let also = |finding: &&Value| expect.also.iter().any(|id| finding["check"] == id.as_str());
+        let others = self.findings().filter(|finding| !expected(finding) && !also(finding));
+        result.others = others.map(line).collect();
+        let whole = self.json.to_string();
+        for never in expect.never.iter().map(|text| words.put_into(text)) {
+            if whole.contains(&never) {
+                result.wrong.push(format!("{never:?} is said"));
+            }
+        }
+        if expect.silent {
+            return result;
+        }
+        let Some((at, finding)) = self.findings().enumerate().find(|(_, finding)| expected(finding)) else {
+            result.wrong.push(format!("not said; the first is {:?}", self.lines().first()));
+            return result;
+        };
+        result.rank = Some(at + 1);
+        if at > 0 {
+            result.wrong.push(format!("it comes as number {}", at + 1));
+        }
+        let parts = [
+            ("summary", &expect.words, text(&finding["summary"])),
+            ("evidence", &expect.proof, text(&finding["evidence"])),
+            ("remedy", &expect.remedy, text(&finding["remedy"])),
+        ];
+        for (part, wanted, text) in parts {
+            for wanted in wanted.iter().map(|wanted| words.put_into(wanted)) {
+                if !text.contains(&wanted) {
+                    result.wrong.push(format!("no {wanted:?} in its {part}: {text:?}"));
+                }
+            }
+        }
+        result
+    }
+}
+
+/// `check on subject: summary`.
+fn line(finding: &Value) -> String {
+    let word = |key: &str| finding[key].as_str().unwrap_or_default();
+    format!("{} ({}) on {}: {}", word("check"), word("severity"), subject_of(finding), word("summary"))
+}
+
+/// A subject as it is shown to people.
+fn subject_of(finding: &Value) -> String {
+    let subject = &finding["subject"];
+    let word = |key: &str| subject[key].as_str().unwrap_or_default().to_owned();
+    match subject["kind"].as_str() {
+        Some("cluster") => "the swarm".to_owned(),
+        Some("link") => format!("{} -> {}", word("from"), word("to")),
+        Some("node") => word("name"),
+        Some(kind) => format!("{kind} {}", word("name")),
+        None => String::new(),
+    }
+}
+
+/// All strings in a value, one a line, as a reader would see them.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{text}\n"),
+        Value::Array(values) => values.iter().map(text).collect(),
+        Value::Object(map) => map.values().map(text).collect(),
+        _ => String::new(),
+    }
+}

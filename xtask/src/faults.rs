@@ -1,0 +1,105 @@
+//! `cargo xtask faults`: the fault bench.
+
+use anyhow::{Context, Result, bail, ensure};
+use bench::{Bench, Fault};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+#[derive(Args)]
+pub(crate) struct Faults {
+    /// Only faults whose names begin so, such as `firewall` or `quorum/one-of-two`
+    names: Vec<String>,
+    /// Engine version or Debian suite; several are dealt out to the nodes in turn
+    #[arg(long = "engine", value_name = "VERSION")]
+    engines: Vec<String>,
+    /// Also write the outcomes here
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only those that CI runs
+    #[arg(long)]
+    ci: bool,
+    /// Only list them
+    #[arg(long)]
+    list: bool,
+    /// How many labs are up at once
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    jobs: usize,
+    /// Instead of faults, so many runs on healthy swarms
+    #[arg(long, value_name = "RUNS", conflicts_with_all = ["names", "ci", "list", "json"])]
+    healthy: Option<usize>,
+    /// The program under test; it is built where none is named
+    #[arg(long, value_name = "FILE")]
+    doctor: Option<PathBuf>,
+}
+
+impl Faults {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let faults = self.chosen()?;
+        if self.list {
+            for fault in &faults {
+                println!("{}: {}", fault.name, fault.say);
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let missing = lab::missing();
+        ensure!(missing.is_empty(), "no lab can run here: {}", missing.join(", "));
+        let doctor = match self.doctor {
+            Some(doctor) => doctor,
+            None => build()?,
+        };
+        let bench = Bench { doctor, engines: self.engines, jobs: self.jobs };
+        match self.healthy {
+            Some(runs) => healthy(&bench, runs),
+            None => broken(&bench, faults, self.json.as_deref()),
+        }
+    }
+
+    fn chosen(&self) -> Result<Vec<Fault>> {
+        let mut faults = bench::faults(&crate::root().join("tests/live/faults"))?;
+        faults.retain(|fault| !self.ci || fault.ci);
+        if !self.names.is_empty() {
+            for name in &self.names {
+                let any = faults.iter().any(|fault| fault.name.starts_with(name.as_str()));
+                ensure!(any, "no fault's name begins with {name:?}; --list shows them");
+            }
+            faults.retain(|fault| self.names.iter().any(|name| fault.name.starts_with(name.as_str())));
+        }
+        Ok(faults)
+    }
+}
+
+fn broken(bench: &Bench, faults: Vec<Fault>, json: Option<&Path>) -> Result<ExitCode> {
+    let (began, count) = (Instant::now(), faults.len());
+    let outcomes = bench.run(faults, |outcome| {
+        eprintln!("{:5.0} s  {}  {:?}", outcome.seconds, outcome.fault, outcome.verdict);
+    });
+    println!("{}", bench::table(&outcomes, 160));
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(&outcomes)?;
+        std::fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.verdict.fails()).count();
+    let minutes = began.elapsed().as_secs_f64() / 60.0;
+    println!("{count} faults, {} verdicts, {failed} failed, {minutes:.1} min", outcomes.len());
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn healthy(bench: &Bench, runs: usize) -> Result<ExitCode> {
+    let alarms = bench::healthy(bench, runs, |line| println!("{line}"))?;
+    for alarm in &alarms {
+        println!("false alarm: {alarm}");
+    }
+    Ok(if alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Builds the doctor, and says where it is.
+fn build() -> Result<PathBuf> {
+    let status =
+        Command::new("cargo").current_dir(crate::root()).args(["build", "--bin", "swarm-doctor"]).status();
+    if !status.context("failed to start cargo")?.success() {
+        bail!("the doctor does not build");
+    }
+    Ok(crate::target_directory().join("debug/swarm-doctor"))
+}
