@@ -176,6 +176,8 @@ pub struct Finding {
     pub summary: String,
     /// Never empty: [`Findings::report`] demands the first.
     evidence: Vec<Evidence>,
+    /// Where else it is felt.
+    felt: Vec<Subject>,
     /// What to do.
     pub remedy: Option<Remedy>,
 }
@@ -184,6 +186,22 @@ impl Finding {
     /// What proves it.
     pub fn evidence(&self) -> &[Evidence] {
         &self.evidence
+    }
+
+    /// Whether what ails the subject of `self` may be felt in what `other` found.
+    pub fn touches(&self, other: &Self) -> bool {
+        let places = |finding: &'_ Self| -> Vec<Subject> {
+            std::iter::once(&finding.subject).chain(&finding.felt).cloned().collect()
+        };
+        let theirs = places(other);
+        places(self).iter().any(|mine| theirs.iter().any(|place| mine.touches(place)))
+    }
+
+    /// Says where else it is felt: a service on the node where its tasks are, for one. A finding there may then
+    /// be its cause, or follow from it.
+    pub fn felt_at(&mut self, place: Subject) -> &mut Self {
+        self.felt.push(place);
+        self
     }
 
     /// Adds evidence.
@@ -237,6 +255,7 @@ impl<'a> Findings<'a> {
             subject,
             summary: summary.into(),
             evidence: vec![first],
+            felt: Vec::new(),
             remedy: None,
         });
         &mut self.found[at]

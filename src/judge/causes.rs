@@ -57,9 +57,9 @@ pub(super) fn fold(found: Vec<Finding>, checks: &CausedBy) -> Vec<Cause> {
 fn parent(finding: &Finding, found: &[Finding], caused_by: &BTreeMap<&str, &[Str]>) -> Option<usize> {
     let causes = caused_by.get(finding.check.as_ref())?;
     // The list is in the order in which the check's author believes them.
-    causes.iter().find_map(|cause| {
-        found.iter().position(|other| other.check == *cause && other.subject.touches(&finding.subject))
-    })
+    causes
+        .iter()
+        .find_map(|cause| found.iter().position(|other| other.check == *cause && other.touches(finding)))
 }
 
 /// Follows parents up. The checks' causes form no cycle (a test holds them to it); the bound is for users' own.
