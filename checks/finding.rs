@@ -190,11 +190,11 @@ impl Finding {
 
     /// Whether what ails the subject of `self` may be felt in what `other` found.
     pub fn touches(&self, other: &Self) -> bool {
-        let places = |finding: &'_ Self| -> Vec<Subject> {
-            std::iter::once(&finding.subject).chain(&finding.felt).cloned().collect()
-        };
-        let theirs = places(other);
-        places(self).iter().any(|mine| theirs.iter().any(|place| mine.touches(place)))
+        self.places().any(|mine| other.places().any(|theirs| mine.touches(theirs)))
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Subject> {
+        std::iter::once(&self.subject).chain(&self.felt)
     }
 
     /// Says where else it is felt: a service on the node where its tasks are, for one. A finding there may then
