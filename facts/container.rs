@@ -1,6 +1,7 @@
 //! The containers on this node that run tasks, and what each sees from inside.
 
 use crate::host::{Interface, Listener};
+use crate::link::Outcome;
 use crate::{ContainerId, Fact, NetworkId, ServiceId, TaskId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -56,6 +57,36 @@ pub struct Netns {
     pub listeners: Vec<Listener>,
     /// What the embedded DNS server answered.
     pub answers: Vec<Answer>,
+    /// What came of connecting to the service's addresses; empty where none was tried.
+    #[serde(default)]
+    pub connects: Vec<Connect>,
+}
+
+/// An attempt to connect to an address of a service from inside one of its tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connect {
+    /// The address: the service's virtual one, or that of a task.
+    pub addr: IpAddr,
+    /// The TCP port, one on which this task listens itself.
+    pub port: u16,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+}
+
+impl Netns {
+    /// The addresses that a name has, as the embedded DNS server tells; none where it has none.
+    pub fn addresses_of(&self, name: &str) -> &[IpAddr] {
+        let answer = self.answers.iter().find(|answer| answer.name == name);
+        answer.and_then(|answer| answer.result.as_ref().ok()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The virtual addresses behind a name of a service: those that it has and none of the service's tasks has.
+    pub fn virtual_addresses_of(&self, name: &str, service: &str) -> Vec<IpAddr> {
+        let tasks = self.addresses_of(&format!("tasks.{service}"));
+        self.addresses_of(name).iter().copied().filter(|addr| !tasks.contains(addr)).collect()
+    }
 }
 
 /// One question to the embedded DNS server, 127.0.0.11, and what came of it.

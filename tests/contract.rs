@@ -203,6 +203,7 @@ fn the_ids_are_these() {
         "network/manager-port-blocked",
         "network/peer-unreachable",
         "network/port-taken",
+        "network/vip-silent",
         "swarm/certificate-expired",
         "swarm/even-managers",
         "swarm/locked",

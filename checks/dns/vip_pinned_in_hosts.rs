@@ -1,5 +1,5 @@
 use crate::remedy::word;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::Host;
 use facts::Seen;
 use facts::container::{Answer, Container, HostsFile, HostsLine};
@@ -25,7 +25,7 @@ check! {
     ///
     /// Source: moby#30963.
     "dns/vip-pinned-in-hosts": Warning, "a hosts file pins a service name away from its virtual address";
-    needs Containers, TaskNetns, Services;
+    needs Containers, TaskNetns, Services, Networks;
     for each Host: run
 }
 
@@ -45,6 +45,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             out.lacking(subject, gap);
         }
     }
+    elsewhere(host, containers, view, out);
     Ok(())
 }
 
@@ -84,38 +85,84 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
     }
 }
 
+/// The names of the task itself, to which the engine gives its own address.
 fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let Some(line) = hosts.lines_for(&container.service_name).next() else { return Ok(()) };
-    let own = container.attachments.iter().any(|attachment| attachment.addr == Some(line.addr));
     let service =
         view.snapshot.services.get().ok().and_then(|s| s.iter().find(|s| s.id == container.service));
     let netns = container.netns.get();
-    // A manager lists the virtual addresses; anywhere else the names tell them from the tasks' addresses.
-    let (vips, replicas) = match (service, &netns) {
-        (Some(service), _) if service.dnsrr => return Ok(()),
-        (Some(service), _) => {
-            let vips = service.vips.iter().map(|(_, addr)| *addr).collect();
-            (vips, service.replicas.unwrap_or(2))
+    let mut names = vec![&container.service_name];
+    // An alias of the service leads to the virtual address just as its name does.
+    names
+        .extend(Some(&container.hostname).filter(|name| !name.eq_ignore_ascii_case(&container.service_name)));
+    for name in names {
+        let Some(line) = hosts.lines_for(name).next() else { continue };
+        // What everyone is told counts most; what a manager has noted is for when that could not be asked.
+        let vips = match (&netns, service) {
+            (_, Some(service)) if service.dnsrr => continue,
+            (Ok(netns), _) => netns.virtual_addresses_of(name, &container.service_name),
+            (Err(_), Some(service)) => service.vips.iter().map(|(_, addr)| *addr).collect(),
+            (Err(gap), None) => return Err(gap.clone()),
+        };
+        if vips.is_empty() || vips.contains(&line.addr) {
+            continue;
         }
-        (None, Ok(netns)) => from_names(&netns.answers, &container.service_name),
-        (None, Err(gap)) => return Err(gap.clone()),
-    };
-    if vips.is_empty() || vips.contains(&line.addr) {
-        return Ok(());
+        let evidence = Evidence::line(hosts, line.number, &line.text);
+        let subject = Subject::Service(container.service_name.clone());
+        let finding = out.report(subject, disagreement(container, name, line, &vips), evidence);
+        let mut tasks = None;
+        if let Ok(netns) = &netns {
+            let all = format!("tasks.{}", container.service_name);
+            tasks = Some(netns.addresses_of(&all).len() as u64);
+            for answer in netns.answers.iter().filter(|a| a.name == *name || a.name == all) {
+                finding.and(Evidence::value(netns, shown(answer)));
+            }
+        }
+        let own = container.attachments.iter().any(|attachment| attachment.addr == Some(line.addr));
+        let replicas = service.map_or(tasks, |service| service.replicas).unwrap_or(2);
+        if own && container.hostname.eq_ignore_ascii_case(name) && replicas <= 1 {
+            finding.severity(Severity::Info);
+        }
+        finding.remedy(a_name_for_each(&container.service_name));
     }
-    let name = &container.service_name;
-    let summary = disagreement(container, name, line, &vips);
-    let finding =
-        out.report(Subject::Service(name.clone()), summary, Evidence::line(hosts, line.number, &line.text));
-    if let Ok(netns) = &netns {
-        for answer in netns.answers.iter().filter(|a| a.name == *name || a.name == format!("tasks.{name}")) {
-            finding.and(Evidence::value(netns, shown(answer)));
+    Ok(())
+}
+
+/// Services whose tasks run elsewhere: a manager knows what name it gave them, and so what is in their hosts files.
+fn elsewhere(host: &Host, containers: &[Container], view: &View<'_>, out: &mut Findings<'_>) {
+    let Ok(services) = view.snapshot.services.get() else { return };
+    let networks = host.networks.get();
+    let networks = networks.as_ref().map(|networks| networks.as_slice()).unwrap_or_default();
+    // No name leads to an address on the routing mesh's network.
+    let ingress: Vec<_> =
+        networks.iter().filter(|network| network.ingress).map(|network| &network.id).collect();
+    for service in &services.value {
+        let Some(hostname) = &service.hostname else { continue };
+        let names = std::iter::once(&service.name).chain(&service.aliases);
+        let pinned = names.into_iter().any(|name| name.eq_ignore_ascii_case(hostname));
+        let here = containers.iter().any(|container| container.service == service.id);
+        let named = service.vips.iter().filter(|(network, _)| !ingress.contains(&network));
+        let vips: Vec<_> = named.map(|(_, vip)| *vip).collect();
+        if !pinned || here || service.dnsrr || vips.is_empty() {
+            continue;
+        }
+        let vips = list(&vips);
+        let summary = format!(
+            "each task of {} takes the name {hostname} for itself, and for everyone else it is {vips}",
+            service.name
+        );
+        let shown = format!("hostname {hostname}, virtual addresses {vips}");
+        let finding =
+            out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown));
+        finding.certainty(Certainty::Likely).remedy(a_name_for_each(&service.name));
+        if service.replicas.is_some_and(|replicas| replicas <= 1) {
+            finding.severity(Severity::Info);
         }
     }
-    if own && container.hostname.eq_ignore_ascii_case(name) && replicas <= 1 {
-        finding.severity(Severity::Info);
-    }
-    finding.remedy(Remedy {
+}
+
+fn a_name_for_each(service: &str) -> Remedy {
+    let name = word(service);
+    Remedy {
         title: "Give each task a name of its own".into(),
         risk: Risk::RestartsTasks,
         impact: "the tasks of the service restart".into(),
@@ -123,15 +170,11 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
             node: "a manager".into(),
             text: "choose one of the two; where `extra_hosts` wrote the line, remove it there".into(),
             commands: vec![
-                format!(
-                    "docker service update --hostname '{{{{.Service.Name}}}}-{{{{.Task.Slot}}}}' {}",
-                    word(name)
-                ),
-                format!("docker service update --endpoint-mode dnsrr {}", word(name)),
+                format!("docker service update --hostname '{{{{.Service.Name}}}}-{{{{.Task.Slot}}}}' {name}"),
+                format!("docker service update --endpoint-mode dnsrr {name}"),
             ],
         }],
-    });
-    Ok(())
+    }
 }
 
 fn disagreement(container: &Container, name: &str, line: &HostsLine, vips: &[IpAddr]) -> String {
@@ -141,17 +184,6 @@ fn disagreement(container: &Container, name: &str, line: &HostsLine, vips: &[IpA
 
 fn list(addrs: &[IpAddr]) -> String {
     addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// The virtual addresses are what the name has and its tasks have not; and how many tasks there are.
-fn from_names(answers: &[Answer], name: &str) -> (Vec<IpAddr>, u64) {
-    let of = |name: &str| {
-        let answer = answers.iter().find(|answer| answer.name == name);
-        answer.and_then(|answer| answer.result.as_ref().ok()).cloned().unwrap_or_default()
-    };
-    let tasks = of(&format!("tasks.{name}"));
-    let vips = of(name).into_iter().filter(|addr| !tasks.contains(addr)).collect();
-    (vips, tasks.len() as u64)
 }
 
 fn shown(answer: &Answer) -> String {

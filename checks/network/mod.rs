@@ -7,6 +7,7 @@ mod manager_port_blocked;
 mod peer_unreachable;
 mod port_taken;
 mod reach;
+mod vip_silent;
 
 use crate::BuiltIn;
 
@@ -17,4 +18,5 @@ pub const CHECKS: &[&BuiltIn] = &[
     &gossip_port_blocked::CHECK,
     &peer_unreachable::CHECK,
     &ingress_missing::CHECK,
+    &vip_silent::CHECK,
 ];

@@ -1,6 +1,6 @@
 //! Into one container and out again. The thread that does this has to end afterwards: it stays in there.
 
-use super::dns;
+use super::{dns, knock};
 use crate::collect::{netlink, sockets, why};
 use facts::Why;
 use facts::container::{Container, Netns};
@@ -22,7 +22,7 @@ pub(super) struct Inside {
 }
 
 /// Looks into a container. This thread stays in the container's network namespace.
-pub(super) fn look(container: &Container) -> Inside {
+pub(super) fn look(container: &Container, knocks: bool) -> Inside {
     let process = match Process::open(container) {
         Ok(process) => process,
         Err(why) => {
@@ -42,7 +42,11 @@ pub(super) fn look(container: &Container) -> Inside {
             let interfaces = netlink::links()?;
             let listeners = sockets::listeners_of(container.pid)?;
             let answers = if names.is_empty() { Vec::new() } else { dns::ask(&names)? };
-            Ok(Netns { interfaces, listeners, answers })
+            let mut seen = Netns { interfaces, listeners, answers, connects: Vec::new() };
+            if knocks {
+                seen.connects = knock::knock(knock::doors(&seen, &container.service_name))?;
+            }
+            Ok(seen)
         };
         seen().map_err(|error| why(&error, "look around in the network namespace"))
     });
@@ -200,10 +204,10 @@ mod tests {
 
     #[test]
     fn a_process_that_is_not_the_containers_is_left_alone() {
-        let strange = look(&container(&"0".repeat(64), std::process::id()));
+        let strange = look(&container(&"0".repeat(64), std::process::id()), true);
         assert!(matches!(strange.netns, Err(Why::Unreachable { .. })), "{:?}", strange.netns);
         assert!(strange.hosts.is_err());
-        let gone = look(&container(&"0".repeat(64), 4_194_305));
+        let gone = look(&container(&"0".repeat(64), 4_194_305), true);
         assert!(gone.netns.is_err());
     }
 

@@ -2,6 +2,7 @@
 
 mod dns;
 mod inside;
+mod knock;
 
 use super::{Artifact, Place, Session, apart};
 use facts::container::Container;
@@ -9,12 +10,16 @@ use facts::{Fact, Need, Why};
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 use inside::Inside;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How many containers are looked into; what is wrong with the names on a node shows in fewer.
 const MOST: usize = 64;
 /// How many are looked into at once, each on a thread of its own.
 const AT_ONCE: usize = 8;
+/// How many of them knock at their service's addresses, each for another service. Those come first, so that their
+/// waiting is over at once.
+const KNOCKING: usize = AT_ONCE;
 
 pub(super) async fn task_namespaces(session: &Session) -> Vec<Artifact> {
     let whole = Place::new(Need::TaskNetns, "tasks", "/proc/PID/ns/net of each task's container");
@@ -30,8 +35,9 @@ pub(super) async fn task_namespaces(session: &Session) -> Vec<Artifact> {
         None => return Vec::new(),
     };
     let running: Vec<_> = containers.into_iter().filter(|container| container.pid != 0).collect();
+    let running = knocking_first(running);
     let reason = format!("{MOST} of the {} containers with tasks were looked into", running.len());
-    let look = |(at, container): (usize, Container)| {
+    let look = |(at, (container, knocks)): (usize, (Container, bool))| {
         let left_out = match () {
             () if at >= MOST => Some(Why::NotAsked { reason: reason.clone() }),
             () if Instant::now() > until => {
@@ -42,12 +48,26 @@ pub(super) async fn task_namespaces(session: &Session) -> Vec<Artifact> {
         async move {
             match left_out {
                 Some(why) => Places::new(&container).missed(&why),
-                None => look_into(session, container).await,
+                None => look_into(session, container, knocks).await,
             }
         }
     };
     let looks = stream::iter(running.into_iter().enumerate()).map(look).buffered(AT_ONCE);
     looks.collect::<Vec<_>>().await.into_iter().flatten().collect()
+}
+
+/// The containers with whether they knock: the first of each service, and not more than so many.
+fn knocking_first(containers: Vec<Container>) -> Vec<(Container, bool)> {
+    let mut services = BTreeSet::new();
+    let mut ordered: Vec<_> = containers
+        .into_iter()
+        .map(|container| {
+            let knocks = services.len() < KNOCKING && services.insert(container.service.clone());
+            (container, knocks)
+        })
+        .collect();
+    ordered.sort_by_key(|(_, knocks)| !knocks);
+    ordered
 }
 
 /// Where the three artifacts of one container go.
@@ -79,10 +99,10 @@ impl Places {
     }
 }
 
-async fn look_into(session: &Session, container: Container) -> Vec<Artifact> {
+async fn look_into(session: &Session, container: Container, knocks: bool) -> Vec<Artifact> {
     let places = Places::new(&container);
     let id = container.id.clone();
-    let inside = match apart(move || Ok(inside::look(&container))).await {
+    let inside = match apart(move || Ok(inside::look(&container, knocks))).await {
         Ok(inside) => inside,
         Err(why) => return places.missed(&why),
     };

@@ -1,7 +1,7 @@
 //! Attempts to reach the other nodes, all at once.
 
 mod icmp;
-mod tcp;
+pub(super) mod tcp;
 
 use super::{Artifact, Place, Session};
 use facts::Need;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 /// The engine logs a warning for each visitor of its manager port who leaves before TLS is spoken. So the
 /// peer's kernel is asked alone: its SYN-ACK is the answer. Ours to it is held back, and then a reset is sent
 /// in its place, so that the connection never reaches the program.
-pub(super) async fn connect(addr: SocketAddr, deadline: Duration) -> Outcome {
+pub(in crate::collect) async fn connect(addr: SocketAddr, deadline: Duration) -> Outcome {
     match timeout(deadline, knock(addr)).await {
         Ok(Ok(_)) => Outcome::Open,
         Ok(Err(error)) => outcome(error.raw_os_error().unwrap_or(libc::EIO)),
