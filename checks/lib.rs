@@ -9,15 +9,19 @@ mod view;
 pub mod dns;
 pub mod engine;
 pub mod host;
+pub mod join;
 pub mod network;
 pub mod swarm;
 
 pub use check::{BuiltIn, Check, Judged, Meta, Run, Str};
 pub use finding::{Certainty, Evidence, Finding, Findings, Severity, Subject};
-pub use remedy::{Remedy, Risk, Step};
+pub use remedy::{Remedy, Risk, Step, word};
 pub use view::View;
 
 /// Every built-in check. Where findings weigh the same, this order decides which is shown first.
 pub fn built_in() -> impl Iterator<Item = &'static BuiltIn> {
-    [swarm::CHECKS, engine::CHECKS, network::CHECKS, dns::CHECKS, host::CHECKS].into_iter().flatten().copied()
+    [join::CHECKS, swarm::CHECKS, engine::CHECKS, network::CHECKS, dns::CHECKS, host::CHECKS]
+        .into_iter()
+        .flatten()
+        .copied()
 }

@@ -145,7 +145,7 @@ impl Step {
 
 /// A word of a command that means nothing but itself to a shell. Names come from the cluster, and whoever reads
 /// a command at 3 a.m. copies it.
-pub(crate) fn word(text: &str) -> String {
+pub fn word(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "._-:/@%+=,".contains(char);
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
         return text.to_owned();

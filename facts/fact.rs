@@ -175,11 +175,13 @@ pub enum Need {
     Probes,
     /// What a task sees from inside: addresses, sockets, names, hosts file.
     TaskNetns,
+    /// A manager of the swarm that this machine is to join.
+    Join,
 }
 
 impl Need {
     /// All of them, in the order they are collected and shown.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Ping,
         Self::Info,
         Self::Version,
@@ -207,6 +209,7 @@ impl Need {
         Self::EngineLog,
         Self::Probes,
         Self::TaskNetns,
+        Self::Join,
     ];
 
     /// What it is called in a report.
@@ -239,6 +242,7 @@ impl Need {
             Self::EngineLog => "engine log",
             Self::Probes => "probes",
             Self::TaskNetns => "task namespaces",
+            Self::Join => "manager to join",
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod engine;
 mod fact;
 pub mod host;
 mod ids;
+pub mod join;
 pub mod link;
 pub mod log;
 pub mod network;

@@ -3,6 +3,7 @@
 use crate::container::{Container, HostsFile, ResolvConf};
 use crate::engine::{DaemonJson, EngineProcess, Info, Ping, Version};
 use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, OsRelease, Route, Sysctls};
+use crate::join::Join;
 use crate::link::Probe;
 use crate::log::Log;
 use crate::network::Network;
@@ -81,6 +82,8 @@ pub struct Host {
     pub networks: Fact<Vec<Network>>,
     /// The containers on it that run tasks.
     pub containers: Fact<Vec<Container>>,
+    /// The swarm that it is to join, where that was asked.
+    pub join: Fact<Join>,
 }
 
 impl Host {

@@ -29,6 +29,8 @@ const EXIT_CODES: &str = "Exit codes:
 pub enum Command {
     /// Examine this node, or a bundle, and say what is wrong. Changes nothing on the host.
     Run(Run),
+    /// Say what would go wrong before it is done: of a join. Changes nothing, here or there.
+    Preflight(Preflight),
     /// Examine a bundle recorded from a swarm that was really broken; needs no engine.
     Demo(Output),
     /// Write what a run would collect into a bundle, with secrets taken out.
@@ -63,6 +65,34 @@ pub struct Run {
     /// What to show.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// `preflight`. All that `run` says of this machine it says, too.
+#[derive(Clone, Debug, Args)]
+pub struct Preflight {
+    /// How to look, and what to show.
+    #[command(flatten)]
+    pub run: Run,
+    /// The swarm to join.
+    #[command(flatten)]
+    pub join: Join,
+}
+
+/// The swarm that a preflight is for.
+#[derive(Clone, Debug, Args)]
+pub struct Join {
+    /// Whether this machine can join the swarm of this manager
+    #[arg(long = "join", value_name = "MANAGER[:PORT]", conflicts_with = "bundle")]
+    pub manager: Option<String>,
+    /// The join token; a file or the environment keeps it out of the list of processes [env: SWARM_JOIN_TOKEN]
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// The file with the join token
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
+    /// Show the token in the command that joins
+    #[arg(long)]
+    pub show_token: bool,
 }
 
 /// `collect`.

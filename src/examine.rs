@@ -1,12 +1,12 @@
 //! The pipeline on one page: collect, parse, judge.
 
 use crate::cli::{Run, Source};
-use crate::collect::{Endpoint, Options, Session};
+use crate::collect::{Endpoint, Options, Session, Target};
 use crate::error::ExpectedError;
 use crate::judge::{Diagnosis, judge};
 use checks::Check;
-use facts::Need;
 use facts::bundle::Bundle;
+use facts::{Need, Snapshot};
 use std::time::Duration;
 
 /// The most one probe of another node may take.
@@ -14,20 +14,39 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 /// The most any one kind of artifact may take beyond what its requests may.
 const SPARE: Duration = Duration::from_secs(4);
 
+/// What a preflight looks at beyond what every run does.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The swarm to join.
+    pub join: Option<Target>,
+}
+
+impl Asked {
+    /// Whether a kind of artifact is part of the run.
+    fn wants(&self, need: Need) -> bool {
+        match need {
+            Need::Join => self.join.is_some(),
+            _ => true,
+        }
+    }
+}
+
 /// Examines what the command line names.
-pub async fn examine(run: &Run) -> Result<Diagnosis, ExpectedError> {
+pub async fn examine(run: &Run, asked: Asked) -> Result<(Snapshot, Diagnosis), ExpectedError> {
     let bundle = match &run.bundle {
         Some(path) => crate::bundle::read(path)?,
-        None => collect(&run.source).await?,
+        None => collect(&run.source, asked).await?,
     };
     if let Some(path) = &run.save {
         crate::bundle::write(&bundle, path)?;
     }
-    Ok(diagnose(&bundle))
+    let snapshot = facts::parse::snapshot(&bundle);
+    let diagnosis = judged(&snapshot, &bundle);
+    Ok((snapshot, diagnosis))
 }
 
 /// Collects everything that a run rests on.
-pub async fn collect(source: &Source) -> Result<Bundle, ExpectedError> {
+pub async fn collect(source: &Source, asked: Asked) -> Result<Bundle, ExpectedError> {
     let environment = |name: &str| std::env::var(name).ok();
     let endpoint = Endpoint::resolve(source.host.as_deref(), source.context.as_deref(), &environment)?;
     if !source.root.is_dir() {
@@ -46,13 +65,17 @@ pub async fn collect(source: &Source) -> Result<Bundle, ExpectedError> {
         request_deadline: source.timeout,
         probe_deadline: PROBE_DEADLINE,
         deadline: source.timeout.saturating_add(SPARE),
-        needs: Need::ALL.to_vec(),
+        needs: Need::ALL.into_iter().filter(|need| asked.wants(*need)).collect(),
+        join: asked.join,
     };
     Ok(Session::new(options).bundle().await)
 }
 
 /// What is to be said of a bundle. The same bundle always gives the same diagnosis.
 pub fn diagnose(bundle: &Bundle) -> Diagnosis {
-    let snapshot = facts::parse::snapshot(bundle);
-    judge(checks::built_in().map(|check| check as &dyn Check), &snapshot, &bundle.manifest)
+    judged(&facts::parse::snapshot(bundle), bundle)
+}
+
+fn judged(snapshot: &Snapshot, bundle: &Bundle) -> Diagnosis {
+    judge(checks::built_in().map(|check| check as &dyn Check), snapshot, &bundle.manifest)
 }

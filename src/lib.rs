@@ -8,5 +8,6 @@ pub mod error;
 pub mod examine;
 pub mod exit;
 pub mod judge;
+pub mod preflight;
 mod redact;
 pub mod report;

@@ -4,12 +4,13 @@ use clap::Parser;
 use std::io::{self, Write};
 use std::process;
 use std::time::Instant;
-use swarm_doctor::cli::{Cli, Collect, Command, Format, Output, Run, When};
+use swarm_doctor::cli::{Cli, Collect, Command, Format, Output, Preflight, Run, When};
 use swarm_doctor::error::ExpectedError;
+use swarm_doctor::examine::Asked;
 use swarm_doctor::exit::ExitCode;
 use swarm_doctor::judge::Diagnosis;
 use swarm_doctor::report::{self, Format as _, Json, Progress, Table, Terminal};
-use swarm_doctor::{bundle, demo, examine};
+use swarm_doctor::{bundle, demo, examine, preflight};
 
 fn main() -> process::ExitCode {
     let began = Instant::now();
@@ -17,6 +18,7 @@ fn main() -> process::ExitCode {
     let command = cli.command.unwrap_or(Command::Run(cli.run));
     let outcome = match command {
         Command::Run(run) => interruptible(examine_and_report(&run, began)),
+        Command::Preflight(preflight) => interruptible(preflight_and_report(&preflight, began)),
         Command::Collect(collect) => interruptible(collect_into_file(&collect)),
         Command::Demo(output) => {
             demo::bundle().and_then(|bundle| show(&examine::diagnose(&bundle), &output, began))
@@ -54,14 +56,22 @@ fn interruptible(
 
 async fn examine_and_report(run: &Run, began: Instant) -> Result<ExitCode, ExpectedError> {
     let progress = Progress::start(run.output.format == Format::Table, "examining the swarm");
-    let diagnosis = examine::examine(run).await;
+    let examined = examine::examine(run, Asked::default()).await;
     drop(progress);
-    show(&diagnosis?, &run.output, began)
+    show(&examined?.1, &run.output, began)
+}
+
+async fn preflight_and_report(preflight: &Preflight, began: Instant) -> Result<ExitCode, ExpectedError> {
+    let output = &preflight.run.output;
+    let progress = Progress::start(output.format == Format::Table, "examining what is to be done");
+    let diagnosis = preflight::preflight(preflight).await;
+    drop(progress);
+    show(&diagnosis?, output, began)
 }
 
 async fn collect_into_file(collect: &Collect) -> Result<ExitCode, ExpectedError> {
     let progress = Progress::start(true, "collecting");
-    let collected = examine::collect(&collect.source).await;
+    let collected = examine::collect(&collect.source, Asked::default()).await;
     drop(progress);
     bundle::write(&collected?, &collect.file)?;
     Ok(ExitCode::Healthy)

@@ -21,7 +21,7 @@ check! {
     ///
     /// Source: moby `daemon/config/config_linux.go` (`IsSwarmCompatible`), docker/docs#16059.
     "engine/live-restore": Error, "live restore and swarm exclude each other";
-    needs DaemonJson, EngineProcess, Info, SwarmState, EngineLog;
+    needs DaemonJson, EngineProcess, Info, SwarmState, EngineLog, Join;
     caused_by "engine/daemon-json-malformed";
     for each Host: run
 }
@@ -87,7 +87,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for more in set.iter().skip(1) {
         finding.and(more.evidence.clone());
     }
-    if !member || (alive && !lasting) {
+    if (!member && host.join.get().is_err()) || (member && alive && !lasting) {
         finding.severity(Severity::Warning);
     }
     finding.remedy(remedy(host, by_flag, alive));

@@ -1,6 +1,7 @@
 //! A port that is blocked: to one node, or to all of them alike.
 
-use super::reach::{Reach, story};
+use super::reach::Reach;
+pub(crate) use super::reach::story;
 use crate::{Certainty, Evidence, Findings, Remedy, Risk, Step, Subject, View};
 use facts::link::{Outcome, Probe};
 use facts::{Host, NodeName, Seen};
@@ -67,7 +68,7 @@ pub(super) fn report(
 }
 
 /// Open a port where it is closed.
-pub(super) fn open_port(node: NodeName, port: &str, outgoing: bool) -> Remedy {
+pub(crate) fn open_port(node: NodeName, port: &str, outgoing: bool) -> Remedy {
     let (text, commands) = if outgoing {
         let text =
             "let it out: see this machine's OUTPUT rules first, then what stands between it and the others";

@@ -1,6 +1,6 @@
 //! Ports, paths and networks between the nodes.
 
-mod blocked;
+pub(crate) mod blocked;
 mod gossip_port_blocked;
 mod ingress_missing;
 mod manager_port_blocked;

@@ -20,7 +20,7 @@ check! {
     ///
     /// Source: moby `libnetwork/agent.go`, memberlist `net_transport.go`.
     "network/port-taken": Error, "another program holds a port of the swarm";
-    needs Sockets, EngineProcess, Info, SwarmState, Certificates;
+    needs Sockets, EngineProcess, Info, SwarmState, Certificates, Join;
     for each Host: run
 }
 
@@ -63,7 +63,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let shown = format!("{protocol} {addr}:{port} is held by pid {pid}, {name}");
             let finding =
                 out.report(Subject::Node(host.name.clone()), summary, Evidence::value(listeners, shown));
-            if !member {
+            if !member && host.join.get().is_err() {
                 finding.severity(Severity::Warning);
             }
             finding.remedy(Remedy {

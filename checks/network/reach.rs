@@ -73,7 +73,7 @@ pub(super) fn engine_lives(host: &Host, reach: &Reach<'_>) -> Result<bool, Gap> 
 }
 
 /// In words: what a failed connection says.
-pub(super) fn story(outcome: &Outcome) -> &'static str {
+pub(crate) fn story(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Open => "open",
         Outcome::Refused { .. } => "refused: nobody listens there, or a firewall rejects it",

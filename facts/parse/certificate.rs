@@ -6,12 +6,13 @@ use crate::{Fact, Gap, Need, Seen, Why};
 use jiff::Timestamp;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
+use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
 /// The first certificate of the file: a node's own comes before those that issued it.
 pub(super) fn certificate(bundle: &Bundle, artifact: &str) -> Fact<Option<Certificate>> {
     match super::content(bundle, Need::Certificates, artifact) {
-        Fact::Seen(Seen { value: Some(pem), source }) => match read(pem) {
+        Fact::Seen(Seen { value: Some(pem), source }) => match of_pem(pem) {
             Ok(certificate) => Fact::Seen(Seen { value: Some(certificate), source }),
             Err(what) => Fact::Unseen(Gap { source, why: Why::Malformed { line: 0, what } }),
         },
@@ -20,9 +21,15 @@ pub(super) fn certificate(bundle: &Bundle, artifact: &str) -> Fact<Option<Certif
     }
 }
 
-fn read(pem: &[u8]) -> Result<Certificate, String> {
+/// The first certificate of a text.
+pub fn of_pem(pem: &[u8]) -> Result<Certificate, String> {
     let pem = Pem::iter_from_buffer(pem).next().ok_or("no PEM block")?.map_err(|error| error.to_string())?;
-    let certificate = pem.parse_x509().map_err(|error| error.to_string())?;
+    of_der(&pem.contents)
+}
+
+/// A certificate as it goes over the wire.
+pub fn of_der(der: &[u8]) -> Result<Certificate, String> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
     from_x509(&certificate)
 }
 

@@ -12,6 +12,7 @@ mod resolv_conf;
 mod services;
 mod swarm;
 mod tasks;
+mod token;
 
 pub mod log;
 
@@ -20,7 +21,10 @@ use crate::{Fact, Gap, Host, Need, Seen, Snapshot, Source, Why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use certificate::of_der as certificate_of_der;
+pub use certificate::of_pem as certificate_of_pem;
 pub use peers::peers;
+pub use token::token;
 
 /// Reads a bundle.
 pub fn snapshot(bundle: &Bundle) -> Snapshot {
@@ -53,6 +57,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         probes: json(bundle, Need::Probes, "probes.json"),
         networks: networks::networks(bundle),
         containers: containers::containers(bundle),
+        join: json(bundle, Need::Join, "join.json"),
     };
     Snapshot {
         taken: bundle.manifest.taken,

@@ -11,12 +11,14 @@ mod engine_api;
 mod engine_log;
 mod engine_process;
 mod files;
+mod join;
 mod modules;
 mod netlink;
 mod netns;
 mod probe;
 mod procfs;
 mod sockets;
+mod tls;
 
 use crate::redact::redacted;
 use facts::bundle::{Bundle, Entry, Look, Manifest};
@@ -27,6 +29,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 pub use endpoint::{Endpoint, EndpointError};
+pub use join::{Secret, Target};
 
 /// What to collect, and from where.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub struct Options {
     pub probe_deadline: Duration,
     /// The most any one kind of artifact may take.
     pub deadline: Duration,
+    /// The swarm to join, where a preflight asks about one.
+    pub join: Option<Target>,
     /// The kinds to collect; others become gaps that say they were not asked for.
     pub needs: Vec<Need>,
 }
@@ -253,6 +258,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::EngineLog => engine_log::engine_log(session).await,
         Need::Probes => probe::probes(session).await,
         Need::TaskNetns => netns::task_namespaces(session).await,
+        Need::Join => join::join(session).await,
     }
 }
 

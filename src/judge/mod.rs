@@ -3,7 +3,7 @@
 mod causes;
 mod header;
 
-use checks::{Check, Finding, Findings, Severity, Str, Subject, View};
+use checks::{Check, Finding, Findings, Severity, Step, Str, Subject, View};
 use facts::bundle::Manifest;
 use facts::{Gap, Need, Snapshot, Source, Why};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +19,8 @@ pub struct Diagnosis {
     pub findings: Vec<Cause>,
     /// What became of each check, in the order of the checks.
     pub verdicts: Vec<Verdict>,
+    /// What to do next, where a preflight found nothing in the way.
+    pub next: Vec<Step>,
 }
 
 /// A finding with what follows from it.
@@ -109,7 +111,12 @@ pub fn judge<'a>(
         causes.push((check.meta().id.clone(), check.meta().caused_by.clone()));
         found.append(&mut out.found);
     }
-    Diagnosis { header: header::header(snapshot, manifest), findings: causes::fold(found, &causes), verdicts }
+    Diagnosis {
+        header: header::header(snapshot, manifest),
+        findings: causes::fold(found, &causes),
+        verdicts,
+        next: Vec::new(),
+    }
 }
 
 fn verdict(out: &Findings<'_>) -> Verdict {

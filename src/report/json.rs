@@ -8,7 +8,7 @@ mod verdict;
 use super::Format;
 use crate::judge::{Diagnosis, Status};
 use facts::{NodeName, Timestamp};
-use finding::OneFinding;
+use finding::{Action, OneFinding};
 use serde::Serialize;
 use std::io::{self, Write};
 use verdict::CheckEnd;
@@ -38,6 +38,8 @@ struct Report<'a> {
     findings: Vec<OneFinding<'a>>,
     checks: Vec<CheckEnd<'a>>,
     peers: Vec<Peer<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    next: Vec<Action<'a>>,
 }
 
 #[derive(Serialize)]
@@ -121,6 +123,7 @@ impl<'a> Report<'a> {
             findings: diagnosis.findings.iter().map(finding::top).collect(),
             checks: diagnosis.verdicts.iter().map(verdict::end).collect(),
             peers: peers.collect(),
+            next: diagnosis.next.iter().map(finding::action).collect(),
         }
     }
 }

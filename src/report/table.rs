@@ -3,7 +3,7 @@
 
 use super::pen::{Indent, Ink, Mark, Pen, Span};
 use super::text::count;
-use super::{Format, finding, peers, verdicts};
+use super::{Format, finding, peers, remedy, verdicts};
 use crate::judge::{Diagnosis, Header, Status};
 use checks::Severity;
 use std::io::{self, Write};
@@ -37,6 +37,11 @@ impl Format for Table {
         verdicts::unknown(&mut pen, diagnosis, self.verbose)?;
         if self.verbose {
             verdicts::quiet(&mut pen, diagnosis)?;
+        }
+        if !diagnosis.next.is_empty() {
+            pen.blank()?;
+            pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Nothing is in the way. Next:")])?;
+            remedy::steps(&mut pen, 0, &diagnosis.next)?;
         }
         pen.blank()?;
         tally(&mut pen, diagnosis, self.elapsed_ms)

@@ -20,6 +20,7 @@ type Answers = fn(&str) -> (&'static str, &'static str, &'static str);
 fn session(host: &str, deadline_ms: u64) -> Session {
     let deadline = Duration::from_millis(deadline_ms);
     Session::new(Options {
+        join: None,
         endpoint: Endpoint::resolve(Some(host), None, &|_| None).unwrap(),
         engine_named: true,
         root: "/".into(),

@@ -1,6 +1,7 @@
 //! One request to the engine and its whole answer, over a unix socket, TCP or TLS.
 
 use crate::collect::endpoint::{Address, Endpoint, Tcp, Tls};
+use crate::collect::tls::Unverified;
 use crate::collect::{apart, why};
 use bollard::BollardRequest;
 use bytes::Bytes;
@@ -19,11 +20,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// How long to wait before a socket whose queue is full is tried again.
 const QUEUE_PAUSE: Duration = Duration::from_millis(20);
@@ -204,7 +204,7 @@ fn configuration(tls: &Tls) -> Result<ClientConfig, Why> {
     let builder = ClientConfig::builder_with_provider(provider.clone());
     let builder = builder.with_safe_default_protocol_versions().map_err(wrong)?;
     let builder = match tls.unverified {
-        true => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider))),
+        true => builder.dangerous().with_custom_certificate_verifier(Unverified::with(provider)),
         false => builder.with_root_certificates(roots(tls.authority.as_deref())?),
     };
     match &tls.identity {
@@ -241,44 +241,5 @@ fn unread(path: &Path, error: pem::Error) -> Why {
     match error {
         pem::Error::Io(error) => why(&error, &doing),
         error => Why::Malformed { line: 0, what: format!("{doing}: {error}") },
-    }
-}
-
-/// Takes any certificate, as a context with `SkipTLSVerify` demands.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -10,6 +10,8 @@ use facts::link::{Attempt, Outcome, Peer, Probe};
 use futures_util::stream::{self, StreamExt};
 use std::time::{Duration, Instant};
 
+pub(super) use tcp::connect;
+
 /// The port of gossip between nodes.
 const GOSSIP: u16 = 7946;
 /// What tells of the other nodes.

@@ -40,7 +40,7 @@ struct Cure<'a> {
 }
 
 #[derive(Serialize)]
-struct Action<'a> {
+pub(super) struct Action<'a> {
     node: &'a NodeName,
     kind: &'static str,
     text: String,
@@ -88,7 +88,7 @@ fn cure(remedy: &Remedy) -> Cure<'_> {
     }
 }
 
-fn action(step: &Step) -> Action<'_> {
+pub(super) fn action(step: &Step) -> Action<'_> {
     let kind = match step {
         Step::EditJson { .. } => "edit-json",
         Step::SetSysctl { .. } => "set-sysctl",

@@ -1,0 +1,99 @@
+//! Preflight: what would go wrong if this machine joined a swarm, and where nothing would, what to type.
+
+use crate::cli::{self, Preflight};
+use crate::collect::{Secret, Target};
+use crate::error::ExpectedError;
+use crate::examine::{Asked, examine};
+use crate::judge::Diagnosis;
+use checks::{Severity, Step, word};
+use facts::join::Found;
+use facts::{Host, NodeName, Snapshot};
+
+/// What stands for a token that is not to be seen.
+const MASKED: &str = "SWMTKN-1-***";
+
+/// Examines this machine for what it is to do.
+pub async fn preflight(preflight: &Preflight) -> Result<Diagnosis, ExpectedError> {
+    let join = target(&preflight.join)?;
+    let asked = Asked { join: join.clone() };
+    let (snapshot, mut diagnosis) = examine(&preflight.run, asked).await?;
+    if diagnosis.all_findings().all(|finding| finding.severity < Severity::Error) {
+        let token = join.and_then(|join| join.token).filter(|_| preflight.join.show_token);
+        diagnosis.next = next(&snapshot, token.as_ref().map_or(MASKED, |token| token.0.trim()));
+    }
+    Ok(diagnosis)
+}
+
+/// The swarm to join, with its token from wherever it was left.
+fn target(join: &cli::Join) -> Result<Option<Target>, ExpectedError> {
+    let Some(manager) = join.manager.clone() else { return Ok(None) };
+    let token = match (&join.token, &join.token_file) {
+        (Some(token), _) => Some(token.clone()),
+        (None, Some(file)) => {
+            let read = std::fs::read_to_string(file);
+            Some(read.map_err(|error| ExpectedError::file("read", file, &error))?)
+        }
+        (None, None) => std::env::var("SWARM_JOIN_TOKEN").ok(),
+    };
+    Ok(Some(Target { manager, token: token.map(Secret) }))
+}
+
+/// What to type when nothing is in the way.
+fn next(snapshot: &Snapshot, token: &str) -> Vec<Step> {
+    let Some(host) = snapshot.hosts.first() else { return Vec::new() };
+    match host.join.get() {
+        Ok(join) => match &join.found {
+            Found::At(manager) => {
+                let from = manager.from.map(|from| format!("--advertise-addr {from} ")).unwrap_or_default();
+                let command =
+                    format!("docker swarm join --token {} {from}{}", word(token), word(&join.target));
+                joining(host, command, join.token.is_some())
+            }
+            Found::Nowhere { .. } => Vec::new(),
+        },
+        Err(_) => inviting(host),
+    }
+}
+
+/// On the machine that is to join.
+fn joining(host: &Host, command: String, token: bool) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if !token {
+        steps.push(Step::ByHand {
+            node: "a manager".into(),
+            text: "print the token of the role that this machine is to have".into(),
+            commands: join_tokens(),
+        });
+    }
+    steps.push(Step::ByHand {
+        node: host.name.clone(),
+        text: "join; that the secret of the token still holds, and whether it makes a worker or a manager, shows \
+               in the join alone"
+            .into(),
+        commands: vec![command],
+    });
+    steps
+}
+
+/// On a manager that others are to join.
+fn inviting(host: &Host) -> Vec<Step> {
+    let Ok(info) = host.info.get() else { return Vec::new() };
+    let Some(addr) = info.swarm.node_addr.filter(|_| info.swarm.control_available) else { return Vec::new() };
+    let by_hand = |node: NodeName, text: &str, commands: Vec<String>| Step::ByHand {
+        node,
+        text: text.into(),
+        commands,
+    };
+    vec![
+        by_hand(host.name.clone(), "print the token of a worker, or of a manager", join_tokens()),
+        by_hand(
+            "the machine that is to join".into(),
+            "see whether it can, with that token",
+            vec![format!("swarm-doctor preflight --join {addr} --token TOKEN")],
+        ),
+    ]
+}
+
+fn join_tokens() -> Vec<String> {
+    ["worker", "manager"].map(|role| format!("docker swarm join-token {role}")).into()
+}
