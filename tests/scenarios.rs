@@ -1,7 +1,8 @@
-//! Every fixture's report, compared with the one that was reviewed.
+//! What is said of every fixture, compared with what was reviewed.
 
 mod support;
 
+use serde_json::{Value, json};
 use std::fs;
 use support::{report, scenarios};
 
@@ -13,13 +14,23 @@ fn every_scenario_gives_the_report_that_was_reviewed() {
     assert!(!scenarios.is_empty());
     for scenario in scenarios {
         let file = scenario.folder.join("report.json");
-        let report = report(&scenario.bundle);
+        let said = said(&report(&scenario.bundle));
         if rewrite {
-            fs::write(&file, &report).unwrap();
+            fs::write(&file, &said).unwrap();
             continue;
         }
         let reviewed = fs::read_to_string(&file).unwrap_or_default();
-        assert!(report == reviewed, "{}: {}\nnow:\n{report}", scenario.folder.display(), scenario.say);
+        assert!(said == reviewed, "{}: {}\nnow:\n{said}", scenario.folder.display(), scenario.say);
         assert!(scenario.say.ends_with('.'), "{}: a sentence is wanted", scenario.folder.display());
     }
+}
+
+/// The findings, and the checks that could not tell. The checks that had nothing to say are left out: a new one
+/// would change every report.
+fn said(report: &str) -> String {
+    let report: Value = serde_json::from_str(report).unwrap();
+    let could_not_tell = |check: &&Value| check["status"] == "unknown";
+    let unknown: Vec<_> = report["checks"].as_array().unwrap().iter().filter(could_not_tell).collect();
+    let said = json!({ "findings": report["findings"], "unknown": unknown });
+    serde_json::to_string_pretty(&said).unwrap() + "\n"
 }
