@@ -180,9 +180,23 @@ pub struct Finding {
     felt: Vec<Subject>,
     /// What to do.
     pub remedy: Option<Remedy>,
+    /// The nodes on which it shows: what ails one of them may be its cause.
+    shows_on: Vec<NodeName>,
 }
 
 impl Finding {
+    /// Whether what ails `subject` may be felt in this finding.
+    pub fn touched_by(&self, subject: &Subject) -> bool {
+        let on = |node: &NodeName| subject.touches(&Subject::Node(node.clone()));
+        subject.touches(&self.subject) || self.shows_on.iter().any(on)
+    }
+
+    /// Says on which nodes it shows, where its subject is not a node.
+    pub fn shows_on(&mut self, nodes: impl IntoIterator<Item = NodeName>) -> &mut Self {
+        self.shows_on.extend(nodes);
+        self
+    }
+
     /// What proves it.
     pub fn evidence(&self) -> &[Evidence] {
         &self.evidence
@@ -257,6 +271,7 @@ impl<'a> Findings<'a> {
             evidence: vec![first],
             felt: Vec::new(),
             remedy: None,
+            shows_on: Vec::new(),
         });
         &mut self.found[at]
     }

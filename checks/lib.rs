@@ -3,6 +3,7 @@
 #[macro_use]
 mod check;
 mod finding;
+mod placement;
 mod remedy;
 mod view;
 
@@ -11,6 +12,7 @@ pub mod engine;
 pub mod host;
 pub mod join;
 pub mod network;
+pub mod service;
 pub mod swarm;
 
 pub use check::{BuiltIn, Check, Judged, Meta, Run, Str};
@@ -20,7 +22,7 @@ pub use view::View;
 
 /// Every built-in check. Where findings weigh the same, this order decides which is shown first.
 pub fn built_in() -> impl Iterator<Item = &'static BuiltIn> {
-    [join::CHECKS, swarm::CHECKS, engine::CHECKS, network::CHECKS, dns::CHECKS, host::CHECKS]
+    [join::CHECKS, swarm::CHECKS, engine::CHECKS, network::CHECKS, dns::CHECKS, service::CHECKS, host::CHECKS]
         .into_iter()
         .flatten()
         .copied()

@@ -1,0 +1,21 @@
+//! What keeps services from running: no node, no image, no container, no lasting process.
+
+mod crash_loop;
+mod image_unavailable;
+mod replicas_short;
+mod slot;
+mod task_rejected;
+mod unschedulable;
+mod update_paused;
+
+use crate::BuiltIn;
+
+/// The checks of this folder.
+pub const CHECKS: &[&BuiltIn] = &[
+    &unschedulable::CHECK,
+    &image_unavailable::CHECK,
+    &task_rejected::CHECK,
+    &crash_loop::CHECK,
+    &update_paused::CHECK,
+    &replicas_short::CHECK,
+];

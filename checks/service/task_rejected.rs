@@ -1,0 +1,200 @@
+use super::slot::{lacks_image, listed, nodes_of, slots};
+use crate::remedy::word;
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::service::{Service, Task};
+use facts::{NodeName, Seen};
+use std::collections::BTreeMap;
+
+check! {
+    /// Nodes cannot start a container for the service.
+    ///
+    /// ## Why it matters
+    /// The task is rejected or fails before anything runs: a path to be mounted is not on the node, the port is
+    /// held there by another program, the network has no address left, the log driver or a device does not answer,
+    /// the command is not in the image. Swarm tries again every few seconds, here and elsewhere.
+    ///
+    /// ## How to fix it
+    /// Mend on the nodes named what the error says.
+    ///
+    /// ## When it is wrong
+    /// It is not, while no try succeeds.
+    ///
+    /// Source: moby `daemon/cluster/executor/container/controller.go`, `adapter.go`.
+    "service/task-rejected": Error, "nodes cannot start a container for the service";
+    needs Services, Tasks, Nodes;
+    caused_by "swarm/stale-advertise-addr", "network/port-taken", "network/gossip-port-blocked",
+        "network/manager-port-blocked", "network/ingress-missing";
+    for each Cluster: run
+}
+
+fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let services = view.snapshot.services.get()?;
+    let tasks = view.snapshot.tasks.get()?;
+    view.snapshot.nodes.get()?;
+    for service in services.iter() {
+        let slots = slots(service, tasks);
+        let refused = slots.iter().flat_map(|slot| slot.refused(view)).filter(|task| !lacks_image(task));
+        let mut by_reason: BTreeMap<Reason<'_>, Vec<&Task>> = BTreeMap::new();
+        for task in refused {
+            by_reason.entry(Reason::of(&task.error)).or_default().push(task);
+        }
+        // The reason met most often speaks; the others are shown beneath it.
+        let Some((reason, most)) = by_reason.iter().max_by_key(|(_, tasks)| tasks.len()) else { continue };
+        let others =
+            by_reason.iter().filter(|(other, _)| *other != reason).filter_map(|(_, tasks)| tasks.first());
+        tell(service, reason, most, others.copied(), tasks, view, out);
+    }
+    Ok(())
+}
+
+fn tell<'a>(
+    service: &Service,
+    reason: &Reason<'_>,
+    refused: &[&Task],
+    others: impl Iterator<Item = &'a Task>,
+    tasks: &Seen<Vec<Task>>,
+    view: &View<'_>,
+    out: &mut Findings<'_>,
+) {
+    let nodes = nodes_of(refused.iter().copied(), view);
+    let who = if nodes.is_empty() { "no node".to_owned() } else { listed(&nodes) };
+    let summary = format!("{who} cannot start {}: {}", service.name, reason.words());
+    let shown = |task: &Task| {
+        Evidence::value(
+            tasks,
+            format!("task {}: {} while {}: {}", task.id, task.state, task.message, task.error),
+        )
+    };
+    let Some(first) = refused.first() else { return };
+    let finding = out.report(Subject::Service(service.name.clone()), summary, shown(first));
+    for other in others {
+        finding.and(shown(other));
+    }
+    finding.shows_on(nodes.iter().cloned());
+    let node = nodes.into_iter().next().unwrap_or_else(|| "a manager".into());
+    finding.remedy(reason.remedy(service, node));
+}
+
+/// Why a container could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason<'a> {
+    /// What is to be mounted is not on the node.
+    NoSource(&'a str),
+    /// The port is held on the node.
+    PortHeld(&'a str),
+    /// The network has no address left for the node or the task.
+    NoAddress,
+    /// The program is not in the image.
+    NoProgram(&'a str),
+    /// The log driver does not start.
+    LogDriver(&'a str),
+    /// The disk is full.
+    DiskFull,
+    /// The memory limit is less than a container needs to start.
+    MemoryLimit,
+    /// What the engine says, where it is none of these.
+    Other(&'a str),
+}
+
+impl<'a> Reason<'a> {
+    fn of(error: &'a str) -> Self {
+        let after = |words: &str| error.split_once(words).map(|(_, rest)| rest);
+        if let Some(path) = after("bind source path does not exist: ") {
+            Self::NoSource(path)
+        } else if let Some((listen, _)) = error.split_once(": bind: address already in use") {
+            Self::PortHeld(listen.rsplit_once(':').map_or(listen, |(_, port)| port))
+        } else if error.contains("ip addresses may be exhausted")
+            || error.contains("no available IPv4 addresses")
+        {
+            Self::NoAddress
+        } else if let Some(rest) = after("unable to start container process: exec: \"") {
+            Self::NoProgram(rest.split('"').next().unwrap_or(rest))
+        } else if let Some(rest) = after("failed to initialize logging driver: ") {
+            Self::LogDriver(rest)
+        } else if error.contains("no space left on device") {
+            Self::DiskFull
+        } else if error.contains("unable to set memory limit") {
+            Self::MemoryLimit
+        } else {
+            Self::Other(after("starting container failed: ").unwrap_or(error))
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::NoSource(path) => format!("{path}, which it mounts, does not exist there"),
+            Self::PortHeld(port) => format!("host port {port} is held by another program there"),
+            Self::NoAddress => "a network of it has no address left".to_owned(),
+            Self::NoProgram(program) => format!("its image has no program {program} that can be run"),
+            Self::LogDriver(error) => format!("its log driver does not start: {error}"),
+            Self::DiskFull => "no space is left on the disk".to_owned(),
+            Self::MemoryLimit => "its memory limit is less than a container needs to start".to_owned(),
+            Self::Other(error) => (*error).to_owned(),
+        }
+    }
+
+    fn remedy(&self, service: &Service, node: NodeName) -> Remedy {
+        let name = word(&service.name);
+        let by_hand = |text: &str, commands: Vec<String>| (text.to_owned(), commands);
+        let (text, commands) = match self {
+            Self::NoSource(path) => by_hand(
+                "create the path on each node that may run it, or bind the service to the nodes that have it",
+                vec![format!("mkdir -p {}", word(path))],
+            ),
+            Self::PortHeld(port) => by_hand(
+                "see who holds the port; stop it, or publish another port",
+                vec![format!("ss -lnptu 'sport = :{port}'")],
+            ),
+            Self::NoAddress => by_hand(
+                "count the network's addresses: each node, each task and each VIP takes one; make it anew with a \
+                 larger subnet, under another name, and move the service to it",
+                service
+                    .networks
+                    .iter()
+                    .map(|id| format!("docker network inspect --verbose {}", word(id)))
+                    .collect(),
+            ),
+            Self::NoProgram(_) => by_hand(
+                "see what the image holds, and correct the command",
+                vec![format!("docker run --rm --entrypoint ls {} -l /", word(&service.image))],
+            ),
+            Self::LogDriver(_) => by_hand(
+                "mend what the log driver sends to, or choose another one",
+                vec![format!("docker service update --log-driver json-file {name}")],
+            ),
+            Self::DiskFull => by_hand("make room", vec!["df -h".into(), "docker system df".into()]),
+            Self::MemoryLimit => {
+                by_hand("raise the limit", vec![format!("docker service update --limit-memory SIZE {name}")])
+            }
+            Self::Other(_) => by_hand(
+                "see there what the engine says of the task",
+                vec![format!("docker service ps --no-trunc {name}"), "journalctl -u docker -n 100".into()],
+            ),
+        };
+        Remedy {
+            title: format!("Mend what keeps {} from starting", service.name).into(),
+            risk: Risk::ByHand,
+            impact: "the next try, some seconds later, starts the task".into(),
+            steps: vec![Step::ByHand { node, text, commands }],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn reads_the_errors_of_engines_old_and_new() {
+        let port = "starting container failed: driver failed programming external connectivity on endpoint w.x \
+                    (9c87): Error starting userland proxy: listen tcp4 0.0.0.0:7946: bind: address already in use";
+        assert_eq!(Reason::of(port), Reason::PortHeld("7946"));
+        let source = "invalid mount config for type \"bind\": bind source path does not exist: /no/such";
+        assert_eq!(Reason::of(source), Reason::NoSource("/no/such"));
+        let program = "starting container failed: failed to create task for container: failed to create shim task: OCI \
+                       runtime create failed: runc create failed: unable to start container process: exec: \
+                       \"/nosuchcmd\": stat /nosuchcmd: no such file or directory: unknown";
+        assert_eq!(Reason::of(program), Reason::NoProgram("/nosuchcmd"));
+        assert_eq!(Reason::of("starting container failed: x"), Reason::Other("x"));
+    }
+}

@@ -1,0 +1,377 @@
+use super::slot::{listed, seconds_since, slots};
+use crate::placement::{Constraint, closed_because, fits_platform, is_open, satisfies};
+use crate::remedy::word;
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::service::{Service, Task};
+use facts::swarm::Node;
+
+check! {
+    /// No node may take a task of the service.
+    ///
+    /// ## Why it matters
+    /// The task waits as `pending` for as long as nothing changes: a constraint holds on no node, the nodes that
+    /// fit are down, drained or paused, no node has the memory or the processors that are reserved, the host port
+    /// is taken by another service, or a plugin is on no node.
+    ///
+    /// ## How to fix it
+    /// Give a node what is asked for (a label, its availability, more room), or ask for less.
+    ///
+    /// ## When it is wrong
+    /// A service that is meant to wait until its node comes. Scale it to 0 until then.
+    ///
+    /// Source: swarmkit `manager/scheduler/filter.go`, `manager/constraint/constraint.go`.
+    "service/unschedulable": Error, "no node may take a task of the service";
+    needs Services, Tasks, Nodes;
+    caused_by "swarm/node-down", "swarm/stale-advertise-addr", "network/manager-port-blocked";
+    for each Cluster: run
+}
+
+/// How long the scheduler may take to find a node.
+const PATIENCE: i64 = 10;
+
+fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let services = view.snapshot.services.get()?;
+    let tasks = view.snapshot.tasks.get()?;
+    let nodes = view.snapshot.nodes.get()?;
+    for service in services.iter() {
+        let slots = slots(service, tasks);
+        let waiting: Vec<&Task> =
+            slots.iter().filter_map(|slot| slot.current()).filter(|t| waits(t, view)).collect();
+        let Some(first) = waiting.first() else { continue };
+        let why = Obstacles { service, nodes, tasks, others: services };
+        let told = why.told(first);
+        let summary = format!(
+            "no node may take {} of {} tasks of {}: {}",
+            waiting.len(),
+            slots.len(),
+            service.name,
+            told.words
+        );
+        let shown = format!(
+            "task {}: pending for {} s: {}",
+            first.id,
+            seconds_since(first.created, view),
+            first.error
+        );
+        let finding =
+            out.report(Subject::Service(service.name.clone()), summary, Evidence::value(tasks, shown));
+        if !service.placement.constraints.is_empty() {
+            let shown = format!("{}: constraints {}", service.name, service.placement.constraints.join(", "));
+            finding.and(Evidence::value(services, shown));
+        }
+        for shown in told.nodes {
+            finding.and(Evidence::value(nodes, shown));
+        }
+        let closed =
+            nodes.iter().filter(|node| satisfies(&service.placement.constraints, node) && !is_open(node));
+        finding.shows_on(closed.map(|node| node.name.clone()));
+        finding.remedy(Remedy {
+            title: format!("Let a node take {}", service.name).into(),
+            risk: told.risk,
+            impact: "waiting tasks start as soon as a node fits".into(),
+            steps: vec![Step::ByHand {
+                node: "a manager".into(),
+                text: told.advice,
+                commands: told.commands,
+            }],
+        });
+    }
+    Ok(())
+}
+
+fn waits(task: &Task, view: &View<'_>) -> bool {
+    task.state == "pending" && !task.error.is_empty() && seconds_since(task.created, view) >= PATIENCE
+}
+
+/// What stands in the way of a task, and what to do about it.
+struct Told {
+    words: String,
+    nodes: Vec<String>,
+    advice: String,
+    commands: Vec<String>,
+    risk: Risk,
+}
+
+/// Where the obstacles are looked for.
+struct Obstacles<'a> {
+    service: &'a Service,
+    nodes: &'a [Node],
+    tasks: &'a [Task],
+    others: &'a [Service],
+}
+
+impl Obstacles<'_> {
+    fn told(&self, task: &Task) -> Told {
+        let constraints = &self.service.placement.constraints;
+        let fit: Vec<&Node> = self.nodes.iter().filter(|node| satisfies(constraints, node)).collect();
+        let open: Vec<&Node> = fit.iter().copied().filter(|node| is_open(node)).collect();
+        if fit.is_empty() {
+            self.constraints()
+        } else if open.is_empty() {
+            self.closed(&fit)
+        } else if task.error.contains("insufficient resources") {
+            self.resources(&open)
+        } else if task.error.contains("max replicas per node") {
+            self.too_many(open.len())
+        } else if task.error.contains("host-mode port") {
+            self.host_port()
+        } else if task.error.contains("unsupported platform") {
+            self.platform(&open)
+        } else if task.error.contains("missing plugin") {
+            self.plugin()
+        } else {
+            Told {
+                words: task.error.clone(),
+                nodes: Vec::new(),
+                advice: "see what the service asks for".into(),
+                commands: vec![format!("docker service inspect --pretty {}", word(&self.service.name))],
+                risk: Risk::ByHand,
+            }
+        }
+    }
+
+    fn constraints(&self) -> Told {
+        let all = &self.service.placement.constraints;
+        let holds_nowhere = |text: &&String| {
+            Constraint::parse(text)
+                .is_none_or(|constraint| !self.nodes.iter().any(|node| constraint.holds(node)))
+        };
+        let count = self.nodes.len();
+        let nodes = if count == 1 { "the only node".to_owned() } else { format!("none of {count} nodes") };
+        let name = word(&self.service.name);
+        let Some(text) = all.iter().find(holds_nowhere) else {
+            let words = format!("no node satisfies all of {}", all.join(", "));
+            let commands = vec![format!("docker service inspect --pretty {name}")];
+            let advice =
+                "each constraint holds somewhere and no node satisfies them all: give one node what it lacks"
+                    .into();
+            return Told { words, nodes: self.compared(all), advice, commands, risk: Risk::Harmless };
+        };
+        let remove = format!("docker service update --constraint-rm {} {name}", word(text));
+        let constraint = Constraint::parse(text);
+        let known = constraint.as_ref().is_some_and(Constraint::is_known);
+        let words = match (known, count) {
+            (false, _) => format!("swarm does not know what {text} asks for"),
+            (true, 1) => format!("constraint {text} does not hold on {nodes}"),
+            (true, _) => format!("constraint {text} holds on {nodes}"),
+        };
+        let (advice, commands) =
+            match constraint.as_ref().and_then(|c| Some((c.node_label()?, c.equal, c.value))) {
+                Some((label, true, value)) => (
+                    "give the right node the label, or take the constraint out",
+                    vec![
+                        format!("docker node update --label-add {} NODE", word(&format!("{label}={value}"))),
+                        remove,
+                    ],
+                ),
+                _ => (
+                    "name a node that exists, or take the constraint out",
+                    vec!["docker node ls".into(), remove],
+                ),
+            };
+        let nodes = self.compared(std::slice::from_ref(text));
+        Told { words, nodes, advice: advice.into(), commands, risk: Risk::Harmless }
+    }
+
+    /// What the nodes have in place of what is asked for.
+    fn compared(&self, constraints: &[String]) -> Vec<String> {
+        let mut shown = Vec::new();
+        for constraint in constraints.iter().filter_map(|text| Constraint::parse(text)) {
+            for node in self.nodes.iter().take(8) {
+                let found = match constraint.found_on(node) {
+                    Some("") => "not set",
+                    Some(found) => found,
+                    None => continue,
+                };
+                shown.push(format!("{}: {}: {found}", node.name, constraint.key));
+            }
+        }
+        shown
+    }
+
+    fn closed(&self, fit: &[&Node]) -> Told {
+        let standing: Vec<String> = fit
+            .iter()
+            .filter_map(|node| Some(format!("{} is {}", node.name, closed_because(node)?)))
+            .collect();
+        let constrained = !self.service.placement.constraints.is_empty();
+        let words = match constrained {
+            true => format!("its constraints leave nodes that take no tasks: {}", listed(&standing)),
+            false => listed(&standing),
+        };
+        let shut = fit.iter().filter(|node| node.availability != "active");
+        let commands: Vec<String> = shut
+            .map(|node| format!("docker node update --availability active {}", word(node.name.as_str())))
+            .collect();
+        let advice = match commands.is_empty() {
+            true => "bring a node back, or take the constraint out",
+            false => "let a node take tasks again",
+        };
+        Told { words, nodes: standing, advice: advice.into(), commands, risk: Risk::Harmless }
+    }
+
+    fn resources(&self, open: &[&Node]) -> Told {
+        let asked = self.service.reserved;
+        let mut words = Vec::new();
+        let mut flags = Vec::new();
+        let most = |of: fn(&Node) -> i64| open.iter().map(|node| of(node)).max().unwrap_or(0);
+        let (memory, cpus) =
+            (most(|node| node.resources.memory_bytes), most(|node| node.resources.nano_cpus));
+        if asked.memory_bytes > memory {
+            words.push(format!(
+                "{} of memory, and no node has more than {}",
+                bytes(asked.memory_bytes),
+                bytes(memory)
+            ));
+            flags.push("--reserve-memory SIZE");
+        }
+        if asked.nano_cpus > cpus {
+            words.push(format!(
+                "{} processors, and no node has more than {}",
+                cores(asked.nano_cpus),
+                cores(cpus)
+            ));
+            flags.push("--reserve-cpu NUMBER");
+        }
+        let words = match words.is_empty() {
+            false => format!("each task reserves {}", words.join("; ")),
+            true => {
+                flags = vec!["--reserve-memory SIZE", "--reserve-cpu NUMBER"];
+                let asked =
+                    format!("{} and {} processors", bytes(asked.memory_bytes), cores(asked.nano_cpus));
+                format!(
+                    "each task reserves {asked}, and what other tasks have reserved leaves no node that much"
+                )
+            }
+        };
+        let nodes = open.iter().take(8).map(|node| {
+            let reserved = self.reserved_on(node);
+            let (memory, cpus) = (node.resources.memory_bytes, node.resources.nano_cpus);
+            format!(
+                "{}: {} of {} and {} of {} processors reserved",
+                node.name,
+                bytes(reserved.0),
+                bytes(memory),
+                cores(reserved.1),
+                cores(cpus)
+            )
+        });
+        Told {
+            words,
+            nodes: nodes.collect(),
+            advice: "reserve less, or add a node".into(),
+            commands: vec![format!("docker service update {} {}", flags.join(" "), word(&self.service.name))],
+            risk: Risk::RestartsTasks,
+        }
+    }
+
+    /// Memory and processors that the tasks of a node reserve.
+    fn reserved_on(&self, node: &Node) -> (i64, i64) {
+        let here = self.tasks.iter().filter(|task| {
+            task.node.as_ref() == Some(&node.id)
+                && matches!(task.desired.as_str(), "running" | "ready")
+                && !matches!(task.state.as_str(), "failed" | "rejected" | "complete" | "shutdown" | "pending")
+        });
+        here.filter_map(|task| self.others.iter().find(|service| service.id == task.service)).fold(
+            (0, 0),
+            |(memory, cpus), s| {
+                (memory.saturating_add(s.reserved.memory_bytes), cpus.saturating_add(s.reserved.nano_cpus))
+            },
+        )
+    }
+
+    fn too_many(&self, open: usize) -> Told {
+        let most = self.service.placement.max_replicas;
+        let wanted = self.service.replicas.unwrap_or(0);
+        let name = word(&self.service.name);
+        let room = most.saturating_mul(open as u64);
+        Told {
+            words: format!("{wanted} tasks are wanted, and {open} nodes may take {most} each"),
+            nodes: Vec::new(),
+            advice: "allow more on one node, want fewer, or add a node".into(),
+            commands: vec![
+                format!(
+                    "docker service update --replicas-max-per-node {} {name}",
+                    wanted.div_ceil(open.max(1) as u64)
+                ),
+                format!("docker service scale {name}={room}"),
+            ],
+            risk: Risk::RestartsTasks,
+        }
+    }
+
+    fn host_port(&self) -> Told {
+        let own: Vec<u16> =
+            self.service.ports.iter().filter(|port| !port.ingress).map(|port| port.published).collect();
+        let holder = self.others.iter().find(|other| {
+            other.id != self.service.id
+                && other.ports.iter().any(|port| !port.ingress && own.contains(&port.published))
+        });
+        let ports = listed(&own);
+        let words = match holder {
+            Some(other) => format!("host port {ports} is taken on the nodes by service {}", other.name),
+            None => format!("host port {ports} is taken on the nodes by other tasks of this service"),
+        };
+        Told {
+            words,
+            nodes: Vec::new(),
+            advice: "publish another port, or stop the task that holds it before the new one starts".into(),
+            commands: vec![format!(
+                "docker service update --update-order stop-first --publish-rm TARGET --publish-add mode=host,published=PORT,target=TARGET {}",
+                word(&self.service.name)
+            )],
+            risk: Risk::RestartsTasks,
+        }
+    }
+
+    fn platform(&self, open: &[&Node]) -> Told {
+        let built: Vec<String> =
+            self.service.placement.platforms.iter().map(|p| format!("{}/{}", p.os, p.architecture)).collect();
+        let unfit = open.iter().filter(|node| !fits_platform(&self.service.placement.platforms, node));
+        let nodes = unfit
+            .map(|node| format!("{}: {}/{}", node.name, node.platform.os, node.platform.architecture))
+            .collect();
+        Told {
+            words: format!("the image is built for {} alone", listed(&built)),
+            nodes,
+            advice: "build the image for the nodes' platform too".into(),
+            commands: vec![format!("docker manifest inspect {}", word(&self.service.image))],
+            risk: Risk::ByHand,
+        }
+    }
+
+    fn plugin(&self) -> Told {
+        let drivers =
+            self.service.mounts.iter().map(|mount| mount.driver.as_str()).filter(|driver| !driver.is_empty());
+        let missing = |driver: &&str| {
+            !self.nodes.iter().any(|node| {
+                let bare = |name: &str| name.trim_end_matches(":latest").to_owned();
+                node.plugins.iter().any(|(_, name)| bare(name) == bare(driver))
+            })
+        };
+        let lacking: Vec<&str> = drivers.filter(missing).collect();
+        let words = match lacking.is_empty() {
+            true => "no node has all the volume, network and log plugins that it asks for".to_owned(),
+            false => format!("no node has the volume plugin {}", listed(&lacking)),
+        };
+        let commands = match lacking.first() {
+            Some(plugin) => vec![format!("docker plugin install {}", word(plugin))],
+            None => vec!["docker plugin ls".to_owned()],
+        };
+        let advice = "install the plugin on each node that is to run it".to_owned();
+        Told { words, nodes: Vec::new(), advice, commands, risk: Risk::ByHand }
+    }
+}
+
+fn bytes(bytes: i64) -> String {
+    let mib = bytes / (1 << 20);
+    match mib {
+        10_240.. => format!("{} GiB", mib / 1024),
+        _ => format!("{mib} MiB"),
+    }
+}
+
+fn cores(nano: i64) -> String {
+    let text = format!("{}.{:03}", nano / 1_000_000_000, nano % 1_000_000_000 / 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
