@@ -2,6 +2,7 @@
 
 use crate::Text;
 use crate::swarm::Membership;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /_ping`.
@@ -48,6 +49,8 @@ pub struct DaemonJson {
     pub path: String,
     /// The text.
     pub text: Text,
+    /// When it was last written or put in its place, where that is known.
+    pub written: Option<Timestamp>,
     /// What it says, or where it stops being what dockerd accepts.
     pub parsed: Result<serde_json::Map<String, serde_json::Value>, Fault>,
 }
@@ -81,6 +84,13 @@ impl EngineProcess {
     pub fn running(&self) -> Option<&Process> {
         self.process.as_ref().filter(|process| !matches!(process.state, 'Z' | 'X'))
     }
+
+    /// Whether the dockerd that runs read a file as it stands: it was started after the file was last written, and
+    /// would have ended at once of what it does not accept.
+    pub fn accepted(&self, file: &DaemonJson) -> bool {
+        let started = self.running().and_then(|process| process.started);
+        started.zip(file.written).is_some_and(|(started, written)| started > written)
+    }
 }
 
 /// The file of a unix socket.
@@ -107,6 +117,9 @@ pub struct Process {
     pub args: Vec<String>,
     /// Its state as in `/proc/PID/stat`: `R` runs, `S` sleeps, `D` waits for a device, `T` is stopped, `Z` is dead.
     pub state: char,
+    /// When it started, where that could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
 }
 
 impl Process {
@@ -142,7 +155,7 @@ mod tests {
 
     fn dockerd(args: &[&str]) -> Process {
         let args = std::iter::once("dockerd").chain(args.iter().copied()).map(str::to_owned).collect();
-        Process { pid: 1, args, state: 'S' }
+        Process { pid: 1, args, state: 'S', started: None }
     }
 
     #[test]

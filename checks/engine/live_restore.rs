@@ -22,7 +22,7 @@ check! {
     /// Source: moby `daemon/config/config_linux.go` (`IsSwarmCompatible`), docker/docs#16059.
     "engine/live-restore": Error, "live restore and swarm exclude each other";
     needs DaemonJson, EngineProcess, Info, SwarmState, EngineLog, Join;
-    caused_by "engine/daemon-json-malformed";
+    caused_by "engine/daemon-json-malformed", "engine/daemon-json-refused";
     for each Host: run
 }
 

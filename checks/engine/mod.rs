@@ -1,10 +1,14 @@
 //! The engine itself and its configuration.
 
 mod daemon_json_malformed;
+mod daemon_json_refused;
+mod directives;
+mod ending;
 mod live_restore;
 mod unreachable;
 
 use crate::BuiltIn;
 
 /// The checks of this folder.
-pub const CHECKS: &[&BuiltIn] = &[&daemon_json_malformed::CHECK, &live_restore::CHECK, &unreachable::CHECK];
+pub const CHECKS: &[&BuiltIn] =
+    &[&daemon_json_malformed::CHECK, &daemon_json_refused::CHECK, &live_restore::CHECK, &unreachable::CHECK];

@@ -1,6 +1,7 @@
+use super::ending::{Ending, ending};
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::engine::EngineProcess;
-use facts::log::{Level, Line, Program};
+use facts::log::Line;
 use facts::{Gap, Host, Seen, Why};
 
 check! {
@@ -19,7 +20,7 @@ check! {
     /// In the seconds of a start or a stop.
     "engine/unreachable": Error, "the engine does not answer";
     needs Ping, EngineProcess, EngineLog;
-    caused_by "engine/daemon-json-malformed", "engine/live-restore", "swarm/stale-advertise-addr";
+    caused_by "engine/daemon-json-malformed", "engine/daemon-json-refused", "engine/live-restore", "swarm/stale-advertise-addr";
     for each Host: run
 }
 
@@ -148,17 +149,25 @@ fn absent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findin
 }
 
 fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut Findings<'_>) {
-    let summary = match engine {
-        Some(_) => "the engine is dead: no dockerd runs".to_owned(),
-        None => format!("nobody answers for the engine: {}", gap.why),
+    let log = host.log.get().ok();
+    let ending = log.and_then(|log| ending(log));
+    let summary = match (engine, ending) {
+        (None, _) => format!("nobody answers for the engine: {}", gap.why),
+        (_, Some(Ending::GaveUp(line))) => {
+            format!("the engine is dead, and said when it ended: {}", line.message)
+        }
+        (_, Some(Ending::Asked(line))) => format!("the engine is dead: it was asked to stop{}", at(line)),
+        (_, Some(Ending::Starved(line))) => {
+            format!("the engine is dead: the kernel killed it{}, for memory had run out", at(line))
+        }
+        (_, None) => "the engine is dead: no dockerd runs".to_owned(),
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap));
     if let Some(engine) = engine {
         finding.and(Evidence::absent(engine, "no process dockerd"));
     }
-    // What it said last is often why it ended.
-    if let Ok(log) = host.log.get()
-        && let Some(line) = log.lines.iter().rev().find(|line| is_last_word(line))
+    if let (Some(log), Some(Ending::GaveUp(line) | Ending::Asked(line) | Ending::Starved(line))) =
+        (log, ending)
     {
         finding.and(Evidence::log(log, line));
     }
@@ -174,12 +183,8 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
     });
 }
 
-/// What dockerd says when it gives up. Newer engines write the reason without a level.
-fn is_last_word(line: &Line) -> bool {
-    let starts = ["failed to start", "unable to configure", "Error starting", "invalid "];
-    line.program == Program::Engine
-        && (matches!(line.level, Level::Fatal | Level::Panic)
-            || (line.level == Level::Unknown && starts.iter().any(|words| line.message.starts_with(words))))
+fn at(line: &Line) -> String {
+    line.at.map(|at| at.strftime(" at %Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default()
 }
 
 fn by_hand(

@@ -18,7 +18,7 @@ check! {
     /// Source: moby `libnetwork/drivers/bridge/setup_ip_forwarding.go`.
     "host/ip-forward-off": Error, "the kernel does not forward packets";
     needs Sysctls, Info, SwarmState;
-    caused_by "engine/unreachable", "engine/live-restore", "engine/daemon-json-malformed";
+    caused_by "engine/unreachable", "engine/live-restore", "engine/daemon-json-malformed", "engine/daemon-json-refused";
     for each Host: run
 }
 

@@ -6,11 +6,13 @@ use crate::{Fact, Need, Text};
 use serde_json::Value;
 
 pub(super) fn daemon_json(bundle: &Bundle) -> Fact<Option<DaemonJson>> {
-    let path = bundle.entries(Need::DaemonJson).next().map(|entry| entry.origin.clone()).unwrap_or_default();
+    let entry = bundle.entries(Need::DaemonJson).next();
+    let path = entry.map(|entry| entry.origin.clone()).unwrap_or_default();
+    let written = entry.and_then(|entry| entry.written);
     super::content(bundle, Need::DaemonJson, "files/daemon.json").map(|bytes| {
         bytes.map(|bytes| {
             let text = decoded(bytes);
-            DaemonJson { path, parsed: read(&text), text: Text(text) }
+            DaemonJson { path, written, parsed: read(&text), text: Text(text) }
         })
     })
 }

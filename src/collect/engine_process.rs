@@ -1,8 +1,8 @@
 //! The engine as the operating system sees it: its process, its socket and its program.
 
 use super::{Artifact, Place, Session, files};
-use facts::Need;
 use facts::engine::{EngineProcess, Process, SocketFile};
+use facts::{Need, Timestamp};
 use nix::unistd::{AccessFlags, eaccess};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -81,7 +81,8 @@ fn process(proc: &Path, pid: u32) -> Option<Process> {
         return None;
     }
     let stat = std::fs::read(directory.join("stat")).ok()?;
-    Some(Process { pid, args, state: state(&String::from_utf8_lossy(&stat))? })
+    let stat = String::from_utf8_lossy(&stat);
+    Some(Process { pid, args, state: state(&stat)?, started: started(proc, &stat) })
 }
 
 /// Docker's own name for the engine, those of distributions, and the command that once was both.
@@ -96,6 +97,15 @@ fn is_dockerd(comm: &str, args: &[String]) -> bool {
 /// The state in `/proc/PID/stat`: it follows the name, which is in parentheses and may hold some itself.
 fn state(stat: &str) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// When a process started: `starttime`, field 22 of its stat, counts ticks from the start of the machine.
+fn started(proc: &Path, stat: &str) -> Option<Timestamp> {
+    let ticks: i64 = stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()?;
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
+    let of_machine = std::fs::read_to_string(proc.join("stat")).ok()?;
+    let boot: i64 = of_machine.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Timestamp::from_second(boot.checked_add(ticks.checked_div(per_second)?)?).ok()
 }
 
 #[cfg(test)]

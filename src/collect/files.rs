@@ -21,7 +21,7 @@ const MOST: u64 = 1 << 20;
 pub(super) struct Read {
     /// What it holds.
     pub(super) content: Vec<u8>,
-    /// When it was last written.
+    /// When it was last written, or put in its place with an older date.
     pub(super) written: Option<Timestamp>,
 }
 
@@ -212,7 +212,9 @@ fn content(file: File, doing: &str) -> Result<Read, Why> {
     if content.len() as u64 > MOST {
         return Err(odd("it is larger than 1 MiB"));
     }
-    let written = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    let changed = Timestamp::new(metadata.ctime(), i32::try_from(metadata.ctime_nsec()).unwrap_or(0)).ok();
+    let written = modified.max(changed);
     Ok(Read { content, written })
 }
 
