@@ -193,6 +193,7 @@ fn the_ids_are_these() {
     let expected = [
         "dns/vip-pinned-in-hosts",
         "engine/daemon-json-malformed",
+        "engine/daemon-json-refused",
         "engine/live-restore",
         "engine/unreachable",
         "host/clock-unsynced",
@@ -221,9 +222,11 @@ fn the_ids_are_these() {
         "service/unschedulable",
         "service/update-paused",
         "swarm/certificate-expired",
+        "swarm/certificate-overdue",
         "swarm/even-managers",
         "swarm/locked",
         "swarm/lost-quorum",
+        "swarm/manager-unreachable",
         "swarm/node-down",
         "swarm/stale-advertise-addr",
     ];

@@ -17,13 +17,18 @@ check! {
     /// For a manager that left the swarm and that this node has not forgotten yet.
     "network/peer-unreachable": Error, "another node does not answer";
     needs Probes, Nodes, Networks;
-    caused_by "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
+    caused_by "swarm/stale-advertise-addr", "swarm/manager-unreachable", "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
     for each Host: run
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get()?;
+    let nodes = view.snapshot.nodes.get();
     for reach in by_peer(probes) {
+        // What only gossip remembers is no node any more, or goes by another address; the list would name it.
+        if nodes.is_ok() && reach.peer.node_id.is_none() {
+            continue;
+        }
         let mute = |outcome: &Outcome| *outcome != Outcome::Open;
         if !reach.gossip().is_some_and(mute) || !reach.manager().is_none_or(mute) {
             continue;

@@ -22,17 +22,18 @@ check! {
     ///
     /// Source: moby#42660, swarmkit `ca/certificates.go`.
     "swarm/certificate-expired": Error, "the node's certificate is outside its time";
-    needs Certificates, Info;
+    needs Certificates, Info, SwarmState;
     for each Host: run
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let now = view.snapshot.taken;
     let read = [("node", host.certificate.get()), ("root", host.root_certificate.get())];
-    let mut gap = None;
+    let (mut gap, mut found) = (None, false);
     for (name, certificate) in read {
         match certificate {
-            Ok(seen) => judge(name, seen, now, host, out),
+            // A clock that is wrong is so for both; one finding says it.
+            Ok(seen) => found = found || judge(name, seen, now, host, out),
             Err(why) => gap = Some(why),
         }
     }
@@ -43,7 +44,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if error.contains("not valid after") || error.contains("not valid before") {
         let summary = "the swarm component does not run: the node's certificate is outside its time";
         out.report(subject(host), summary, Evidence::value(info, format!("Swarm.Error: {error}")))
-            .remedy(remedy(host));
+            .remedy(remedy(host, error.contains("not valid before")));
         return Ok(());
     }
     match info.swarm.state {
@@ -52,14 +53,20 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
 }
 
-fn judge(name: &str, seen: &Seen<Option<Certificate>>, now: Timestamp, host: &Host, out: &mut Findings<'_>) {
-    let Some(certificate) = &seen.value else { return };
+fn judge(
+    name: &str,
+    seen: &Seen<Option<Certificate>>,
+    now: Timestamp,
+    host: &Host,
+    out: &mut Findings<'_>,
+) -> bool {
+    let Some(certificate) = &seen.value else { return false };
     let summary = if certificate.not_after < now {
         format!("the {name} certificate ran out at {}", minute(certificate.not_after))
     } else if certificate.not_before > now {
         format!("the {name} certificate is not valid before {}", minute(certificate.not_before))
     } else {
-        return;
+        return false;
     };
     let shown = format!(
         "valid from {} to {}; this machine's clock says {}",
@@ -73,7 +80,8 @@ fn judge(name: &str, seen: &Seen<Option<Certificate>>, now: Timestamp, host: &Ho
     {
         finding.and(Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)));
     }
-    finding.remedy(remedy(host));
+    finding.remedy(remedy(host, certificate.not_before > now));
+    true
 }
 
 fn subject(host: &Host) -> Subject {
@@ -84,28 +92,68 @@ fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn remedy(host: &Host) -> Remedy {
+fn remedy(host: &Host, early: bool) -> Remedy {
     let node = host.name.clone();
+    let clock = Step::ByHand {
+        node: node.clone(),
+        text: "compare the clock with another node's; where it is wrong, set it right, start the engine again, and that \
+               was all"
+            .into(),
+        commands: vec!["date --utc".into(), "timedatectl".into()],
+    };
+    if early {
+        return Remedy {
+            title: "Set the clock right".into(),
+            risk: Risk::RestartsTasks,
+            impact: "the engine starts, and with it the tasks of this node".into(),
+            steps: vec![clock, Step::RestartEngine { node }],
+        };
+    }
+    let is_manager = host.certified_manager().unwrap_or(false);
+    let is_alone = host.remembered_managers.get().is_ok_and(|managers| managers.len() <= 1);
+    if is_manager && is_alone {
+        return Remedy {
+            title: "Check the clock, then let the only manager renew its certificate".into(),
+            risk: Risk::EndangersQuorum,
+            impact: "the swarm goes on with its services and workers; it had no other manager to forget".into(),
+            steps: vec![
+                clock,
+                Step::ByHand {
+                    node,
+                    text: "after a copy of <data-root>/swarm was taken with the engine stopped: a new cluster of one \
+                           starts with the old certificate and renews it"
+                        .into(),
+                    commands: vec!["docker swarm init --force-new-cluster".into()],
+                },
+            ],
+        };
+    }
+    let role = if is_manager { "manager" } else { "worker" };
+    let mut steps = vec![clock];
+    if is_manager {
+        steps.push(Step::DemoteManager { node: node.clone() });
+    }
+    steps.extend([
+        Step::ByHand {
+            node: node.clone(),
+            text: format!(
+                "leave, then join with the command that a manager prints for `docker swarm join-token {role}`"
+            ),
+            commands: vec!["docker swarm leave --force".into()],
+        },
+        Step::ByHand {
+            node: "a manager".into(),
+            text: "remove the old entry of this node by its id".into(),
+            commands: vec![
+                format!("docker node ls --filter name={}", word(node.as_str())),
+                "docker node rm OLD-ID".into(),
+            ],
+        },
+    ]);
     Remedy {
         title: "Check the clock, then join the swarm anew".into(),
-        risk: Risk::EndangersQuorum,
-        impact: "the tasks of this node stop until it has joined; a manager has to be demoted first".into(),
-        steps: vec![
-            Step::ByHand {
-                node: node.clone(),
-                text: "make sure that the clock is right".into(),
-                commands: vec!["date --utc".into()],
-            },
-            Step::ByHand {
-                node: node.clone(),
-                text: "leave, then join with the command that a manager prints for `docker swarm join-token worker`".into(),
-                commands: vec!["docker swarm leave --force".into()],
-            },
-            Step::ByHand {
-                node: "a manager".into(),
-                text: "remove the old entry of this node".into(),
-                commands: vec![format!("docker node rm {}", word(node.as_str()))],
-            },
-        ],
+        risk: if is_manager { Risk::EndangersQuorum } else { Risk::RestartsTasks },
+        impact: "the tasks of this node stop until it has joined".into(),
+        steps,
     }
 }

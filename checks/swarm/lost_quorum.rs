@@ -1,5 +1,5 @@
+use super::managers::Managers;
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::link::{Attempt, Outcome};
 use facts::{Gap, Host, Why};
 
 check! {
@@ -21,7 +21,7 @@ check! {
     ///
     /// Source: swarmkit `manager/state/raft/raft.go`; moby#34384.
     "swarm/lost-quorum": Error, "the swarm has no leader";
-    needs Ping, Info, Nodes, Probes;
+    needs Ping, Info, Nodes, Probes, Networks;
     caused_by "swarm/certificate-expired", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Host: run
 }
@@ -59,94 +59,53 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 /// while another answers, so that it is not this node that is cut off.
 fn from_below(host: &Host, gap: Gap, out: &mut Findings<'_>) -> Judged {
     let managers = Managers::seen_from(host, 0)?;
-    if managers.answering.is_empty() || managers.answering.len() >= managers.needed() {
+    if managers.present() == 0 || managers.present() >= managers.needed() {
         return Err(gap);
     }
     let first = Evidence::value(host.probes.get()?, managers.shown());
     let summary = format!("the managers can have no leader: {}", managers.count());
-    out.report(Subject::Cluster, summary, first).certainty(Certainty::Likely).remedy(managers.remedy(None));
+    out.report(Subject::Cluster, summary, first)
+        .certainty(Certainty::Likely)
+        .remedy(bring_back(&managers, None));
     Ok(())
 }
 
-/// The managers that this node knows, by whether their ports answer it.
-struct Managers {
-    answering: Vec<String>,
-    silent: Vec<String>,
-    own: usize,
-}
-
-impl Managers {
-    /// The others by their probes, and `own` for this node, where it is one.
-    fn seen_from(host: &Host, own: usize) -> Result<Self, Gap> {
-        let (mut answering, mut silent) = (Vec::new(), Vec::new());
-        for probe in host.probes.get()?.iter() {
-            let Attempt::Connect { port, .. } = probe.attempt else { continue };
-            if probe.peer.manager_port == Some(port) {
-                let list = if probe.outcome == Outcome::Open { &mut answering } else { &mut silent };
-                list.push(probe.peer.label());
-            }
-        }
-        Ok(Self { answering, silent, own })
-    }
-
-    fn known(&self) -> usize {
-        self.own + self.answering.len() + self.silent.len()
-    }
-
-    /// More than half of them, as raft wants.
-    fn needed(&self) -> usize {
-        self.known() / 2 + 1
-    }
-
-    fn present(&self) -> usize {
-        self.own + self.answering.len()
-    }
-
-    fn count(&self) -> String {
-        format!(
-            "{} of {} answer and {} are needed; silent: {}",
-            self.present(),
-            self.known(),
-            self.needed(),
-            self.silent.join(", ")
-        )
-    }
-
-    fn shown(&self) -> String {
-        let named = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
-        let others = if self.own > 0 { "other managers" } else { "managers" };
-        format!(
-            "{others} whose port answers: {}; whose does not: {}",
-            named(&self.answering),
-            named(&self.silent)
-        )
-    }
-
-    /// What to do, with the last resort on `own`, where this node is a manager. It is offered only while too few
-    /// managers answer: where enough do, there may well be a leader, and a second one would split the swarm.
-    fn remedy(&self, own: Option<&Host>) -> Remedy {
-        let mut steps = Vec::new();
-        for manager in &self.silent {
-            steps.push(Step::ByHand {
-                node: manager.as_str().into(),
-                text: "bring this manager back: machine, engine, disk, clock and port 2377".into(),
-                commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],
-            });
-        }
+/// What to do, with the last resort on `own`, where this node is a manager. It is offered only while too few
+/// managers answer: where enough do, there may well be a leader, and a second one would split the swarm.
+fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
+    let mut steps = Vec::new();
+    for manager in managers.silent() {
+        let (text, commands) = manager.standing.advice();
         steps.push(Step::ByHand {
-            node: own.map_or_else(|| "one manager that is left".into(), |host| host.name.clone()),
-            text: "only if those managers are gone for good, and on this one node alone, after a copy of \
-                   <data-root>/swarm was taken with the engine stopped"
-                .into(),
-            commands: vec!["docker swarm init --force-new-cluster".into()],
+            node: manager.label.as_str().into(),
+            text: text.into(),
+            commands: commands.iter().map(|command| (*command).into()).collect(),
         });
-        Remedy {
+    }
+    let node = own.map_or_else(|| "one manager that is left".into(), |host| host.name.clone());
+    if managers.present() + managers.within_reach() >= managers.needed() {
+        return Remedy {
             title: "Bring the silent managers back".into(),
-            risk: Risk::EndangersQuorum,
-            impact: "none while managers come back; --force-new-cluster forgets the other managers for ever"
+            risk: Risk::ByHand,
+            impact: "none: the machines of a majority are there, so the swarm has its leader back once their engines \
+                     answer; a new cluster would leave two swarms"
                 .into(),
             steps,
-        }
+        };
+    }
+    steps.push(Step::ByHand {
+        node,
+        text: "only if those managers are gone for good, for one that comes back would found a second swarm with the \
+               same tasks; on this one node alone, after a copy of <data-root>/swarm was taken with the engine stopped"
+            .into(),
+        commands: vec!["docker swarm init --force-new-cluster".into()],
+    });
+    Remedy {
+        title: "Bring the silent managers back".into(),
+        risk: Risk::EndangersQuorum,
+        impact: "none while managers come back; --force-new-cluster forgets the other managers for ever"
+            .into(),
+        steps,
     }
 }
 
@@ -178,7 +137,7 @@ fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut F
     let enough = managers.as_ref().is_ok_and(|managers| managers.present() >= managers.needed());
     let (subject, summary) = match &managers {
         Ok(managers) if enough => {
-            let others = managers.answering.len();
+            let others = managers.present() - 1;
             let all = match managers.known() {
                 1 => "and it is the only one".to_owned(),
                 _ => format!("though {others} of the {} others take connections", managers.known() - 1),
@@ -194,7 +153,7 @@ fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut F
         if enough {
             finding.certainty(Certainty::Likely).remedy(look_from_another(host));
         } else {
-            finding.remedy(managers.remedy(Some(host)));
+            finding.remedy(bring_back(managers, Some(host)));
         }
     }
     finding

@@ -1,9 +1,13 @@
 //! Membership, managers, raft, certificates.
 
 mod certificate_expired;
+mod certificate_overdue;
 mod even_managers;
 mod locked;
 mod lost_quorum;
+mod manager_unreachable;
+mod managers;
+mod moved;
 mod node_down;
 mod stale_advertise_addr;
 
@@ -15,6 +19,8 @@ pub const CHECKS: &[&BuiltIn] = &[
     &locked::CHECK,
     &stale_advertise_addr::CHECK,
     &lost_quorum::CHECK,
+    &manager_unreachable::CHECK,
     &node_down::CHECK,
+    &certificate_overdue::CHECK,
     &even_managers::CHECK,
 ];

@@ -1,5 +1,6 @@
 use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::NodeName;
 use facts::link::{Attempt, Outcome};
 use facts::swarm::{Node, NodeState};
 
@@ -19,8 +20,8 @@ check! {
     ///
     /// Source: swarmkit `manager/dispatcher/dispatcher.go`: down after three missed heartbeats.
     "swarm/node-down": Error, "the managers do not hear from the node";
-    needs Nodes, Probes;
-    caused_by "swarm/stale-advertise-addr", "network/manager-port-blocked";
+    needs Nodes, Probes, Info;
+    caused_by "swarm/stale-advertise-addr", "network/manager-port-blocked", "swarm/manager-unreachable";
     for each Node: run
 }
 
@@ -55,7 +56,12 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let role = if node.manager.is_some() { "manager" } else { "worker" };
     let silence = if node.message.is_empty() { "no word from it" } else { &node.message };
-    let finding = out.report(subject, format!("the {role} {} is down: {silence}", node.name), first);
+    let summary = format!("the {role} {} is down: {silence}", node.name);
+    let finding = out.report(subject, summary, first);
+    // What ails that manager is then what is felt here.
+    if let Some(manager) = common_end(nodes, view) {
+        finding.felt_at(Subject::Node(manager));
+    }
     let mut advice = "see whether the machine runs, then its engine";
     for host in &view.snapshot.hosts {
         let Ok(probes) = host.probes.get() else { continue };
@@ -87,4 +93,23 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }],
     });
     Ok(())
+}
+
+/// Where no other node beats and the engines of all are there, what they have in common is the one manager that this
+/// was asked on, and the way to it.
+fn common_end(nodes: &[Node], view: &View<'_>) -> Option<NodeName> {
+    let [host] = view.snapshot.hosts.as_slice() else { return None };
+    let own = view.node_of(host).ok().flatten()?;
+    let probes = host.probes.get().ok()?;
+    let answers = |node: &Node| {
+        probes.iter().any(|p| {
+            p.peer.node_id.as_ref() == Some(&node.id)
+                && matches!(p.attempt, Attempt::Connect { .. })
+                && p.outcome == Outcome::Open
+        })
+    };
+    let mut others = nodes.iter().filter(|node| node.id != own.id);
+    let all_cut_off =
+        others.all(|node| node.state == NodeState::Down && node.manager.is_none() && answers(node));
+    (all_cut_off && nodes.len() > 2).then(|| host.name.clone())
 }

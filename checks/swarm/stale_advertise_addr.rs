@@ -1,6 +1,7 @@
+use super::moved;
 use crate::remedy::word;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
-use facts::host::Interface;
+use facts::host::{Address, Interface};
 use facts::swarm::LocalState;
 use facts::{Host, NodeName, Seen};
 use std::net::{IpAddr, SocketAddr};
@@ -24,12 +25,18 @@ check! {
     ///
     /// Source: moby#41043, docker/for-linux#523, moby `daemon/cluster/listen_addr.go`.
     "swarm/stale-advertise-addr": Error, "the node advertises an address it does not have";
-    needs Info, SwarmState, Interfaces, Nodes, Certificates;
+    needs Info, SwarmState, Interfaces, Nodes, Certificates, Networks, Probes, EngineLog;
     for each Host: run
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     others(view, out);
+    // A worker's way out of gossip shows from managers only; a gap there is no gap about this node.
+    if view.snapshot.nodes.get().is_ok()
+        && let Err(gap) = moved::report(host, view, out)
+    {
+        out.lacking(Subject::Cluster, gap);
+    }
     own(host, view, out)
 }
 
@@ -95,19 +102,28 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let is_manager = info.as_ref().is_ok_and(|info| info.swarm.control_available)
         || host.certified_manager().unwrap_or(false);
     let role = if is_manager { "manager" } else { "node" };
-    let summary = format!("this {role} advertises {advertised}, which no interface holds");
+    let present = match present(interfaces) {
+        Some((_, address)) => format!("the machine has {}", address.addr),
+        None => "the machine has none".to_owned(),
+    };
+    let summary = format!("this {role} advertises {advertised}, which no interface holds; {present}");
     let finding = out
         .report(Subject::Node(host.name.clone()), summary, first)
         .and(Evidence::value(interfaces, held(interfaces)));
-    if let (Ok(state), Some(local)) = (&state, local) {
-        let standing = if has_local { "still held" } else { "not held either" };
-        finding.and(Evidence::value(state, format!("LocalAddr: {local}, {standing}")));
+    if let (Ok(state), Some(written)) = (&state, written) {
+        let local = match local {
+            Some(local) if has_local => format!("; LocalAddr: {local}, still held"),
+            Some(local) => format!("; LocalAddr: {local}, not held either"),
+            None => String::new(),
+        };
+        finding.and(Evidence::value(state, format!("AdvertiseAddr: {}{local}", written.advertise_addr)));
     }
-    if has_local {
+    // An address of the very network that the machine is in cannot be NAT's; any other may be.
+    let in_own_network = interfaces.iter().flat_map(|i| &i.addresses).any(|a| a.covers(advertised));
+    if has_local && !in_own_network {
         // The address the node took for its own is there, so the advertised one may have been meant so: NAT.
         finding.certainty(Certainty::Hint).severity(Severity::Warning);
-    } else if local.is_none() && !interfaces.iter().flat_map(|i| &i.addresses).any(|a| a.covers(advertised)) {
-        // An address of the very network that the machine is in cannot be NAT's; any other may be.
+    } else if local.is_none() && !in_own_network {
         finding.certainty(Certainty::Likely);
     }
     let only_manager = is_manager && info.as_ref().is_ok_and(|info| info.swarm.managers.len() <= 1);
@@ -140,17 +156,10 @@ fn remedy(
     only_manager: bool,
 ) -> Remedy {
     let node = host.name.clone();
-    // The first interface that is up and not the engine's own.
-    let uplink = interfaces.iter().find(|i| {
-        i.up && i.name != "lo"
-            && !i.addresses.is_empty()
-            && !i.name.starts_with("docker")
-            && i.kind != "bridge"
-    });
-    let (device, prefix) =
-        uplink.map_or(("eth0", 24), |i| (i.name.as_str(), i.addresses.first().map_or(24, |a| a.prefix)));
-    let new =
-        uplink.and_then(|i| i.addresses.first()).map_or("NEW-ADDRESS".to_owned(), |a| a.addr.to_string());
+    let (device, prefix, new) = match present(interfaces) {
+        Some((device, address)) => (device, address.prefix, address.addr.to_string()),
+        None => ("eth0", 24, "NEW-ADDRESS".to_owned()),
+    };
     if only_manager {
         return Remedy {
             title: "Give the machine its old address back".into(),
@@ -167,6 +176,22 @@ fn remedy(
     if is_manager {
         return rejoin_manager(&node, &new);
     }
+    rejoin_worker(&node, &new)
+}
+
+/// The interface that carries the machine's address, with that address: the first that is up and not the engine's own.
+fn present(interfaces: &[Interface]) -> Option<(&str, &Address)> {
+    let uplink = interfaces.iter().find(|i| {
+        i.up && i.name != "lo"
+            && !i.addresses.is_empty()
+            && !i.name.starts_with("docker")
+            && i.kind != "bridge"
+    })?;
+    Some((uplink.name.as_str(), uplink.addresses.first()?))
+}
+
+/// What a worker does whose address changed.
+pub(super) fn rejoin_worker(node: &NodeName, new: &str) -> Remedy {
     Remedy {
         title: "Join again from the present address".into(),
         risk: Risk::RestartsTasks,
@@ -185,6 +210,14 @@ fn remedy(
                     format!("docker swarm join --advertise-addr {new} --token TOKEN MANAGER:2377"),
                 ],
             },
+            Step::ByHand {
+                node: "a manager".into(),
+                text: "once the old entry is down, remove it by its id".into(),
+                commands: vec![
+                    format!("docker node ls --filter name={}", word(node.as_str())),
+                    "docker node rm OLD-ID".into(),
+                ],
+            },
         ],
     }
 }
@@ -193,23 +226,28 @@ fn rejoin_manager(node: &NodeName, new: &str) -> Remedy {
     Remedy {
         title: "Rejoin the manager from its present address".into(),
         risk: Risk::EndangersQuorum,
-        impact: "the swarm has one manager fewer until it is promoted again; its tasks restart".into(),
+        impact: "the swarm has one manager fewer until it has joined; its tasks restart".into(),
         steps: vec![
             Step::DemoteManager { node: node.clone() },
             Step::ByHand {
+                node: "a manager".into(),
+                text: "print the command with which a manager joins".into(),
+                commands: vec!["docker swarm join-token manager".into()],
+            },
+            Step::ByHand {
                 node: node.clone(),
-                text: "leave, then join as a worker from the present address".into(),
+                text: "leave, then join with that command and the present address".into(),
                 commands: vec![
-                    "docker swarm leave".into(),
+                    "docker swarm leave --force".into(),
                     format!("docker swarm join --advertise-addr {new} --token TOKEN MANAGER:2377"),
                 ],
             },
             Step::ByHand {
                 node: "a manager".into(),
-                text: "make it a manager again, and remove its old entry".into(),
+                text: "once the old entry is down, remove it by its id".into(),
                 commands: vec![
-                    "docker node ls".into(),
-                    format!("docker node promote {}", word(node.as_str())),
+                    format!("docker node ls --filter name={}", word(node.as_str())),
+                    "docker node rm OLD-ID".into(),
                 ],
             },
         ],

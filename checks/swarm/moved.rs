@@ -1,0 +1,82 @@
+//! A worker that gossips under another address than the one its connection to the managers comes from.
+
+use super::stale_advertise_addr::rejoin_worker;
+use crate::{Certainty, Evidence, Findings, Subject, View};
+use facts::host::Protocol;
+use facts::link::{Attempt, Outcome};
+use facts::log::Line;
+use facts::swarm::{Node, NodeState};
+use facts::{Gap, Host};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// The port of gossip, fixed in libnetwork.
+const GOSSIP_PORT: u16 = 7946;
+
+/// Reports each worker whose connection comes from an address that gossip never had, while gossip had an address
+/// that no node of the list has. On machines with two networks the two differ for good; there gossip answers at the
+/// one it knows, and nothing is said.
+pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Result<(), Gap> {
+    let nodes = view.snapshot.nodes.get()?;
+    let listed: BTreeSet<IpAddr> = nodes.iter().flat_map(addresses).collect();
+    let networks = host.networks.get()?;
+    let Some(peers) = networks.iter().find(|network| network.ingress).and_then(|n| n.peers.as_ref()) else {
+        return Ok(());
+    };
+    let in_gossip = |addr: IpAddr| peers.iter().any(|peer| peer.addr == addr);
+    let lost: Vec<(&Node, IpAddr)> = nodes
+        .iter()
+        .filter(|node| node.manager.is_none() && node.state == NodeState::Ready)
+        .filter_map(|node| Some((node, node.addr?)))
+        .filter(|(_, addr)| !addr.is_loopback() && !addr.is_unspecified() && !in_gossip(*addr))
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let probes = host.probes.get()?;
+    let gossip = Attempt::Connect { protocol: Protocol::Tcp, port: GOSSIP_PORT };
+    let takes_connections = |addr: IpAddr| {
+        probes.iter().any(|p| p.peer.addr == addr && p.attempt == gossip && p.outcome == Outcome::Open)
+    };
+    let log = host.log.get()?;
+    let own: BTreeSet<IpAddr> =
+        host.info.get().ok().and_then(|info| info.swarm.node_addr).into_iter().collect();
+    let strays: Vec<(IpAddr, &Line)> = last_words(&log.lines)
+        .into_iter()
+        .filter(|(addr, _)| !listed.contains(addr) && !own.contains(addr) && !takes_connections(*addr))
+        .collect();
+    let named = |addr: IpAddr| last_words(&log.lines).iter().any(|(other, _)| *other == addr);
+    let moved: Vec<_> =
+        lost.into_iter().filter(|(_, addr)| takes_connections(*addr) && !named(*addr)).collect();
+    // With two of either nobody can say which belongs to which.
+    let ([(node, seen)], [(old, line)]) = (moved.as_slice(), strays.as_slice()) else { return Ok(()) };
+    let summary =
+        format!("gossip knows {} as {old}, where nobody answers, and it now comes from {seen}", node.name);
+    let shown = format!("{}: Status.State: ready; Status.Addr: {seen}", node.name);
+    out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, shown))
+        .and(Evidence::log(log, line))
+        .certainty(Certainty::Likely)
+        .remedy(rejoin_worker(&node.name, &seen.to_string()));
+    Ok(())
+}
+
+fn addresses(node: &Node) -> impl Iterator<Item = IpAddr> {
+    node.addr.into_iter().chain(node.manager.as_ref().and_then(|manager| manager.addr).map(|addr| addr.ip()))
+}
+
+/// The last line about each address that gossip took in or lost: `Node 057fa7dc6f56/192.0.2.2, joined gossip cluster`.
+fn last_words(lines: &[Line]) -> Vec<(IpAddr, &Line)> {
+    let mut words: Vec<(IpAddr, &Line)> = Vec::new();
+    for line in lines {
+        let of = |line: &Line| {
+            let rest = line.message.strip_prefix("Node ")?;
+            let (node, what) = rest.split_once(", ")?;
+            let addr = node.split_once('/')?.1.parse().ok()?;
+            matches!(what, "joined gossip cluster" | "left gossip cluster").then_some(addr)
+        };
+        let Some(addr) = of(line) else { continue };
+        words.retain(|(other, _)| *other != addr);
+        words.push((addr, line));
+    }
+    words
+}
