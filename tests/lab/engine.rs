@@ -77,7 +77,7 @@ const VERSION: &str = "engine-version";
 
 /// Everything a node runs, besides what these depend on.
 const PACKAGES: &str = "docker.io iptables iproute2 tini rsyslog bsdutils util-linux mount procps bash coreutils dash \
-                        sed grep gawk findutils hostname";
+                        sed grep gawk findutils hostname openssl";
 
 /// `Docker version 20.10.24+dfsg1, build 297e128` -> `20.10.24`.
 fn version(printed: &str) -> Result<String> {

@@ -8,7 +8,7 @@ use rustix::process::geteuid;
 use crate::program::run;
 
 /// The Debian packages that a lab needs on its host.
-pub const APT_PACKAGES: [&str; 11] = [
+pub const APT_PACKAGES: [&str; 12] = [
     "docker.io",
     "iptables",
     "iproute2",
@@ -20,9 +20,10 @@ pub const APT_PACKAGES: [&str; 11] = [
     "mount",
     "hostname",
     "coreutils",
+    "openssl",
 ];
 
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 17] = [
     "dockerd",
     "docker",
     "containerd",
@@ -39,6 +40,7 @@ const PROGRAMS: [&str; 16] = [
     "pivot_root",
     "mount",
     "hostname",
+    "openssl",
 ];
 
 /// What a kernel, or a container around us, may refuse; each is tried in namespaces of its own.
