@@ -1,5 +1,7 @@
-//! The one image of the lab: a static busybox, imported on every node because nothing can be pulled.
+//! The one image of the lab: a static busybox with a stand-in for NiFi, imported on every node because nothing can
+//! be pulled.
 
+use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ pub const IMAGE: &str = "lab/busybox:1";
 
 /// The image's root file system as a tar file in the cache, built if it is not there.
 pub(crate) fn tar() -> Result<PathBuf> {
-    cache::item("busybox.tar", |new| build(new).context("failed to build the busybox image"))
+    cache::item("busybox-nifi.tar", |new| build(new).context("failed to build the busybox image"))
 }
 
 pub(crate) fn import(node: &Node, tar: &Path) -> Result<()> {
@@ -40,10 +42,21 @@ fn build(tar: &Path) -> Result<()> {
     for program in programs.lines().filter(|&program| program != "busybox") {
         symlink("busybox", root.join("bin").join(program))?;
     }
+    stand_in(&stage, &root.join("bin/nifi"))?;
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")?;
     fs::write(root.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
     run(Command::new("tar").arg("--directory").arg(&root).arg("--create").arg("--file").arg(tar).arg("."))
         .map(drop)
+}
+
+/// A program that needs nothing of the image's root, and no crate.
+fn stand_in(stage: &Path, program: &Path) -> Result<()> {
+    let source = stage.join("nifi.rs");
+    fs::write(&source, include_str!("stand_in.rs"))?;
+    let flags = ["opt-level=s", "panic=abort", "strip=symbols", "target-feature=+crt-static"];
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--edition", "2024", "-o"]).arg(program);
+    run(rustc.args(flags.iter().flat_map(|flag| ["-C", flag])).arg(&source)).map(drop)
 }
 
 /// The host's busybox if it is a static one, or that of the Debian package.
