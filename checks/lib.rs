@@ -7,6 +7,7 @@ mod placement;
 mod remedy;
 mod view;
 
+pub mod apps;
 pub mod dns;
 pub mod engine;
 pub mod host;
@@ -22,8 +23,17 @@ pub use view::View;
 
 /// Every built-in check. Where findings weigh the same, this order decides which is shown first.
 pub fn built_in() -> impl Iterator<Item = &'static BuiltIn> {
-    [join::CHECKS, swarm::CHECKS, engine::CHECKS, network::CHECKS, dns::CHECKS, service::CHECKS, host::CHECKS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        join::CHECKS,
+        swarm::CHECKS,
+        engine::CHECKS,
+        network::CHECKS,
+        apps::CHECKS,
+        dns::CHECKS,
+        service::CHECKS,
+        host::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }

@@ -177,11 +177,13 @@ pub enum Need {
     TaskNetns,
     /// A manager of the swarm that this machine is to join.
     Join,
+    /// Applications that form clusters of their own: what they were told, and what they say.
+    Apps,
 }
 
 impl Need {
     /// All of them, in the order they are collected and shown.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Ping,
         Self::Info,
         Self::Version,
@@ -210,6 +212,7 @@ impl Need {
         Self::Probes,
         Self::TaskNetns,
         Self::Join,
+        Self::Apps,
     ];
 
     /// What it is called in a report.
@@ -243,6 +246,7 @@ impl Need {
             Self::Probes => "probes",
             Self::TaskNetns => "task namespaces",
             Self::Join => "manager to join",
+            Self::Apps => "applications",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here touches the world. [`parse::snapshot`] turns a [`bundle::Bundle`] of collected artifacts
 //! into a [`Snapshot`]; checks read the snapshot.
 
+pub mod app;
 pub mod bundle;
 pub mod container;
 pub mod engine;

@@ -1,5 +1,6 @@
 //! All the facts of one examination.
 
+use crate::app::Apps;
 use crate::container::{Container, HostsFile, ResolvConf};
 use crate::engine::{DaemonJson, EngineProcess, Info, Ping, Version};
 use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, OsRelease, Route, Sysctls};
@@ -84,6 +85,8 @@ pub struct Host {
     pub containers: Fact<Vec<Container>>,
     /// The swarm that it is to join, where that was asked.
     pub join: Fact<Join>,
+    /// The applications in them that form clusters of their own.
+    pub apps: Fact<Apps>,
 }
 
 impl Host {

@@ -124,6 +124,18 @@ pub struct Source {
     /// The most one request to the engine may take
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub timeout: std::time::Duration,
+    /// Take SERVICE for an application that is not recognised by itself, such as nifi=stack1_ingest
+    #[arg(long = "app", value_name = "PROGRAM=SERVICE", value_parser = app)]
+    pub apps: Vec<App>,
+}
+
+/// A service and the program that it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// The program, by the name it has here.
+    pub program: String,
+    /// The service, by name.
+    pub service: String,
 }
 
 /// What to show.
@@ -164,6 +176,20 @@ pub enum When {
     Always,
     /// Never.
     Never,
+}
+
+/// Reads `PROGRAM=SERVICE`.
+fn app(text: &str) -> Result<App, String> {
+    let Some((program, service)) = text.split_once('=').filter(|(_, service)| !service.is_empty()) else {
+        return Err("a program, = and a service are expected, such as nifi=stack1_ingest".into());
+    };
+    match facts::app::Program::named(program) {
+        Some(program) => Ok(App { program: program.name.to_owned(), service: service.to_owned() }),
+        None => {
+            let known: Vec<_> = facts::app::PROGRAMS.iter().map(|program| program.name).collect();
+            Err(format!("{program:?} is not one of {}", known.join(", ")))
+        }
+    }
 }
 
 /// Reads a time such as `250ms`, `2s`, `90m`, `24h` or `7d`.

@@ -67,6 +67,7 @@ pub async fn collect(source: &Source, asked: Asked) -> Result<Bundle, ExpectedEr
         deadline: source.timeout.saturating_add(SPARE),
         needs: Need::ALL.into_iter().filter(|need| asked.wants(*need)).collect(),
         join: asked.join,
+        apps: source.apps.iter().map(|app| (app.service.clone(), app.program.clone())).collect(),
     };
     Ok(Session::new(options).bundle().await)
 }

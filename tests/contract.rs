@@ -191,6 +191,15 @@ fn the_ids_are_these() {
     let mut ids: Vec<&str> = built_in().map(|check| check.meta.id.as_ref()).collect();
     ids.sort_unstable();
     let expected = [
+        "apps/advertises-loopback",
+        "apps/advertises-wildcard",
+        "apps/binds-foreign-address",
+        "apps/binds-loopback",
+        "apps/not-in-cluster",
+        "apps/port-disagrees",
+        "apps/request-refused",
+        "apps/setting-malformed",
+        "apps/shared-identity",
         "dns/vip-pinned-in-hosts",
         "engine/daemon-json-malformed",
         "engine/daemon-json-refused",

@@ -23,7 +23,8 @@ check! {
     "service/replicas-short": Error, "fewer tasks run than the service wants";
     needs Services, Tasks, Nodes;
     caused_by "service/unschedulable", "service/image-unavailable", "service/task-rejected", "service/crash-loop",
-        "service/update-paused", "swarm/stale-advertise-addr", "swarm/node-down", "network/port-taken",
+        "service/update-paused", "apps/setting-malformed", "apps/binds-foreign-address", "apps/shared-identity",
+        "swarm/stale-advertise-addr", "swarm/node-down", "network/port-taken",
         "network/manager-port-blocked", "network/gossip-port-blocked", "network/peer-unreachable",
         "network/ingress-missing";
     for each Cluster: run

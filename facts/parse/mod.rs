@@ -58,6 +58,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         networks: networks::networks(bundle),
         containers: containers::containers(bundle),
         join: json(bundle, Need::Join, "join.json"),
+        apps: json(bundle, Need::Apps, "apps.json"),
     };
     Snapshot {
         taken: bundle.manifest.taken,

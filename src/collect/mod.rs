@@ -4,6 +4,7 @@
 //! [`Session::artifacts`], so there is no order to keep and nothing waits for what it does not need.
 //! A failure is an artifact too: a gap with its reason.
 
+mod apps;
 mod clock;
 mod disk;
 mod endpoint;
@@ -52,6 +53,8 @@ pub struct Options {
     pub deadline: Duration,
     /// The swarm to join, where a preflight asks about one.
     pub join: Option<Target>,
+    /// The program that a service runs, by the service's name, where the user says so.
+    pub apps: std::collections::BTreeMap<String, String>,
     /// The kinds to collect; others become gaps that say they were not asked for.
     pub needs: Vec<Need>,
 }
@@ -259,6 +262,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Probes => probe::probes(session).await,
         Need::TaskNetns => netns::task_namespaces(session).await,
         Need::Join => join::join(session).await,
+        Need::Apps => apps::apps(session).await,
     }
 }
 

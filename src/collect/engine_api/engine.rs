@@ -2,7 +2,7 @@
 
 use super::transport::{Answer, Transport};
 use crate::collect::{Options, millis};
-use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
+use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, LogsOptionsBuilder};
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use facts::Why;
 use futures_util::StreamExt;
@@ -65,7 +65,10 @@ impl Engine {
     }
 
     /// The answer to one call of bollard, where it is JSON, as the engine sent it.
-    pub(super) async fn json<T>(&self, call: impl AsyncFnOnce(Docker) -> T) -> Result<Vec<u8>, Why> {
+    pub(in crate::collect) async fn json<T>(
+        &self,
+        call: impl AsyncFnOnce(Docker) -> T,
+    ) -> Result<Vec<u8>, Why> {
         let body = self.ask(MOST, call).await?.good()?;
         match serde_json::from_slice::<IgnoredAny>(&body) {
             Ok(_) => Ok(body.to_vec()),
@@ -85,6 +88,16 @@ impl Engine {
         };
         let archive = self.ask(MOST_OF_FILE + ARCHIVE_FRAME, call).await?.good()?;
         only_file(&archive).map_err(|what| Why::Malformed { line: 0, what: format!("{path}: {what}") })
+    }
+
+    /// The last lines that a container wrote, of both its streams, as the engine sends them.
+    pub(in crate::collect) async fn logs(&self, container: &str, lines: u32) -> Result<Vec<u8>, Why> {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
+        let call = async |docker: Docker| {
+            let mut pieces = Box::pin(docker.logs(container, Some(options)));
+            pieces.next().await
+        };
+        Ok(self.ask(MOST_OF_FILE, call).await?.good()?.to_vec())
     }
 
     async fn ask<T>(&self, most: usize, call: impl AsyncFnOnce(Docker) -> T) -> Result<Answer, Why> {

@@ -19,7 +19,7 @@ pub(super) const SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Asks for the IPv4 addresses of all these names at once, from the namespace that this thread is in.
-pub(super) fn ask(names: &[String]) -> io::Result<Vec<Answer>> {
+pub(in crate::collect) fn ask(names: &[String]) -> io::Result<Vec<Answer>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let resolver = resolver().map_err(io::Error::other)?;

@@ -68,14 +68,14 @@ fn names(container: &Container) -> Vec<String> {
 
 /// A process by its directory in `/proc`. Held open, that directory goes on to mean this process: when it
 /// ends, reading fails, and never tells of another one that got the same pid.
-struct Process {
+pub(in crate::collect) struct Process {
     pid: u32,
     directory: OwnedFd,
 }
 
 impl Process {
     /// The first process of a container, if it still is that.
-    fn open(container: &Container) -> Result<Self, Why> {
+    pub(in crate::collect) fn open(container: &Container) -> Result<Self, Why> {
         let pid = container.pid;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = open(format!("/proc/{pid}").as_str(), flags, Mode::empty())
@@ -107,7 +107,7 @@ impl Process {
     }
 
     /// Takes this thread into the process's network namespace.
-    fn enter(&self) -> Result<(), Why> {
+    pub(in crate::collect) fn enter(&self) -> Result<(), Why> {
         let namespace = self.open_at("ns/net", OFlag::O_RDONLY)?;
         setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| {
             why(&errno.into(), &format!("enter the network namespace of process {}", self.pid))
@@ -115,7 +115,7 @@ impl Process {
     }
 
     /// A file of the container. Its links are followed as the container would, never to files of the node.
-    fn file(&self, path: &str) -> Result<Option<Vec<u8>>, Why> {
+    pub(in crate::collect) fn file(&self, path: &str) -> Result<Option<Vec<u8>>, Why> {
         let doing = format!("read /{path} below /proc/{}/root", self.pid);
         let root = self.open_at("root", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
         // What stands there may be anything: without O_NONBLOCK a FIFO would hold us for ever.

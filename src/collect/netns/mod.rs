@@ -13,6 +13,9 @@ use inside::Inside;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+pub(super) use dns::ask;
+pub(super) use inside::Process;
+
 /// How many containers are looked into; what is wrong with the names on a node shows in fewer.
 const MOST: usize = 64;
 /// How many are looked into at once, each on a thread of its own.

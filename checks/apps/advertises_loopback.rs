@@ -1,0 +1,69 @@
+use super::member::members;
+use super::naming::own_name;
+use super::place::{Place, plain};
+use crate::{Findings, Judged, View};
+
+check! {
+    /// A clustered application tells its peers that it is at `localhost`.
+    ///
+    /// ## Why it matters
+    /// Each member of such a cluster is called at the address that it gave to the others. Whoever calls
+    /// `localhost` calls itself: members do not see one another, appear under one name, take turns, or stay alone.
+    /// It looks healthy from outside, because the port answers. NiFi advertises `localhost` when
+    /// `nifi.web.http.host` or `nifi.cluster.node.address` is left blank.
+    ///
+    /// ## How to fix it
+    /// Give each task a hostname of its own, which is no service's name, and tell the application that name.
+    ///
+    /// ## When it is wrong
+    /// Where the setting is overruled by a start script of one's own that is not seen from here.
+    ///
+    /// Source: `NiFiProperties.getNodeApiAddress`, `getClusterNodeProtocolAddress`.
+    "apps/advertises-loopback": Error, "a clustered application tells its peers that it is at localhost";
+    needs Services, Apps;
+    caused_by "apps/binds-loopback";
+    for each Cluster: run
+}
+
+fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let mut told = Vec::new();
+    for member in members(view, out).iter().filter(|member| member.config.clustered) {
+        let wrong: Vec<_> =
+            member.advertised().filter(|(_, claim)| plain(&claim.host) == Some(Place::Loopback)).collect();
+        let Some((first, claim)) = wrong.first() else { continue };
+        if told.contains(&member.service.to_owned()) {
+            continue;
+        }
+        told.push(member.service.to_owned());
+        let title = member.program.title;
+        let summary = match claim.said.value.is_empty() {
+            true => format!(
+                "{title} in {} advertises {} as its {}, because {} is blank",
+                member.name(),
+                super::at(&claim.host, first.port),
+                first.what,
+                claim.said.name
+            ),
+            false => format!(
+                "{title} in {} advertises {} as its {} ({})",
+                member.name(),
+                super::at(&claim.host, first.port),
+                first.what,
+                claim.said
+            ),
+        };
+        let claims: Vec<_> = wrong.iter().map(|(_, claim)| *claim).collect();
+        let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
+        for (_, claim) in wrong.iter().skip(1) {
+            finding.and(member.evidence(&claim.said));
+        }
+        for node in member.nodes().iter().filter(|node| plain(&node.address) == Some(Place::Loopback)) {
+            finding.and(
+                member
+                    .shown(format!("its list of nodes: {}:{} {}", node.address, node.api_port, node.status)),
+            );
+        }
+        finding.remedy(own_name(member, &claims));
+    }
+    Ok(())
+}

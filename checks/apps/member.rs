@@ -1,0 +1,166 @@
+//! The members of applications' clusters: what is known of each, from a manager's services or from its container.
+
+use crate::{Evidence, Findings, Subject, View};
+use facts::app::{App, Apps, Claim, ClusterNode, Config, Endpoint, LABEL, Program, Said, Settings, version};
+use facts::service::Service;
+use facts::{Fact, Seen, Source};
+
+/// A member, or all that a service makes where its containers are on other nodes.
+pub(super) struct Member<'a> {
+    pub(super) program: &'static Program,
+    /// What its settings make of it.
+    pub(super) config: Config,
+    /// The name of its service.
+    pub(super) service: &'a str,
+    /// The service, where a manager lists it.
+    pub(super) spec: Option<&'a Service>,
+    /// Its container, where that is on a node that was looked at.
+    pub(super) app: Option<&'a App>,
+    source: Source,
+}
+
+impl Member<'_> {
+    pub(super) fn subject(&self) -> Subject {
+        Subject::Service(self.service.to_owned())
+    }
+
+    /// Something it was told, as evidence.
+    pub(super) fn evidence(&self, said: &Said) -> Evidence {
+        self.shown(format!("{}: {said}", self.name()))
+    }
+
+    /// Something that was seen where its settings were seen.
+    pub(super) fn shown(&self, shown: String) -> Evidence {
+        Evidence::Value { source: self.source.clone(), shown }
+    }
+
+    /// Its container's name, else its service's.
+    pub(super) fn name(&self) -> &str {
+        self.app.map_or(self.service, |app| &app.name)
+    }
+
+    /// How many tasks its service has, where that is known. One on every node counts as several.
+    pub(super) fn replicas(&self) -> Option<u64> {
+        self.spec.map(|spec| spec.replicas.unwrap_or(u64::MAX))
+    }
+
+    /// The hostname that was chosen for it, or that it has.
+    pub(super) fn hostname(&self) -> Option<&str> {
+        match (self.app, self.spec) {
+            (Some(app), _) => Some(&app.hostname),
+            (None, Some(spec)) => spec.hostname.as_deref(),
+            (None, None) => None,
+        }
+    }
+
+    /// What it advertises, with what for.
+    pub(super) fn advertised(&self) -> impl Iterator<Item = (&Endpoint, &Claim)> {
+        self.config.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.advertise.as_ref()?)))
+    }
+
+    /// What it binds, with what for.
+    pub(super) fn bound(&self) -> impl Iterator<Item = (&Endpoint, &Claim)> {
+        self.config.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.bind.as_ref()?)))
+    }
+
+    /// The nodes of its cluster, as it lists them itself.
+    pub(super) fn nodes(&self) -> Vec<ClusterNode> {
+        self.app.map(App::nodes).unwrap_or_default()
+    }
+
+    /// Whether others reach it through a port of the swarm.
+    pub(super) fn is_published(&self) -> bool {
+        self.spec.is_some_and(|spec| !spec.ports.is_empty())
+    }
+}
+
+/// All members that can be seen. What could not be looked at is told to `out`.
+pub(super) fn members<'a>(view: &View<'a>, out: &mut Findings<'_>) -> Vec<Member<'a>> {
+    let snapshot = view.snapshot;
+    let services = seen(&snapshot.services, out);
+    let mut members = Vec::new();
+    let mut named = None;
+    for host in &snapshot.hosts {
+        let Some(apps) = seen(&host.apps, out) else { continue };
+        members.extend(apps.apps.iter().filter_map(|app| of_container(app, apps, services)));
+        named = Some(apps);
+    }
+    for service in services.iter().flat_map(|services| &services.value) {
+        let is_here = members.iter().any(|member: &Member<'_>| member.service == service.name);
+        if !is_here && service.replicas != Some(0) && !service.job {
+            members.extend(
+                services.and_then(|services| of_service(service, services, named.map(|it| &it.value))),
+            );
+        }
+    }
+    members
+}
+
+fn seen<'a, T>(fact: &'a Fact<T>, out: &mut Findings<'_>) -> Option<&'a Seen<T>> {
+    match fact.get() {
+        Ok(seen) => Some(seen),
+        Err(gap) => {
+            out.lacking(Subject::Cluster, gap);
+            None
+        }
+    }
+}
+
+fn of_container<'a>(
+    app: &'a App,
+    apps: &Seen<Apps>,
+    services: Option<&'a Seen<Vec<Service>>>,
+) -> Option<Member<'a>> {
+    let program = Program::named(&app.program)?;
+    let spec = services.and_then(|services| services.iter().find(|service| service.id == app.service));
+    // What is left of a service that is gone, or of one as it was before a change, says nothing of what is.
+    if services.is_some() && !spec.is_some_and(|spec| app.running || is_of(app, spec, program)) {
+        return None;
+    }
+    Some(Member {
+        program,
+        config: (program.read)(&app.settings, version(&app.image)),
+        service: &app.service_name,
+        spec,
+        app: Some(app),
+        source: apps.source.clone(),
+    })
+}
+
+/// Whether a container was made from the service as it is now.
+fn is_of(app: &App, spec: &Service, program: &Program) -> bool {
+    let told = told(spec, program);
+    let hostname = spec.hostname.as_deref().filter(|hostname| !hostname.contains("{{"));
+    let same = |said: &Said| said.value.contains("{{") || app.settings.said.contains(said);
+    hostname.is_none_or(|hostname| hostname == app.hostname) && told.said.iter().all(same)
+}
+
+fn of_service<'a>(
+    service: &'a Service,
+    services: &Seen<Vec<Service>>,
+    named: Option<&Apps>,
+) -> Option<Member<'a>> {
+    let named = named.and_then(|apps| apps.named.get(&service.name)).or(service.labels.get(LABEL));
+    let program = match named {
+        Some(name) => Program::named(name),
+        None => Program::recognised(
+            &service.image,
+            service.env.keys().map(String::as_str),
+            service.mounts.iter().map(|mount| mount.target.as_str()),
+        ),
+    }?;
+    Some(Member {
+        program,
+        config: (program.read)(&told(service, program), version(&service.image)),
+        service: &service.name,
+        spec: Some(service),
+        app: None,
+        source: services.source.clone(),
+    })
+}
+
+fn told(service: &Service, program: &Program) -> Settings {
+    let env = service.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let args: Vec<String> = service.command.iter().chain(&service.args).cloned().collect();
+    Settings::told(env, &args, &|name| program.wants(name))
+}

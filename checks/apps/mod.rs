@@ -1,0 +1,39 @@
+//! Applications that form clusters of their own, such as NiFi, ZooKeeper and Kafka.
+
+mod member;
+mod naming;
+mod place;
+
+mod advertises_loopback;
+mod advertises_wildcard;
+mod binds_foreign_address;
+mod binds_loopback;
+mod not_in_cluster;
+mod port_disagrees;
+mod request_refused;
+mod setting_malformed;
+mod shared_identity;
+
+use crate::BuiltIn;
+
+/// A host with its port, where that is known.
+fn at(host: &str, port: Option<u16>) -> String {
+    match port {
+        Some(port) if host.contains(':') => format!("[{host}]:{port}"),
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// The checks of this folder.
+pub const CHECKS: &[&BuiltIn] = &[
+    &setting_malformed::CHECK,
+    &binds_foreign_address::CHECK,
+    &binds_loopback::CHECK,
+    &advertises_wildcard::CHECK,
+    &advertises_loopback::CHECK,
+    &shared_identity::CHECK,
+    &port_disagrees::CHECK,
+    &request_refused::CHECK,
+    &not_in_cluster::CHECK,
+];

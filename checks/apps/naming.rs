@@ -1,0 +1,82 @@
+//! The remedy that all of these have in common: a name for each task that stands for nothing else.
+
+use super::member::Member;
+use crate::remedy::word;
+use crate::{Remedy, Risk, Step};
+use facts::app::{Claim, Origin};
+
+/// Gives each task a hostname of its own and puts it into these settings.
+pub(super) fn own_name(member: &Member<'_>, claims: &[&Claim]) -> Remedy {
+    let name = name(member);
+    let mut update = String::new();
+    if member.hostname() != Some(&name) {
+        update = format!(" --hostname {}", word(&name));
+    }
+    let mut by_hand = Vec::new();
+    for claim in claims {
+        let (said, value) = (&claim.said, value(claim, &name));
+        match &said.origin {
+            // One entry of a list is no value for the whole.
+            _ if member.program.name == "zookeeper" => {
+                by_hand.push(format!("in {} write {value} in the place of {}", said.name, said.value));
+            }
+            Origin::Environment if said.value.contains(&claim.host) => {
+                let pair = word(&format!("{}={value}", said.name));
+                update.push_str(&format!(" --env-add {pair}"));
+            }
+            Origin::File { path, line } => {
+                by_hand.push(format!("in {path}, line {line}, write {}={value}", said.name));
+            }
+            _ => by_hand.push(format!("set {} to {value}", said.name)),
+        }
+    }
+    let mut text =
+        format!("let the task have the hostname {name}, and tell {} that name", member.program.title);
+    for what in by_hand {
+        text.push_str("; ");
+        text.push_str(&what);
+    }
+    let command = || format!("docker service update{update} {}", word(member.service));
+    let commands = if update.is_empty() { Vec::new() } else { vec![command()] };
+    Remedy {
+        title: format!("Give {} a name of its own", member.service).into(),
+        risk: Risk::RestartsTasks,
+        impact: "the tasks of the service restart".into(),
+        steps: vec![Step::ByHand { node: "a manager".into(), text, commands }],
+    }
+}
+
+/// A hostname that is no service's name, so that it means the task to everyone. Java takes no `_` in one.
+pub(super) fn name(member: &Member<'_>) -> String {
+    let several = member.spec.is_some_and(|spec| spec.replicas != Some(1));
+    // One that was chosen already, and stands for nothing else, is kept.
+    let chosen = member.hostname().filter(|name| !several && !name.contains("{{") && is_own(name, member));
+    if let Some(chosen) = chosen {
+        return chosen.to_owned();
+    }
+    let base = member.service.rsplit('_').next().unwrap_or_default();
+    match member.spec.map(|spec| spec.replicas) {
+        Some(None) => format!("{base}-{{{{.Node.Hostname}}}}"),
+        Some(Some(replicas)) if replicas > 1 => format!("{base}-{{{{.Task.Slot}}}}"),
+        _ => format!("{base}-1"),
+    }
+}
+
+/// Whether a hostname was chosen, and is none of the names of the service.
+fn is_own(hostname: &str, member: &Member<'_>) -> bool {
+    let is_id = member.app.is_some_and(|app| app.container.as_str().starts_with(hostname));
+    let names = member.spec.iter().flat_map(|spec| &spec.aliases).map(String::as_str).chain([member.service]);
+    let short = member.service.rsplit('_').next();
+    !hostname.is_empty()
+        && !is_id
+        && short != Some(hostname)
+        && names.into_iter().all(|name| name != hostname)
+}
+
+/// The setting with the name in the place of the host.
+fn value(claim: &Claim, name: &str) -> String {
+    match claim.host.as_str() {
+        host if host.is_empty() || !claim.said.value.contains(host) => name.to_owned(),
+        host => claim.said.value.replace(host, name),
+    }
+}

@@ -1,0 +1,100 @@
+use super::member::{Member, members};
+use crate::{Findings, Judged, Remedy, Risk, Severity, Step, View};
+use facts::app::Reply;
+
+check! {
+    /// A NiFi is outside its cluster, or lists nodes that are.
+    ///
+    /// ## Why it matters
+    /// Until the nodes have voted on the flow, without a coordinator and on a node that was disconnected, nothing
+    /// can be changed, and work is not shared. The user interface may answer all the while.
+    ///
+    /// ## How to fix it
+    /// A vote ends as soon as as many nodes have come as `nifi.cluster.flow.election.max.candidates` says, else after five
+    /// minutes. A coordinator is elected in ZooKeeper: see that `nifi.zookeeper.connect.string` leads to it. Why a
+    /// node was disconnected stands in `logs/nifi-app.log` of the coordinator.
+    ///
+    /// ## When it is wrong
+    /// In the first minutes after a start a vote is no fault.
+    ///
+    /// Source: `ClusterReplicationManager` and `FlowResource` of NiFi: 409, 404 and 503 of `/controller/cluster`.
+    "apps/not-in-cluster": Error, "a NiFi is outside its cluster, or lists nodes that are";
+    needs Services, Apps;
+    caused_by "apps/setting-malformed", "apps/binds-foreign-address", "apps/binds-loopback", "apps/advertises-wildcard",
+        "apps/advertises-loopback", "apps/shared-identity", "apps/request-refused";
+    for each Cluster: run
+}
+
+const LIST: &str = "/nifi-api/controller/cluster";
+
+fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    for member in &members(view, out) {
+        let Some((summary, shown, voting)) = outside(member) else { continue };
+        let finding = out.report(member.subject(), summary, member.shown(shown));
+        for line in member.app.iter().flat_map(|app| &app.log).rev().take(2) {
+            finding.and(member.shown(format!("its log: {line}")));
+        }
+        let connect = member.app.and_then(|app| app.settings.first(&["nifi.zookeeper.connect.string"]));
+        if let Some(said) = connect {
+            finding.and(member.evidence(said));
+        }
+        if voting {
+            finding.severity(Severity::Warning);
+        }
+        let text = match voting {
+            true => "let as many nodes come as NIFI_ELECTION_MAX_CANDIDATES says, or wait for five minutes",
+            false => {
+                "see that ZooKeeper answers at nifi.zookeeper.connect.string, and why the node was disconnected"
+            }
+        };
+        finding.remedy(Remedy {
+            title: "Bring the node back into its cluster".into(),
+            risk: Risk::ByHand,
+            impact: "none while one looks".into(),
+            steps: vec![Step::ByHand {
+                node: "its node".into(),
+                text: text.into(),
+                commands: vec![format!("docker logs --tail 100 {}", crate::remedy::word(member.name()))],
+            }],
+        });
+    }
+    Ok(())
+}
+
+/// What is wrong, its proof, and whether it is only a vote.
+fn outside(member: &Member<'_>) -> Option<(String, String, bool)> {
+    let app = member.app?;
+    let name = member.name();
+    let away: Vec<String> = app
+        .nodes()
+        .iter()
+        .filter(|node| ["DISCONNECTED", "OFFLOADED", "CONNECTING"].contains(&node.status.as_str()))
+        .map(|node| format!("{}:{} {}", node.address, node.api_port, node.status))
+        .collect();
+    if !away.is_empty() {
+        let away = away.join(", ");
+        return Some((format!("NiFi in {name} lists {away}"), format!("GET {LIST}: {away}"), false));
+    }
+    let membership = app.membership()?;
+    if !membership.clustered || membership.connected_to_cluster {
+        return None;
+    }
+    let (shown, reply) = match app.answer(LIST) {
+        Some((asked, reply)) => {
+            (format!("GET {}: {} {}", asked.url, reply.status, first(reply)), Some(reply))
+        }
+        None => ("GET /nifi-api/flow/cluster/summary: connectedToCluster is false".to_owned(), None),
+    };
+    let voting = reply.is_some_and(|reply| reply.status == 409);
+    let what = match reply {
+        Some(Reply { status: 409, .. }) => "still votes on the flow".to_owned(),
+        Some(Reply { status: 503, .. }) => "finds no cluster coordinator".to_owned(),
+        Some(Reply { status: 404, .. }) => "is disconnected from its cluster".to_owned(),
+        _ => "is not connected to its cluster".to_owned(),
+    };
+    Some((format!("NiFi in {name} {what}"), shown, voting))
+}
+
+fn first(reply: &Reply) -> String {
+    reply.body.lines().next().unwrap_or_default().chars().take(160).collect()
+}

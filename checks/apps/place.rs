@@ -1,0 +1,105 @@
+//! What a host in a setting means: to the container itself, which binds it, and to the others, who are told of it.
+
+use super::member::Member;
+use crate::View;
+use facts::service::Service;
+use std::net::IpAddr;
+
+/// What a host means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Every interface.
+    Everywhere,
+    /// Whoever asks.
+    Loopback,
+    /// The container.
+    Own,
+    /// The virtual address of a service, which no container holds.
+    Virtual(String),
+    /// An address that the container does not hold, or none.
+    Foreign(String),
+    /// Not to be told from here.
+    Unknown,
+}
+
+/// What a host means by itself.
+pub(super) fn plain(host: &str) -> Option<Place> {
+    match host.trim_matches(['[', ']']) {
+        "" | "0.0.0.0" | "::" | "*" => Some(Place::Everywhere),
+        "localhost" | "ip6-localhost" | "localhost.localdomain" => Some(Place::Loopback),
+        host => host.parse().ok().filter(IpAddr::is_loopback).map(|_| Place::Loopback),
+    }
+}
+
+/// What a host means inside the container of a member.
+pub(super) fn inside(host: &str, member: &Member<'_>, view: &View<'_>) -> Place {
+    if let Some(place) = plain(host) {
+        return place;
+    }
+    if let Ok(addr) = host.parse::<IpAddr>() {
+        return address(addr, member, view);
+    }
+    if member.hostname().is_some_and(|hostname| hostname.eq_ignore_ascii_case(host)) {
+        return Place::Own;
+    }
+    if let Some(place) = resolved(host, member) {
+        return place;
+    }
+    match service_of(host, member, view) {
+        // Without a virtual address the name is that of the tasks.
+        Some(service) if service.dnsrr => Place::Own,
+        Some(service) => Place::Virtual(vips(service)),
+        None => Place::Unknown,
+    }
+}
+
+fn address(addr: IpAddr, member: &Member<'_>, view: &View<'_>) -> Place {
+    let services = view.snapshot.services.get().map(|services| services.value.as_slice()).unwrap_or_default();
+    if let Some(service) = services.iter().find(|service| service.vips.iter().any(|(_, vip)| *vip == addr)) {
+        return Place::Virtual(format!("{addr}, the virtual address of the service {}", service.name));
+    }
+    let held = member.app.map(|app| app.addresses.as_slice()).unwrap_or_default();
+    match held.iter().any(|address| address.addr == addr) {
+        true => Place::Own,
+        false if held.is_empty() => Place::Unknown,
+        false => Place::Foreign(format!("{addr}, which its container does not hold")),
+    }
+}
+
+/// What the container itself made of the name.
+fn resolved(host: &str, member: &Member<'_>) -> Option<Place> {
+    let app = member.app.filter(|app| !app.addresses.is_empty())?;
+    let name = app.names.iter().find(|name| name.name.eq_ignore_ascii_case(host))?;
+    let addrs = name.inside();
+    let holds = |addr: &IpAddr| app.addresses.iter().any(|address| address.addr == *addr);
+    let list = |addrs: &[IpAddr]| addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (&name.dns, addrs.is_empty()) {
+        (_, false) if addrs.iter().any(holds) => Some(Place::Own),
+        (_, false) if !name.virtual_addresses().is_empty() => {
+            Some(Place::Virtual(format!("{}, the virtual address of a service", list(&addrs))))
+        }
+        (_, false) => Some(Place::Foreign(format!("{}, which its container does not hold", list(&addrs)))),
+        (Err(error), true) if error == "NXDOMAIN" => Some(Place::Foreign("no address: NXDOMAIN".into())),
+        (_, true) => None,
+    }
+}
+
+/// The service that a name stands for, as its own tasks see it: its own before others'.
+fn service_of<'a>(host: &str, member: &Member<'a>, view: &View<'a>) -> Option<&'a Service> {
+    let is = |service: &&Service| {
+        service.name.eq_ignore_ascii_case(host)
+            || service.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host))
+    };
+    let own = member.spec?;
+    let stack = |service: &&Service| service.stack() == own.stack();
+    let services = view.snapshot.services.get().ok()?;
+    let others = || services.value.iter().filter(stack).find(is);
+    Some(own).filter(|own| is(own)).or_else(others)
+}
+
+fn vips(service: &Service) -> String {
+    let mut vips: Vec<String> = service.vips.iter().map(|(_, vip)| vip.to_string()).collect();
+    vips.sort();
+    let vips = if vips.is_empty() { "not known yet".to_owned() } else { vips.join(", ") };
+    format!("{vips}, the virtual address of the service {}", service.name)
+}

@@ -1,0 +1,124 @@
+use super::member::{Member, members};
+use super::naming;
+use crate::remedy::word;
+use crate::{Findings, Judged, Remedy, Risk, Step, View};
+use facts::app::Said;
+
+check! {
+    /// Two members of an application's cluster have the same identity.
+    ///
+    /// ## Why it matters
+    /// A node address, a broker's or a server's number has to tell a member from all others. Where two have the
+    /// same one, by a line that was copied or by `replicas:` above one with a fixed value, the cluster takes them
+    /// for one member: the later drives out the earlier, they take turns, or neither gets in.
+    ///
+    /// ## How to fix it
+    /// Give each its own value. With several replicas a template such as `{{.Task.Slot}}` makes one for each.
+    ///
+    /// ## When it is wrong
+    /// Where the image makes the value unique when it starts.
+    ///
+    /// Source: `NodeClusterCoordinator` of NiFi; `myid` of ZooKeeper; `node.id` of Kafka.
+    "apps/shared-identity": Error, "two members of an application's cluster have the same identity";
+    needs Services, Apps;
+    for each Cluster: run
+}
+
+fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let members = members(view, out);
+    let mut told = Vec::new();
+    for (at, member) in members.iter().enumerate() {
+        let Some(said) = member.config.identity.as_ref().filter(|_| member.config.clustered) else {
+            continue;
+        };
+        if told.contains(&member.service) {
+            continue;
+        }
+        let twin = members.iter().skip(at + 1).find(|other| is_twin(member, other, said));
+        let title = member.program.title;
+        let summary = match twin {
+            Some(twin) => format!("{title} in {} and in {} has the same {said}", member.name(), twin.name()),
+            None if is_repeated(member, said) => {
+                let tasks = match member.replicas() {
+                    Some(u64::MAX) | None => "a task on every node".to_owned(),
+                    Some(replicas) => format!("{replicas} tasks"),
+                };
+                format!("{title} in {} has the same {said} in {tasks}", member.service)
+            }
+            None => continue,
+        };
+        told.push(member.service);
+        let finding = out.report(member.subject(), summary, member.evidence(said));
+        if let Some(twin) = twin {
+            told.push(twin.service);
+            finding.and(twin.evidence(twin.config.identity.as_ref().unwrap_or(said)));
+        }
+        for line in
+            member.app.iter().flat_map(|app| &app.log).filter(|line| line.contains("conflicts with")).take(1)
+        {
+            finding.and(member.shown(format!("its log: {line}")));
+        }
+        // The one to change is the one that has another name already.
+        let other = [twin, Some(member)].into_iter().flatten().find(|it| naming::name(it) != said.value);
+        finding.remedy(remedy(other.unwrap_or(member), said));
+    }
+    Ok(())
+}
+
+/// Whether both are members of one cluster and go by the same value.
+fn is_twin(one: &Member<'_>, other: &Member<'_>, said: &Said) -> bool {
+    let same =
+        other.config.identity.as_ref().is_some_and(|it| it.value == said.value && it.name == said.name);
+    let peers = &one.config.peers;
+    let together = one.service == other.service || other.config.peers.iter().any(|peer| peers.contains(peer));
+    one.program.name == other.program.name
+        && other.config.clustered
+        && same
+        && together
+        && !said.value.contains("{{")
+}
+
+/// Whether one service gives a fixed value to several tasks.
+fn is_repeated(member: &Member<'_>, said: &Said) -> bool {
+    let fixed = member.app.is_none() && !said.value.contains("{{");
+    fixed && member.replicas().is_some_and(|replicas| replicas > 1)
+}
+
+fn remedy(member: &Member<'_>, said: &Said) -> Remedy {
+    let number = said.value.parse::<u32>().is_ok();
+    let several = member.replicas().is_some_and(|replicas| replicas > 1);
+    let value = match (number, several) {
+        (true, true) => "{{.Task.Slot}}".to_owned(),
+        (true, false) => "NUMBER".to_owned(),
+        (false, _) => naming::name(member),
+    };
+    let variable =
+        said.name.chars().all(|char| char.is_ascii_uppercase() || char == '_' || char.is_ascii_digit());
+    let (service, hostname) = (word(member.service), word(&naming::name(member)));
+    let commands = match variable {
+        true if number => vec![format!(
+            "docker service update --env-add {} {service}",
+            word(&format!("{}={value}", said.name))
+        )],
+        true => {
+            let pair = word(&format!("{}={value}", said.name));
+            vec![format!("docker service update --hostname {hostname} --env-add {pair} {service}")]
+        }
+        false => Vec::new(),
+    };
+    let text = match variable {
+        true => {
+            "give each member its own value; where it is a number, one that no other member has".to_owned()
+        }
+        false => format!(
+            "in the file of {} write a value for {} that no other member has",
+            member.service, said.name
+        ),
+    };
+    Remedy {
+        title: format!("Give {} an identity of its own", member.service).into(),
+        risk: Risk::RestartsTasks,
+        impact: "the tasks of the service restart".into(),
+        steps: vec![Step::ByHand { node: "a manager".into(), text, commands }],
+    }
+}
