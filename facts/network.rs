@@ -22,6 +22,19 @@ pub struct Network {
     pub peers: Option<Vec<Peer>>,
     /// The names of the endpoints this node has on it, such as `ingress-endpoint`.
     pub endpoints: Vec<String>,
+    /// The ports that services publish through it; only the routing mesh's network has some, and workers see them.
+    pub ports: Vec<MeshPort>,
+}
+
+/// A port that a service publishes through the routing mesh.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MeshPort {
+    /// The service's name.
+    pub service: String,
+    /// The port outside.
+    pub published: u16,
+    /// The port inside.
+    pub target: u16,
 }
 
 /// A node on an overlay, as gossip knows it.

@@ -226,6 +226,7 @@ fn the_ids_are_these() {
         "network/vip-silent",
         "service/crash-loop",
         "service/image-unavailable",
+        "service/nobody-listens",
         "service/replicas-short",
         "service/task-rejected",
         "service/unschedulable",

@@ -1,7 +1,8 @@
-//! What keeps services from running: no node, no image, no container, no lasting process.
+//! What keeps services from running: no node, no image, no container, no lasting process, nobody who listens.
 
 mod crash_loop;
 mod image_unavailable;
+mod nobody_listens;
 mod replicas_short;
 mod slot;
 mod task_rejected;
@@ -18,4 +19,5 @@ pub const CHECKS: &[&BuiltIn] = &[
     &crash_loop::CHECK,
     &update_paused::CHECK,
     &replicas_short::CHECK,
+    &nobody_listens::CHECK,
 ];

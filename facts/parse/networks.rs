@@ -2,7 +2,7 @@
 
 use super::or_default;
 use crate::bundle::Bundle;
-use crate::network::{Network, Peer};
+use crate::network::{MeshPort, Network, Peer};
 use crate::{Fact, Need, NetworkId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -25,6 +25,15 @@ struct Answer {
     peers: Option<Vec<PeerAnswer>>,
     #[serde(default, deserialize_with = "or_default")]
     containers: BTreeMap<String, EndpointAnswer>,
+    #[serde(default, deserialize_with = "or_default")]
+    services: BTreeMap<String, ServiceAnswer>,
+}
+
+#[derive(Deserialize)]
+struct ServiceAnswer {
+    /// Each as `Target: 80, Publish: 8080`.
+    #[serde(rename = "Ports", default, deserialize_with = "or_default")]
+    ports: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -100,5 +109,17 @@ fn network(answer: Answer) -> Network {
         subnets: answer.ipam.config.into_iter().map(|c| c.subnet).filter(|s| !s.is_empty()).collect(),
         peers,
         endpoints,
+        ports: answer.services.iter().flat_map(|(name, service)| mesh_ports(name, &service.ports)).collect(),
     }
+}
+
+fn mesh_ports(service: &str, ports: &[String]) -> Vec<MeshPort> {
+    let port = |text: &String| {
+        let (target, published) = text.strip_prefix("Target: ")?.split_once(", Publish: ")?;
+        let (target, published) = (target.parse().ok()?, published.parse().ok()?);
+        Some(MeshPort { service: service.to_owned(), published, target })
+    };
+    let mut ports: Vec<_> = ports.iter().filter_map(port).collect();
+    ports.sort();
+    ports
 }

@@ -8,7 +8,7 @@ use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, R
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use tokio::time::timeout;
@@ -40,8 +40,7 @@ fn resolver() -> Result<TokioResolver, NetError> {
 
 async fn answer(resolver: &TokioResolver, name: &str) -> Answer {
     let began = Instant::now();
-    // The dot at the end keeps the name as it is: no search list is tried.
-    let lookup = resolver.lookup(format!("{}.", name.trim_end_matches('.')), RecordType::A);
+    let lookup = async { resolver.lookup(whole(name)?, RecordType::A).await };
     let result = match timeout(PATIENCE, lookup).await {
         Ok(Ok(lookup)) => {
             let addr = |data: &RData| match data {
@@ -60,6 +59,11 @@ async fn answer(resolver: &TokioResolver, name: &str) -> Answer {
         result,
         took_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
     }
+}
+
+/// The name as it is: no search list is tried, and the underscores that each service of a stack has are left alone.
+fn whole(name: &str) -> Result<Name, NetError> {
+    Ok(Name::from_labels(name.trim_end_matches('.').split('.').map(str::as_bytes))?)
 }
 
 /// Why there are no addresses: the server's code as it is written everywhere, else what went wrong.
@@ -98,6 +102,7 @@ mod tests {
         reply.metadata.recursion_available = true;
         let addrs: Vec<[u8; 4]> = match name.as_str() {
             "web." => vec![[10, 0, 1, 9], [10, 0, 1, 2]],
+            "shop_web." => vec![[10, 0, 1, 7]],
             "tasks.web." if over_tcp => (0..200).map(|last| [10, 0, 2, last]).collect(),
             "tasks.web." => {
                 reply.metadata.truncation = true;
@@ -147,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_answer_is_told_in_the_order_asked() {
-        let names = ["web", "tasks.web", "nobody", "broken", "silent"].map(str::to_owned);
+        let names = ["web", "tasks.web", "nobody", "broken", "silent", "shop_web"].map(str::to_owned);
         let asked = names.clone();
         let answers = in_new_namespace(&[], move || {
             serve();
@@ -162,6 +167,7 @@ mod tests {
         assert_eq!(results[2], Err("NXDOMAIN".into()));
         assert_eq!(results[3], Err("SERVFAIL".into()));
         assert_eq!(results[4], Err("no answer within 700 ms".into()));
+        assert_eq!(results[5], Ok(vec![addr([10, 0, 1, 7])]));
     }
 
     #[test]
