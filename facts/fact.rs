@@ -179,11 +179,13 @@ pub enum Need {
     Join,
     /// Applications that form clusters of their own: what they were told, and what they say.
     Apps,
+    /// Where the packets of the overlays go, and what came of echoes over them.
+    Overlays,
 }
 
 impl Need {
     /// All of them, in the order they are collected and shown.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Ping,
         Self::Info,
         Self::Version,
@@ -213,6 +215,7 @@ impl Need {
         Self::TaskNetns,
         Self::Join,
         Self::Apps,
+        Self::Overlays,
     ];
 
     /// What it is called in a report.
@@ -247,6 +250,7 @@ impl Need {
             Self::TaskNetns => "task namespaces",
             Self::Join => "manager to join",
             Self::Apps => "applications",
+            Self::Overlays => "overlays",
         }
     }
 }

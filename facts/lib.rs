@@ -14,6 +14,7 @@ pub mod join;
 pub mod link;
 pub mod log;
 pub mod network;
+pub mod overlay;
 pub mod parse;
 pub mod service;
 mod snapshot;

@@ -16,6 +16,8 @@ pub struct Network {
     pub scope: String,
     /// Whether it is the routing mesh's.
     pub ingress: bool,
+    /// Whether what it carries between nodes is encrypted.
+    pub encrypted: bool,
     /// Its subnets in CIDR notation.
     pub subnets: Vec<String>,
     /// `Peers`: the nodes gossip knows on it, as this node sees it. Only where the network was inspected.

@@ -8,6 +8,7 @@ use crate::join::Join;
 use crate::link::Probe;
 use crate::log::Log;
 use crate::network::Network;
+use crate::overlay::Overlay;
 use crate::service::{Service, Task};
 use crate::swarm::{Certificate, Cluster, Node, RemoteManager, SwarmState};
 use crate::{Fact, Gap, NodeName};
@@ -87,6 +88,8 @@ pub struct Host {
     pub join: Fact<Join>,
     /// The applications in them that form clusters of their own.
     pub apps: Fact<Apps>,
+    /// The overlays it has an endpoint on.
+    pub overlays: Fact<Vec<Overlay>>,
 }
 
 impl Host {

@@ -59,6 +59,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         containers: containers::containers(bundle),
         join: json(bundle, Need::Join, "join.json"),
         apps: json(bundle, Need::Apps, "apps.json"),
+        overlays: json(bundle, Need::Overlays, "overlays.json"),
     };
     Snapshot {
         taken: bundle.manifest.taken,

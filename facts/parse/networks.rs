@@ -19,6 +19,8 @@ struct Answer {
     scope: String,
     #[serde(default, deserialize_with = "or_default")]
     ingress: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    options: BTreeMap<String, String>,
     #[serde(rename = "IPAM", default, deserialize_with = "or_default")]
     ipam: Ipam,
     #[serde(default)]
@@ -106,6 +108,7 @@ fn network(answer: Answer) -> Network {
         driver: answer.driver,
         scope: answer.scope,
         ingress: answer.ingress,
+        encrypted: encrypted(&answer.options),
         subnets: answer.ipam.config.into_iter().map(|c| c.subnet).filter(|s| !s.is_empty()).collect(),
         peers,
         endpoints,
@@ -122,4 +125,11 @@ fn mesh_ports(service: &str, ports: &[String]) -> Vec<MeshPort> {
     let mut ports: Vec<_> = ports.iter().filter_map(port).collect();
     ports.sort();
     ports
+}
+
+/// The overlay driver takes the option without a value, too, as a yes.
+fn encrypted(options: &BTreeMap<String, String>) -> bool {
+    options
+        .get("encrypted")
+        .is_some_and(|value| !matches!(value.as_str(), "false" | "False" | "FALSE" | "f" | "F" | "0"))
 }

@@ -16,6 +16,7 @@ mod join;
 mod modules;
 mod netlink;
 mod netns;
+mod overlay;
 mod probe;
 mod procfs;
 mod sockets;
@@ -263,6 +264,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::TaskNetns => netns::task_namespaces(session).await,
         Need::Join => join::join(session).await,
         Need::Apps => apps::apps(session).await,
+        Need::Overlays => overlay::overlays(session).await,
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 /// What stands in a secret's place.
 const MARK: &str = "***";
 
-/// Replaces the secrets in any text: swarm tokens and unlock keys, gossip keys, private keys, passwords in
+/// Replaces the secrets in any text: swarm tokens and unlock keys, gossip and ESP keys, private keys, passwords in
 /// URLs, and the values of names such as `DB_PASSWORD` or `"auth"`.
 ///
 /// JSON stays JSON, for nothing but the inside of its strings is touched, and text stays as it is where it
@@ -24,6 +24,7 @@ pub fn redact(text: &str) -> Cow<'_, str> {
             b'=' => assigned(text, at),
             b':' => userinfo(text, at)
                 .or_else(|| gossip_keys(text, at))
+                .or_else(|| esp_key(text, at))
                 .or_else(|| json_value(text, at))
                 .or_else(|| yaml_value(text, at)),
             _ => None,
@@ -80,6 +81,13 @@ fn gossip_keys(text: &str, at: usize) -> Option<Range<usize>> {
     text[start..end]
         .contains(|c: char| c.is_ascii_digit())
         .then(|| start..start + text[start..end].trim_end().len())
+}
+
+/// `Key: 0x49082b…`, which the overlay driver logs with an ESP state that the kernel did not take.
+fn esp_key(text: &str, at: usize) -> Option<Range<usize>> {
+    let start = at + ": 0x".len();
+    let found = text[..at].ends_with("Key") && text[at..].starts_with(": 0x");
+    found.then(|| start..run(text, start, |byte| byte.is_ascii_hexdigit()))
 }
 
 /// What lies between the lines of a PEM block, or as much of it as there is.
@@ -316,6 +324,15 @@ mod tests {
         redacts("SecretKey:[1 2]", "SecretKey:[***]");
         leaves("Keys:[]");
         leaves("Keys:[a b]");
+    }
+
+    #[test]
+    fn takes_out_the_keys_of_encrypted_overlays() {
+        redacts(
+            "Failed Adding rSA{SPI: 0x58dadc77, Aead: {Name: rfc4106(gcm(aes)), Key: 0x49082be5d177, ICV length: 64}}",
+            "Failed Adding rSA{SPI: 0x58dadc77, Aead: {Name: rfc4106(gcm(aes)), Key: 0x***, ICV length: 64}}",
+        );
+        leaves("Key: 0x");
     }
 
     #[test]

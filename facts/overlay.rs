@@ -1,0 +1,100 @@
+//! The data plane of an overlay, as the kernel of one node has it, and what came of asking over it.
+
+use crate::{NetworkId, Why};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// An overlay that this node has an endpoint on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// The network's id.
+    pub id: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is the routing mesh's.
+    pub ingress: bool,
+    /// Whether it is encrypted: between the nodes it travels as ESP and not as UDP.
+    pub encrypted: bool,
+    /// Its data plane, or why it could not be seen.
+    pub plane: Result<Plane, Why>,
+}
+
+/// What the kernel has of an overlay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plane {
+    /// The number that tells its packets from those of other overlays.
+    pub vni: u32,
+    /// The UDP port to which its packets go: the swarm's data-path port.
+    pub port: u16,
+    /// The largest packet that its members send.
+    pub mtu: u32,
+    /// The other nodes on it that an echo was asked of, by address.
+    pub peers: Vec<Peer>,
+    /// How many more nodes are on it, of which none was asked.
+    pub left_out: usize,
+}
+
+/// Another node on an overlay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The address of the node, to which packets for the endpoint are sent.
+    pub node: IpAddr,
+    /// The address of an endpoint of it.
+    pub endpoint: Ipv4Addr,
+    /// The link-layer address of that endpoint.
+    pub mac: String,
+    /// What came of a small echo.
+    pub small: Echo,
+    /// What came of one as large as the overlay's packets may be.
+    pub full: Echo,
+    /// Where that was lost, what came of the sizes between, from the largest down.
+    pub between: Vec<Tried>,
+}
+
+/// An echo of one size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The size of the packet on the overlay, its IP header included.
+    pub size: u32,
+    /// What came of it.
+    pub echo: Echo,
+}
+
+/// What came of asking for an echo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Echo {
+    /// It was answered.
+    Answered {
+        /// After how many microseconds.
+        took_us: u64,
+    },
+    /// No answer came.
+    Lost,
+    /// The kernel or a router said that it does not fit.
+    TooBig {
+        /// What would fit, in bytes on the overlay; 0 where that was not told.
+        mtu: u32,
+    },
+    /// This host would not send it.
+    NotSent {
+        /// The errno.
+        errno: i32,
+    },
+}
+
+impl Echo {
+    /// Whether an answer came.
+    pub fn answered(&self) -> bool {
+        matches!(self, Self::Answered { .. })
+    }
+}
+
+impl Peer {
+    /// The largest size between that was answered, and the smallest that was not.
+    pub fn stops(&self) -> (Option<u32>, Option<u32>) {
+        let sizes =
+            |answered| self.between.iter().filter(move |it| it.echo.answered() == answered).map(|it| it.size);
+        (sizes(true).max(), sizes(false).min())
+    }
+}
