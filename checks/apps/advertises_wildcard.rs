@@ -1,7 +1,7 @@
-use super::member::{Member, members};
-use super::naming::own_name;
+use super::member::members;
+use super::naming::{own_name, own_number};
 use super::place::{Place, plain};
-use crate::{Findings, Judged, Remedy, Risk, Step, View};
+use crate::{Findings, Judged, View};
 
 check! {
     /// A clustered application tells its peers that it is at `0.0.0.0`.
@@ -85,27 +85,4 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         });
     }
     Ok(())
-}
-
-/// The number of the entry that the service's own list writes as its own.
-fn own_number(member: &Member<'_>, number: &str) -> Remedy {
-    let service = crate::remedy::word(member.service);
-    let name = member.config.identity.as_ref().map_or("ZOO_MY_ID", |said| match said.name.as_str() {
-        "myid" => "ZOO_MY_ID",
-        name => name,
-    });
-    Remedy {
-        title: format!("Let {} be the server whose entry is its own", member.service).into(),
-        risk: Risk::RestartsTasks,
-        impact: "the tasks of the service restart".into(),
-        steps: vec![Step::ByHand {
-            node: "a manager".into(),
-            text: "give the server the number of its own entry; a file myid in its data has the last word"
-                .into(),
-            commands: vec![format!(
-                "docker service update --env-add {name}={} {service}",
-                crate::remedy::word(number)
-            )],
-        }],
-    }
 }

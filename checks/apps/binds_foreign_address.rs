@@ -1,5 +1,5 @@
 use super::member::{Member, members};
-use super::naming::own_name;
+use super::naming::{number, own_name, own_number};
 use super::place::{Place, inside};
 use crate::{Findings, Judged, View};
 use facts::app::{Claim, Endpoint};
@@ -69,7 +69,10 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         if let Some(app) = member.app.filter(|app| !app.running) {
             finding.and(member.shown(format!("{}: exited with {}", app.name, app.exit_code)));
         }
-        finding.remedy(own_name(member, &claims));
+        finding.remedy(match number(member) {
+            Some(number) => own_number(member, number),
+            None => own_name(member, &claims),
+        });
     }
     Ok(())
 }

@@ -82,7 +82,12 @@ pub(super) fn members<'a>(view: &View<'a>, out: &mut Findings<'_>) -> Vec<Member
     let mut named = None;
     for host in &snapshot.hosts {
         let Some(apps) = seen(&host.apps, out) else { continue };
-        members.extend(apps.apps.iter().filter_map(|app| of_container(app, apps, services)));
+        members.extend(
+            apps.apps
+                .iter()
+                .filter(|app| !is_past(app, apps))
+                .filter_map(|app| of_container(app, apps, services)),
+        );
         named = Some(apps);
     }
     for service in services.iter().flat_map(|services| &services.value) {
@@ -125,6 +130,13 @@ fn of_container<'a>(
         app: Some(app),
         source: apps.source.clone(),
     })
+}
+
+/// Whether another container of the service runs by now, and was told something else.
+fn is_past(app: &App, apps: &Apps) -> bool {
+    let instead =
+        |other: &App| other.running && other.service == app.service && other.settings != app.settings;
+    !app.running && apps.apps.iter().any(instead)
 }
 
 /// Whether a container was made from the service as it is now.

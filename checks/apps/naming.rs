@@ -62,6 +62,34 @@ pub(super) fn name(member: &Member<'_>) -> String {
     }
 }
 
+/// Makes a server of ZooKeeper the one with this number.
+pub(super) fn own_number(member: &Member<'_>, number: &str) -> Remedy {
+    let service = word(member.service);
+    let name = member.config.identity.as_ref().map_or("ZOO_MY_ID", |said| match said.name.as_str() {
+        "myid" => "ZOO_MY_ID",
+        name => name,
+    });
+    Remedy {
+        title: format!("Let {} be the server whose entry is its own", member.service).into(),
+        risk: Risk::RestartsTasks,
+        impact: "the tasks of the service restart".into(),
+        steps: vec![Step::ByHand {
+            node: "a manager".into(),
+            text: "give the server the number of its own entry; a file myid in its data has the last word"
+                .into(),
+            commands: vec![format!("docker service update --env-add {name}={} {service}", word(number))],
+        }],
+    }
+}
+
+/// The number of the entry in ZooKeeper's list that names the server's own hostname.
+pub(super) fn number<'m>(member: &'m Member<'_>) -> Option<&'m str> {
+    let hostname = member.hostname()?;
+    let claims = member.bound().chain(member.advertised());
+    let mut own = claims.filter(|(_, claim)| claim.host.eq_ignore_ascii_case(hostname));
+    own.find_map(|(endpoint, _)| endpoint.what.strip_prefix("server."))
+}
+
 /// Whether a hostname was chosen, and is none of the names of the service.
 fn is_own(hostname: &str, member: &Member<'_>) -> bool {
     let is_id = member.app.is_some_and(|app| app.container.as_str().starts_with(hostname));

@@ -59,7 +59,15 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.and(member.shown(format!("its log: {line}")));
         }
         // The one to change is the one that has another name already.
-        let other = [twin, Some(member)].into_iter().flatten().find(|it| naming::name(it) != said.value);
+        let wrong = [twin, Some(member)].into_iter().flatten();
+        let numbered = wrong
+            .clone()
+            .find_map(|it| Some((it, naming::number(it).filter(|number| *number != said.value)?)));
+        if let Some((other, number)) = numbered {
+            finding.remedy(naming::own_number(other, number));
+            continue;
+        }
+        let other = wrong.clone().find(|it| naming::name(it) != said.value);
         finding.remedy(remedy(other.unwrap_or(member), said));
     }
     Ok(())
@@ -67,15 +75,21 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 /// Whether both are members of one cluster and go by the same value.
 fn is_twin(one: &Member<'_>, other: &Member<'_>, said: &Said) -> bool {
-    let same =
-        other.config.identity.as_ref().is_some_and(|it| it.value == said.value && it.name == said.name);
+    let same = other.config.identity.as_ref().is_some_and(|it| it.value == said.value);
     let peers = &one.config.peers;
-    let together = one.service == other.service || other.config.peers.iter().any(|peer| peers.contains(peer));
+    // What ended before is what runs now, as it was a moment ago.
+    let beside = one.service == other.service && runs(one) && runs(other);
+    let together =
+        beside || one.service != other.service && other.config.peers.iter().any(|peer| peers.contains(peer));
     one.program.name == other.program.name
         && other.config.clustered
         && same
         && together
         && !said.value.contains("{{")
+}
+
+fn runs(member: &Member<'_>) -> bool {
+    member.app.is_some_and(|app| app.running)
 }
 
 /// Whether one service gives a fixed value to several tasks.
