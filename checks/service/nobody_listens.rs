@@ -17,7 +17,8 @@ check! {
     ///
     /// ## How to fix it
     /// Publish the port that the program listens on, or have the program listen on the published one, on all its
-    /// addresses (0.0.0.0).
+    /// addresses (0.0.0.0). One that tells its peers what it binds, as NiFi does with `nifi.web.http.host`, has to be told
+    /// its interfaces instead (`nifi.web.http.network.interface.*`), or is published with `mode: host`.
     ///
     /// ## When it is wrong
     /// While a program starts that opens its other ports first. A task that listens nowhere at all is taken to be
@@ -26,6 +27,7 @@ check! {
     /// Source: libnetwork `service_linux.go`; apache/nifi, `nifi.web.http.host`.
     "service/nobody-listens": Error, "a published port leads to where nobody listens";
     needs Containers, TaskNetns, Networks;
+    caused_by "apps/port-disagrees", "apps/binds-loopback", "apps/binds-foreign-address";
     for each Host: run
 }
 
@@ -97,7 +99,9 @@ fn judge(
             elsewhere.iter().map(update).collect(),
         ),
         false => {
-            ("have the program listen on all its addresses, 0.0.0.0, in its own configuration", Vec::new())
+            let text = "have the program listen on all its addresses, 0.0.0.0, in its own configuration; one that tells \
+                        its peers what it binds, as NiFi does, has to be told its interfaces by name instead";
+            (text, Vec::new())
         }
     };
     out.report(Subject::Service(service.clone()), summary, evidence).certainty(certainty).remedy(Remedy {
