@@ -3,8 +3,9 @@
 use super::reach::Reach;
 use facts::host::Protocol;
 use facts::link::Outcome;
+use facts::log::Log;
 use facts::overlay::{Echo, Overlay, Peer, Plane, Tried};
-use facts::{Gap, Host, Seen};
+use facts::{Gap, Host, Seen, Timestamp, Why};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -100,6 +101,33 @@ fn said(echo: &Echo) -> String {
         Echo::TooBig { mtu } => format!("too big, {mtu} would fit"),
         Echo::NotSent { errno } => format!("not sent (errno {errno})"),
     }
+}
+
+/// How long after a node joined gossip its endpoints, and ours at its place, may still be on their way. Seen were two
+/// seconds and a half.
+const ON_THE_WAY: i64 = 10;
+
+/// The nodes that have joined gossip just now, with how many seconds ago: after this engine's start, all of them.
+pub(super) fn newcomers(log: &Log, now: Timestamp) -> BTreeMap<IpAddr, i64> {
+    let mut newcomers = BTreeMap::new();
+    for line in &log.lines {
+        let Some(ago) = line.at.map(|at| now.as_second() - at.as_second()) else { continue };
+        let joined =
+            || line.message.strip_prefix("Node ")?.strip_suffix(", joined gossip cluster")?.split_once('/');
+        if ago <= ON_THE_WAY
+            && let Some((_, addr)) = joined()
+            && let Ok(addr) = addr.parse()
+        {
+            newcomers.insert(addr, ago);
+        }
+    }
+    newcomers
+}
+
+/// Why nothing is said of a node that keeps silent and has only just joined.
+pub(super) fn too_early(log: &Seen<Log>, seconds: i64) -> Gap {
+    let reason = format!("it joined gossip {seconds} s ago, and endpoints may still be on their way");
+    Gap { source: log.source.clone(), why: Why::NotAsked { reason } }
 }
 
 /// Whether a node that keeps silent on the overlays is there otherwise: its machine answers, and nothing says that

@@ -1,4 +1,4 @@
-use super::crossing::{Asked, Crossing, by_node, gaps, is_up};
+use super::crossing::{Asked, Crossing, by_node, gaps, is_up, newcomers};
 use super::reach::by_peer;
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
@@ -19,7 +19,7 @@ check! {
     /// understand no other version.
     ///
     /// ## When it is wrong
-    /// For some seconds while the engine over there starts.
+    /// Where an endpoint of the other node does not answer for a reason of its own.
     ///
     /// Source: Docker docs "Overlay network driver, encrypt traffic"; moby `libnetwork/drivers/overlay/encryption.go`;
     /// moby#45635, moby#51798.
@@ -48,9 +48,10 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let reach = |crossing: &Crossing<'_>| {
         reaches.iter().find(|reach| reach.peer.addr == crossing.node).filter(|reach| is_up(reach))
     };
+    let newcomers = log.as_ref().map(|log| newcomers(log, view.snapshot.taken)).unwrap_or_default();
     let cut: Vec<_> = comparable
         .iter()
-        .filter(|crossing| !crossing.answers(true))
+        .filter(|crossing| !crossing.answers(true) && !newcomers.contains_key(&crossing.node))
         .filter_map(|crossing| Some((crossing, reach(crossing)?)))
         .collect();
     let all = cut.len() == comparable.len() && (cut.len() > 1 || keyless.is_some());

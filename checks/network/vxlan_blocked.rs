@@ -1,5 +1,5 @@
 use super::blocked::open_port;
-use super::crossing::{Asked, Crossing, by_node, gaps, is_up};
+use super::crossing::{Asked, Crossing, by_node, gaps, is_up, newcomers, too_early};
 use super::reach::{Reach, by_peer};
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Subject, View};
 use facts::{Host, NodeName};
@@ -20,12 +20,12 @@ check! {
     /// then only a swarm made with another data-path port helps.
     ///
     /// ## When it is wrong
-    /// For some seconds while the engine over there starts. An echo covers both directions, so it cannot tell which
-    /// of the two is closed.
+    /// An echo covers both directions, so it cannot tell which of the two is closed. Of a node that has joined within
+    /// the last ten seconds nothing is said.
     ///
     /// Source: Docker docs "Use Swarm mode routing mesh" and `docker swarm init --data-path-port`.
     "network/vxlan-blocked": Error, "the overlays' packets do not pass between nodes";
-    needs Overlays, Probes, Nodes;
+    needs Overlays, Probes, Nodes, EngineLog;
     caused_by "swarm/stale-advertise-addr", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
@@ -49,7 +49,18 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let there: Vec<(&Crossing<'_>, &Reach<'_>)> =
         crossings.iter().filter_map(|crossing| Some((crossing, there(crossing)?))).collect();
-    let silent: Vec<_> = there.iter().filter(|(crossing, _)| crossing.silent()).collect();
+    let log = host.log.get();
+    let newcomers = log.as_ref().map(|log| newcomers(log, view.snapshot.taken)).unwrap_or_default();
+    let mut silent = Vec::new();
+    for (crossing, reach) in there.iter().filter(|(crossing, _)| crossing.silent()) {
+        match (&log, newcomers.get(&crossing.node)) {
+            (Ok(log), Some(seconds)) => {
+                let link = Subject::Link { from: host.name.clone(), to: view.name_of_peer(reach.peer) };
+                out.lacking(link, too_early(log, *seconds));
+            }
+            _ => silent.push((crossing, reach)),
+        }
+    }
     // Where no node can be reached, what they have in common is this machine.
     let all = silent.len() > 1 && silent.len() == there.len();
     let mut told: Option<&mut Finding> = None;

@@ -238,3 +238,6 @@ fn ours(icmp: &[u8], identifier: u16) -> Option<u16> {
 fn word(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(<[u8; 2]>::try_from(bytes.get(at..at + 2)?).ok()?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,3 +203,39 @@ fn enter(namespace: &File) -> Result<(), Why> {
     setns(namespace, CloneFlags::CLONE_NEWNET)
         .map_err(|errno| why(&errno.into(), "enter a network namespace of the overlay"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(id: &str, ingress: bool) -> Network {
+        Network { id: id.into(), name: "app".into(), ingress, ..Network::default() }
+    }
+
+    fn named(names: &[&str]) -> BTreeMap<String, PathBuf> {
+        names.iter().map(|name| ((*name).to_owned(), PathBuf::from(name))).collect()
+    }
+
+    #[test]
+    fn finds_the_newest_namespace_of_an_overlay_and_a_place_on_it() {
+        let names = named(&["1-n0cy2s4t6b", "10-n0cy2s4t6", "9-n0cy2s4t6b", "2618fe4e0258", "lb_n0cy2s4t6"]);
+        let paths = Paths::of(&network("n0cy2s4t6bzrciq8pjw8jwqh6", false), &names, &[]).unwrap();
+        assert_eq!(paths.overlay, Path::new("10-n0cy2s4t6"));
+        assert!(matches!(paths.inside, Inside::Sandbox(path) if path == Path::new("lb_n0cy2s4t6")));
+    }
+
+    #[test]
+    fn says_what_has_no_namespace() {
+        let of = |names: &[&str], ingress| {
+            Paths::of(&network("n0cy2s4t6bzrciq8pjw8jwqh6", ingress), &named(names), &[])
+                .err()
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(of(&["ingress_sbox"], true), "unreachable: the bridge of app has no namespace");
+        assert_eq!(
+            of(&["1-n0cy2s4t6b", "ingress_sbox"], false),
+            "unreachable: an endpoint of app has no namespace"
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! Echoes of loopback addresses in a network namespace of the test's own, with a real packet filter.
+
+use super::*;
+use crate::collect::probe::in_new_namespace;
+
+const IDENTIFIER: u16 = 0xfffe;
+
+fn endpoint(last: u8) -> Endpoint {
+    let addr = Ipv4Addr::new(127, 0, 0, last);
+    Endpoint { node: [192, 0, 2, last].into(), addr, mac: vec![2, 66, 127, 0, 0, last] }
+}
+
+/// What comes of asking these in a new namespace.
+fn asked(commands: &'static [&'static str], nodes: Vec<Vec<Endpoint>>) -> Option<(Vec<Peer>, Duration)> {
+    in_new_namespace(commands, move || {
+        let began = Instant::now();
+        (ask(&nodes, 1450, 50).unwrap(), began.elapsed())
+    })
+}
+
+#[test]
+fn who_answers_is_asked_for_two_sizes_and_costs_no_time() {
+    let Some((peers, took)) = asked(&[], vec![vec![endpoint(2)], vec![endpoint(3)]]) else { return };
+    assert_eq!(peers.iter().map(|peer| peer.endpoint.octets()[3]).collect::<Vec<_>>(), [2, 3]);
+    assert!(peers.iter().all(|peer| peer.small.answered() && peer.full.answered()), "{peers:?}");
+    assert!(peers.iter().all(|peer| peer.between.is_empty()));
+    assert_eq!(peers[0].mac, "02:42:7f:00:00:02");
+    assert!(took < PATIENCE, "{took:?}");
+}
+
+#[test]
+fn where_large_packets_are_lost_the_sizes_between_tell_how_large() {
+    let commands = &[
+        "nft add table inet t",
+        "nft add chain inet t in { type filter hook input priority 0 ; }",
+        "nft add rule inet t in meta length > 1400 drop",
+    ];
+    let Some((peers, took)) = asked(commands, vec![vec![endpoint(2)]]) else { return };
+    assert!(peers[0].small.answered());
+    assert_eq!(peers[0].full, Echo::Lost);
+    assert_eq!(peers[0].stops(), (Some(1400), Some(1410)));
+    assert!(took < PATIENCE * 2 + PATIENCE / 2, "{took:?}");
+}
+
+#[test]
+fn where_one_endpoint_is_silent_another_is_asked() {
+    let commands = &[
+        "nft add table inet t",
+        "nft add chain inet t in { type filter hook input priority 0 ; }",
+        "nft add rule inet t in ip daddr 127.0.0.2 drop",
+    ];
+    let silent_first = vec![vec![endpoint(2), endpoint(3)], vec![endpoint(2)]];
+    let Some((peers, _)) = asked(commands, silent_first) else { return };
+    assert_eq!(peers[0].endpoint, endpoint(3).addr);
+    assert!(peers[0].small.answered() && peers[0].full.answered());
+    assert_eq!((&peers[1].small, &peers[1].full), (&Echo::Lost, &Echo::Lost));
+}
+
+#[test]
+fn what_the_interface_does_not_take_is_too_big() {
+    let Some((peers, _)) = asked(&["ip link set lo mtu 1400"], vec![vec![endpoint(2)]]) else { return };
+    assert!(peers[0].small.answered());
+    assert_eq!(peers[0].full, Echo::TooBig { mtu: 0 });
+}
+
+/// The answer to a request, as the socket gets it: with an IP header before it.
+fn packet(source: [u8; 4], icmp: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0];
+    packet.extend(source);
+    packet.extend([10, 0, 0, 2]);
+    packet.extend(icmp);
+    packet
+}
+
+#[test]
+fn a_request_has_its_size_and_a_sum_that_holds() {
+    let request = request(IDENTIFIER, 0x0203, 1450);
+    assert_eq!(request.len(), 1450 - 20);
+    let words = request.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+    let sum: u32 = words.sum();
+    assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
+}
+
+#[test]
+fn only_answers_to_our_own_echoes_count() {
+    let mut reply = request(IDENTIFIER, 7, 84);
+    reply[0] = 0;
+    let of = Ipv4Addr::new(10, 0, 0, 3);
+    let read = |bytes: &[u8]| answer(bytes, IDENTIFIER);
+    assert_eq!(read(&packet(of.octets(), &reply)), Some(Answer { of, sequence: 7, says: Says::Here }));
+    assert_eq!(answer(&packet(of.octets(), &reply), 1), None);
+    assert_eq!(read(&packet(of.octets(), &request(IDENTIFIER, 7, 84))), None);
+    assert_eq!(read(&packet(of.octets(), &reply)[..25]), None);
+    assert_eq!(read(&[]), None);
+}
+
+#[test]
+fn a_router_says_what_would_fit() {
+    let mut quoted = packet([10, 0, 0, 2], &request(IDENTIFIER, 9, 84));
+    quoted[16..20].copy_from_slice(&[10, 0, 0, 3]);
+    let mut icmp = vec![3, 4, 0, 0, 0, 0, 0x05, 0x46];
+    icmp.extend(quoted);
+    let of = Ipv4Addr::new(10, 0, 0, 3);
+    let says = |icmp: &[u8]| answer(&packet([10, 0, 0, 1], icmp), IDENTIFIER);
+    assert_eq!(says(&icmp), Some(Answer { of, sequence: 9, says: Says::TooBig { mtu: 1350 } }));
+    icmp[1] = 1;
+    assert_eq!(says(&icmp), Some(Answer { of, sequence: 9, says: Says::No }));
+}
