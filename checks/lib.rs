@@ -14,6 +14,7 @@ pub mod host;
 pub mod join;
 pub mod network;
 pub mod service;
+pub mod stack;
 pub mod swarm;
 
 pub use check::{BuiltIn, Check, Judged, Meta, Run, Str};
@@ -25,6 +26,7 @@ pub use view::View;
 pub fn built_in() -> impl Iterator<Item = &'static BuiltIn> {
     [
         join::CHECKS,
+        stack::CHECKS,
         swarm::CHECKS,
         engine::CHECKS,
         network::CHECKS,

@@ -181,11 +181,13 @@ pub enum Need {
     Apps,
     /// Where the packets of the overlays go, and what came of echoes over them.
     Overlays,
+    /// A stack file that is about to be deployed, and what it meets here. Collected where one is named.
+    Stack,
 }
 
 impl Need {
     /// All of them, in the order they are collected and shown.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Ping,
         Self::Info,
         Self::Version,
@@ -216,6 +218,7 @@ impl Need {
         Self::Join,
         Self::Apps,
         Self::Overlays,
+        Self::Stack,
     ];
 
     /// What it is called in a report.
@@ -251,6 +254,7 @@ impl Need {
             Self::Join => "manager to join",
             Self::Apps => "applications",
             Self::Overlays => "overlays",
+            Self::Stack => "stack file",
         }
     }
 }

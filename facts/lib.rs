@@ -18,6 +18,7 @@ pub mod overlay;
 pub mod parse;
 pub mod service;
 mod snapshot;
+pub mod stack;
 pub mod swarm;
 mod text;
 

@@ -10,6 +10,7 @@ use crate::log::Log;
 use crate::network::Network;
 use crate::overlay::Overlay;
 use crate::service::{Service, Task};
+use crate::stack::Stack;
 use crate::swarm::{Certificate, Cluster, Node, RemoteManager, SwarmState};
 use crate::{Fact, Gap, NodeName};
 use jiff::Timestamp;
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub services: Fact<Vec<Service>>,
     /// The tasks, from a manager.
     pub tasks: Fact<Vec<Task>>,
+    /// The stack that is about to be deployed, where one was named.
+    pub stack: Fact<Stack>,
 }
 
 /// A machine that was looked at. `Option` inside a fact means that the thing is known not to exist.

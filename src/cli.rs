@@ -29,7 +29,7 @@ const EXIT_CODES: &str = "Exit codes:
 pub enum Command {
     /// Examine this node, or a bundle, and say what is wrong. Changes nothing on the host.
     Run(Run),
-    /// Say what would go wrong before it is done: of a join. Changes nothing, here or there.
+    /// Say what would go wrong before it is done: of a join, or of a stack. Changes nothing, here or there.
     Preflight(Preflight),
     /// Examine a bundle recorded from a swarm that was really broken; needs no engine.
     Demo(Output),
@@ -76,6 +76,20 @@ pub struct Preflight {
     /// The swarm to join.
     #[command(flatten)]
     pub join: Join,
+    /// The stack to deploy.
+    #[command(flatten)]
+    pub stack: Stack,
+}
+
+/// The stack that a preflight is for.
+#[derive(Clone, Debug, Args)]
+pub struct Stack {
+    /// Whether this stack can be deployed on this swarm
+    #[arg(long = "stack", value_name = "FILE", conflicts_with_all = ["bundle", "manager"])]
+    pub file: Option<PathBuf>,
+    /// The name it will be deployed under
+    #[arg(long = "stack-name", value_name = "NAME", requires = "file")]
+    pub name: Option<String>,
 }
 
 /// The swarm that a preflight is for.

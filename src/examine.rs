@@ -1,7 +1,7 @@
 //! The pipeline on one page: collect, parse, judge.
 
 use crate::cli::{Run, Source};
-use crate::collect::{Endpoint, Options, Session, Target};
+use crate::collect::{Endpoint, Options, Session, StackFile, Target};
 use crate::error::ExpectedError;
 use crate::judge::{Diagnosis, judge};
 use checks::Check;
@@ -19,6 +19,8 @@ const SPARE: Duration = Duration::from_secs(4);
 pub struct Asked {
     /// The swarm to join.
     pub join: Option<Target>,
+    /// The stack to deploy.
+    pub stack: Option<StackFile>,
 }
 
 impl Asked {
@@ -26,6 +28,7 @@ impl Asked {
     fn wants(&self, need: Need) -> bool {
         match need {
             Need::Join => self.join.is_some(),
+            Need::Stack => self.stack.is_some(),
             _ => true,
         }
     }
@@ -68,6 +71,7 @@ pub async fn collect(source: &Source, asked: Asked) -> Result<Bundle, ExpectedEr
         needs: Need::ALL.into_iter().filter(|need| asked.wants(*need)).collect(),
         join: asked.join,
         apps: source.apps.iter().map(|app| (app.service.clone(), app.program.clone())).collect(),
+        stack: asked.stack,
     };
     Ok(Session::new(options).bundle().await)
 }

@@ -1,25 +1,32 @@
-//! Preflight: what would go wrong if this machine joined a swarm, and where nothing would, what to type.
+//! Preflight: what would go wrong with a join or a stack, and where nothing would, what to type.
 
 use crate::cli::{self, Preflight};
-use crate::collect::{Secret, Target};
+use crate::collect::{Secret, StackFile, Target};
 use crate::error::ExpectedError;
 use crate::examine::{Asked, examine};
 use crate::judge::Diagnosis;
 use checks::{Severity, Step, word};
 use facts::join::Found;
 use facts::{Host, NodeName, Snapshot};
+use std::io::Read as _;
 
 /// What stands for a token that is not to be seen.
 const MASKED: &str = "SWMTKN-1-***";
 
+/// The largest stack file that is read.
+const MOST_OF_STACK: u64 = 1 << 20;
+
 /// Examines this machine for what it is to do.
 pub async fn preflight(preflight: &Preflight) -> Result<Diagnosis, ExpectedError> {
     let join = target(&preflight.join)?;
-    let asked = Asked { join: join.clone() };
+    let stack = stack(&preflight.stack)?;
+    let deploy = stack.as_ref().map(deploying);
+    let asked = Asked { join: join.clone(), stack };
     let (snapshot, mut diagnosis) = examine(&preflight.run, asked).await?;
     if diagnosis.all_findings().all(|finding| finding.severity < Severity::Error) {
         let token = join.and_then(|join| join.token).filter(|_| preflight.join.show_token);
-        diagnosis.next = next(&snapshot, token.as_ref().map_or(MASKED, |token| token.0.trim()));
+        let token = token.as_ref().map_or(MASKED, |token| token.0.trim());
+        diagnosis.next = deploy.map_or_else(|| next(&snapshot, token), |step| vec![step]);
     }
     Ok(diagnosis)
 }
@@ -36,6 +43,32 @@ fn target(join: &cli::Join) -> Result<Option<Target>, ExpectedError> {
         (None, None) => std::env::var("SWARM_JOIN_TOKEN").ok(),
     };
     Ok(Some(Target { manager, token: token.map(Secret) }))
+}
+
+/// The stack to deploy, read from its file.
+fn stack(stack: &cli::Stack) -> Result<Option<StackFile>, ExpectedError> {
+    let Some(file) = &stack.file else { return Ok(None) };
+    let failed = |error: &std::io::Error| ExpectedError::file("read", file, error);
+    let path = std::path::absolute(file).map_err(|error| failed(&error))?;
+    let mut content = Vec::new();
+    let read =
+        std::fs::File::open(&path).and_then(|file| file.take(MOST_OF_STACK + 1).read_to_end(&mut content));
+    read.map_err(|error| failed(&error))?;
+    if content.len() as u64 > MOST_OF_STACK {
+        return Err(failed(&std::io::Error::other("it is larger than 1 MiB")));
+    }
+    Ok(Some(StackFile { path, content, name: stack.name.clone() }))
+}
+
+/// What to type when nothing is in the way of a stack.
+fn deploying(stack: &StackFile) -> Step {
+    let name = stack.name.as_deref().map_or_else(|| "NAME".to_owned(), word);
+    let file = word(&stack.path.to_string_lossy());
+    Step::ByHand {
+        node: "a manager".into(),
+        text: "deploy it; the nodes are handed the login for the registry".into(),
+        commands: vec![format!("docker stack deploy --with-registry-auth -c {file} {name}")],
+    }
 }
 
 /// What to type when nothing is in the way.

@@ -10,6 +10,7 @@ mod networks;
 mod peers;
 mod resolv_conf;
 mod services;
+mod stack;
 mod swarm;
 mod tasks;
 mod token;
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 pub use certificate::of_der as certificate_of_der;
 pub use certificate::of_pem as certificate_of_pem;
 pub use peers::peers;
+pub use stack::compose;
 pub use token::token;
 
 /// Reads a bundle.
@@ -67,6 +69,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         nodes: json(bundle, Need::Nodes, "engine/nodes.json").map(swarm::nodes),
         services: json(bundle, Need::Services, "engine/services.json").map(services::services),
         tasks: json(bundle, Need::Tasks, "engine/tasks.json").map(tasks::tasks),
+        stack: stack::stack(bundle),
         hosts: vec![host],
     }
 }

@@ -20,6 +20,7 @@ mod overlay;
 mod probe;
 mod procfs;
 mod sockets;
+mod stack;
 mod tls;
 
 use crate::redact::redacted;
@@ -32,6 +33,7 @@ use tokio::sync::OnceCell;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use join::{Secret, Target};
+pub use stack::StackFile;
 
 /// What to collect, and from where.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub struct Options {
     pub join: Option<Target>,
     /// The program that a service runs, by the service's name, where the user says so.
     pub apps: std::collections::BTreeMap<String, String>,
+    /// The stack to deploy, where a preflight asks about one.
+    pub stack: Option<StackFile>,
     /// The kinds to collect; others become gaps that say they were not asked for.
     pub needs: Vec<Need>,
 }
@@ -265,6 +269,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Join => join::join(session).await,
         Need::Apps => apps::apps(session).await,
         Need::Overlays => overlay::overlays(session).await,
+        Need::Stack => stack::stack(session).await,
     }
 }
 

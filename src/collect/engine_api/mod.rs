@@ -85,6 +85,31 @@ pub(super) async fn tasks(session: &Session) -> Vec<Artifact> {
     vec![get_from_manager(session, place, "managers list tasks", call).await]
 }
 
+/// The names of the swarm's secrets and configs; none where they could not be listed. What they hold is let go.
+pub(super) async fn secrets_and_configs(session: &Session) -> (Option<Vec<String>>, Option<Vec<String>>) {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Listed {
+        spec: Spec,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Spec {
+        name: String,
+    }
+    let names = |list: Artifact| {
+        let listed: Option<Vec<Listed>> = read(&list);
+        listed.map(|list| list.into_iter().map(|one| one.spec.name).collect())
+    };
+    let place = |what: &str| Place::new(Need::Stack, format!("engine/{what}.json"), format!("GET /{what}"));
+    let only = "managers list secrets and configs";
+    let (secrets, configs) = tokio::join!(
+        get_from_manager(session, place("secrets"), only, async |docker| docker.list_secrets(None).await),
+        get_from_manager(session, place("configs"), only, async |docker| docker.list_configs(None).await),
+    );
+    (names(secrets), names(configs))
+}
+
 /// The networks, and more of ingress and of the overlays that something on this node is attached to.
 pub(super) async fn networks(session: &Session) -> Vec<Artifact> {
     #[derive(Deserialize)]

@@ -21,6 +21,7 @@ fn session(host: &str, deadline_ms: u64) -> Session {
     let deadline = Duration::from_millis(deadline_ms);
     Session::new(Options {
         join: None,
+        stack: None,
         endpoint: Endpoint::resolve(Some(host), None, &|_| None).unwrap(),
         engine_named: true,
         root: "/".into(),

@@ -1,0 +1,127 @@
+use super::{compose, line, surroundings};
+use crate::remedy::word;
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::stack::{Compose, Kind, StackResource};
+use facts::{Gap, Host, Source, Why};
+
+check! {
+    /// The stack wants a network, secret or config that the swarm has not got.
+    ///
+    /// ## Why it matters
+    /// What the file calls external has to be there before. The deploy stops, with part of the stack made. The same
+    /// holds for what a service names and the file does not define.
+    ///
+    /// ## How to fix it
+    /// Create it, or correct its name.
+    ///
+    /// ## When it is wrong
+    /// It is made by another stack that is deployed before this one.
+    ///
+    /// Source: docker/cli `cli/command/stack/swarm/deploy_composefile.go`.
+    "stack/external-missing": Error, "the swarm has not got what the stack takes for given";
+    needs Stack, Networks;
+    for each Host: run
+}
+
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let stack = view.snapshot.stack.get()?;
+    let compose = compose(stack)?;
+    let known = surroundings(stack)?;
+    for (kind, name, number) in undefined(compose) {
+        let summary = format!("a service names {} {name}, which the file does not define", kind.word());
+        out.report(Subject::Cluster, summary, line(stack, number));
+    }
+    for resource in compose.resources.iter().filter(|resource| resource.external) {
+        let name = resource.name.as_ref().unwrap_or(&resource.key.value);
+        let networks = host.networks.get()?;
+        let (evidence, problem, commands) = match resource.kind {
+            // A volume that is not there is made on the node, empty.
+            Kind::Volume => continue,
+            Kind::Network => {
+                let found: Vec<_> = networks.iter().filter(|network| network.name == *name).collect();
+                if found.iter().any(|network| network.scope == "swarm")
+                    || matches!(name.as_str(), "host" | "bridge" | "none")
+                {
+                    continue;
+                }
+                let make = vec![format!("docker network create --driver overlay {}", word(name))];
+                match found.first() {
+                    Some(network) => {
+                        let shown =
+                            format!("{}: driver {}, scope {}", network.name, network.driver, network.scope);
+                        let problem = format!(
+                            "is of this node alone (driver {}), and not of the swarm",
+                            network.driver
+                        );
+                        (Evidence::value(networks, shown), problem, make)
+                    }
+                    None => (
+                        Evidence::absent(networks, format!("no network {name}")),
+                        "is not there".into(),
+                        make,
+                    ),
+                }
+            }
+            Kind::Secret | Kind::Config => {
+                let (list, path) = match resource.kind {
+                    Kind::Secret => (&known.secrets, "GET /secrets"),
+                    _ => (&known.configs, "GET /configs"),
+                };
+                let source = Source { origin: path.into(), ..stack.surroundings.get()?.source.clone() };
+                let Some(list) = list else {
+                    let what = format!("managers list what {} is looked for in", resource.key.value);
+                    out.lacking(Subject::Cluster, Gap { source, why: Why::NotApplicable { reason: what } });
+                    continue;
+                };
+                if list.contains(name) {
+                    continue;
+                }
+                let make = format!("docker {} create {} FILE", resource.kind.word(), word(name));
+                let what = format!("no {} {name}", resource.kind.word());
+                (Evidence::Absent { source, what }, "is not there".to_owned(), vec![make])
+            }
+        };
+        tell(resource, name, problem, commands, line(stack, resource.key.line), evidence, out);
+    }
+    Ok(())
+}
+
+fn tell(
+    resource: &StackResource,
+    name: &str,
+    problem: String,
+    commands: Vec<String>,
+    at: Evidence,
+    evidence: Evidence,
+    out: &mut Findings<'_>,
+) {
+    let kind = resource.kind.word();
+    let summary = format!("the external {kind} {name} {problem}");
+    out.report(Subject::Cluster, summary, at).and(evidence).remedy(Remedy {
+        title: format!("Create the {kind} {name}").into(),
+        risk: Risk::Harmless,
+        impact: "nothing runs yet".into(),
+        steps: vec![Step::ByHand {
+            node: "a manager".into(),
+            text: "create it before the stack is deployed, or correct its name in the file".into(),
+            commands,
+        }],
+    });
+}
+
+/// What services name and the file has not got.
+fn undefined(compose: &Compose) -> Vec<(Kind, &str, u32)> {
+    let defined = |kind: Kind, name: &str| {
+        (kind == Kind::Network && name == "default")
+            || compose.resources.iter().any(|resource| resource.kind == kind && resource.key.value == name)
+    };
+    let uses = compose.services.iter().flat_map(|service| &service.uses);
+    let named = uses.map(|(kind, name)| (*kind, name.value.as_str(), name.line));
+    let volumes = compose
+        .services
+        .iter()
+        .flat_map(|service| &service.mounts)
+        .filter(|mount| !mount.value.bind && !mount.value.source.is_empty());
+    let volumes = volumes.map(|mount| (Kind::Volume, mount.value.source.as_str(), mount.line));
+    named.chain(volumes).filter(|(kind, name, _)| !defined(*kind, name)).collect()
+}

@@ -1,0 +1,70 @@
+//! The clustered applications of a stack, and what they will be told.
+
+use super::line;
+use crate::Evidence;
+use facts::Seen;
+use facts::app::{Config, Origin, Program, Said, Settings, version};
+use facts::stack::{Compose, MountedFile, Stack, StackService};
+
+/// A service that runs a program we know.
+pub(super) struct Member<'a> {
+    pub(super) stack: &'a Seen<Stack>,
+    pub(super) service: &'a StackService,
+    pub(super) program: &'static Program,
+    pub(super) settings: Settings,
+    /// What its settings make of it.
+    pub(super) config: Config,
+}
+
+impl Member<'_> {
+    /// The name of its service.
+    pub(super) fn name(&self) -> &str {
+        &self.service.name.value
+    }
+
+    /// Where a setting stands: in the stack file, or in a file that is mounted.
+    pub(super) fn evidence(&self, said: &Said) -> Evidence {
+        if let Origin::File { path, line } = &said.origin {
+            let file = mounted(self.stack, self.service).find(|file| file.path == *path);
+            if let Some(file) = file {
+                return Evidence::line(file, *line, file.text.line(*line).unwrap_or_default());
+            }
+        }
+        let variable = self.service.env.get(&said.name);
+        line(self.stack, variable.map_or(self.service.name.line, |variable| variable.line))
+    }
+
+    /// The file and the line to edit for a setting.
+    pub(super) fn place(&self, said: &Said) -> String {
+        match &said.origin {
+            Origin::File { path, .. } => path.clone(),
+            _ => self.stack.source.origin.clone(),
+        }
+    }
+}
+
+/// The members of clusters that the stack makes.
+pub(super) fn members<'a>(stack: &'a Seen<Stack>, compose: &'a Compose) -> Vec<Member<'a>> {
+    compose.services.iter().filter_map(|service| member(stack, service)).collect()
+}
+
+fn member<'a>(stack: &'a Seen<Stack>, service: &'a StackService) -> Option<Member<'a>> {
+    let image = service.image.as_ref().map_or("", |image| image.value.as_str());
+    let targets = service.mounts.iter().map(|mount| mount.value.target.as_str());
+    let program = Program::recognised(image, service.env.keys().map(String::as_str), targets)?;
+    let wanted = |name: &str| program.wants(name);
+    let env = service.env.iter().map(|(name, value)| (name.as_str(), value.value.as_str()));
+    let mut settings = Settings::told(env, &service.command, &wanted);
+    for file in mounted(stack, service) {
+        settings.add_file(&file.path, &file.text.0, &wanted);
+    }
+    let config = (program.read)(&settings, version(image));
+    Some(Member { stack, service, program, settings, config })
+}
+
+/// The files that a service mounts and that could be read.
+fn mounted<'a>(stack: &'a Stack, service: &'a StackService) -> impl Iterator<Item = &'a Seen<MountedFile>> {
+    let binds = service.mounts.iter().filter(|mount| mount.value.bind);
+    let paths: Vec<String> = binds.map(|mount| stack.path(&mount.value.source)).collect();
+    stack.files.iter().filter(move |file| paths.contains(&file.path))
+}

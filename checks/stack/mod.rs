@@ -1,0 +1,71 @@
+//! What would go wrong when a stack is deployed, read from its file before it is.
+
+mod app_address;
+mod bind_source_missing;
+mod external_missing;
+mod malformed;
+mod member;
+mod option_ignored;
+mod port_conflict;
+mod port_mismatch;
+mod unplaceable;
+mod variable_unset;
+
+use crate::{BuiltIn, Evidence, Remedy, Risk, Step, Subject};
+use facts::stack::{Compose, Stack, StackService, Surroundings};
+use facts::{Gap, Seen, Why};
+
+/// The checks of this folder.
+pub const CHECKS: &[&BuiltIn] = &[
+    &malformed::CHECK,
+    &external_missing::CHECK,
+    &unplaceable::CHECK,
+    &bind_source_missing::CHECK,
+    &port_conflict::CHECK,
+    &app_address::CHECK,
+    &port_mismatch::CHECK,
+    &variable_unset::CHECK,
+    &option_ignored::CHECK,
+];
+
+/// What the file says, where it says anything.
+fn compose(stack: &Seen<Stack>) -> Result<&Compose, Gap> {
+    stack.parsed.as_ref().map_err(|fault| {
+        let reason = format!("the file is no stack: {}", fault.what);
+        Gap { source: stack.source.clone(), why: Why::NotApplicable { reason } }
+    })
+}
+
+/// What was looked up for the stack.
+fn surroundings(stack: &Stack) -> Result<&Surroundings, Gap> {
+    stack.surroundings.get().map(|seen| &seen.value)
+}
+
+/// A line of the file.
+fn line(stack: &Seen<Stack>, number: u32) -> Evidence {
+    Evidence::line(stack, number, stack.text.line(number).unwrap_or_default().trim_end())
+}
+
+fn subject(service: &StackService) -> Subject {
+    Subject::Service(service.name.value.clone())
+}
+
+/// An edit of the stack file, which is always on the machine that deploys.
+fn edit(stack: &Seen<Stack>, title: impl Into<String>, text: impl Into<String>) -> Remedy {
+    edit_of(&stack.source.origin, title, text)
+}
+
+/// An edit of a file on this machine.
+fn edit_of(file: &str, title: impl Into<String>, text: impl Into<String>) -> Remedy {
+    let text = format!("in {file}: {}", text.into());
+    by_hand(title, Step::ByHand { node: "this machine".into(), text, commands: Vec::new() })
+}
+
+fn by_hand(title: impl Into<String>, step: Step) -> Remedy {
+    Remedy {
+        title: title.into().into(),
+        risk: Risk::Harmless,
+        impact: "nothing runs yet".into(),
+        steps: vec![step],
+    }
+}

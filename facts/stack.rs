@@ -1,0 +1,218 @@
+//! A stack that is about to be deployed: what its file says, with the line of everything in it.
+
+use crate::engine::Fault;
+use crate::host::Protocol;
+use crate::service::Resources;
+use crate::{Fact, Seen, Text};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The stack that was asked about, and what it was looked up against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack {
+    /// The name it will be deployed under, where it was given.
+    pub name: Option<String>,
+    /// Its file.
+    pub text: Text,
+    /// What the file says, or where it stops being a stack.
+    pub parsed: Result<Compose, Fault>,
+    /// What was looked up for it.
+    pub surroundings: Fact<Surroundings>,
+    /// The configuration files on this node that it mounts, where they could be read.
+    pub files: Vec<Seen<MountedFile>>,
+}
+
+impl Stack {
+    /// Where a path of the file leads on this node: what is relative begins beside the file.
+    pub fn path(&self, source: &str) -> String {
+        let directory = match &self.surroundings {
+            Fact::Seen(seen) => seen.directory.as_str(),
+            Fact::Unseen(_) => "",
+        };
+        resolved(directory, source)
+    }
+}
+
+/// A path, begun in a directory where it is relative. `~` stays: only the shell that deploys knows it.
+pub fn resolved(directory: &str, source: &str) -> String {
+    if source.starts_with(['/', '~']) {
+        return source.to_owned();
+    }
+    let mut parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
+    for part in source.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// A configuration file that is mounted into a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedFile {
+    /// Its path on this node.
+    pub path: String,
+    /// What it holds.
+    pub text: Text,
+}
+
+/// What a stack meets on this node and in this swarm, beyond what every run collects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// The name it will be deployed under, where it was given.
+    pub name: Option<String>,
+    /// The directory that relative paths begin in.
+    pub directory: String,
+    /// The variables that the file names, with what this shell has for them.
+    pub variables: BTreeMap<String, Option<String>>,
+    /// The paths that are mounted, and whether they are on this node.
+    pub paths: BTreeMap<String, bool>,
+    /// The names of the swarm's secrets; none where they could not be listed.
+    pub secrets: Option<Vec<String>>,
+    /// The names of the swarm's configs; none where they could not be listed.
+    pub configs: Option<Vec<String>>,
+}
+
+/// A value and the line it stands on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct At<T> {
+    /// The line, from 1.
+    pub line: u32,
+    /// The value.
+    pub value: T,
+}
+
+/// What a compose file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compose {
+    /// `version`.
+    pub version: Option<At<String>>,
+    /// Whether `version` stands there as a number.
+    pub version_is_number: bool,
+    /// Its services, in their order.
+    pub services: Vec<StackService>,
+    /// Its networks, volumes, secrets and configs.
+    pub resources: Vec<StackResource>,
+    /// What docker refuses in it, whatever its version.
+    pub faults: Vec<At<String>>,
+    /// What needs a version of the file above 3.0: the version, and what it is for.
+    pub since: Vec<At<(u32, String)>>,
+    /// The variables it names.
+    pub variables: Vec<Variable>,
+}
+
+/// A `$NAME` in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variable {
+    /// The line.
+    pub line: u32,
+    /// The name.
+    pub name: String,
+    /// Whether the file says what to take where it is not set.
+    pub has_default: bool,
+    /// Whether deploying stops where it is not set.
+    pub required: bool,
+}
+
+/// What kind of thing a service takes from outside itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A network.
+    Network,
+    /// A volume.
+    Volume,
+    /// A secret.
+    Secret,
+    /// A config.
+    Config,
+}
+
+impl Kind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Volume => "volume",
+            Self::Secret => "secret",
+            Self::Config => "config",
+        }
+    }
+}
+
+/// A network, volume, secret or config at the top of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackResource {
+    /// What it is.
+    pub kind: Kind,
+    /// The name it has in the file.
+    pub key: At<String>,
+    /// The name it has in the swarm, where it has another there.
+    pub name: Option<String>,
+    /// Whether it has to be there already.
+    pub external: bool,
+    /// The file that a secret or config is read from.
+    pub file: Option<At<String>>,
+    /// The driver of a network or volume.
+    pub driver: Option<String>,
+}
+
+/// A service of the stack.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StackService {
+    /// Its name.
+    pub name: At<String>,
+    /// Its image.
+    pub image: Option<At<String>>,
+    /// The hostname of its containers.
+    pub hostname: Option<At<String>>,
+    /// Whether it is on every node.
+    pub global: bool,
+    /// Its tasks; 1 where nothing is said.
+    pub replicas: At<u64>,
+    /// Whether its name stands for its tasks instead of a VIP.
+    pub dnsrr: bool,
+    /// The words of its entry point and its command.
+    pub command: Vec<String>,
+    /// Its environment.
+    pub env: BTreeMap<String, At<String>>,
+    /// The ports it publishes.
+    pub ports: Vec<At<StackPort>>,
+    /// What it mounts.
+    pub mounts: Vec<At<StackMount>>,
+    /// Its constraints.
+    pub constraints: Vec<At<String>>,
+    /// The most tasks on one node; 0 is no limit.
+    pub max_replicas: At<u64>,
+    /// What each task reserves.
+    pub reserved: At<Resources>,
+    /// The networks, secrets and configs it names.
+    pub uses: Vec<(Kind, At<String>)>,
+    /// Options that swarm does not know or passes over.
+    pub ignored: Vec<At<String>>,
+}
+
+/// A port that is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackPort {
+    /// The port outside; none where swarm may choose.
+    pub published: Option<u16>,
+    /// The port inside.
+    pub target: u16,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Whether it goes through the routing mesh.
+    pub ingress: bool,
+}
+
+/// Something that is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackMount {
+    /// The path on the node or the name of the volume, as it stands.
+    pub source: String,
+    /// The path in the container.
+    pub target: String,
+    /// Whether it is a path on the node.
+    pub bind: bool,
+}

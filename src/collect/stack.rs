@@ -1,0 +1,89 @@
+//! A stack that is about to be deployed, and what it meets on this node and in this swarm.
+
+use super::{Artifact, Place, Session, apart, engine_api};
+use facts::Need;
+use facts::stack::{Surroundings, resolved};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// The most mounted files that are read.
+const MOST_FILES: usize = 32;
+/// The most that is read of one.
+const MOST: u64 = 256 << 10;
+
+/// A stack file.
+#[derive(Clone, Debug)]
+pub struct StackFile {
+    /// Its path, absolute.
+    pub path: PathBuf,
+    /// What it holds.
+    pub content: Vec<u8>,
+    /// The name that the stack will have, where it was given.
+    pub name: Option<String>,
+}
+
+pub(super) async fn stack(session: &Session) -> Vec<Artifact> {
+    let Some(file) = &session.options.stack else { return Vec::new() };
+    let directory = file.path.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
+    let place = Place::new(Need::Stack, "stack/compose.yml", file.path.to_string_lossy());
+    let around =
+        Place::new(Need::Stack, "stack/surroundings.json", "the shell, the mounted paths, the swarm's lists");
+    let mut artifacts = vec![place.kept(file.content.clone())];
+    let text = String::from_utf8_lossy(&file.content).into_owned();
+    // The first reading tells the variables; with their values the second tells the paths.
+    let unset = BTreeMap::new();
+    let named = facts::parse::compose(&text, &unset).map(|compose| compose.variables).unwrap_or_default();
+    let variables: BTreeMap<String, Option<String>> = named
+        .into_iter()
+        .map(|variable| (variable.name.clone(), std::env::var(&variable.name).ok()))
+        .collect();
+    let compose = facts::parse::compose(&text, &variables).unwrap_or_default();
+    let binds = compose.services.iter().flat_map(|service| &service.mounts).filter(|mount| mount.value.bind);
+    let paths: BTreeSet<String> = binds.map(|mount| resolved(&directory, &mount.value.source)).collect();
+    let mut surroundings =
+        Surroundings { name: file.name.clone(), directory, variables, ..Surroundings::default() };
+    // On another machine's engine, or below another root, nothing is known of its paths.
+    if session.elsewhere().is_none() {
+        let mounted = apart(move || Ok(look(paths))).await.unwrap_or_default();
+        surroundings.paths = mounted.there;
+        for (number, (path, content)) in mounted.files.into_iter().enumerate() {
+            artifacts.push(Place::new(Need::Stack, format!("stack/files/{number}"), path).kept(content));
+        }
+    }
+    let (secrets, configs) = engine_api::secrets_and_configs(session).await;
+    surroundings.secrets = secrets;
+    surroundings.configs = configs;
+    artifacts.push(around.kept_as_json(&surroundings));
+    artifacts
+}
+
+/// What the stack mounts of this node.
+#[derive(Default)]
+struct Mounted {
+    /// Its paths, and whether they are there.
+    there: BTreeMap<String, bool>,
+    /// The properties files among them, by path.
+    files: Vec<(String, Vec<u8>)>,
+}
+
+fn look(paths: BTreeSet<String>) -> Mounted {
+    let mut mounted = Mounted::default();
+    for path in paths.into_iter().filter(|path| !path.starts_with('~')) {
+        let kind = std::fs::metadata(&path);
+        let is_file = kind.as_ref().is_ok_and(std::fs::Metadata::is_file);
+        if is_file && path.ends_with(".properties") && mounted.files.len() < MOST_FILES {
+            mounted.files.extend(content(&path).map(|content| (path.clone(), content)));
+        }
+        // What may not be looked at may be there.
+        let absent = kind.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        mounted.there.insert(path, !absent);
+    }
+    mounted
+}
+
+fn content(path: &str) -> Option<Vec<u8>> {
+    let mut content = Vec::new();
+    std::fs::File::open(path).ok()?.take(MOST + 1).read_to_end(&mut content).ok()?;
+    (content.len() as u64 <= MOST).then_some(content)
+}
