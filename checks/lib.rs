@@ -6,6 +6,7 @@ mod finding;
 mod placement;
 mod remedy;
 mod view;
+mod way_in;
 
 pub mod apps;
 pub mod dns;

@@ -35,6 +35,9 @@ pub struct Manifest {
     pub utc_offset_seconds: i32,
     /// The user collecting was not root.
     pub unprivileged: bool,
+    /// The directory that stood for `/`, where it was another: files of a machine that did not run there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// One for each thing that was looked for.
     pub entries: Vec<Entry>,
 }

@@ -58,7 +58,26 @@ pub struct Address {
     pub prefix: u8,
 }
 
+impl std::str::FromStr for Address {
+    type Err = String;
+
+    /// Reads `192.0.2.0/24`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no address with a prefix length");
+        let (addr, prefix) = text.split_once('/').ok_or_else(wrong)?;
+        let addr: IpAddr = addr.parse().map_err(|_| wrong())?;
+        let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
+        let most = if addr.is_ipv4() { 32 } else { 128 };
+        (prefix <= most).then_some(Self { addr, prefix }).ok_or_else(wrong)
+    }
+}
+
 impl Address {
+    /// Whether the networks that both name have an address in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.covers(other.addr) || other.covers(self.addr)
+    }
+
     /// Whether `addr` lies in the network that this address and its prefix name.
     pub fn covers(&self, addr: IpAddr) -> bool {
         match (self.addr, addr) {
@@ -233,5 +252,15 @@ mod tests {
         assert!(covers("2001:db8::1", 64, "2001:db8::2"));
         assert!(!covers("2001:db8::1", 128, "2001:db8::2"));
         assert!(!covers("192.0.2.22", 24, "2001:db8::2"));
+        let overlap = |one: &str, other: &str| {
+            let (one, other): (Address, Address) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(one.overlaps(&other), other.overlaps(&one));
+            one.overlaps(&other)
+        };
+        assert!(overlap("10.0.0.0/24", "10.0.0.0/8") && overlap("10.0.0.7/24", "10.0.0.9/24"));
+        assert!(!overlap("10.0.0.0/24", "10.0.1.0/24") && !overlap("10.0.0.0/24", "2001:db8::/64"));
+        for wrong in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0/24", "2001:db8::/129", "10.0.0.0/-1"] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
     }
 }

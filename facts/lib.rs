@@ -21,6 +21,7 @@ mod snapshot;
 pub mod stack;
 pub mod swarm;
 mod text;
+pub mod way_in;
 
 pub use fact::{Fact, Gap, Need, Seen, Source, Why};
 #[cfg(feature = "testing")]

@@ -11,6 +11,10 @@ pub struct Log {
     pub lines: Vec<Line>,
     /// Where the record says of itself that it is not whole.
     pub holes: Vec<Hole>,
+    /// When it ends, where it is a copy: what was going on then may be over since, and nothing else tells. The log of
+    /// a machine that was looked at while it ran goes on until then.
+    #[serde(default)]
+    pub ends: Option<Timestamp>,
 }
 
 /// One message, whatever layers it came wrapped in.

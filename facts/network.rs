@@ -1,6 +1,7 @@
 //! Networks, as the engine of one node lists them.
 
 use crate::NetworkId;
+use jiff::Timestamp;
 use std::net::IpAddr;
 
 /// A network, as one engine lists it. A worker lists an overlay only while it has something on it.
@@ -22,6 +23,8 @@ pub struct Network {
     pub subnets: Vec<String>,
     /// `Peers`: the nodes gossip knows on it, as this node sees it. Only where the network was inspected.
     pub peers: Option<Vec<Peer>>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     /// The names of the endpoints this node has on it, such as `ingress-endpoint`.
     pub endpoints: Vec<String>,
     /// The ports that services publish through it; only the routing mesh's network has some, and workers see them.

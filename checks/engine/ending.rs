@@ -66,7 +66,7 @@ mod tests {
             repeated: 1,
             truncated: false,
         };
-        Log { lines: lines.iter().map(line).collect(), holes: Vec::new() }
+        Log { lines: lines.iter().map(line).collect(), holes: Vec::new(), ends: None }
     }
 
     #[test]

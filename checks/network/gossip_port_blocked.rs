@@ -3,6 +3,7 @@ use super::reach::{GOSSIP_PORT, by_peer, engine_lives};
 use crate::{Certainty, Evidence, Findings, Judged, Subject, View};
 use facts::link::{Outcome, Probe};
 use facts::log::{Line, Log};
+use facts::way_in::gossip;
 use facts::{Host, NodeName, Seen};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -75,12 +76,10 @@ fn tcp(host: &Host, view: &View<'_>, probes: &Seen<Vec<Probe>>, out: &mut Findin
 
 /// memberlist says itself when TCP gets through and UDP does not.
 fn udp(host: &Host, view: &View<'_>, log: &Seen<Log>, out: &mut Findings<'_>) {
-    let now = view.snapshot.taken;
-    // What was said before the engine last started is of another life.
-    let start = log.lines.iter().rposition(|line| line.message.starts_with("Starting up")).unwrap_or(0);
+    let now = log.ends.unwrap_or(view.snapshot.taken);
     let fresh = |line: &&Line| line.at.is_none_or(|at| now.as_second() - at.as_second() <= FRESH_SECONDS);
     let mut complaints: BTreeMap<String, Vec<&Line>> = BTreeMap::new();
-    for line in log.lines.iter().skip(start).filter(fresh) {
+    for line in gossip(log).iter().filter(fresh) {
         if let Some(member) = without_udp(&line.message) {
             complaints.entry(member.to_owned()).or_default().push(line);
         }

@@ -1,7 +1,10 @@
+use crate::way_in::{said, story};
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::log::Line;
+use facts::network::Network;
 use facts::swarm::LocalState;
-use facts::{Gap, Host, Why};
+use facts::way_in::WayIn;
+use facts::{Gap, Host, Seen, Why};
 
 check! {
     /// There is no ingress network, so no port is published through the routing mesh.
@@ -28,8 +31,8 @@ check! {
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let networks = host.networks.get()?;
-    if networks.iter().any(|network| network.ingress) {
-        return Ok(());
+    if let Some(ingress) = networks.iter().find(|network| network.ingress) {
+        return off_it(host, networks, ingress, out);
     }
     let info = host.info.get()?;
     if info.swarm.state != LocalState::Active {
@@ -87,53 +90,95 @@ fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>
     Ok(())
 }
 
-/// What the engine of a worker says when it could not make the network.
-const FAILURES: [&str; 4] = [
-    "Failed creating ingress",
-    "Failed getting ingress network",
-    "rror in agentInit",
-    "node configure failed",
-];
-
-/// What an engine says when it starts, and 17.03 when it is told to join.
-const BEGINNINGS: [&str; 2] = ["Starting up", "{Action=join,"];
+/// A manager lists the network though it could not be made there, and then has no endpoint on it.
+fn off_it(host: &Host, networks: &Seen<Vec<Network>>, ingress: &Network, out: &mut Findings<'_>) -> Judged {
+    if ingress.peers.is_none() || !ingress.endpoints.is_empty() {
+        return Ok(());
+    }
+    let log = host.log.get()?;
+    // Without a complaint it was made anew, and comes with the first task that publishes a port.
+    let Some(line) = WayIn::of(log).filter(|join| join.missing.is_none()).and_then(|join| join.trouble)
+    else {
+        return Ok(());
+    };
+    let summary = format!("this node has no part in the ingress network: {}", said(line));
+    let shown = format!("{} has no endpoint here", ingress.name);
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::absent(networks, shown))
+        .and(Evidence::log(log, line))
+        .remedy(remedy(host, &said(line)));
+    Ok(())
+}
 
 /// How long a join may take before it counts as stuck.
 const JOIN_SECONDS: i64 = 60;
 
 fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>) -> Judged {
     let log = host.log.get()?;
-    let began =
-        log.lines.iter().rposition(|line| BEGINNINGS.iter().any(|words| line.message.contains(words)));
-    let since = began.map_or(log.lines.as_slice(), |at| log.lines.get(at..).unwrap_or_default());
-    let failure = since.iter().rev().find(|line| FAILURES.iter().any(|words| line.message.contains(words)));
-    let gossip = since.iter().any(|line| line.message.starts_with("Initializing Libnetwork Agent"));
+    // Where no step of a join is missing and nothing failed, the network was made anew, and comes with the first task
+    // that publishes a port.
+    let Some(join) = WayIn::of(log) else { return Ok(()) };
     let summary = "this worker has no ingress network";
     let subject = Subject::Node(host.name.clone());
-    let finding = match (failure, began.and_then(|at| log.lines.get(at))) {
-        (Some(line), _) => out.report(subject, summary, first).and(Evidence::log(log, line)),
-        (None, Some(line)) if !gossip && older(line, view, JOIN_SECONDS) => out
-            .report(subject, format!("{summary}: since it began to join, its gossip never started"), first)
+    let finding = match (join.trouble, join.missing, join.reached) {
+        (Some(line), _, _) => {
+            let summary = format!("{summary}: {}", said(line));
+            out.report(subject, summary, first).and(Evidence::log(log, line))
+        }
+        (None, Some((_, words)), Some((_, line))) if older(line, view, JOIN_SECONDS) => out
+            .report(subject, format!("{summary}: {}", story(&join)), first)
             .and(Evidence::log(log, line))
-            .and(Evidence::absent(log, "no line \"Initializing Libnetwork Agent\" after that"))
+            .and(Evidence::absent(log, format!("no line \"{words}\" after that")))
             .certainty(Certainty::Likely),
-        // Nothing failed: the network was made anew, and comes with the first task that publishes a port.
         _ => return Ok(()),
     };
-    finding.remedy(Remedy {
-        title: "Let the worker finish joining".into(),
+    let words = join.trouble.map(said).unwrap_or_default();
+    finding.remedy(remedy(host, &words));
+    Ok(())
+}
+
+/// What to do, by what the engine says.
+fn remedy(host: &Host, words: &str) -> Remedy {
+    let by_hand = |text: &str, commands: &[&str]| Step::ByHand {
+        node: host.name.clone(),
+        text: text.to_owned(),
+        commands: commands.iter().map(|command| (*command).to_owned()).collect(),
+    };
+    let first = if words.contains("same bridge name") {
+        by_hand(
+            "remove the network that has the bridge docker_gwbridge and another name",
+            &[
+                "docker network ls --quiet --filter driver=bridge | xargs docker network inspect --format '{{.Name}} \
+                 {{index .Options \"com.docker.network.bridge.name\"}}' | grep docker_gwbridge",
+                "docker network rm NAME",
+            ],
+        )
+    } else if words.contains("external connectivity network") {
+        by_hand(
+            "make docker_gwbridge by hand with a subnet that nobody has, for the engine found none among its address \
+             pools",
+            &[
+                "docker network create --subnet 10.201.0.0/24 --opt com.docker.network.bridge.name=docker_gwbridge --opt \
+               com.docker.network.bridge.enable_icc=false --opt \
+               com.docker.network.bridge.enable_ip_masquerade=true docker_gwbridge",
+            ],
+        )
+    } else if words.contains("vxlan interface: file exists") {
+        by_hand(
+            "remove the VXLAN interface that was left over",
+            &["ip -d link show type vxlan", "ip link del NAME"],
+        )
+    } else {
+        by_hand(
+            "see that nothing else holds 7946 and that the managers' 7946 answers",
+            &["swarm-doctor run -v"],
+        )
+    };
+    Remedy {
+        title: "Let the node finish joining".into(),
         risk: Risk::RestartsTasks,
         impact: "the tasks of this node restart".into(),
-        steps: vec![
-            Step::ByHand {
-                node: host.name.clone(),
-                text: "see that nothing else holds 7946 and that the managers' 7946 answers".into(),
-                commands: vec!["swarm-doctor run -v".into()],
-            },
-            Step::RestartEngine { node: host.name.clone() },
-        ],
-    });
-    Ok(())
+        steps: vec![first, Step::RestartEngine { node: host.name.clone() }],
+    }
 }
 
 fn older(line: &Line, view: &View<'_>, seconds: i64) -> bool {

@@ -1,9 +1,12 @@
 //! Ports, paths and networks between the nodes.
 
+mod addresses_exhausted;
 pub(crate) mod blocked;
 mod crossing;
 mod esp_blocked;
 mod fdb_stale;
+mod free_subnet;
+mod gossip_join_failed;
 mod gossip_port_blocked;
 mod ingress_missing;
 mod manager_port_blocked;
@@ -11,6 +14,8 @@ mod path_mtu;
 mod peer_unreachable;
 mod port_taken;
 mod reach;
+mod subnet_missing;
+mod subnet_overlap;
 mod vip_silent;
 mod vxlan_blocked;
 
@@ -21,11 +26,15 @@ pub const CHECKS: &[&BuiltIn] = &[
     &port_taken::CHECK,
     &manager_port_blocked::CHECK,
     &gossip_port_blocked::CHECK,
+    &gossip_join_failed::CHECK,
     &peer_unreachable::CHECK,
     &ingress_missing::CHECK,
     &fdb_stale::CHECK,
     &vxlan_blocked::CHECK,
     &esp_blocked::CHECK,
     &path_mtu::CHECK,
+    &subnet_overlap::CHECK,
+    &subnet_missing::CHECK,
+    &addresses_exhausted::CHECK,
     &vip_silent::CHECK,
 ];

@@ -3,6 +3,7 @@
 mod certificate_expired;
 mod certificate_overdue;
 mod even_managers;
+mod join_stalled;
 mod locked;
 mod lost_quorum;
 mod manager_unreachable;
@@ -20,6 +21,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &stale_advertise_addr::CHECK,
     &lost_quorum::CHECK,
     &manager_unreachable::CHECK,
+    &join_stalled::CHECK,
     &node_down::CHECK,
     &certificate_overdue::CHECK,
     &even_managers::CHECK,

@@ -34,5 +34,9 @@ pub(super) fn engine_log(bundle: &Bundle) -> Fact<Log> {
         };
     }
     let source = Source { need: Need::EngineLog, artifact: "log".into(), origin: origins.join(", ") };
-    Fact::Seen(Seen { value: merge(logs), source })
+    let mut log = merge(logs);
+    if bundle.manifest.root.is_some() {
+        log.ends = log.lines.iter().filter_map(|line| line.at).max();
+    }
+    Fact::Seen(Seen { value: log, source })
 }

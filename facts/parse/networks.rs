@@ -23,6 +23,8 @@ struct Answer {
     options: BTreeMap<String, String>,
     #[serde(rename = "IPAM", default, deserialize_with = "or_default")]
     ipam: Ipam,
+    #[serde(default, deserialize_with = "or_default")]
+    created: String,
     #[serde(default)]
     peers: Option<Vec<PeerAnswer>>,
     #[serde(default, deserialize_with = "or_default")]
@@ -109,6 +111,7 @@ fn network(answer: Answer) -> Network {
         scope: answer.scope,
         ingress: answer.ingress,
         encrypted: encrypted(&answer.options),
+        created: answer.created.parse().ok(),
         subnets: answer.ipam.config.into_iter().map(|c| c.subnet).filter(|s| !s.is_empty()).collect(),
         peers,
         endpoints,

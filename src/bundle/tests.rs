@@ -20,6 +20,7 @@ fn bundle() -> Bundle {
         took_ms: 12,
         utc_offset_seconds: 3600,
         unprivileged: false,
+        root: None,
         entries: vec![
             entry(Need::Info, "engine/info.json", Look::Kept),
             entry(Need::DaemonJson, "files/daemon.json", Look::Absent),

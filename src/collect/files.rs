@@ -82,6 +82,9 @@ pub(super) async fn os_release(session: &Session) -> Vec<Artifact> {
     vec![place.kept_as_json(&operating_system(&text, &session.options.root))]
 }
 
+/// What a machine is called that does not tell its name.
+pub(super) const NAMELESS: &str = "unknown";
+
 /// The name of the machine whose file system begins at the root.
 pub(super) fn hostname(root: &Path) -> String {
     if root == Path::new("/") {
@@ -92,7 +95,7 @@ pub(super) fn hostname(root: &Path) -> String {
     text.lines()
         .map(str::trim)
         .find(|line| !line.is_empty() && !line.starts_with('#'))
-        .unwrap_or("unknown")
+        .unwrap_or(NAMELESS)
         .into()
 }
 

@@ -168,14 +168,19 @@ impl Session {
     pub async fn bundle(&self) -> Bundle {
         let mut bundle = self.partial(&Need::ALL).await;
         bundle.manifest.took_ms = millis(self.began.elapsed());
+        if bundle.manifest.host.0 == files::NAMELESS
+            && let Some(name) = engine_log::host(&bundle)
+        {
+            bundle.manifest.host = NodeName(name);
+        }
         bundle
     }
 
     /// The engine, once it answered.
     async fn engine(&self) -> Result<&engine_api::Engine, Why> {
-        let root = &self.options.root;
-        if root != Path::new("/") && !self.options.engine_named {
-            let reason = format!("the engine here is not that of {}; -H names one", root.display());
+        if self.is_elsewhere() && !self.options.engine_named {
+            let root = self.options.root.display();
+            let reason = format!("the engine here is not that of {root}; -H names one");
             return Err(Why::NotApplicable { reason });
         }
         self.engine
@@ -183,6 +188,11 @@ impl Session {
             .await
             .as_ref()
             .map_err(Clone::clone)
+    }
+
+    /// Whether the files are those of a machine that does not run here.
+    fn is_elsewhere(&self) -> bool {
+        self.options.root != Path::new("/")
     }
 
     /// Where a file of the host is, under the root that was asked for.
@@ -200,9 +210,8 @@ impl Session {
 
     /// Why what this machine tells is not about the machine that was asked for, where it is not.
     fn elsewhere(&self) -> Option<Why> {
-        let root = &self.options.root;
-        let reason = || format!("the kernel here is not that of {}", root.display());
-        self.remote().or_else(|| (root != Path::new("/")).then(|| Why::NotApplicable { reason: reason() }))
+        let reason = || format!("the kernel here is not that of {}", self.options.root.display());
+        self.remote().or_else(|| self.is_elsewhere().then(|| Why::NotApplicable { reason: reason() }))
     }
 
     /// One artifact that this machine's kernel tells.
@@ -230,6 +239,7 @@ impl Session {
             took_ms: 0,
             utc_offset_seconds: jiff::tz::TimeZone::system().to_offset(self.taken).seconds(),
             unprivileged: !nix::unistd::geteuid().is_root(),
+            root: self.is_elsewhere().then(|| self.options.root.display().to_string()),
             entries: Vec::new(),
         };
         Bundle { manifest, artifacts: Default::default() }

@@ -42,6 +42,7 @@ fn diagnosed<'a>(checks: impl IntoIterator<Item = &'a dyn Check>, probes: Vec<Pr
         took_ms: 84,
         utc_offset_seconds: 3600,
         unprivileged: false,
+        root: None,
         entries: Vec::new(),
     };
     let mut snapshot =

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 /// and rsyslog side by side, is in the result once; what one file has twice stays twice.
 pub fn merge(logs: Vec<Log>) -> Log {
     let (lines, holes) = logs.into_iter().map(|log| (log.lines, log.holes)).unzip();
-    Log { lines: joined(lines, by_line), holes: joined(holes, by_hole) }
+    Log { lines: joined(lines, by_line), holes: joined(holes, by_hole), ends: None }
 }
 
 /// What makes two items of two files one.

@@ -41,28 +41,33 @@ struct Log {
     written: Timestamp,
 }
 
+/// The last time that any of the files tells. One that is packed is only unpacked for it where no other tells.
+pub(super) fn end(root: &Root, offset_seconds: i32) -> Option<Timestamp> {
+    let mut logs = Vec::new();
+    all(root, &mut logs, &mut Vec::new());
+    let (plain, packed): (Vec<_>, Vec<_>) = logs.into_iter().partition(|log| log.packing == Packing::Plain);
+    let end = |log: Log| {
+        let dates = tail::Dates { since: Timestamp::MIN, written: log.written, offset_seconds };
+        match log.packing {
+            Packing::Plain => tail::last_time(&log.file, &dates).ok()?,
+            Packing::Gzip => {
+                tail::unpacked(MultiGzDecoder::new(log.file), &dates, tail::MOST_KEPT).end(&dates)
+            }
+            Packing::Zstd => {
+                tail::unpacked(zstd::Decoder::new(log.file).ok()?, &dates, tail::MOST_KEPT).end(&dates)
+            }
+            Packing::Other => None,
+        }
+    };
+    plain.into_iter().filter_map(end).max().or_else(|| packed.into_iter().filter_map(end).max())
+}
+
 /// An artifact for each file that holds something of use, and a gap for each that could not be read.
 pub(super) fn logs(root: &Root, span: &Span) -> Vec<Artifact> {
     let mut artifacts = Vec::new();
     let mut logs = Vec::new();
-    for directory in DIRECTORIES.map(Path::new) {
-        let names = match root.names(directory) {
-            Ok(names) => names,
-            Err(error) => {
-                artifacts.push(gap(directory, why(&error, &format!("list {}", directory.display()))));
-                continue;
-            }
-        };
-        for name in &names {
-            let Some(packing) = name.to_str().and_then(packing) else { continue };
-            let path = directory.join(name);
-            match open(root, &path, packing) {
-                Ok(Some(log)) if log.written >= span.since => logs.push(log),
-                Ok(_) => {}
-                Err(why) => artifacts.push(gap(&path, why)),
-            }
-        }
-    }
+    all(root, &mut logs, &mut artifacts);
+    logs.retain(|log| log.written >= span.since);
     // Where there is not room for all, the newest win.
     logs.sort_by(|a, b| b.written.cmp(&a.written).then_with(|| a.path.cmp(&b.path)));
     let mut room = MOST_IN_ALL;
@@ -70,6 +75,27 @@ pub(super) fn logs(root: &Root, span: &Span) -> Vec<Artifact> {
         read(log, span, &mut room, &mut artifacts);
     }
     artifacts
+}
+
+/// Opens all of the files; what cannot be opened is a gap.
+fn all(root: &Root, logs: &mut Vec<Log>, gaps: &mut Vec<Artifact>) {
+    for directory in DIRECTORIES.map(Path::new) {
+        let names = match root.names(directory) {
+            Ok(names) => names,
+            Err(error) => {
+                gaps.push(gap(directory, why(&error, &format!("list {}", directory.display()))));
+                continue;
+            }
+        };
+        for name in &names {
+            let Some(packing) = name.to_str().and_then(packing) else { continue };
+            let path = directory.join(name);
+            match open(root, &path, packing) {
+                Ok(log) => logs.extend(log),
+                Err(why) => gaps.push(gap(&path, why)),
+            }
+        }
+    }
 }
 
 /// How a file is packed, if it is a log by its name: `messages-20260802.gz`, `daemon.log.1`, `kern-20260802.log`.

@@ -2,6 +2,9 @@
 //!
 //! Only the lines that the reader can use are kept. They are numbered as they stand in the artifact, not as in the
 //! file, whose beginning is not even read; so the origin says that it is the engine's lines only.
+//!
+//! Where the files are those of a machine that does not run here, the time to look back counts from where its logs
+//! end: what was copied last year is still all there is.
 
 mod below;
 mod files;
@@ -10,7 +13,7 @@ mod tail;
 
 use super::{Artifact, Place, Session, apart, why};
 use below::Root;
-use facts::bundle::Look;
+use facts::bundle::{Bundle, Look};
 use facts::log::Program;
 use facts::parse::log::{Reading, read};
 use facts::{Need, Timestamp, Why};
@@ -36,15 +39,34 @@ pub(super) async fn engine_log(session: &Session) -> Vec<Artifact> {
     if let Some(why) = session.remote() {
         return vec![place.missed(why)];
     }
-    let since = SignedDuration::try_from(session.options.since).unwrap_or(SignedDuration::MAX);
-    let span = Span {
-        since: session.taken.saturating_sub(since).unwrap_or(Timestamp::MIN),
-        offset_seconds: jiff::tz::TimeZone::system().to_offset(session.taken).seconds(),
-        // Whoever reaches the deadline of the whole loses even what was read.
-        until: Instant::now() + session.options.deadline / 2,
-    };
+    let back = SignedDuration::try_from(session.options.since).unwrap_or(SignedDuration::MAX);
+    let taken = session.taken;
+    let is_copy = session.is_elsewhere();
+    // Whoever reaches the deadline of the whole loses even what was read.
+    let until = Instant::now() + session.options.deadline / 2;
     let root = Root(session.options.root.clone());
-    apart(move || Ok(collected(&root, &span))).await.unwrap_or_else(|why| vec![place.missed(why)])
+    let collect = move || {
+        let offset_seconds = jiff::tz::TimeZone::system().to_offset(taken).seconds();
+        let end = if is_copy { end(&root, offset_seconds).unwrap_or(taken) } else { taken };
+        let since = end.saturating_sub(back).unwrap_or(Timestamp::MIN);
+        Ok(collected(&root, &Span { since, offset_seconds, until }))
+    };
+    apart(collect).await.unwrap_or_else(|why| vec![place.missed(why)])
+}
+
+/// What syslog calls the machine, where nothing but its logs is there.
+pub(super) fn host(bundle: &Bundle) -> Option<String> {
+    let reading = Reading { written: bundle.manifest.taken, offset_seconds: 0, since: None };
+    let mut entries = bundle.entries(Need::EngineLog);
+    entries.find_map(|entry| {
+        let text = String::from_utf8_lossy(bundle.artifacts.get(&entry.artifact)?).into_owned();
+        text.lines().rev().find_map(|line| read("", line, &reading).lines.pop()?.host)
+    })
+}
+
+/// When the engine below the root last wrote anything.
+fn end(root: &Root, offset_seconds: i32) -> Option<Timestamp> {
+    files::end(root, offset_seconds).or_else(|| journal::end(root))
 }
 
 /// The log as a whole.

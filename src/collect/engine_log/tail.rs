@@ -67,6 +67,11 @@ impl LeftOut {
 }
 
 impl Kept {
+    /// The last time that any of the lines tells.
+    pub(super) fn end(&self, dates: &Dates) -> Option<Timestamp> {
+        dates.last(&self.lines)
+    }
+
     /// Nothing, for an error.
     pub(super) fn failed(error: io::Error) -> Self {
         Self { error: Some(error), ..Self::default() }
@@ -100,6 +105,37 @@ pub(super) fn unpacked(file: impl Read, dates: &Dates, most: usize) -> Kept {
         kept.left_out = Some(LeftOut::End);
     }
     kept
+}
+
+/// The last time that a line of use tells, looking back from the end no further than anything is read.
+pub(super) fn last_time(file: &File, dates: &Dates) -> io::Result<Option<Timestamp>> {
+    let size = file.metadata()?.len();
+    let floor = size.saturating_sub(MOST_READ);
+    let mut end = size;
+    // What of a block is the end of a line belongs to the block before.
+    let mut rest = Vec::new();
+    while end > floor {
+        let start = end.saturating_sub(BLOCK).max(floor);
+        let mut bytes = vec![0; (end - start) as usize];
+        file.read_exact_at(&mut bytes, start)?;
+        bytes.append(&mut rest);
+        let from = match bytes.iter().position(|b| *b == b'\n') {
+            Some(at) if start > 0 => at + 1,
+            Some(_) => 0,
+            None if start > 0 => bytes.len(),
+            None => 0,
+        };
+        let whole = bytes.split_off(from);
+        if let Some(at) = dates.last(&whole) {
+            return Ok(Some(at));
+        }
+        // A line longer than this is none.
+        if bytes.len() < BLOCK as usize {
+            rest = bytes;
+        }
+        end = start;
+    }
+    Ok(None)
 }
 
 /// Where the lines end that are too old for certain, looking back from the end no further than the floor.
@@ -200,6 +236,11 @@ impl Age {
 }
 
 impl Dates {
+    /// The last time that any of the lines tells.
+    fn last(&self, lines: &[u8]) -> Option<Timestamp> {
+        lines.rsplit(|b| *b == b'\n').find_map(|line| self.of(&String::from_utf8_lossy(line)))
+    }
+
     /// The time of a line, if it is one that can be used and tells it.
     fn of(&self, line: &str) -> Option<Timestamp> {
         let reading = Reading { written: self.written, offset_seconds: self.offset_seconds, since: None };

@@ -95,6 +95,12 @@ pub(super) fn logs(root: &Root, span: &Span) -> Vec<Artifact> {
     artifacts
 }
 
+/// When the last entry was written.
+pub(super) fn end(root: &Root) -> Option<Timestamp> {
+    let newest = parts(root, &mut Vec::new()).iter().map(|part| part.journal.newest).max()?;
+    Timestamp::from_microsecond(i64::try_from(newest).ok()?).ok()
+}
+
 /// The files of the journal of the system. Those of users hold nothing of an engine that can be in a swarm.
 fn parts(root: &Root, gaps: &mut Vec<Artifact>) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
