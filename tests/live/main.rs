@@ -15,6 +15,7 @@ mod gone;
 mod healthy;
 mod unchanged;
 mod unprivileged;
+mod virtual_addresses;
 
 /// Ends a test with the reason where no lab can run.
 macro_rules! needs_a_lab {

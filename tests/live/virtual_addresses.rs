@@ -1,0 +1,43 @@
+//! Virtual addresses on a kernel that has no IPVS. `cargo xtask lab vm` tries them on one that has it.
+
+use crate::doctor::{install, run};
+use crate::needs_a_lab;
+use lab::Lab;
+use std::path::Path;
+use std::time::Duration;
+
+#[test]
+fn a_silent_virtual_address_is_put_down_to_the_kernel_and_proven_by_its_tasks() {
+    needs_a_lab!();
+    if Path::new("/proc/net/ip_vs").exists() || Path::new("/sys/module/ip_vs").exists() {
+        println!("skipped: this kernel has IPVS");
+        return;
+    }
+    let lab = Lab::builder().managers(1).workers(1).up().unwrap();
+    let manager = lab.node("node1");
+    manager.docker(&["network", "create", "-d", "overlay", "app"]).unwrap();
+    let serve = ["httpd", "-f", "-p", "8080"];
+    // Names of a stack's services have an underscore.
+    let create = ["service", "create", "-q", "--no-resolve-image", "--network", "app", "--mode", "global"];
+    manager.docker(&[&create[..], &["--name", "shop_web", lab::IMAGE], &serve].concat()).unwrap();
+    for node in lab.nodes() {
+        install(node);
+        let mut last = String::new();
+        let folded = lab.wait("silent virtual address", Duration::from_secs(60), || {
+            let report = run(node);
+            assert_eq!(report.causes(), [""; 0], "{}: {:#}", node.name(), report.json["findings"]);
+            let kernel = &report.json["findings"][0];
+            last = kernel.to_string();
+            let silent = &kernel["consequences"][0];
+            let proof = silent["evidence"][0]["text"].as_str().unwrap_or_default();
+            Ok(kernel["check"] == "host/ipvs-missing"
+                && silent["check"] == "network/vip-silent"
+                && proof.matches("task address").count() == 2
+                && proof.contains(":8080/tcp open"))
+        });
+        assert!(folded.is_ok(), "{}: {last}", node.name());
+        // The program behind the port took no notice of being knocked at.
+        let log = manager.docker(&["service", "logs", "shop_web"]).unwrap();
+        assert_eq!(log, "", "{log}");
+    }
+}
