@@ -7,6 +7,8 @@ mod concern;
 mod escape;
 mod inner;
 mod journal;
+#[cfg(test)]
+mod long;
 mod merge;
 mod names;
 mod outer;
