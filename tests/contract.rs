@@ -248,14 +248,18 @@ fn the_ids_are_these() {
         "stack/port-mismatch",
         "stack/unplaceable",
         "stack/variable-unset",
+        "swarm/already-a-member",
         "swarm/certificate-expired",
         "swarm/certificate-overdue",
         "swarm/even-managers",
+        "swarm/join-failed",
         "swarm/join-stalled",
         "swarm/locked",
         "swarm/lost-quorum",
         "swarm/manager-unreachable",
         "swarm/node-down",
+        "swarm/not-a-manager",
+        "swarm/removed-from-swarm",
         "swarm/stale-advertise-addr",
     ];
     assert_eq!(ids, expected);

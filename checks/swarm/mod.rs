@@ -1,8 +1,11 @@
 //! Membership, managers, raft, certificates.
 
+mod already_a_member;
 mod certificate_expired;
 mod certificate_overdue;
 mod even_managers;
+mod failure;
+mod join_failed;
 mod join_stalled;
 mod locked;
 mod lost_quorum;
@@ -10,6 +13,9 @@ mod manager_unreachable;
 mod managers;
 mod moved;
 mod node_down;
+mod not_a_manager;
+mod refusals;
+mod removed_from_swarm;
 mod stale_advertise_addr;
 
 use crate::BuiltIn;
@@ -22,7 +28,11 @@ pub const CHECKS: &[&BuiltIn] = &[
     &lost_quorum::CHECK,
     &manager_unreachable::CHECK,
     &join_stalled::CHECK,
+    &removed_from_swarm::CHECK,
+    &join_failed::CHECK,
     &node_down::CHECK,
     &certificate_overdue::CHECK,
     &even_managers::CHECK,
+    &already_a_member::CHECK,
+    &not_a_manager::CHECK,
 ];

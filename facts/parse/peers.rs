@@ -38,6 +38,13 @@ pub fn peers(bundle: &Bundle) -> Vec<Peer> {
         for manager in told.iter().chain(&remembered) {
             add(manager.addr.ip(), Some(&manager.node_id), None, Some(manager.addr.port()));
         }
+        // The manager of a join that has not come to its end.
+        if let Ok(state) = host.swarm_state.get()
+            && let Some(state) = state.value.as_ref().filter(|state| state.join_in_progress)
+            && let Ok(manager) = state.remote_addr.parse::<SocketAddr>()
+        {
+            add(manager.ip(), None, None, Some(manager.port()));
+        }
         for network in host.networks.get().iter().flat_map(|networks| networks.iter()) {
             for peer in network.peers.iter().flatten() {
                 add(peer.addr, None, None, None);

@@ -53,7 +53,7 @@ impl Scene {
     pub(crate) fn end_spawned(&mut self) -> Result<()> {
         let script = r#"for file in /run/lab/spawned.*; do
             [ -e "$file" ] || continue
-            kill -9 -- "-$(cat "$file")" 2>/dev/null || true
+            kill -s KILL -- "-$(cat "$file")" 2>/dev/null || true
             rm "$file"
         done"#;
         for node in self.lab.nodes().iter().filter(|node| node.pid1().is_some()) {
