@@ -11,12 +11,11 @@ use std::path::Path;
 use support::{fixtures, healthy, hide, report, scenarios};
 use swarm_doctor::bundle::{read, write};
 
-/// What one check makes of a bundle, with the needs that it read.
-fn judge<'c>(check: &'c checks::BuiltIn, bundle: &facts::bundle::Bundle) -> (Findings<'c>, BTreeSet<Need>) {
-    let snapshot = parse::snapshot(bundle);
+/// What one check makes of a snapshot, with the needs that it read.
+fn judge<'c>(check: &'c checks::BuiltIn, snapshot: &facts::Snapshot) -> (Findings<'c>, BTreeSet<Need>) {
     let mut out = Findings::of(&check.meta);
     facts::start_recording_reads();
-    check.judge(&View::of(&snapshot), &mut out);
+    check.judge(&View::of(snapshot), &mut out);
     (out, facts::reads())
 }
 
@@ -43,7 +42,7 @@ fn no_check_is_silent_when_it_is_blind() {
     for scenario in scenarios().iter().filter(|scenario| scenario.kind.starts_with("fires")) {
         let check = check_named(&scenario.check);
         for need in check.meta.needs.iter() {
-            let (out, _) = judge(check, &hide(&scenario.bundle, *need));
+            let (out, _) = judge(check, &parse::snapshot(&hide(&scenario.bundle, *need)));
             let open = out.unknown.iter().any(|(_, gap)| gap.why.leaves_open());
             assert!(
                 !out.found.is_empty() || open,
@@ -61,8 +60,9 @@ fn checks_read_only_what_they_say_they_need() {
     let bundles = scenarios().into_iter().map(|scenario| scenario.bundle).chain(healthy().into_values());
     let mut read: BTreeMap<&str, BTreeSet<Need>> = BTreeMap::new();
     for bundle in bundles {
+        let snapshot = parse::snapshot(&bundle);
         for check in built_in() {
-            let (_, needs) = judge(check, &bundle);
+            let (_, needs) = judge(check, &snapshot);
             for need in &needs {
                 assert!(
                     check.meta.needs.contains(need),
@@ -86,8 +86,9 @@ fn no_check_fires_on_health() {
     let bundles = healthy();
     assert!(bundles.len() >= 3, "there are only {} healthy bundles", bundles.len());
     for (name, bundle) in bundles {
+        let snapshot = parse::snapshot(&bundle);
         for check in built_in().filter(|check| check.meta.id != "host/ipvs-missing") {
-            let (out, _) = judge(check, &bundle);
+            let (out, _) = judge(check, &snapshot);
             let found: Vec<_> = out.found.iter().map(|finding| &finding.summary).collect();
             assert!(found.is_empty(), "{} on healthy/{name}: {found:?}", check.meta.id);
         }
@@ -105,7 +106,7 @@ fn every_check_fires_when_it_has_to_and_not_when_it_only_looks_so() {
         }
     }
     for scenario in &scenarios {
-        let (out, _) = judge(check_named(&scenario.check), &scenario.bundle);
+        let (out, _) = judge(check_named(&scenario.check), &parse::snapshot(&scenario.bundle));
         let fires = scenario.kind.starts_with("fires");
         let found: Vec<_> = out.found.iter().map(|finding| &finding.summary).collect();
         assert_eq!(!found.is_empty(), fires, "{}: {:?}, {:?}", scenario.folder.display(), found, out.unknown);
