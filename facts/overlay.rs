@@ -47,8 +47,11 @@ pub struct Peer {
     pub small: Echo,
     /// What came of one as large as the overlay's packets may be.
     pub full: Echo,
-    /// Where that was lost, what came of the sizes between, from the largest down.
+    /// Where the full one was lost, what came of the sizes between, from the largest down.
     pub between: Vec<Tried>,
+    /// Where nothing came back, what came of asking the node itself, beneath the overlay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beneath: Option<Echo>,
 }
 
 /// An echo of one size.

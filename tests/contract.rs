@@ -233,6 +233,7 @@ fn the_ids_are_these() {
         "network/subnet-overlap",
         "network/vip-silent",
         "network/vxlan-blocked",
+        "network/vxlan-source-mismatch",
         "service/crash-loop",
         "service/image-unavailable",
         "service/nobody-listens",

@@ -1,13 +1,15 @@
 //! What came of asking one node over all overlays that both are on.
 
 use super::reach::Reach;
+use crate::Evidence;
 use facts::host::Protocol;
 use facts::link::Outcome;
 use facts::log::Log;
 use facts::overlay::{Echo, Overlay, Peer, Plane, Tried};
+use facts::swarm::SwarmState;
 use facts::{Gap, Host, Seen, Timestamp, Why};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What came of asking one node over all overlays that both are on.
 pub(super) struct Crossing<'a> {
@@ -39,7 +41,14 @@ pub(super) fn by_node(overlays: &[Overlay]) -> Vec<Crossing<'_>> {
 
 /// The overlays that could not be looked at, and nodes that were not asked.
 pub(super) fn gaps(overlays: &Seen<Vec<Overlay>>) -> impl Iterator<Item = Gap> {
-    let why = |overlay: &Overlay| overlay.plane.as_ref().err().cloned();
+    let why = |overlay: &Overlay| match &overlay.plane {
+        Err(why) => Some(why.clone()),
+        Ok(Plane { left_out: 0, .. }) => None,
+        Ok(Plane { left_out, .. }) => {
+            let reason = format!("{left_out} more nodes on {} were not asked", overlay.name);
+            Some(Why::NotAsked { reason })
+        }
+    };
     overlays.iter().filter_map(why).map(|why| Gap { source: overlays.source.clone(), why })
 }
 
@@ -52,6 +61,12 @@ impl<'a> Crossing<'a> {
     /// What was asked over overlays that are encrypted, or that are not.
     pub(super) fn of(&self, encrypted: bool) -> impl Iterator<Item = &Asked<'a>> {
         self.asked.iter().filter(move |asked| asked.overlay.encrypted == encrypted)
+    }
+
+    /// Whether the node answered beneath the overlays, where it did not over them.
+    pub(super) fn answers_beneath(&self) -> bool {
+        let beneath = self.asked.iter().filter_map(|asked| asked.peer.beneath.as_ref());
+        beneath.into_iter().any(Echo::answered)
     }
 
     /// Whether nothing came back over any overlay.
@@ -69,8 +84,12 @@ impl Asked<'_> {
     /// Over what whom was asked, and what came of it.
     pub(super) fn shown(&self) -> String {
         let Self { overlay, plane, peer } = self;
+        let beneath = match &peer.beneath {
+            Some(echo) => format!("; {} itself, beneath the overlay, {}", peer.node, once(echo)),
+            None => String::new(),
+        };
         format!(
-            "{} (VNI {}, {}) to {} on {}: small echo {}, one of {} bytes {}",
+            "{} (VNI {}, {}) to {} on {}: small echo {}, one of {} bytes {}{beneath}",
             overlay.name,
             plane.vni,
             self.port(),
@@ -95,8 +114,16 @@ impl Asked<'_> {
 /// What came of an echo, in words.
 fn said(echo: &Echo) -> String {
     match echo {
-        Echo::Answered { took_us } => format!("answered in {took_us} us"),
         Echo::Lost => "lost twice".into(),
+        other => once(other),
+    }
+}
+
+/// What came of an echo that was asked for once.
+fn once(echo: &Echo) -> String {
+    match echo {
+        Echo::Answered { took_us } => format!("answered in {took_us} us"),
+        Echo::Lost => "lost".into(),
         Echo::TooBig { mtu: 0 } => "too big".into(),
         Echo::TooBig { mtu } => format!("too big, {mtu} would fit"),
         Echo::NotSent { errno } => format!("not sent (errno {errno})"),
@@ -137,10 +164,30 @@ pub(super) fn is_up(reach: &Reach<'_>) -> bool {
     reach.machine_answers() && (!refused || reach.engine_answers())
 }
 
-/// The MTU of the interface that holds the address this node advertises, with the interface's name.
+/// The address of its own that this node was given for the overlays' packets (`--data-path-addr`). Then the addresses they
+/// go to need not be those of any node.
+pub(super) fn apart(host: &Host) -> Result<Option<IpAddr>, Gap> {
+    let ip = |text: &str| text.parse::<SocketAddr>().map(|addr| addr.ip()).or_else(|_| text.parse()).ok();
+    let state = host.swarm_state.get()?;
+    let apart =
+        |state: &SwarmState| ip(&state.data_path_addr).filter(|own| ip(&state.advertise_addr) != Some(*own));
+    Ok(state.value.as_ref().and_then(apart))
+}
+
+/// Where the other nodes take the overlays' packets of this one to come from, with what tells so.
+pub(super) fn own_address(host: &Host) -> Result<Option<(IpAddr, Evidence)>, Gap> {
+    if let Some(addr) = apart(host)? {
+        let state = host.swarm_state.get()?;
+        return Ok(Some((addr, Evidence::value(state, format!("DataPathAddr: {addr}")))));
+    }
+    let info = host.info.get()?;
+    Ok(info.swarm.node_addr.map(|addr| (addr, Evidence::value(info, format!("Swarm.NodeAddr: {addr}")))))
+}
+
+/// The interface that the overlays' packets leave by: its name and MTU.
 pub(super) fn underlay(host: &Host) -> Result<Option<(&str, u32)>, Gap> {
     let interfaces = host.interfaces.get()?;
-    let Some(own) = host.info.get()?.swarm.node_addr else { return Ok(None) };
+    let Some((own, _)) = own_address(host)? else { return Ok(None) };
     let held = interfaces.value.iter().find(|interface| interface.holds(own));
     Ok(held.map(|interface| (interface.name.as_str(), interface.mtu)))
 }

@@ -1,6 +1,5 @@
-use super::crossing::{Asked, gaps};
+use super::crossing::{Asked, apart, gaps};
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::swarm::SwarmState;
 use facts::{Host, NodeName};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -35,10 +34,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if planes.iter().all(|(_, plane)| plane.peers.iter().all(|peer| peer.small.answered())) {
         return Ok(());
     }
-    let state = host.swarm_state.get()?;
-    let apart =
-        |state: &SwarmState| !state.data_path_addr.is_empty() && state.data_path_addr != state.advertise_addr;
-    if state.value.as_ref().is_some_and(apart) {
+    if apart(host)?.is_some() {
         return Ok(());
     }
     let networks = host.networks.get()?;

@@ -18,6 +18,7 @@ mod subnet_missing;
 mod subnet_overlap;
 mod vip_silent;
 mod vxlan_blocked;
+mod vxlan_source_mismatch;
 
 use crate::BuiltIn;
 
@@ -30,6 +31,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &peer_unreachable::CHECK,
     &ingress_missing::CHECK,
     &fdb_stale::CHECK,
+    &vxlan_source_mismatch::CHECK,
     &vxlan_blocked::CHECK,
     &esp_blocked::CHECK,
     &path_mtu::CHECK,

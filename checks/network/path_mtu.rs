@@ -24,7 +24,7 @@ check! {
     ///
     /// Source: moby#41775; Docker docs "Overlay network driver".
     "network/path-mtu": Error, "the overlays' packets are larger than the network between the nodes takes";
-    needs Overlays, Interfaces, Info, Nodes;
+    needs Overlays, Interfaces, Info, SwarmState, Nodes;
     caused_by "network/vxlan-blocked";
     for each Host: run
 }

@@ -1,5 +1,5 @@
 use super::blocked::open_port;
-use super::crossing::{Asked, Crossing, by_node, gaps, is_up, newcomers, too_early};
+use super::crossing::{Asked, Crossing, apart, by_node, gaps, is_up, newcomers, too_early};
 use super::reach::{Reach, by_peer};
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Subject, View};
 use facts::{Host, NodeName};
@@ -20,13 +20,14 @@ check! {
     /// then only a swarm made with another data-path port helps.
     ///
     /// ## When it is wrong
-    /// An echo covers both directions, so it cannot tell which of the two is closed. Of a node that has joined within
+    /// Where the other node sends from another address than the one it advertises, this one drops what comes; run
+    /// the doctor there as well. An echo covers both directions, so it cannot tell which of the two is closed. Of a node that has joined within
     /// the last ten seconds nothing is said.
     ///
     /// Source: Docker docs "Use Swarm mode routing mesh" and `docker swarm init --data-path-port`.
     "network/vxlan-blocked": Error, "the overlays' packets do not pass between nodes";
-    needs Overlays, Probes, Nodes, EngineLog;
-    caused_by "swarm/stale-advertise-addr", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
+    needs Overlays, Probes, SwarmState, Nodes, EngineLog;
+    caused_by "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 
@@ -42,39 +43,40 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let probes = host.probes.get()?;
     let reaches = by_peer(probes);
-    // Entries for addresses that are no node's are another ailment, and a machine that is gone is as well.
-    let there = |crossing: &Crossing<'_>| {
-        let reach = reaches.iter().find(|reach| reach.peer.addr == crossing.node)?;
-        is_up(reach).then_some(reach)
+    let apart = apart(host)?.is_some();
+    // A machine that is gone is another ailment, and so is an address that is no node's, unless the overlays' packets
+    // take a way of their own, of which the swarm tells nothing; then that the machine answers is enough.
+    let there = |crossing: &&Crossing<'_>| match reach(&reaches, crossing) {
+        Some(reach) => is_up(reach),
+        None => apart && (crossing.answers_beneath() || !crossing.silent()),
     };
-    let there: Vec<(&Crossing<'_>, &Reach<'_>)> =
-        crossings.iter().filter_map(|crossing| Some((crossing, there(crossing)?))).collect();
+    let there: Vec<&Crossing<'_>> = crossings.iter().filter(there).collect();
     let log = host.log.get();
     let newcomers = log.as_ref().map(|log| newcomers(log, view.snapshot.taken)).unwrap_or_default();
     let mut silent = Vec::new();
-    for (crossing, reach) in there.iter().filter(|(crossing, _)| crossing.silent()) {
+    for crossing in there.iter().filter(|crossing| crossing.silent()) {
+        let reach = reach(&reaches, crossing);
+        let to = reach.map_or_else(|| view.name_of(crossing.node), |reach| view.name_of_peer(reach.peer));
         match (&log, newcomers.get(&crossing.node)) {
             (Ok(log), Some(seconds)) => {
-                let link = Subject::Link { from: host.name.clone(), to: view.name_of_peer(reach.peer) };
-                out.lacking(link, too_early(log, *seconds));
+                out.lacking(Subject::Link { from: host.name.clone(), to }, too_early(log, *seconds));
             }
-            _ => silent.push((crossing, reach)),
+            _ => silent.push((crossing, reach, to)),
         }
     }
     // Where no node can be reached, what they have in common is this machine.
     let all = silent.len() > 1 && silent.len() == there.len();
     let mut told: Option<&mut Finding> = None;
-    for (crossing, reach) in silent {
+    for (crossing, reach, to) in silent {
         let Some(first) = crossing.asked.first() else { continue };
         let evidence = crossing
             .asked
             .iter()
             .map(|asked| Evidence::value(overlays, asked.shown()))
-            .chain([Evidence::value(probes, reach.shown())]);
+            .chain(reach.map(|reach| Evidence::value(probes, reach.shown())));
         match told.take().filter(|_| all) {
             Some(finding) => told = Some(evidence.fold(finding, Finding::and)),
             None => {
-                let to = view.name_of_peer(reach.peer);
                 let finding = report(host, first, to, all, Evidence::value(overlays, first.shown()), out);
                 // One silent endpoint may be at fault itself; those of two overlays, or of two nodes, are not.
                 let certain = all || crossing.asked.len() > 1;
@@ -84,6 +86,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
     }
     Ok(())
+}
+
+/// What came of the probes of a node, where its address is one that the swarm tells.
+fn reach<'r>(reaches: &'r [Reach<'r>], crossing: &Crossing<'_>) -> Option<&'r Reach<'r>> {
+    reaches.iter().find(|reach| reach.peer.addr == crossing.node)
 }
 
 /// Says that nothing passes to one node, or to any.

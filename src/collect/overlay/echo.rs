@@ -10,7 +10,7 @@ use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// How long answers are waited for, and again after what was not answered was asked anew. Both together stay below
@@ -38,8 +38,14 @@ struct Ask {
 /// Asks each node from the namespace that this thread is in. Each has at least one endpoint; where it has another, that
 /// one is asked the second time: the first may be that of a task which is no more.
 ///
-/// A node gets two packets, and twelve at most.
-pub(super) fn ask(nodes: &[Vec<Endpoint>], mtu: u32, overhead: u32) -> io::Result<Vec<Peer>> {
+/// A node that keeps silent is asked once more beneath the overlay, on the line of the namespace that the overlay's
+/// packets travel through. A node gets two packets, and twelve at most.
+pub(super) fn ask(
+    nodes: &[Vec<Endpoint>],
+    mtu: u32,
+    overhead: u32,
+    beneath: &mut Line,
+) -> io::Result<Vec<Peer>> {
     let mut line = Line::open()?;
     let first = |endpoints: &Vec<Endpoint>| endpoints.first().cloned();
     let mut peers: Vec<(Endpoint, Peer)> =
@@ -52,6 +58,7 @@ pub(super) fn ask(nodes: &[Vec<Endpoint>], mtu: u32, overhead: u32) -> io::Resul
     line.round(&mut asks)?;
     note(&asks, mtu, &mut peers);
     let mut again = Vec::new();
+    let mut below = Vec::new();
     for (node, (endpoint, peer)) in peers.iter_mut().enumerate() {
         let mut ask = |to: &Endpoint, size| again.push(Ask { node, to: to.addr, size, echo: None });
         if peer.small == Echo::Lost {
@@ -61,14 +68,25 @@ pub(super) fn ask(nodes: &[Vec<Endpoint>], mtu: u32, overhead: u32) -> io::Resul
             }
             ask(endpoint, SMALL);
             ask(endpoint, mtu);
+            if let IpAddr::V4(to) = peer.node {
+                below.push(Ask { node, to, size: SMALL, echo: None });
+            }
         } else if peer.full == Echo::Lost {
             ask(endpoint, mtu);
             let sizes = UNDERLAYS.iter().map(|underlay| underlay - overhead);
             sizes.filter(|size| *size < mtu).for_each(|size| ask(endpoint, size));
         }
     }
+    let asked = beneath.send(&mut below);
     line.round(&mut again)?;
     note(&again, mtu, &mut peers);
+    // The answers came in while the others were waited for.
+    beneath.receive(asked, &mut below, Instant::now() + PATIENCE / 10)?;
+    for ask in below {
+        if let Some((_, peer)) = peers.get_mut(ask.node).filter(|(_, peer)| peer.small == Echo::Lost) {
+            peer.beneath = Some(ask.echo.unwrap_or(Echo::Lost));
+        }
+    }
     Ok(peers.into_iter().map(|(_, peer)| peer).collect())
 }
 
@@ -80,6 +98,7 @@ fn peer(endpoint: &Endpoint) -> Peer {
         small: Echo::Lost,
         full: Echo::Lost,
         between: Vec::new(),
+        beneath: None,
     }
 }
 
@@ -101,14 +120,18 @@ fn note(asks: &[Ask], mtu: u32, peers: &mut [(Endpoint, Peer)]) {
 }
 
 /// A socket for echoes with the number of the last one.
-struct Line {
+pub(super) struct Line {
     socket: UdpSocket,
     identifier: u16,
     sequence: u16,
 }
 
+/// Echoes that were sent, by address and number: which of the asks each is, and when it went.
+type Sent = BTreeMap<(Ipv4Addr, u16), (usize, Instant)>;
+
 impl Line {
-    fn open() -> io::Result<Self> {
+    /// A line of the namespace that this thread is in.
+    pub(super) fn open() -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
         set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::PROBE)?;
         // Without the right to more room, what does not fit is asked for a second time.
@@ -122,7 +145,11 @@ impl Line {
 
     /// Asks for all of these, and waits until each is answered or the time is over.
     fn round(&mut self, asks: &mut [Ask]) -> io::Result<()> {
-        let until = Instant::now() + PATIENCE;
+        let sent = self.send(asks);
+        self.receive(sent, asks, Instant::now() + PATIENCE)
+    }
+
+    fn send(&mut self, asks: &mut [Ask]) -> Sent {
         let mut open = BTreeMap::new();
         for (at, ask) in asks.iter_mut().enumerate() {
             self.sequence = self.sequence.wrapping_add(1);
@@ -132,6 +159,10 @@ impl Line {
                 Err(error) => ask.echo = Some(unsent(&error)),
             }
         }
+        open
+    }
+
+    fn receive(&self, mut open: Sent, asks: &mut [Ask], until: Instant) -> io::Result<()> {
         let mut datagram = vec![0; 1 << 16];
         while !open.is_empty() {
             let left = until.saturating_duration_since(Instant::now());

@@ -162,6 +162,8 @@ impl Paths {
                 Box::new(move || task.enter())
             }
         };
+        let asking = |error: io::Error| why(&error, "send ICMP echoes");
+        let mut beneath = echo::Line::open().map_err(asking)?;
         enter(&overlay)?;
         let read = || tables::read().map_err(|error| why(&error, "read the overlay's tables over netlink"));
         let (device, endpoints) = read()?;
@@ -181,8 +183,7 @@ impl Paths {
         let left_out = nodes.len().saturating_sub(most);
         let nodes: Vec<_> = nodes.into_values().take(most).collect();
         let overhead = if encrypted { 76 } else { 50 };
-        let mut peers = echo::ask(&nodes, mtu, overhead)
-            .map_err(|error| why(&error, "send ICMP echoes on the overlay"))?;
+        let mut peers = echo::ask(&nodes, mtu, overhead, &mut beneath).map_err(asking)?;
         if peers.iter().any(|peer| !peer.small.answered()) {
             // Who went meanwhile owes no answer.
             enter(&overlay)?;

@@ -7,14 +7,15 @@ const IDENTIFIER: u16 = 0xfffe;
 
 fn endpoint(last: u8) -> Endpoint {
     let addr = Ipv4Addr::new(127, 0, 0, last);
-    Endpoint { node: [192, 0, 2, last].into(), addr, mac: vec![2, 66, 127, 0, 0, last] }
+    Endpoint { node: [127, 0, 1, last].into(), addr, mac: vec![2, 66, 127, 0, 0, last] }
 }
 
 /// What comes of asking these in a new namespace.
 fn asked(commands: &'static [&'static str], nodes: Vec<Vec<Endpoint>>) -> Option<(Vec<Peer>, Duration)> {
     in_new_namespace(commands, move || {
         let began = Instant::now();
-        (ask(&nodes, 1450, 50).unwrap(), began.elapsed())
+        let mut beneath = Line::open().unwrap();
+        (ask(&nodes, 1450, 50, &mut beneath).unwrap(), began.elapsed())
     })
 }
 
@@ -53,7 +54,9 @@ fn where_one_endpoint_is_silent_another_is_asked() {
     let Some((peers, _)) = asked(commands, silent_first) else { return };
     assert_eq!(peers[0].endpoint, endpoint(3).addr);
     assert!(peers[0].small.answered() && peers[0].full.answered());
+    assert_eq!(peers[0].beneath, None);
     assert_eq!((&peers[1].small, &peers[1].full), (&Echo::Lost, &Echo::Lost));
+    assert!(peers[1].beneath.as_ref().is_some_and(Echo::answered), "{:?}", peers[1]);
 }
 
 #[test]
