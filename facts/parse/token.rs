@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(flaw("SWMKEY-1-7c37Cc8654o6p38HnroywCi19pllOnGtb+dZ"), Flaw::UnlockKey);
         assert_eq!(flaw("hunter2"), Flaw::Foreign);
         assert_eq!(flaw("SWMTKN-3-a-b"), Flaw::Foreign);
-        assert_eq!(flaw("SWMTKN-1"), Flaw::Foreign);
+        assert_eq!(flaw("SWMTKN-1"), Flaw::Parts { has: 2, wants: 4 });
         assert_eq!(flaw(&format!("SWMTKN-1-{DIGEST}")), Flaw::Parts { has: 3, wants: 4 });
         assert_eq!(flaw(&format!("SWMTKN-2-{DIGEST}-{SECRET}")), Flaw::Foreign);
         let short = Flaw::Length { part: "secret".into(), has: 20, wants: 25 };

@@ -269,7 +269,7 @@ fn size(text: &str) -> Option<i64> {
         _ => (bare, 0),
     };
     let number: f64 = number.trim().parse().ok()?;
-    Some((number * f64::from(1_u32 << (shift % 31)) * if shift > 30 { 1024.0 } else { 1.0 }) as i64)
+    Some((number * 2_f64.powi(shift)) as i64)
 }
 
 /// The networks, secrets, configs and volumes that a service names.
