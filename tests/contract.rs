@@ -254,6 +254,7 @@ fn the_ids_are_these() {
         "swarm/certificate-expired",
         "swarm/certificate-overdue",
         "swarm/even-managers",
+        "swarm/foreign-gossip",
         "swarm/join-failed",
         "swarm/join-stalled",
         "swarm/locked",
@@ -262,6 +263,7 @@ fn the_ids_are_these() {
         "swarm/node-down",
         "swarm/not-a-manager",
         "swarm/removed-from-swarm",
+        "swarm/session-failed",
         "swarm/stale-advertise-addr",
     ];
     assert_eq!(ids, expected);

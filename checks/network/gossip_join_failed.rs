@@ -29,7 +29,7 @@ check! {
     "network/gossip-join-failed": Error, "gossip could not reach another node";
     needs EngineLog, Probes, Nodes;
     caused_by "network/port-taken", "swarm/stale-advertise-addr", "network/gossip-port-blocked",
-        "network/peer-unreachable", "swarm/node-down";
+        "network/peer-unreachable", "swarm/node-down", "swarm/session-failed";
     for each Host: run
 }
 

@@ -24,7 +24,8 @@ check! {
     "swarm/join-stalled": Error, "the node did not come to the end of its join";
     needs Info, EngineLog;
     caused_by "network/manager-port-blocked", "network/peer-unreachable", "network/port-taken",
-        "network/gossip-port-blocked", "network/gossip-join-failed", "swarm/join-failed", "swarm/removed-from-swarm";
+        "network/gossip-port-blocked", "swarm/session-failed", "network/gossip-join-failed", "swarm/join-failed",
+        "swarm/removed-from-swarm";
     for each Host: run
 }
 

@@ -5,6 +5,7 @@ mod certificate_expired;
 mod certificate_overdue;
 mod even_managers;
 mod failure;
+mod foreign_gossip;
 mod join_failed;
 mod join_stalled;
 mod locked;
@@ -16,6 +17,7 @@ mod node_down;
 mod not_a_manager;
 mod refusals;
 mod removed_from_swarm;
+mod session_failed;
 mod stale_advertise_addr;
 
 use crate::BuiltIn;
@@ -31,6 +33,8 @@ pub const CHECKS: &[&BuiltIn] = &[
     &removed_from_swarm::CHECK,
     &join_failed::CHECK,
     &node_down::CHECK,
+    &session_failed::CHECK,
+    &foreign_gossip::CHECK,
     &certificate_overdue::CHECK,
     &even_managers::CHECK,
     &already_a_member::CHECK,
