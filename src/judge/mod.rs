@@ -107,7 +107,9 @@ pub fn judge<'a>(
         }
         out.unknown.sort();
         out.unknown.dedup();
-        verdicts.push(verdict(&out));
+        if asked(&out) {
+            verdicts.push(verdict(&out));
+        }
         causes.push((check.meta().id.clone(), check.meta().caused_by.clone()));
         found.append(&mut out.found);
     }
@@ -117,6 +119,12 @@ pub fn judge<'a>(
         verdicts,
         next: Vec::new(),
     }
+}
+
+/// Whether the check is part of this run at all: those of a preflight are not, where nobody asked for one.
+fn asked(out: &Findings<'_>) -> bool {
+    let not_asked = |(_, gap): &(Subject, Gap)| matches!(gap.why, Why::NotAsked { .. });
+    !out.found.is_empty() || out.unknown.is_empty() || !out.unknown.iter().all(not_asked)
 }
 
 fn verdict(out: &Findings<'_>) -> Verdict {
