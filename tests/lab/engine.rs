@@ -1,6 +1,7 @@
 //! The engines: the host's own, and those of other Debian releases, unpacked beside it.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -42,7 +43,7 @@ impl Engine {
             let known: Vec<&str> = SUITES.iter().map(|(_, version)| *version).collect();
             bail!("no engine {wanted}: there are {}", known.join(", "))
         };
-        cache::item(suite, |root| fetch(suite, root))
+        cache::item(&root_of(suite), |root| fetch(suite, root))
             .with_context(|| format!("failed to fetch the engine of Debian {suite}"))?;
         let engine =
             Self::fetched(suite).with_context(|| format!("the engine of Debian {suite} is incomplete"))?;
@@ -54,7 +55,7 @@ impl Engine {
     /// The engine of this Debian suite, if it is in the cache.
     #[must_use]
     pub fn fetched(suite: &str) -> Option<Self> {
-        let root = cache::place(suite);
+        let root = cache::place(&root_of(suite));
         let version = fs::read_to_string(root.join(VERSION)).ok()?;
         Some(Self { version, root: root.to_str()?.to_owned() })
     }
@@ -77,7 +78,14 @@ const VERSION: &str = "engine-version";
 
 /// Everything a node runs, besides what these depend on.
 const PACKAGES: &str = "docker.io iptables iproute2 tini rsyslog bsdutils util-linux mount procps bash coreutils dash \
-                        sed grep gawk findutils hostname openssl";
+                        sed grep gawk findutils hostname openssl nftables firewalld dbus ufw";
+
+/// The name of a suite's root in the cache. One that was made of other packages has another.
+fn root_of(suite: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    PACKAGES.hash(&mut hasher);
+    format!("{suite}-{:08x}", hasher.finish() as u32)
+}
 
 /// `Docker version 20.10.24+dfsg1, build 297e128` -> `20.10.24`.
 fn version(printed: &str) -> Result<String> {
@@ -163,6 +171,14 @@ fn configure(root: &Path) -> Result<()> {
             symlink("xtables-nft-multi", link)?;
         }
     }
+    // What ufw's maintainer script copies.
+    for name in ["before", "before6", "after", "after6", "user", "user6"] {
+        fs::copy(
+            root.join(format!("usr/share/ufw/iptables/{name}.rules")),
+            root.join(format!("etc/ufw/{name}.rules")),
+        )?;
+    }
+    fs::copy(root.join("usr/share/ufw/ufw.conf"), root.join("etc/ufw/ufw.conf"))?;
     let awk = root.join("usr/bin/awk");
     if fs::symlink_metadata(&awk).is_err() {
         symlink("gawk", awk)?;

@@ -8,11 +8,14 @@ use rustix::process::geteuid;
 use crate::program::run;
 
 /// The Debian packages that a lab needs on its host.
-pub const APT_PACKAGES: [&str; 12] = [
+pub const APT_PACKAGES: [&str; 15] = [
     "docker.io",
     "iptables",
     "iproute2",
     "nftables",
+    "firewalld",
+    "dbus",
+    "ufw",
     "tini",
     "rsyslog",
     "bsdutils",
@@ -23,7 +26,7 @@ pub const APT_PACKAGES: [&str; 12] = [
     "openssl",
 ];
 
-const PROGRAMS: [&str; 17] = [
+const PROGRAMS: [&str; 20] = [
     "dockerd",
     "docker",
     "containerd",
@@ -31,6 +34,9 @@ const PROGRAMS: [&str; 17] = [
     "iptables",
     "ip",
     "nft",
+    "firewalld",
+    "dbus-daemon",
+    "ufw",
     "tini",
     "rsyslogd",
     "logger",

@@ -36,6 +36,9 @@ pub(crate) fn lay_out(dir: &Path, engine: &Engine, number: usize, nodes: usize) 
     for path in ["usr.upper/local", "etc.upper/docker"] {
         setxattr(dir.join(path), "trusted.overlay.opaque", b"y", XattrFlags::empty())?;
     }
+    let program = dir.join("usr.upper/local/bin/lab-firewalld");
+    fs::write(&program, include_str!("programs/lab-firewalld"))?;
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755))?;
     let etc = dir.join("etc.upper");
     let hosts =
         (1..=nodes).map(|number| format!("{} node{number}\n", switch::address(number))).collect::<String>();
