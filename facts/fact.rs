@@ -85,6 +85,11 @@ pub enum Why {
         /// The engine's message.
         what: String,
     },
+    /// It was seen, and it does not tell.
+    Undecidable {
+        /// What it depends on.
+        what: String,
+    },
     /// There was an answer that could not be read.
     Malformed {
         /// The line, from 1, or 0 where lines mean nothing.
@@ -103,6 +108,7 @@ impl fmt::Display for Why {
             Self::TimedOut { after_ms } => write!(f, "no answer within {after_ms} ms"),
             Self::Unreachable { what } => write!(f, "unreachable: {what}"),
             Self::Refused { status, what } => write!(f, "answered {status}: {what}"),
+            Self::Undecidable { what } => write!(f, "cannot be told: {what}"),
             Self::Malformed { line: 0, what } => write!(f, "malformed: {what}"),
             Self::Malformed { line, what } => write!(f, "malformed at line {line}: {what}"),
         }
@@ -159,6 +165,8 @@ pub enum Need {
     Routes,
     /// Listening sockets and who owns them.
     Sockets,
+    /// The rules of the packet filter.
+    Firewall,
     /// Kernel settings.
     Sysctls,
     /// Kernel modules, loaded, built in or at hand.
@@ -187,7 +195,7 @@ pub enum Need {
 
 impl Need {
     /// All of them, in the order they are collected and shown.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Ping,
         Self::Info,
         Self::Version,
@@ -207,6 +215,7 @@ impl Need {
         Self::Interfaces,
         Self::Routes,
         Self::Sockets,
+        Self::Firewall,
         Self::Sysctls,
         Self::Modules,
         Self::Clock,
@@ -243,6 +252,7 @@ impl Need {
             Self::Interfaces => "interfaces",
             Self::Routes => "routes",
             Self::Sockets => "listening sockets",
+            Self::Firewall => "packet filter",
             Self::Sysctls => "kernel settings",
             Self::Modules => "kernel modules",
             Self::Clock => "clock",

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod container;
 pub mod engine;
 mod fact;
+pub mod firewall;
 pub mod host;
 mod ids;
 pub mod join;

@@ -3,6 +3,7 @@
 use crate::app::Apps;
 use crate::container::{Container, HostsFile, ResolvConf};
 use crate::engine::{DaemonJson, EngineProcess, Info, Ping, Version};
+use crate::firewall::Ruleset;
 use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, OsRelease, Route, Sysctls};
 use crate::join::Join;
 use crate::link::Probe;
@@ -69,6 +70,8 @@ pub struct Host {
     pub routes: Fact<Vec<Route>>,
     /// Its listening sockets on the ports that matter to a swarm.
     pub listeners: Fact<Vec<Listener>>,
+    /// The rules of its packet filter.
+    pub firewall: Fact<Ruleset>,
     /// Its kernel settings.
     pub sysctls: Fact<Sysctls>,
     /// Its kernel modules.

@@ -39,7 +39,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             Ok(engine) => dead(host, &gap, Some(*engine), out),
             Err(_) => dead(host, &gap, None, out),
         },
-        Why::Refused { .. } | Why::Malformed { .. } => {
+        Why::Refused { .. } | Why::Undecidable { .. } | Why::Malformed { .. } => {
             let summary = format!("what answers in the engine's place says: {}", gap.why);
             out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(&gap));
         }

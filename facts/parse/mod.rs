@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 pub use certificate::of_der as certificate_of_der;
 pub use certificate::of_pem as certificate_of_pem;
-pub use peers::peers;
+pub use peers::{peers, peers_of};
 pub use stack::compose;
 pub use token::token;
 
@@ -50,6 +50,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         interfaces: json(bundle, Need::Interfaces, "host/interfaces.json"),
         routes: json(bundle, Need::Routes, "host/routes.json"),
         listeners: json(bundle, Need::Sockets, "host/listeners.json"),
+        firewall: json(bundle, Need::Firewall, "host/firewall.json"),
         sysctls: json(bundle, Need::Sysctls, "host/sysctls.json"),
         modules: json(bundle, Need::Modules, "host/modules.json"),
         clock: json(bundle, Need::Clock, "host/clock.json"),

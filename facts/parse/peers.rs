@@ -9,9 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 /// The other nodes: from the node list, the managers the engine names or the node remembers, and gossip.
 /// Addresses of this node, present or past, are left out.
 pub fn peers(bundle: &Bundle) -> Vec<Peer> {
-    let snapshot = super::snapshot(bundle);
-    let own_id = own_id(&snapshot);
-    let own_addresses = self_addresses(&snapshot);
+    peers_of(&super::snapshot(bundle))
+}
+
+/// The same, from facts that were read already.
+pub fn peers_of(snapshot: &Snapshot) -> Vec<Peer> {
+    let own_id = own_id(snapshot);
+    let own_addresses = self_addresses(snapshot);
     let mut peers: BTreeMap<IpAddr, Peer> = BTreeMap::new();
     let mut add = |addr: IpAddr, id: Option<&NodeId>, name: Option<&NodeName>, port: Option<u16>| {
         let own = own_addresses.contains(&addr) || id.is_some_and(|id| Some(id) == own_id.as_ref());

@@ -12,6 +12,7 @@ mod engine_api;
 mod engine_log;
 mod engine_process;
 mod files;
+mod firewall;
 mod join;
 mod modules;
 mod netlink;
@@ -268,6 +269,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Interfaces => netlink::interfaces(session).await,
         Need::Routes => netlink::routes(session).await,
         Need::Sockets => sockets::listeners(session).await,
+        Need::Firewall => firewall::firewall(session).await,
         Need::Sysctls => procfs::sysctls(session).await,
         Need::Modules => modules::modules(session).await,
         Need::Clock => clock::clock(session).await,

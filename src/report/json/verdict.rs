@@ -41,6 +41,7 @@ fn blank<'a>(subject: &'a Subject, gap: &'a Gap) -> Blank<'a> {
         Why::TimedOut { .. } => "timed-out",
         Why::Unreachable { .. } => "unreachable",
         Why::Refused { .. } => "refused",
+        Why::Undecidable { .. } => "undecidable",
         Why::Malformed { .. } => "malformed",
     };
     Blank {

@@ -1,0 +1,154 @@
+//! Values of which not every bit is known.
+
+/// What a question about them comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Truth {
+    Yes,
+    No,
+    Open,
+}
+
+impl Truth {
+    pub(super) fn of(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+
+    pub(super) fn negated(self, negated: bool) -> Self {
+        match (self, negated) {
+            (Self::Yes, true) => Self::No,
+            (Self::No, true) => Self::Yes,
+            (other, _) => other,
+        }
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Yes, Self::Yes) => Self::Yes,
+            _ => Self::Open,
+        }
+    }
+
+    pub(super) fn or(self, other: Self) -> Self {
+        self.negated(true).and(other.negated(true)).negated(true)
+    }
+}
+
+/// Bytes, and which of their bits are known. An unknown bit is 0 in the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bits {
+    value: Vec<u8>,
+    known: Vec<u8>,
+}
+
+impl Bits {
+    pub(super) fn known(value: impl Into<Vec<u8>>) -> Self {
+        let value = value.into();
+        Self { known: vec![0xff; value.len()], value }
+    }
+
+    pub(super) fn unknown(length: usize) -> Self {
+        Self { value: vec![0; length], known: vec![0; length] }
+    }
+
+    /// With only those bits known that `mask` has set.
+    pub(super) fn partly(value: impl Into<Vec<u8>>, mask: impl Into<Vec<u8>>) -> Self {
+        let (mut value, known) = (value.into(), mask.into());
+        value.iter_mut().zip(&known).for_each(|(byte, known)| *byte &= known);
+        Self { value, known }
+    }
+
+    /// So many bytes from an offset on; what lies beyond the end is unknown.
+    pub(super) fn part(&self, offset: usize, length: usize) -> Self {
+        let take =
+            |from: &[u8]| (offset..offset + length).map(|at| from.get(at).copied().unwrap_or(0)).collect();
+        Self { value: take(&self.value), known: take(&self.known) }
+    }
+
+    pub(super) fn put(&mut self, offset: usize, part: &Self) {
+        for (at, (value, known)) in part.value.iter().zip(&part.known).enumerate() {
+            if let (Some(to), Some(is)) = (self.value.get_mut(offset + at), self.known.get_mut(offset + at)) {
+                (*to, *is) = (*value, *known);
+            }
+        }
+    }
+
+    /// `value & mask ^ xor`: a bit that the mask clears is known whatever it was.
+    pub(super) fn masked(&self, mask: &[u8], xor: &[u8]) -> Self {
+        let at = |from: &[u8], at: usize| from.get(at).copied().unwrap_or(0);
+        let bytes = 0..self.value.len();
+        let known = bytes.clone().map(|i| self.known[i] | !at(mask, i)).collect::<Vec<_>>();
+        let value = bytes.map(|i| (self.value[i] & at(mask, i)) ^ at(xor, i)).collect::<Vec<_>>();
+        Self::partly(value, known)
+    }
+
+    /// With the bytes of each unit of this size turned round.
+    pub(super) fn turned(&self, size: usize) -> Self {
+        let turn =
+            |from: &[u8]| from.chunks(size.max(1)).flat_map(|unit| unit.iter().rev().copied()).collect();
+        Self { value: turn(&self.value), known: turn(&self.known) }
+    }
+
+    /// Whether it begins with these bytes.
+    pub(super) fn equals(&self, other: &[u8]) -> Truth {
+        let part = self.part(0, other.len());
+        let differs = part
+            .value
+            .iter()
+            .zip(&part.known)
+            .zip(other)
+            .any(|((value, known), other)| (value ^ other) & known != 0);
+        match (differs, part.known.iter().all(|known| *known == 0xff)) {
+            (true, _) => Truth::No,
+            (false, true) => Truth::Yes,
+            (false, false) => Truth::Open,
+        }
+    }
+
+    /// Whether it lies between two values, both included, as a number whose first byte weighs most.
+    pub(super) fn within(&self, from: &[u8], to: &[u8]) -> Truth {
+        let part = self.part(0, from.len());
+        let lowest = part.value.clone();
+        let highest: Vec<u8> =
+            part.value.iter().zip(&part.known).map(|(value, known)| value | !known).collect();
+        if lowest.as_slice() >= from && highest.as_slice() <= to {
+            Truth::Yes
+        } else if highest.as_slice() < from || lowest.as_slice() > to {
+            Truth::No
+        } else {
+            Truth::Open
+        }
+    }
+
+    /// How many bytes it has.
+    pub(super) fn length(&self) -> usize {
+        self.value.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_bit_leaves_open_only_what_depends_on_it() {
+        let bits = Bits::partly([0x12, 0x30], [0xff, 0xf0]);
+        assert_eq!(bits.equals(&[0x12, 0x35]), Truth::Open);
+        assert_eq!(bits.equals(&[0x12, 0x45]), Truth::No);
+        assert_eq!(bits.equals(&[0x12]), Truth::Yes);
+        assert_eq!(bits.within(&[0x12, 0x00], &[0x12, 0xff]), Truth::Yes);
+        assert_eq!(bits.within(&[0x12, 0x31], &[0x12, 0xff]), Truth::Open);
+        assert_eq!(bits.within(&[0x13, 0x00], &[0x14, 0xff]), Truth::No);
+        assert_eq!(bits.masked(&[0xff, 0xf0], &[0, 1]).equals(&[0x12, 0x31]), Truth::Yes);
+        assert_eq!(bits.turned(2).equals(&[0x30, 0x12]), Truth::Open);
+        assert_eq!(Bits::unknown(1).equals(&[0]), Truth::Open);
+    }
+
+    #[test]
+    fn an_open_question_stays_open_unless_another_decides() {
+        assert_eq!(Truth::Open.and(Truth::No), Truth::No);
+        assert_eq!(Truth::Open.and(Truth::Yes), Truth::Open);
+        assert_eq!(Truth::Open.or(Truth::Yes), Truth::Yes);
+        assert_eq!(Truth::Open.negated(true), Truth::Open);
+    }
+}

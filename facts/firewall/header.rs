@@ -1,0 +1,183 @@
+//! A packet as a filter sees it.
+
+use super::bits::Bits;
+use super::expr::{Fib, Load};
+use crate::host::Protocol;
+use std::net::IpAddr;
+
+/// The first packet of a flow, or one that answers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Which way it goes.
+    pub way: Way,
+    /// The connection it belongs to.
+    pub flow: Flow,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Where it comes from.
+    pub source: IpAddr,
+    /// Where it goes.
+    pub destination: IpAddr,
+    /// The port it comes from; none for one that the kernel chose, which is 32768 or above.
+    pub source_port: Option<u16>,
+    /// The port it goes to; none for one that the kernel of the other end chose.
+    pub destination_port: Option<u16>,
+    /// The interface it comes or leaves by, where that is known.
+    pub link: Option<Link>,
+}
+
+/// Which way a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// From another machine to this one.
+    In,
+    /// From this machine to another.
+    Out,
+}
+
+/// The connection a packet belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flow {
+    /// It begins with this packet.
+    New,
+    /// It went the other way before.
+    Answer,
+}
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+}
+
+/// `ct state` bits of nftables.
+pub(super) const INVALID: u32 = 1;
+const ESTABLISHED: u32 = 2;
+const NEW: u32 = 8;
+pub(super) const UNTRACKED: u32 = 64;
+/// The kinds of an address as routes number them.
+const UNICAST: u32 = 1;
+const LOCAL: u32 = 2;
+
+impl Packet {
+    pub(super) fn number(&self) -> u8 {
+        match self.protocol {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+        }
+    }
+
+    /// The IP header, as far as it is the same for all such packets.
+    pub(super) fn network(&self) -> Bits {
+        match (self.source, self.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let mut header = Bits::unknown(20);
+                header.put(0, &Bits::known([0x45]));
+                // Don't fragment may be set; the packet is no fragment.
+                header.put(6, &Bits::partly([0, 0], [0xbf, 0xff]));
+                header.put(9, &Bits::known([self.number()]));
+                header.put(12, &Bits::known(source.octets()));
+                header.put(16, &Bits::known(destination.octets()));
+                header
+            }
+            (source, destination) => {
+                let mut header = Bits::unknown(40);
+                header.put(0, &Bits::partly([0x60], [0xf0]));
+                header.put(6, &Bits::known([self.number()]));
+                for (offset, addr) in [(8, source), (24, destination)] {
+                    if let IpAddr::V6(addr) = addr {
+                        header.put(offset, &Bits::known(addr.octets()));
+                    }
+                }
+                header
+            }
+        }
+    }
+
+    /// The TCP or UDP header, as far as it is known.
+    pub(super) fn transport(&self) -> Bits {
+        let mut header = Bits::unknown(if self.protocol == Protocol::Tcp { 20 } else { 8 });
+        for (offset, port) in [(0, self.source_port), (2, self.destination_port)] {
+            header.put(
+                offset,
+                &match port {
+                    Some(port) => Bits::known(port.to_be_bytes()),
+                    None => Bits::partly([0x80, 0], [0x80, 0]),
+                },
+            );
+        }
+        if self.protocol == Protocol::Tcp {
+            const SYN: u8 = 0x02;
+            const ACK: u8 = 0x10;
+            header.put(
+                13,
+                &match self.flow {
+                    // The bits of congestion control may be set.
+                    Flow::New => Bits::partly([SYN], [0x3f]),
+                    Flow::Answer => Bits::partly([ACK], [ACK]),
+                },
+            );
+        }
+        header
+    }
+
+    /// What a load puts into a register, apart from what rules change on the way.
+    pub(super) fn load(&self, what: Load) -> Bits {
+        let four = |number: u32| Bits::known(number.to_le_bytes());
+        let v4 = self.source.is_ipv4();
+        match what {
+            Load::Network { offset, length } => self.network().part(offset as usize, length as usize),
+            Load::Transport { offset, length } => self.transport().part(offset as usize, length as usize),
+            Load::EtherType => Bits::known(if v4 { [0x08, 0x00] } else { [0x86, 0xdd] }),
+            Load::NfProto => Bits::known([if v4 { 2 } else { 10 }]),
+            Load::L4Proto => Bits::known([self.number()]),
+            Load::Iif => self.index(Way::In),
+            Load::Oif => self.index(Way::Out),
+            Load::IifName => self.name(Way::In),
+            Load::OifName => self.name(Way::Out),
+            Load::PacketType if self.way == Way::In => Bits::known([0]),
+            Load::PacketType => Bits::unknown(1),
+            Load::CtState => four(match self.flow {
+                Flow::New => NEW,
+                Flow::Answer => ESTABLISHED,
+            }),
+            // Neither expected nor under another address; an answer has been seen, or none yet.
+            Load::CtStatus => {
+                let (value, mask) = if self.flow == Flow::New { (0, 0x37_u32) } else { (2, 0x33) };
+                Bits::partly(u32::to_le_bytes(value), mask.to_le_bytes())
+            }
+            Load::CtDirection => Bits::known([u8::from(self.flow == Flow::Answer)]),
+            Load::CtMark if self.flow == Flow::Answer => Bits::unknown(4),
+            Load::Mark | Load::CtMark => four(0),
+            Load::AddressType(which) => four(self.kind(which)),
+        }
+    }
+
+    /// The kind of an address, by its number in routes: one end is this machine's.
+    pub(super) fn kind(&self, which: Fib) -> u32 {
+        match (which, self.way) {
+            (Fib::Source, Way::In) | (Fib::Destination, Way::Out) => UNICAST,
+            (Fib::Source, Way::Out) | (Fib::Destination, Way::In) => LOCAL,
+        }
+    }
+
+    fn index(&self, way: Way) -> Bits {
+        if way != self.way {
+            return Bits::known([0; 4]);
+        }
+        self.link.as_ref().map_or_else(|| Bits::unknown(4), |link| Bits::known(link.index.to_le_bytes()))
+    }
+
+    /// The name as the kernel pads it; the way the packet does not go has none.
+    pub(super) fn name(&self, way: Way) -> Bits {
+        let mut padded = [0; 16];
+        if way == self.way {
+            let Some(link) = &self.link else { return Bits::unknown(16) };
+            padded.iter_mut().zip(link.name.bytes()).for_each(|(to, byte)| *to = byte);
+        }
+        Bits::known(padded)
+    }
+}

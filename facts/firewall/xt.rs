@@ -1,0 +1,82 @@
+//! The matches of iptables, asked about one packet.
+
+use super::bits::{Bits, Truth};
+use super::expr::{Fib, Load, Net, Range16, Side, Xt};
+use super::header::Way;
+use super::rule::Journey;
+use crate::host::Protocol;
+use std::net::IpAddr;
+
+pub(super) fn ask(ask: &Xt, journey: &Journey<'_>) -> Truth {
+    let packet = journey.packet;
+    match ask {
+        Xt::Source(net) => Truth::of(net.covers(packet.source)),
+        Xt::Destination(net) => Truth::of(net.covers(packet.destination)),
+        Xt::InInterface(name) => named(name, &packet.name(Way::In)),
+        Xt::OutInterface(name) => named(name, &packet.name(Way::Out)),
+        Xt::Protocol(number) => Truth::of(*number == 0 || *number == packet.number()),
+        Xt::Fragment => Truth::No,
+        Xt::SourcePorts(range) => range.holds(&packet.load(SOURCE)),
+        Xt::DestinationPorts(range) => range.holds(&packet.load(DESTINATION)),
+        Xt::TcpFlags { .. } if packet.protocol != Protocol::Tcp => Truth::No,
+        Xt::TcpFlags { mask, value } => {
+            packet.load(Load::Transport { offset: 13, length: 1 }).masked(&[*mask], &[0]).equals(&[*value])
+        }
+        Xt::Multiport(ports) => {
+            let any = |port: Load| {
+                let port = packet.load(port);
+                ports.ranges.iter().fold(Truth::No, |any, range| any.or(range.holds(&port)))
+            };
+            match ports.side {
+                Side::Source => any(SOURCE),
+                Side::Destination => any(DESTINATION),
+                Side::Either => any(SOURCE).or(any(DESTINATION)),
+            }
+        }
+        Xt::State(states) => {
+            journey.load(Load::CtState).masked(&states.to_le_bytes(), &[0; 4]).equals(&[0; 4]).negated(true)
+        }
+        Xt::Mark { value, mask } => {
+            journey.load(Load::Mark).masked(&mask.to_le_bytes(), &[0; 4]).equals(&value.to_le_bytes())
+        }
+        Xt::AddressTypes { which, kinds } => Truth::of(u32::from(*kinds) & (1 << packet.kind(*which)) != 0),
+        Xt::AddressRange { which, from, to } => {
+            let addr = match which {
+                Fib::Source => packet.source,
+                Fib::Destination => packet.destination,
+            };
+            Truth::of(*from <= addr && addr <= *to && from.is_ipv4() == addr.is_ipv4())
+        }
+    }
+}
+
+const SOURCE: Load = Load::Transport { offset: 0, length: 2 };
+const DESTINATION: Load = Load::Transport { offset: 2, length: 2 };
+
+fn named(name: &str, packet: &Bits) -> Truth {
+    match name.strip_suffix('+') {
+        Some(start) => packet.equals(start.as_bytes()),
+        None => packet.equals(&[name.as_bytes(), &[0]].concat()),
+    }
+}
+
+impl Range16 {
+    fn holds(self, port: &Bits) -> Truth {
+        port.within(&self.0.to_be_bytes(), &self.1.to_be_bytes())
+    }
+}
+
+impl Net {
+    /// Whether an address lies in it.
+    pub fn covers(&self, addr: IpAddr) -> bool {
+        match (self.addr, self.mask, addr) {
+            (IpAddr::V4(net), IpAddr::V4(mask), IpAddr::V4(addr)) => {
+                net.to_bits() == addr.to_bits() & mask.to_bits()
+            }
+            (IpAddr::V6(net), IpAddr::V6(mask), IpAddr::V6(addr)) => {
+                net.to_bits() == addr.to_bits() & mask.to_bits()
+            }
+            _ => false,
+        }
+    }
+}

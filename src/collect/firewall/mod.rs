@@ -1,0 +1,49 @@
+//! The packet filter of this network namespace, as the kernel tells it. Nothing is changed, and no module is loaded.
+
+mod attributes;
+mod expressions;
+mod legacy;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod xt;
+
+use super::{Artifact, Place, Session, why};
+use facts::firewall::Ruleset;
+use facts::host::{ModuleState, Modules};
+use facts::{Need, Why};
+use std::io;
+
+pub(super) async fn firewall(session: &Session) -> Vec<Artifact> {
+    let origin = "netlink: nf_tables; getsockopt(2) of ip_tables and ip6_tables";
+    let place = Place::new(Need::Firewall, "host/firewall.json", origin);
+    let modules =
+        session.artifacts(Need::Modules).await.iter().find_map(|artifact| artifact.content.as_ref());
+    let modules: Modules =
+        modules.and_then(|content| serde_json::from_slice(content).ok()).unwrap_or_default();
+    let state = modules.0.get("nf_tables").map(|module| module.state);
+    // A question would load the module; without it there are no rules in it.
+    let asleep = matches!(state, Some(ModuleState::Loadable | ModuleState::Missing));
+    session.of_this_machine(place, move || ruleset(!asleep).map_err(|error| gap(&error))).await
+}
+
+/// The rules of the network namespace that this thread is in.
+fn ruleset(nf_tables: bool) -> io::Result<Ruleset> {
+    if cfg!(target_endian = "big") {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "rules are read on little-endian machines alone",
+        ));
+    }
+    let mut tables = if nf_tables { tables::tables()? } else { Vec::new() };
+    tables.extend(legacy::tables()?);
+    Ok(Ruleset { tables })
+}
+
+fn gap(error: &io::Error) -> Why {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Why::Malformed { line: 0, what: error.to_string() },
+        io::ErrorKind::Unsupported => Why::NotApplicable { reason: error.to_string() },
+        _ => why(error, "read the packet filter's rules"),
+    }
+}

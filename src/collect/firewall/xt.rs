@@ -1,0 +1,192 @@
+//! Matches and targets of iptables, from the structures of the kernel's `xt_*.h`.
+
+use super::attributes::{ip, text};
+use facts::firewall::{Expr, Fib, Ports, Range16, Side, Verdict, Xt};
+
+/// The questions of a match, for IPv6 or IPv4.
+pub(super) fn matched(name: &str, revision: u32, info: &[u8], v6: bool) -> Vec<Expr> {
+    let questions = match (name, revision) {
+        ("tcp", _) => tcp(info),
+        ("udp", _) => udp(info),
+        ("multiport", 1) => multiport(info),
+        ("conntrack", 2 | 3) => conntrack(info),
+        ("state", 0) => u32_at(info, 0).map(|mask| vec![(Xt::State(mask & 0x4f), false)]),
+        ("mark", 1) => mark(info),
+        ("addrtype", 1) => address_types(info),
+        ("iprange", 1) => ranges(info, v6),
+        ("comment", _) => Some(Vec::new()),
+        _ => None,
+    };
+    match questions {
+        Some(questions) => questions.into_iter().map(|(ask, negated)| Expr::Match { ask, negated }).collect(),
+        None => vec![Expr::Unknown { name: format!("-m {name}"), to: None }],
+    }
+}
+
+/// What a target does.
+pub(super) fn target(name: &str, info: &[u8], v6: bool) -> Vec<Expr> {
+    let one = match name {
+        "REJECT" => Expr::Reject { with: reject(info, v6) },
+        "LOG" | "NFLOG" | "AUDIT" | "TRACE" | "TCPMSS" | "CLASSIFY" | "CHECKSUM" | "DSCP" | "TOS" | "SET" => {
+            Expr::Aside { name: name.to_lowercase() }
+        }
+        "MARK" => Expr::SetMark { from: None },
+        // It copies one of the two marks to the other.
+        "CONNMARK" => return vec![Expr::SetMark { from: None }, Expr::SetCtMark],
+        "NOTRACK" => Expr::Notrack,
+        "CT" if info.first().is_some_and(|flags| flags & 1 != 0) => Expr::Notrack,
+        "CT" => Expr::Aside { name: "ct".to_owned() },
+        "MASQUERADE" | "SNAT" => Expr::Masquerade { name: name.to_lowercase() },
+        "DNAT" | "REDIRECT" | "NETMAP" | "TPROXY" | "SYNPROXY" => {
+            Expr::Redirect { name: name.to_lowercase() }
+        }
+        "NFQUEUE" => Expr::Verdict { verdict: Verdict::Queue },
+        _ => Expr::Unknown { name: format!("-j {name}"), to: None },
+    };
+    vec![one]
+}
+
+/// `enum ipt_reject_with` and `enum ip6t_reject_with`.
+fn reject(info: &[u8], v6: bool) -> String {
+    const V4: [&str; 9] = [
+        "icmp net-unreachable",
+        "icmp host-unreachable",
+        "icmp prot-unreachable",
+        "icmp port-unreachable",
+        "icmp echo-reply",
+        "icmp net-prohibited",
+        "icmp host-prohibited",
+        "tcp reset",
+        "icmp admin-prohibited",
+    ];
+    const V6: [&str; 7] = [
+        "icmpv6 no-route",
+        "icmpv6 adm-prohibited",
+        "icmpv6 not-neighbour",
+        "icmpv6 addr-unreachable",
+        "icmpv6 port-unreachable",
+        "icmpv6 echo-reply",
+        "tcp reset",
+    ];
+    let names: &[&str] = if v6 { &V6 } else { &V4 };
+    let code = u32_at(info, 0).and_then(|code| names.get(code as usize));
+    (*code.unwrap_or(&"icmp unreachable")).to_owned()
+}
+
+type Questions = Option<Vec<(Xt, bool)>>;
+
+fn u16_at(info: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(info.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(info: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// `struct xt_tcp`: the ports, an option, the flags' mask and value, what is negated.
+fn tcp(info: &[u8]) -> Questions {
+    let [option, mask, value, negated] = *info.get(8..12)? else { return None };
+    let mut questions = ports(info, negated)?;
+    if option != 0 {
+        return None;
+    }
+    if mask != 0 {
+        questions.push((Xt::TcpFlags { mask, value }, negated & 4 != 0));
+    }
+    Some(questions)
+}
+
+/// `struct xt_udp`.
+fn udp(info: &[u8]) -> Questions {
+    ports(info, *info.get(8)?)
+}
+
+/// The ports that both begin with, from and to.
+fn ports(info: &[u8], negated: u8) -> Questions {
+    let at = |at| u16_at(info, at);
+    let (source, destination) = (Range16(at(0)?, at(2)?), Range16(at(4)?, at(6)?));
+    let asks = |range: Range16, negated| range != Range16(0, u16::MAX) || negated;
+    let mut questions = Vec::new();
+    if asks(source, negated & 1 != 0) {
+        questions.push((Xt::SourcePorts(source), negated & 1 != 0));
+    }
+    if asks(destination, negated & 2 != 0) {
+        questions.push((Xt::DestinationPorts(destination), negated & 2 != 0));
+    }
+    Some(questions)
+}
+
+/// `struct xt_multiport_v1`: which port, how many numbers, 15 numbers, for each whether the next ends a range.
+fn multiport(info: &[u8]) -> Questions {
+    let [side, count] = *info.get(..2)? else { return None };
+    let side = match side {
+        0 => Side::Source,
+        1 => Side::Destination,
+        _ => Side::Either,
+    };
+    let mut ranges = Vec::new();
+    let mut at = 0;
+    while at < usize::from(count) {
+        let from = u16_at(info, 2 + 2 * at)?;
+        let ranged = *info.get(32 + at)? != 0;
+        at += usize::from(ranged);
+        ranges.push(Range16(from, u16_at(info, 2 + 2 * at)?));
+        at += 1;
+    }
+    Some(vec![(Xt::Multiport(Ports { side, ranges }), *info.get(47)? != 0)])
+}
+
+/// `struct xt_conntrack_mtinfo{2,3}`, where nothing but the state is asked for.
+fn conntrack(info: &[u8]) -> Questions {
+    const STATE: u16 = 1;
+    const WRITTEN_AS_STATE: u16 = 1 << 13;
+    const UNTRACKED: u16 = 1 << 8;
+    // Behind eight addresses, two times and five ports and protocols.
+    let (asked, negated) = (u16_at(info, 146)? & !WRITTEN_AS_STATE, u16_at(info, 148)?);
+    let mask = u16_at(info, 150)?;
+    // The others are of packets whose addresses were changed, as none of a swarm's own are.
+    let states = u32::from(mask & 0x0f) | if mask & UNTRACKED != 0 { 64 } else { 0 };
+    (asked == STATE).then(|| vec![(Xt::State(states), negated & STATE != 0)])
+}
+
+/// `struct xt_mark_mtinfo1`.
+fn mark(info: &[u8]) -> Questions {
+    let (value, mask) = (u32_at(info, 0)?, u32_at(info, 4)?);
+    Some(vec![(Xt::Mark { value, mask }, *info.get(8)? != 0)])
+}
+
+/// `struct xt_addrtype_info_v1`.
+fn address_types(info: &[u8]) -> Questions {
+    const NEGATED: [u32; 2] = [1, 2];
+    let (source, destination, flags) = (u16_at(info, 0)?, u16_at(info, 2)?, u32_at(info, 4)?);
+    if flags & !3 != 0 {
+        return None;
+    }
+    let asked = [(Fib::Source, source, NEGATED[0]), (Fib::Destination, destination, NEGATED[1])];
+    let asked = asked.into_iter().filter(|(_, kinds, _)| *kinds != 0);
+    Some(asked.map(|(which, kinds, bit)| (Xt::AddressTypes { which, kinds }, flags & bit != 0)).collect())
+}
+
+/// `struct xt_iprange_mtinfo`.
+fn ranges(info: &[u8], v6: bool) -> Questions {
+    let flags = *info.get(64)?;
+    let addr = |at: usize| ip(info.get(at..at + if v6 { 16 } else { 4 })?);
+    let asked = [(Fib::Source, 0, 0x01, 0x10), (Fib::Destination, 32, 0x02, 0x20)];
+    let asked = asked.into_iter().filter(|(_, _, bit, _)| flags & bit != 0);
+    asked
+        .map(|(which, at, _, not)| {
+            Some((Xt::AddressRange { which, from: addr(at)?, to: addr(at + 16)? }, flags & not != 0))
+        })
+        .collect()
+}
+
+/// The name of an interface with its mask: where that ends before the name does, it stands for all that begin so.
+pub(super) fn interface(name: &[u8], mask: &[u8]) -> Option<String> {
+    let looked_at = mask.iter().take_while(|byte| **byte != 0).count();
+    let full = text(name);
+    match full.get(..looked_at) {
+        _ if looked_at == 0 => None,
+        Some(start) => Some(format!("{start}+")),
+        None => Some(full),
+    }
+}
