@@ -207,6 +207,7 @@ fn the_ids_are_these() {
         "engine/live-restore",
         "engine/unreachable",
         "host/clock-unsynced",
+        "host/firewall-drops-swarm",
         "host/ip-forward-off",
         "host/ipvs-missing",
         "join/already-a-member",

@@ -21,7 +21,7 @@ check! {
     /// Source: swarmkit `ca/renewer.go`.
     "swarm/certificate-overdue": Warning, "the node's certificate is overdue for renewal";
     needs Certificates, Info, EngineLog;
-    caused_by "network/manager-port-blocked", "swarm/lost-quorum", "swarm/stale-advertise-addr";
+    caused_by "host/firewall-drops-swarm", "network/manager-port-blocked", "swarm/lost-quorum", "swarm/stale-advertise-addr";
     for each Host: run
 }
 

@@ -1,0 +1,184 @@
+//! The packets that a node of a swarm lives by.
+
+use facts::firewall::{Flow, Link, Packet, Way};
+use facts::host::{Interface, Protocol, Route};
+use facts::link::Peer;
+use facts::parse::peers_of;
+use facts::swarm::{LocalState, SwarmState};
+use facts::{Gap, Host, Snapshot};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// Gossip's port, fixed in libnetwork.
+const GOSSIP: u16 = 7946;
+/// The port of managers and of the overlays' data, where nobody chose another.
+const MANAGER: u16 = 2377;
+const DATA: u16 = 4789;
+
+/// A port with its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::host) struct Port {
+    pub(in crate::host) number: u16,
+    pub(in crate::host) protocol: Protocol,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.protocol)
+    }
+}
+
+/// What a packet is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::host) enum Errand {
+    /// The other node calls this one.
+    Called,
+    /// This node calls the other.
+    Calls,
+    /// This node answers.
+    Answers,
+    /// The other answers.
+    Answered,
+}
+
+impl Errand {
+    /// Which way its packets go, in words.
+    pub(in crate::host) fn word(self) -> &'static str {
+        match self {
+            Self::Called => "coming in",
+            Self::Calls => "going out",
+            Self::Answers => "answering",
+            Self::Answered => "being answered",
+        }
+    }
+
+    pub(in crate::host) fn way(self) -> Way {
+        match self {
+            Self::Called | Self::Answered => Way::In,
+            Self::Calls | Self::Answers => Way::Out,
+        }
+    }
+}
+
+/// One packet between this node and another.
+pub(in crate::host) struct Trip {
+    pub(in crate::host) errand: Errand,
+    pub(in crate::host) port: Port,
+    pub(in crate::host) peer: Peer,
+    pub(in crate::host) packet: Packet,
+}
+
+/// Every packet that has to get through between this node and those it knows; none where it is in no swarm.
+pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Trip>, Gap> {
+    let (manager, node_addr) = match host.info.get() {
+        Ok(info) if info.swarm.state == LocalState::Inactive => return Ok(Vec::new()),
+        Ok(info) if info.swarm.state == LocalState::Active => {
+            (info.swarm.control_available, info.swarm.node_addr)
+        }
+        told => {
+            // An engine that does not run is in the swarm all the same, if its files say so.
+            if told.is_err() && host.swarm_state.get()?.is_none() {
+                return Ok(Vec::new());
+            }
+            (host.certified_manager().unwrap_or(false), None)
+        }
+    };
+    let state = host.swarm_state.get().ok().and_then(|state| state.value.as_ref());
+    let here = Here {
+        addr: node_addr.or_else(|| state.and_then(|state| ip(&state.advertise_addr))),
+        interfaces: &host.interfaces.get()?.value,
+        routes: &host.routes.get()?.value,
+    };
+    let own = Port { number: manager_port(state), protocol: Protocol::Tcp };
+    let data = state.map(|state| state.data_path_port).filter(|port| *port != 0).unwrap_or(DATA);
+    let mut trips = Vec::new();
+    for peer in peers_of(snapshot) {
+        let Some((addr, link)) = here.towards(peer.addr) else { continue };
+        let mut add = |errand, number, protocol| {
+            let port = Port { number, protocol };
+            trips.push(Trip {
+                errand,
+                port,
+                packet: packet(errand, port, addr, link.clone(), &peer),
+                peer: peer.clone(),
+            });
+        };
+        if manager {
+            add(Errand::Called, own.number, own.protocol);
+            add(Errand::Answers, own.number, own.protocol);
+        }
+        if let Some(port) = peer.manager_port {
+            add(Errand::Calls, port, Protocol::Tcp);
+            add(Errand::Answered, port, Protocol::Tcp);
+        }
+        for errand in [Errand::Called, Errand::Answers, Errand::Calls, Errand::Answered] {
+            add(errand, GOSSIP, Protocol::Tcp);
+        }
+        // Datagrams of gossip and of overlays are no answers to one another.
+        for errand in [Errand::Called, Errand::Calls] {
+            add(errand, GOSSIP, Protocol::Udp);
+            add(errand, data, Protocol::Udp);
+        }
+    }
+    Ok(trips)
+}
+
+/// `0.0.0.0:2377`, or an address or the name of an interface without a port.
+fn manager_port(state: Option<&SwarmState>) -> u16 {
+    let port = state.and_then(|state| state.listen_addr.rsplit_once(':')?.1.parse().ok());
+    port.filter(|port| *port != 0).unwrap_or(MANAGER)
+}
+
+fn ip(text: &str) -> Option<IpAddr> {
+    text.parse::<SocketAddr>().map(|addr| addr.ip()).or_else(|_| text.parse()).ok()
+}
+
+fn packet(errand: Errand, port: Port, own: IpAddr, link: Option<Link>, peer: &Peer) -> Packet {
+    let (way, flow) = match errand {
+        Errand::Called => (Way::In, Flow::New),
+        Errand::Calls => (Way::Out, Flow::New),
+        Errand::Answers => (Way::Out, Flow::Answer),
+        Errand::Answered => (Way::In, Flow::Answer),
+    };
+    let (source, destination) = if way == Way::In { (peer.addr, own) } else { (own, peer.addr) };
+    // Gossip's datagrams leave from the port they go to; who else calls, calls from any.
+    let caller = (port.number == GOSSIP && port.protocol == Protocol::Udp).then_some(GOSSIP);
+    let (source_port, destination_port) = match flow {
+        Flow::New => (caller, Some(port.number)),
+        Flow::Answer => (Some(port.number), caller),
+    };
+    Packet { way, flow, protocol: port.protocol, source, destination, source_port, destination_port, link }
+}
+
+/// This machine's place in the network.
+struct Here<'a> {
+    addr: Option<IpAddr>,
+    interfaces: &'a [Interface],
+    routes: &'a [Route],
+}
+
+impl Here<'_> {
+    /// Its own address and interface towards another machine; the interface where the routes tell it.
+    fn towards(&self, other: IpAddr) -> Option<(IpAddr, Option<Link>)> {
+        let covers = |route: &&Route| {
+            let net = facts::host::Address { addr: route.network, prefix: route.prefix };
+            net.covers(other)
+        };
+        let best = self.routes.iter().filter(covers).max_by_key(|route| route.prefix);
+        let direct =
+            || self.interfaces.iter().find(|one| one.up && one.addresses.iter().any(|a| a.covers(other)));
+        let interface = best
+            .and_then(|route| route.interface.as_ref())
+            .and_then(|name| self.interfaces.iter().find(|one| one.name == *name))
+            .or_else(direct);
+        let same_family = |addr: &IpAddr| addr.is_ipv4() == other.is_ipv4();
+        let of_link = || {
+            let addresses = interface.into_iter().flat_map(|one| &one.addresses).map(|address| address.addr);
+            best.and_then(|route| route.source).or_else(|| addresses.into_iter().find(same_family))
+        };
+        let held = |addr: &IpAddr| self.interfaces.iter().any(|one| one.holds(*addr));
+        let addr = self.addr.filter(same_family).filter(held).or_else(of_link)?;
+        let link = interface.map(|one| Link { name: one.name.clone(), index: one.index });
+        Some((addr, link))
+    }
+}

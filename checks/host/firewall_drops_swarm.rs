@@ -1,0 +1,231 @@
+use super::firewall::author::Author;
+use super::firewall::cure::{Barred, cure};
+use super::firewall::traffic::{Errand, Port, Trip, trips};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::firewall::{Fate, Place, Ruleset, Way, fate};
+use facts::link::Peer;
+use facts::{Gap, Host, NodeName, Seen, Why};
+use std::collections::{BTreeMap, BTreeSet};
+
+check! {
+    /// The node's own packet filter keeps out, or keeps in, what the nodes of a swarm send one another.
+    ///
+    /// ## Why it matters
+    /// Managers take 2377/tcp, all nodes 7946/tcp and 7946/udp for gossip and 4789/udp (or the swarm's own data-path
+    /// port) for the overlays. Where one is closed, `docker node ls` may well say Ready while names do not resolve,
+    /// containers do not reach one another, or the node drops out in the end. For 4789/udp no log says a word.
+    ///
+    /// The doctor reads the rules of nftables (which is also how firewalld, ufw and today's iptables are stored) and
+    /// of the older iptables, and follows each packet through them as the kernel does.
+    ///
+    /// ## How to fix it
+    /// Give the commands it names; they are in the language of whatever wrote the rule.
+    ///
+    /// ## When it is wrong
+    /// A rule that depends on more than the packet, such as a rate or an address list of ipset, leaves the check
+    /// unknown; it never guesses.
+    ///
+    /// Source: Docker docs "Open protocols and ports between the hosts"; Linux `net/netfilter/nf_tables_core.c`.
+    "host/firewall-drops-swarm": Error, "the node's own firewall drops what the swarm needs";
+    needs Firewall, Info, SwarmState, Interfaces, Routes, Nodes, Networks, Certificates;
+    for each Host: run
+}
+
+/// All that one author keeps out.
+#[derive(Default)]
+struct Case<'a> {
+    barred: Vec<Barred<'a>>,
+    /// What is kept out, with the peers that are.
+    trips: BTreeMap<(Errand, Port), BTreeSet<&'a Peer>>,
+    rejects: bool,
+}
+
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let trips = trips(view.snapshot, host)?;
+    if trips.is_empty() {
+        return Ok(());
+    }
+    let firewall = host.firewall.get()?;
+    let mut cases: BTreeMap<Author, Case<'_>> = BTreeMap::new();
+    let mut open = None;
+    for trip in &trips {
+        match fate(&firewall.value, &trip.packet) {
+            Fate::Passes => {}
+            Fate::Ends { place, rejected } => {
+                let case = cases.entry(Author::of(&place)).or_default();
+                case.rejects |= rejected.is_some();
+                case.trips.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);
+                let same =
+                    |one: &&mut Barred<'_>| one.place.chain == place.chain && one.place.rule == place.rule;
+                match case.barred.iter_mut().find(same) {
+                    Some(one) => drop(one.errands.insert((trip.errand, trip.port))),
+                    None => {
+                        case.barred
+                            .push(Barred { place, errands: BTreeSet::from([(trip.errand, trip.port)]) });
+                    }
+                }
+            }
+            Fate::Open { place, on } => {
+                open.get_or_insert_with(|| unclear(firewall, trip, &place, &on));
+            }
+        }
+    }
+    let peers: BTreeSet<&Peer> = trips.iter().map(|trip| &trip.peer).collect();
+    for (author, case) in &cases {
+        say(host, view, firewall, author, case, &peers, out);
+    }
+    match open {
+        Some(gap) => Err(gap),
+        None => Ok(()),
+    }
+}
+
+/// Why it cannot be told what becomes of a packet.
+fn unclear(firewall: &Seen<Ruleset>, trip: &Trip, place: &Place<'_>, on: &str) -> Gap {
+    let direction = if trip.errand.way() == Way::In { "from" } else { "to" };
+    let what = format!(
+        "whether {} {direction} {} gets through depends on {on} in {}",
+        trip.port,
+        trip.peer.addr,
+        spoken(place)
+    );
+    Gap { source: firewall.source.clone(), why: Why::Undecidable { what } }
+}
+
+fn say(
+    host: &Host,
+    view: &View<'_>,
+    firewall: &Seen<Ruleset>,
+    author: &Author,
+    case: &Case<'_>,
+    peers: &BTreeSet<&Peer>,
+    out: &mut Findings<'_>,
+) {
+    let [first, more @ ..] = case.barred.as_slice() else { return };
+    let summary = format!(
+        "{} on {} {} {}: {}{}",
+        author.name(),
+        host.name,
+        if case.rejects { "rejects" } else { "drops" },
+        told(view, case, peers),
+        reason(author, &first.place),
+        match more.len() {
+            0 => String::new(),
+            1 => ", and one more rule".to_owned(),
+            n => format!(", and {n} more rules"),
+        }
+    );
+    let shown = |one: &Barred<'_>| {
+        let mut ways: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (errand, port) in &one.errands {
+            ways.entry(errand.word()).or_default().push(port.to_string());
+        }
+        let ways: Vec<_> =
+            ways.into_iter().map(|(way, ports)| format!("{} {way}", ports.join(", "))).collect();
+        Evidence::value(firewall, format!("{}: {}", ways.join("; "), spoken(&one.place)))
+    };
+    let finding = out.report(Subject::Node(host.name.clone()), summary, shown(first));
+    for one in more {
+        finding.and(shown(one));
+    }
+    let cut: BTreeSet<NodeName> = case.trips.values().flatten().map(|peer| view.name_of_peer(peer)).collect();
+    for name in cut {
+        finding.felt_at(Subject::Node(name));
+    }
+    let reload_hurts = matches!(author, Author::Firewalld { .. }) && !survives_reload(host);
+    let cure = cure(author, &case.barred, &firewall.value, reload_hurts);
+    let node = host.name.clone();
+    let ports: BTreeSet<String> = case.trips.keys().map(|(_, port)| port.to_string()).collect();
+    let ports = ports.into_iter().collect::<Vec<_>>().join(", ");
+    let mut steps = vec![Step::ByHand { node: node.clone(), text: cure.text, commands: cure.commands }];
+    if reload_hurts {
+        steps.push(Step::RestartEngine { node });
+    }
+    finding.remedy(Remedy {
+        title: format!("Let {ports} through the firewall of {}", host.name).into(),
+        risk: if reload_hurts { Risk::RestartsTasks } else { Risk::Harmless },
+        impact: match reload_hurts {
+            true => {
+                "published ports fail from the reload until the engine is up again, and its tasks restart"
+                    .into()
+            }
+            false => "nothing that runs is touched".into(),
+        },
+        steps,
+    });
+}
+
+/// What is kept out, and from whom: `7946/udp from every other node, 2377/tcp to node1`.
+fn told(view: &View<'_>, case: &Case<'_>, peers: &BTreeSet<&Peer>) -> String {
+    let mut parts: Vec<(Errand, Vec<String>, &BTreeSet<&Peer>)> = Vec::new();
+    for ((errand, port), cut) in &case.trips {
+        match parts.iter_mut().find(|(other, _, whom)| other == errand && *whom == cut) {
+            Some((_, ports, _)) => ports.push(port.to_string()),
+            None => parts.push((*errand, vec![port.to_string()], cut)),
+        }
+    }
+    let words = parts.into_iter().map(|(errand, ports, cut)| {
+        let names: BTreeSet<NodeName> = cut.iter().map(|peer| view.name_of_peer(peer)).collect();
+        let names: Vec<_> = names.iter().map(NodeName::as_str).collect();
+        let whom = match names.as_slice() {
+            many if many.len() > 1 && cut.len() == peers.len() => "every other node".to_owned(),
+            many => many.join(", "),
+        };
+        format!("{} {whom}", said(errand, &ports.join(", ")))
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
+fn said(errand: Errand, ports: &str) -> String {
+    match errand {
+        Errand::Called => format!("{ports} from"),
+        Errand::Calls => format!("{ports} to"),
+        Errand::Answers => format!("answers from {ports} to"),
+        Errand::Answered => format!("answers of {ports} from"),
+    }
+}
+
+/// What decides, in the words of its author.
+fn reason(author: &Author, place: &Place<'_>) -> String {
+    match (author, place.rule) {
+        (Author::Firewalld { panic: true, .. }, _) => "it is in panic mode".to_owned(),
+        (Author::Firewalld { zone: Some(zone), .. }, Some(_)) if place.chain.name.ends_with("_deny") => {
+            format!("a rule of zone {zone} forbids it, {}", spoken(place))
+        }
+        (Author::Firewalld { zone: Some(zone), .. }, _) => {
+            format!("zone {zone} does not open it, {}", spoken(place))
+        }
+        (Author::Ufw, None) => format!("none of its rules allows it, and its default is {}", spoken(place)),
+        _ => spoken(place),
+    }
+}
+
+/// A place as whoever looks for it has to look.
+fn spoken(place: &Place<'_>) -> String {
+    let (table, chain) = (place.table, place.chain);
+    let iptables = !matches!(Author::of(place), Author::Nft | Author::Firewalld { .. });
+    match place.rule {
+        None if iptables => format!("-P {} DROP", chain.name),
+        None => format!("{} {} {}: policy drop", table.family, table.name, chain.name),
+        Some((number, rule)) => match rule.as_iptables(table).filter(|_| iptables) {
+            Some(written) => format!("-A {} {written} (rule {number})", chain.name),
+            None => {
+                let written = rule.as_nft(table);
+                format!("{} {} {}: {written} # handle {}", table.family, table.name, chain.name, rule.handle)
+            }
+        },
+    }
+}
+
+/// Whether the engine makes its rules anew when firewalld reloads: 25.0.13 and later of that line, and 29 and later.
+fn survives_reload(host: &Host) -> bool {
+    let Ok(info) = host.info.get() else { return false };
+    let numbers =
+        info.server_version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
+    let version: Vec<u32> = numbers.take(3).collect();
+    match version.as_slice() {
+        [25, 0, patch] => *patch >= 13,
+        [major, ..] => *major >= 29,
+        [] => false,
+    }
+}
