@@ -23,8 +23,10 @@ check! {
     /// Source: moby `daemon/cluster/noderunner.go`, `libnetwork/agent.go`; swarmkit `node/node.go`.
     "swarm/join-stalled": Error, "the node did not come to the end of its join";
     needs Info, EngineLog;
-    caused_by "network/manager-port-blocked", "network/peer-unreachable", "network/port-taken",
-        "network/gossip-port-blocked", "swarm/session-failed", "network/gossip-join-failed", "swarm/join-failed",
+    caused_by "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/stale-advertise-addr",
+        "swarm/locked", "swarm/lost-quorum", "network/manager-port-blocked",
+        "network/peer-unreachable", "network/port-taken", "network/gossip-port-blocked",
+        "swarm/session-failed", "network/gossip-join-failed", "swarm/join-failed",
         "swarm/removed-from-swarm";
     for each Host: run
 }
