@@ -63,7 +63,16 @@ impl Node {
 
     /// Stops `dockerd` in its tracks: its ports stay open, and nobody answers.
     pub fn freeze_engine(&self) -> Result<()> {
-        self.signal_engine("STOP")
+        self.signal_engine("STOP")?;
+        let pid = self.engine_pid().with_context(|| format!("{}: its engine does not run", self.name()))?;
+        let state = || self.peek(&format!("proc/{pid}/status"));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        // On a busy machine a thread may answer once more before the signal has reached all of them.
+        while !state().is_some_and(|status| status.contains("\nState:\tT")) {
+            ensure!(Instant::now() < deadline, "{}: its engine does not stop", self.name());
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Lets a frozen `dockerd` go on.
