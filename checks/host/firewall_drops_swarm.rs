@@ -27,7 +27,7 @@ check! {
     ///
     /// Source: Docker docs "Open protocols and ports between the hosts"; Linux `net/netfilter/nf_tables_core.c`.
     "host/firewall-drops-swarm": Error, "the node's own firewall drops what the swarm needs";
-    needs Firewall, Info, SwarmState, Interfaces, Routes, Nodes, Networks, Certificates;
+    needs Firewall, Info, SwarmState, Interfaces, Routes, Nodes, Networks, Overlays, Certificates;
     for each Host: run
 }
 
@@ -70,9 +70,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
         }
     }
-    let peers: BTreeSet<&Peer> = trips.iter().map(|trip| &trip.peer).collect();
+    let mut others: BTreeMap<(Errand, Port), BTreeSet<&Peer>> = BTreeMap::new();
+    for trip in &trips {
+        others.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);
+    }
+    let all = others.values().map(BTreeSet::len).max().unwrap_or(0);
     for (author, case) in &cases {
-        say(host, view, firewall, author, case, &peers, out);
+        say(host, view, firewall, author, case, all, out);
     }
     match open {
         Some(gap) => Err(gap),
@@ -98,7 +102,7 @@ fn say(
     firewall: &Seen<Ruleset>,
     author: &Author,
     case: &Case<'_>,
-    peers: &BTreeSet<&Peer>,
+    all: usize,
     out: &mut Findings<'_>,
 ) {
     let [first, more @ ..] = case.barred.as_slice() else { return };
@@ -107,7 +111,7 @@ fn say(
         author.name(),
         host.name,
         if case.rejects { "rejects" } else { "drops" },
-        told(view, case, peers),
+        told(view, case, all),
         reason(author, &first.place),
         match more.len() {
             0 => String::new(),
@@ -156,7 +160,7 @@ fn say(
 }
 
 /// What is kept out, and from whom: `7946/udp from every other node, 2377/tcp to node1`.
-fn told(view: &View<'_>, case: &Case<'_>, peers: &BTreeSet<&Peer>) -> String {
+fn told(view: &View<'_>, case: &Case<'_>, all: usize) -> String {
     let mut parts: Vec<(Errand, Vec<String>, &BTreeSet<&Peer>)> = Vec::new();
     for ((errand, port), cut) in &case.trips {
         match parts.iter_mut().find(|(other, _, whom)| other == errand && *whom == cut) {
@@ -168,7 +172,7 @@ fn told(view: &View<'_>, case: &Case<'_>, peers: &BTreeSet<&Peer>) -> String {
         let names: BTreeSet<NodeName> = cut.iter().map(|peer| view.name_of_peer(peer)).collect();
         let names: Vec<_> = names.iter().map(NodeName::as_str).collect();
         let whom = match names.as_slice() {
-            many if many.len() > 1 && cut.len() == peers.len() => "every other node".to_owned(),
+            many if many.len() > 1 && cut.len() == all => "every other node".to_owned(),
             many => many.join(", "),
         };
         format!("{} {whom}", said(errand, &ports.join(", ")))

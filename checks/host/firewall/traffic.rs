@@ -3,9 +3,11 @@
 use facts::firewall::{Flow, Link, Packet, Way};
 use facts::host::{Interface, Protocol, Route};
 use facts::link::Peer;
+use facts::overlay::Plane;
 use facts::parse::peers_of;
 use facts::swarm::{LocalState, SwarmState};
 use facts::{Gap, Host, Snapshot};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -89,19 +91,12 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
         interfaces: &host.interfaces.get()?.value,
         routes: &host.routes.get()?.value,
     };
+    let peers = peers_of(snapshot);
     let own = Port { number: manager_port(state), protocol: Protocol::Tcp };
-    let data = state.map(|state| state.data_path_port).filter(|port| *port != 0).unwrap_or(DATA);
     let mut trips = Vec::new();
-    for peer in peers_of(snapshot) {
-        let Some((addr, link)) = here.towards(peer.addr) else { continue };
+    for peer in &peers {
         let mut add = |errand, number, protocol| {
-            let port = Port { number, protocol };
-            trips.push(Trip {
-                errand,
-                port,
-                packet: packet(errand, port, addr, link.clone(), &peer),
-                peer: peer.clone(),
-            });
+            trips.extend(here.trip(errand, Port { number, protocol }, peer));
         };
         if manager {
             add(Errand::Called, own.number, own.protocol);
@@ -117,10 +112,32 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
         // Datagrams of gossip and of overlays are no answers to one another.
         for errand in [Errand::Called, Errand::Calls] {
             add(errand, GOSSIP, Protocol::Udp);
-            add(errand, data, Protocol::Udp);
         }
     }
+    let overlays = host.overlays.get().map(|overlays| overlays.value.as_slice()).unwrap_or_default();
+    let planes = overlays.iter().filter_map(|overlay| overlay.plane.as_ref().ok());
+    // A worker's files do not have the port that its managers told it.
+    let told = planes.clone().map(|plane| plane.port).next();
+    let data =
+        told.or_else(|| state.map(|state| state.data_path_port)).filter(|port| *port != 0).unwrap_or(DATA);
+    // Where the data goes by a network of its own, the overlays know the others' addresses there.
+    let apart = state.and_then(|state| ip(&state.data_path_addr)).filter(|addr| Some(*addr) != here.addr);
+    let others: BTreeSet<Peer> = match apart {
+        Some(_) => planes.flat_map(neighbours).collect(),
+        None => peers.into_iter().collect(),
+    };
+    let here = Here { addr: apart.or(here.addr), ..here };
+    for peer in &others {
+        let port = Port { number: data, protocol: Protocol::Udp };
+        trips.extend(
+            [Errand::Called, Errand::Calls].iter().filter_map(|errand| here.trip(*errand, port, peer)),
+        );
+    }
     Ok(trips)
+}
+
+fn neighbours(plane: &Plane) -> impl Iterator<Item = Peer> {
+    plane.peers.iter().map(|peer| Peer { addr: peer.node, name: None, node_id: None, manager_port: None })
 }
 
 /// `0.0.0.0:2377`, or an address or the name of an interface without a port.
@@ -158,6 +175,12 @@ struct Here<'a> {
 }
 
 impl Here<'_> {
+    /// A packet between this machine and another, where there is a way.
+    fn trip(&self, errand: Errand, port: Port, peer: &Peer) -> Option<Trip> {
+        let (addr, link) = self.towards(peer.addr)?;
+        Some(Trip { errand, port, packet: packet(errand, port, addr, link, peer), peer: peer.clone() })
+    }
+
     /// Its own address and interface towards another machine; the interface where the routes tell it.
     fn towards(&self, other: IpAddr) -> Option<(IpAddr, Option<Link>)> {
         let covers = |route: &&Route| {
