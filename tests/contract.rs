@@ -256,6 +256,7 @@ fn the_ids_are_these() {
         "swarm/certificate-overdue",
         "swarm/even-managers",
         "swarm/foreign-gossip",
+        "swarm/identity-shared",
         "swarm/join-failed",
         "swarm/join-stalled",
         "swarm/locked",

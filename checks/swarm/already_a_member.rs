@@ -4,7 +4,7 @@ use facts::Host;
 use facts::swarm::LocalState;
 
 /// How long ago somebody may have tried, in minutes, for it to matter still.
-const RECENT: i64 = 60;
+const RECENT: i64 = 30;
 /// By how many seconds a certificate begins before it was issued: an hour, rounded to minutes.
 const BACKDATED: i64 = 59 * 60;
 

@@ -6,6 +6,7 @@ mod certificate_overdue;
 mod even_managers;
 mod failure;
 mod foreign_gossip;
+mod identity_shared;
 mod join_failed;
 mod join_stalled;
 mod locked;
@@ -30,6 +31,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &lost_quorum::CHECK,
     &manager_unreachable::CHECK,
     &join_stalled::CHECK,
+    &identity_shared::CHECK,
     &removed_from_swarm::CHECK,
     &join_failed::CHECK,
     &node_down::CHECK,

@@ -4,7 +4,7 @@ use facts::Host;
 use facts::swarm::LocalState;
 
 /// How long ago somebody may have asked, in minutes, for it to matter still.
-const RECENT: i64 = 15;
+const RECENT: i64 = 10;
 
 check! {
     /// Somebody sent a command for the swarm to a node that is no manager.

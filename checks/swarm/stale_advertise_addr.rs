@@ -26,6 +26,7 @@ check! {
     /// Source: moby#41043, docker/for-linux#523, moby `daemon/cluster/listen_addr.go`.
     "swarm/stale-advertise-addr": Error, "the node advertises an address it does not have";
     needs Info, SwarmState, Interfaces, Nodes, Certificates, Networks, Probes, EngineLog;
+    caused_by "swarm/identity-shared";
     for each Host: run
 }
 
