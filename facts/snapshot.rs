@@ -104,4 +104,13 @@ impl Host {
         let certificate = self.certificate.get()?;
         Ok(certificate.value.as_ref().is_some_and(|certificate| certificate.unit == "swarm-manager"))
     }
+
+    /// The UDP port of the overlays' packets: the one the kernel has, else the one that was written down. A node
+    /// writes it down only when it makes a swarm, and not when it joins one.
+    pub fn data_path_port(&self) -> u16 {
+        let overlays = self.overlays.get().map(|overlays| overlays.value.as_slice()).unwrap_or_default();
+        let in_use = overlays.iter().find_map(|overlay| Some(overlay.plane.as_ref().ok()?.port));
+        let state = self.swarm_state.get().ok().and_then(|state| state.value.as_ref());
+        in_use.or(state.map(|state| state.data_path_port)).filter(|port| *port != 0).unwrap_or(4789)
+    }
 }

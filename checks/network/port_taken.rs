@@ -20,7 +20,7 @@ check! {
     ///
     /// Source: moby `libnetwork/agent.go`, memberlist `net_transport.go`.
     "network/port-taken": Error, "another program holds a port of the swarm";
-    needs Sockets, EngineProcess, Info, SwarmState, Certificates, Join;
+    needs Sockets, EngineProcess, Info, SwarmState, Certificates, Overlays, Join;
     for each Host: run
 }
 
@@ -30,7 +30,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let engine_pid =
         engine.as_ref().ok().and_then(|engine| engine.process.as_ref()).map(|process| process.pid);
     let (member, manager) = standing(host);
-    let data_path = data_path_port(host);
+    let data_path = host.data_path_port();
     let mut wanted = vec![
         (Protocol::Tcp, GOSSIP_PORT, "gossip"),
         (Protocol::Udp, GOSSIP_PORT, "gossip"),
@@ -101,10 +101,4 @@ fn standing(host: &Host) -> (bool, bool) {
             (written, host.certified_manager().unwrap_or(false))
         }
     }
-}
-
-fn data_path_port(host: &Host) -> u16 {
-    let written =
-        host.swarm_state.get().ok().and_then(|state| state.value.as_ref().map(|s| s.data_path_port));
-    written.filter(|port| *port != 0).unwrap_or(4789)
 }

@@ -13,9 +13,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Gossip's port, fixed in libnetwork.
 const GOSSIP: u16 = 7946;
-/// The port of managers and of the overlays' data, where nobody chose another.
+/// The port of managers, where nobody chose another.
 const MANAGER: u16 = 2377;
-const DATA: u16 = 4789;
 
 /// A port with its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,10 +115,6 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
     }
     let overlays = host.overlays.get().map(|overlays| overlays.value.as_slice()).unwrap_or_default();
     let planes = overlays.iter().filter_map(|overlay| overlay.plane.as_ref().ok());
-    // A worker's files do not have the port that its managers told it.
-    let told = planes.clone().map(|plane| plane.port).next();
-    let data =
-        told.or_else(|| state.map(|state| state.data_path_port)).filter(|port| *port != 0).unwrap_or(DATA);
     // Where the data goes by a network of its own, the overlays know the others' addresses there.
     let apart = state.and_then(|state| ip(&state.data_path_addr)).filter(|addr| Some(*addr) != here.addr);
     let others: BTreeSet<Peer> = match apart {
@@ -128,7 +123,7 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
     };
     let here = Here { addr: apart.or(here.addr), ..here };
     for peer in &others {
-        let port = Port { number: data, protocol: Protocol::Udp };
+        let port = Port { number: host.data_path_port(), protocol: Protocol::Udp };
         trips.extend(
             [Errand::Called, Errand::Calls].iter().filter_map(|errand| here.trip(*errand, port, peer)),
         );
