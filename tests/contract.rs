@@ -207,6 +207,7 @@ fn the_ids_are_these() {
         "engine/live-restore",
         "engine/unreachable",
         "host/clock-unsynced",
+        "host/disk-full",
         "host/firewall-drops-swarm",
         "host/ip-forward-off",
         "host/ipvs-missing",

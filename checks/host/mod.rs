@@ -1,6 +1,7 @@
 //! The machine: kernel, clock, forwarding.
 
 mod clock_unsynced;
+mod disk_full;
 mod firewall;
 mod firewall_drops_swarm;
 mod ip_forward_off;
@@ -9,5 +10,10 @@ mod ipvs_missing;
 use crate::BuiltIn;
 
 /// The checks of this folder.
-pub const CHECKS: &[&BuiltIn] =
-    &[&firewall_drops_swarm::CHECK, &ip_forward_off::CHECK, &clock_unsynced::CHECK, &ipvs_missing::CHECK];
+pub const CHECKS: &[&BuiltIn] = &[
+    &firewall_drops_swarm::CHECK,
+    &disk_full::CHECK,
+    &ip_forward_off::CHECK,
+    &clock_unsynced::CHECK,
+    &ipvs_missing::CHECK,
+];
