@@ -189,13 +189,15 @@ pub enum Need {
     Apps,
     /// Where the packets of the overlays go, and what came of echoes over them.
     Overlays,
+    /// What was overheard of gossip and of encrypted overlays. Collected where somebody asks to listen.
+    Overheard,
     /// A stack file that is about to be deployed, and what it meets here. Collected where one is named.
     Stack,
 }
 
 impl Need {
     /// All of them, in the order they are collected and shown.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Ping,
         Self::Info,
         Self::Version,
@@ -227,6 +229,7 @@ impl Need {
         Self::Join,
         Self::Apps,
         Self::Overlays,
+        Self::Overheard,
         Self::Stack,
     ];
 
@@ -264,6 +267,7 @@ impl Need {
             Self::Join => "manager to join",
             Self::Apps => "applications",
             Self::Overlays => "overlays",
+            Self::Overheard => "packets overheard",
             Self::Stack => "stack file",
         }
     }

@@ -15,6 +15,7 @@ pub mod join;
 pub mod link;
 pub mod log;
 pub mod network;
+pub mod overheard;
 pub mod overlay;
 pub mod parse;
 pub mod service;

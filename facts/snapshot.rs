@@ -9,6 +9,7 @@ use crate::join::Join;
 use crate::link::Probe;
 use crate::log::Log;
 use crate::network::Network;
+use crate::overheard::Overheard;
 use crate::overlay::Overlay;
 use crate::service::{Service, Task};
 use crate::stack::Stack;
@@ -96,6 +97,8 @@ pub struct Host {
     pub apps: Fact<Apps>,
     /// The overlays it has an endpoint on.
     pub overlays: Fact<Vec<Overlay>>,
+    /// What was overheard on the wire, where it was listened.
+    pub overheard: Fact<Overheard>,
 }
 
 impl Host {

@@ -138,6 +138,9 @@ pub struct Source {
     /// The most one request to the engine may take
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub timeout: std::time::Duration,
+    /// Listen for gossip on the wire, this long at most, to prove 7946/udp; 5s is enough for three nodes
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub listen: Option<std::time::Duration>,
     /// Take SERVICE for an application that is not recognised by itself, such as nifi=stack1_ingest
     #[arg(long = "app", value_name = "PROGRAM=SERVICE", value_parser = app)]
     pub apps: Vec<App>,

@@ -67,8 +67,12 @@ pub async fn collect(source: &Source, asked: Asked) -> Result<Bundle, ExpectedEr
         since: source.since,
         request_deadline: source.timeout,
         probe_deadline: PROBE_DEADLINE,
+        listen: source.listen.unwrap_or_default(),
         deadline: source.timeout.saturating_add(SPARE),
-        needs: Need::ALL.into_iter().filter(|need| asked.wants(*need)).collect(),
+        needs: Need::ALL
+            .into_iter()
+            .filter(|need| asked.wants(*need) && (*need != Need::Overheard || source.listen.is_some()))
+            .collect(),
         join: asked.join,
         apps: source.apps.iter().map(|app| (app.service.clone(), app.program.clone())).collect(),
         stack: asked.stack,

@@ -63,6 +63,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         join: json(bundle, Need::Join, "join.json"),
         apps: json(bundle, Need::Apps, "apps.json"),
         overlays: json(bundle, Need::Overlays, "overlays.json"),
+        overheard: json(bundle, Need::Overheard, "overheard.json"),
     };
     Snapshot {
         taken: bundle.manifest.taken,

@@ -17,6 +17,7 @@ mod join;
 mod modules;
 mod netlink;
 mod netns;
+mod overheard;
 mod overlay;
 mod probe;
 mod procfs;
@@ -53,7 +54,9 @@ pub struct Options {
     pub request_deadline: Duration,
     /// The most one probe of another node may take.
     pub probe_deadline: Duration,
-    /// The most any one kind of artifact may take.
+    /// For how long it is listened on the wire at most.
+    pub listen: Duration,
+    /// The most any one kind of artifact may take, beyond the time to listen.
     pub deadline: Duration,
     /// The swarm to join, where a preflight asks about one.
     pub join: Option<Target>,
@@ -145,7 +148,10 @@ impl Session {
             if !self.options.needs.contains(&need) {
                 return vec![place.missed(Why::NotAsked { reason: "not part of this run".into() })];
             }
-            let deadline = self.options.deadline;
+            let deadline = match need {
+                Need::Overheard => self.options.deadline.saturating_add(self.options.listen),
+                _ => self.options.deadline,
+            };
             match tokio::time::timeout(deadline, Box::pin(collect(need, self))).await {
                 Ok(artifacts) => artifacts,
                 Err(_) => vec![place.missed(Why::TimedOut { after_ms: millis(deadline) })],
@@ -281,6 +287,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Join => join::join(session).await,
         Need::Apps => apps::apps(session).await,
         Need::Overlays => overlay::overlays(session).await,
+        Need::Overheard => overheard::overheard(session).await,
         Need::Stack => stack::stack(session).await,
     }
 }

@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_schema_knows_every_need_and_nothing_more_than_the_report_has() {
         let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
-        let needs = serde_json::to_value(Need::ALL).unwrap();
+        let needs = serde_json::to_value(Need::ALL.as_slice()).unwrap();
         assert_eq!(schema["$defs"]["need"]["enum"].take(), needs);
         let mut report: Value = serde_json::from_str(&rendered(&sample::rich())).unwrap();
         report["findings"][0]["cause_of"] = Value::from("nothing");

@@ -1,6 +1,6 @@
 //! Healthy swarms: nothing may be said of them but what is true of their kernel.
 
-use crate::doctor::{Report, install, run};
+use crate::doctor::{Report, install, run, run_as};
 use crate::needs_a_lab;
 use lab::Lab;
 
@@ -69,5 +69,6 @@ fn managers_of_newer_engines() {
     for node in lab.nodes() {
         install(node);
         assert_healthy(&run(node), node, 2);
+        assert_healthy(&run_as(node, &["--listen", "6s"], None), node, 2);
     }
 }

@@ -1,6 +1,6 @@
 //! A run changes nothing on the host.
 
-use crate::doctor::{install, run};
+use crate::doctor::{install, run, run_as};
 use crate::needs_a_lab;
 use lab::Lab;
 
@@ -17,6 +17,7 @@ const SNAPSHOT: &str = r#"
     docker network ls --no-trunc
     docker volume ls
     ip -o address
+    ip -o link
     ip route show table all
     cat /proc/sys/net/ipv4/ip_forward /proc/mounts
 "#;
@@ -39,6 +40,7 @@ fn a_run_leaves_files_namespaces_rules_and_containers_as_they_were() {
     for _ in 0..3 {
         assert_eq!(run(node).exit, 0);
     }
+    assert_eq!(run_as(node, &["--listen", "2s"], None).exit, 0);
     let after = node.shell(SNAPSHOT, &[]).unwrap();
     let gone: Vec<_> = before.lines().filter(|line| !after.contains(line)).collect();
     let come: Vec<_> = after.lines().filter(|line| !before.contains(line)).collect();

@@ -29,6 +29,7 @@ fn session(host: &str, deadline_ms: u64) -> Session {
         since: Duration::ZERO,
         request_deadline: deadline,
         probe_deadline: deadline,
+        listen: deadline,
         deadline: Duration::from_secs(20),
         apps: Default::default(),
         needs: Need::ALL.to_vec(),

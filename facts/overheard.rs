@@ -1,0 +1,100 @@
+//! What was overheard on the wire between this node and the others.
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// What was overheard in some seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overheard {
+    /// For how long it was listened, in milliseconds.
+    pub listened_ms: u64,
+    /// Whether that was long enough for silence to tell something, or everybody was heard before.
+    pub enough: bool,
+    /// What was overheard with each of the others, by address.
+    pub peers: Vec<Heard>,
+}
+
+/// What was overheard between this node and another.
+///
+/// Gossip is encrypted, and its datagrams tell by their size what they are: a member asks each of the others in
+/// turn whether it is there, about one a second, and the answer is by far the smallest of what is sent. What comes in is
+/// overheard before this machine's packet filter, and what goes out after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The other's address.
+    pub addr: IpAddr,
+    /// How many datagrams of gossip came from it.
+    pub came: u32,
+    /// How many went to it.
+    pub went: u32,
+    /// How many of those that came are answers.
+    pub answers: u32,
+    /// How many of those that went are answers.
+    pub answered: u32,
+    /// To how many of those that went nothing came in the time that gossip gives an answer.
+    pub unanswered: u32,
+    /// To how many of those that came nothing went in that time.
+    pub ignored: u32,
+    /// Whether its machine, or one on the way, said that nobody takes them.
+    pub refused: bool,
+    /// How many packets of encrypted overlays came from it.
+    pub esp_came: u32,
+    /// How many of those went to it.
+    pub esp_went: u32,
+}
+
+/// What that says of gossip's datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gossip {
+    /// They get there, and answers come back.
+    Proven,
+    /// The other machine, or one on the way, says no.
+    Refused,
+    /// Nothing comes from there, while this node asks.
+    Mute,
+    /// What comes from there is all right, and what goes there is never answered.
+    Deaf,
+    /// What comes from there arrives at this machine, and its engine never answers it.
+    DeafHere,
+    /// Nothing was proven.
+    NoProof,
+}
+
+impl Overheard {
+    /// What was overheard with the one that has this address.
+    pub fn with(&self, addr: IpAddr) -> Option<&Heard> {
+        self.peers.iter().find(|heard| heard.addr == addr)
+    }
+
+    /// What that says of gossip's datagrams.
+    pub fn gossip(&self, heard: &Heard) -> Gossip {
+        let silence = self.enough;
+        match heard {
+            Heard { refused: true, answers: 0, .. } => Gossip::Refused,
+            Heard { answered: 0, ignored: 2.., .. } if silence => Gossip::DeafHere,
+            Heard { answers: 1.., .. } => Gossip::Proven,
+            Heard { came: 0, unanswered: 1.., .. } if silence => Gossip::Mute,
+            Heard { unanswered: 2.., .. } if silence => Gossip::Deaf,
+            _ => Gossip::NoProof,
+        }
+    }
+}
+
+impl Heard {
+    /// Nothing yet.
+    pub fn nothing(addr: IpAddr) -> Self {
+        Self {
+            addr,
+            came: 0,
+            went: 0,
+            answers: 0,
+            answered: 0,
+            unanswered: 0,
+            ignored: 0,
+            refused: false,
+            esp_came: 0,
+            esp_went: 0,
+        }
+    }
+}

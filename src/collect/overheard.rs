@@ -1,0 +1,91 @@
+//! What passes between this node and the others anyway: gossip's datagrams, and packets of encrypted overlays.
+//!
+//! A datagram to 7946/udp that is not encrypted is never answered, and is complained of in the log over there. So nothing
+//! is sent. A packet socket hears what the engines send one another, whose kernel filter lets through those
+//! packets alone; no interface is switched to take what is for others.
+
+mod count;
+mod filter;
+mod packet;
+
+use super::{Artifact, Place, Session, apart, why};
+use count::{Listened, count};
+use facts::overheard::{Heard, Overheard};
+use facts::{Need, Why};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// What tells of the other nodes.
+const NEEDS: [Need; 6] =
+    [Need::Info, Need::Nodes, Need::Networks, Need::SwarmState, Need::Certificates, Need::Interfaces];
+/// A member asks another once a second, each in its turn and in an order that is shuffled every round. So each of N
+/// others is heard within 2N seconds, and the last question needs time for its answer.
+const PER_PEER: Duration = Duration::from_secs(2);
+/// Added to that.
+const SPARE: Duration = Duration::from_secs(1);
+/// All packets, which is how those that go out are heard as well (`ETH_P_ALL`, in network byte order).
+const ALL: i32 = (libc::ETH_P_ALL as u16).to_be() as i32;
+
+pub(super) async fn overheard(session: &Session) -> Vec<Artifact> {
+    let place = Place::new(Need::Overheard, "overheard.json", "a packet socket for 7946/udp and ESP");
+    if let Some(why) = session.elsewhere() {
+        return vec![place.missed(why)];
+    }
+    let peers = facts::parse::peers(&session.partial(&NEEDS).await);
+    let peers: Vec<IpAddr> = peers.into_iter().map(|peer| peer.addr).collect();
+    let most = session.options.listen;
+    match apart(move || listen(&peers, most)).await {
+        Ok(overheard) => vec![place.kept_as_json(&overheard)],
+        Err(why) => vec![place.missed(why)],
+    }
+}
+
+/// Listens until each of these was heard to ask and to answer, or long enough that silence tells something, or for as
+/// long as is allowed.
+fn listen(peers: &[IpAddr], most: Duration) -> Result<Overheard, Why> {
+    let telling = PER_PEER * u32::try_from(peers.len()).unwrap_or(u32::MAX) + SPARE;
+    let heard = hear(peers, telling.min(most)).map_err(|error| why(&error, "open a packet socket"))?;
+    let all = heard.peers.iter().all(|peer| peer.refused || peer.answers > 0 && peer.answered > 0);
+    Ok(Overheard { enough: all || telling <= most, ..heard })
+}
+
+fn hear(peers: &[IpAddr], window: Duration) -> io::Result<Overheard> {
+    let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(ALL)))?;
+    socket.attach_filter(&filter::PROGRAM)?;
+    // The type is that of the standard library's for all sockets with datagrams.
+    let socket = UdpSocket::from(socket);
+    let began = Instant::now();
+    let mut heard: BTreeMap<IpAddr, Listened> =
+        peers.iter().map(|addr| (*addr, Listened::default())).collect();
+    let mut packet = vec![0; usize::from(filter::SNAP)];
+    while heard.values().any(|peer| !peer.proven()) {
+        let left = window.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        socket.set_read_timeout(Some(left))?;
+        let size = match socket.recv(&mut packet) {
+            Ok(size) => size,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN)) => break,
+            Err(error) => return Err(error),
+        };
+        // What came in before the filter was there is told apart here.
+        let Some(packet) = packet.get(..size).and_then(packet::read) else { continue };
+        match (heard.contains_key(&packet.from), heard.contains_key(&packet.to)) {
+            (true, false) => heard.entry(packet.from).or_default().came(packet.content, began.elapsed()),
+            (false, true) => heard.entry(packet.to).or_default().went(packet.content, began.elapsed()),
+            // Between two others, as on a router, or strangers.
+            _ => {}
+        }
+    }
+    let listened = began.elapsed();
+    let peers: Vec<Heard> = heard.iter().map(|(addr, peer)| count(*addr, peer, listened)).collect();
+    Ok(Overheard { listened_ms: super::millis(listened), enough: false, peers })
+}
+
+#[cfg(test)]
+mod tests;
