@@ -16,6 +16,8 @@ use crate::stack::Stack;
 use crate::swarm::{Certificate, Cluster, Node, RemoteManager, SwarmState};
 use crate::{Fact, Gap, NodeName};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// All the facts of one examination. Lists are facts too: no node list is a gap, not a swarm without nodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +73,8 @@ pub struct Host {
     pub routes: Fact<Vec<Route>>,
     /// Its listening sockets on the ports that matter to a swarm.
     pub listeners: Fact<Vec<Listener>>,
+    /// The addresses with a connection to its manager port.
+    pub callers: Fact<BTreeSet<IpAddr>>,
     /// The rules of its packet filter.
     pub firewall: Fact<Ruleset>,
     /// Its kernel settings.

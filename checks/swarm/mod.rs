@@ -14,6 +14,7 @@ mod lost_quorum;
 mod manager_unreachable;
 mod managers;
 mod moved;
+mod moved_manager;
 mod node_down;
 mod not_a_manager;
 mod refusals;

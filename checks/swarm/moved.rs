@@ -41,15 +41,22 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Re
     let log = host.log.get()?;
     let own: BTreeSet<IpAddr> =
         host.info.get().ok().and_then(|info| info.swarm.node_addr).into_iter().collect();
-    let strays: Vec<(IpAddr, &Line)> = last_words(&log.lines)
-        .into_iter()
-        .filter(|(addr, _)| !listed.contains(addr) && !own.contains(addr) && !takes_connections(*addr))
+    let words = last_words(&log.lines);
+    let strays: Vec<&LastWord<'_>> = words
+        .iter()
+        .filter(|word| !listed.contains(&word.addr) && !own.contains(&word.addr))
+        .filter(|word| !takes_connections(word.addr))
         .collect();
-    let named = |addr: IpAddr| last_words(&log.lines).iter().any(|(other, _)| *other == addr);
-    let moved: Vec<_> =
-        lost.into_iter().filter(|(_, addr)| takes_connections(*addr) && !named(*addr)).collect();
     // With two of either nobody can say which belongs to which.
-    let ([(node, seen)], [(old, line)]) = (moved.as_slice(), strays.as_slice()) else { return Ok(()) };
+    let [LastWord { addr: old, line, at, .. }] = strays.as_slice() else { return Ok(()) };
+    // One that left by its present address before may well have come back under another.
+    let gone_before = |word: &LastWord<'_>| !word.joined && word.at < *at;
+    let moved: Vec<_> = lost
+        .into_iter()
+        .filter(|(_, addr)| takes_connections(*addr))
+        .filter(|(_, addr)| words.iter().filter(|word| word.addr == *addr).all(gone_before))
+        .collect();
+    let [(node, seen)] = moved.as_slice() else { return Ok(()) };
     let summary =
         format!("gossip knows {} as {old}, where nobody answers, and it now comes from {seen}", node.name);
     let shown = format!("{}: Status.State: ready; Status.Addr: {seen}", node.name);
@@ -64,19 +71,28 @@ fn addresses(node: &Node) -> impl Iterator<Item = IpAddr> {
     node.addr.into_iter().chain(node.manager.as_ref().and_then(|manager| manager.addr).map(|addr| addr.ip()))
 }
 
-/// The last line about each address that gossip took in or lost: `Node 057fa7dc6f56/192.0.2.2, joined gossip cluster`.
-fn last_words(lines: &[Line]) -> Vec<(IpAddr, &Line)> {
-    let mut words: Vec<(IpAddr, &Line)> = Vec::new();
-    for line in lines {
+/// The last line about an address that gossip took in or lost: `Node 057fa7dc6f56/192.0.2.2, joined gossip cluster`.
+struct LastWord<'a> {
+    addr: IpAddr,
+    joined: bool,
+    /// Where it stands among the lines.
+    at: usize,
+    line: &'a Line,
+}
+
+fn last_words(lines: &[Line]) -> Vec<LastWord<'_>> {
+    let mut words: Vec<LastWord<'_>> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
         let of = |line: &Line| {
             let rest = line.message.strip_prefix("Node ")?;
             let (node, what) = rest.split_once(", ")?;
             let addr = node.split_once('/')?.1.parse().ok()?;
-            matches!(what, "joined gossip cluster" | "left gossip cluster").then_some(addr)
+            matches!(what, "joined gossip cluster" | "left gossip cluster")
+                .then_some((addr, what.starts_with("joined")))
         };
-        let Some(addr) = of(line) else { continue };
-        words.retain(|(other, _)| *other != addr);
-        words.push((addr, line));
+        let Some((addr, joined)) = of(line) else { continue };
+        words.retain(|other| other.addr != addr);
+        words.push(LastWord { addr, joined, at, line });
     }
     words
 }

@@ -1,4 +1,4 @@
-use super::moved;
+use super::{moved, moved_manager};
 use crate::remedy::word;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Address, Interface};
@@ -25,13 +25,13 @@ check! {
     ///
     /// Source: moby#41043, docker/for-linux#523, moby `daemon/cluster/listen_addr.go`.
     "swarm/stale-advertise-addr": Error, "the node advertises an address it does not have";
-    needs Info, SwarmState, Interfaces, Nodes, Certificates, Networks, Probes, EngineLog;
+    needs Info, SwarmState, Interfaces, Nodes, Certificates, Networks, Probes, Sockets, EngineLog;
     caused_by "swarm/identity-shared";
     for each Host: run
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    others(view, out);
+    moved_manager::report(host, view, out);
     // A worker's way out of gossip shows from managers only; a gap there is no gap about this node.
     if view.snapshot.nodes.get().is_ok()
         && let Err(gap) = moved::report(host, view, out)
@@ -39,33 +39,6 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         out.lacking(Subject::Cluster, gap);
     }
     own(host, view, out)
-}
-
-/// Raft dials one address of a manager, and its connection to the leader comes from another.
-fn others(view: &View<'_>, out: &mut Findings<'_>) {
-    let nodes = match view.snapshot.nodes.get() {
-        Ok(nodes) => nodes,
-        // A worker is not asked about the others, and is judged by its own address alone.
-        Err(gap) if !gap.why.leaves_open() => return,
-        Err(gap) => return out.lacking(Subject::Cluster, gap),
-    };
-    for node in nodes.iter() {
-        let Some(manager) = &node.manager else { continue };
-        let (Some(raft), Some(seen)) = (manager.addr, node.addr) else { continue };
-        // The leader sees itself by its local socket; 17.09 to 18.x wrote 0.0.0.0 for every manager (moby#35437).
-        if manager.leader
-            || seen.is_unspecified()
-            || seen.is_loopback()
-            || raft.ip() == seen
-            || manager.reachable
-        {
-            continue;
-        }
-        let summary = format!("raft dials {} at {}, and it now comes from {seen}", node.name, raft.ip());
-        let shown = format!("ManagerStatus.Addr: {raft}, unreachable; Status.Addr: {seen}");
-        out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, shown))
-            .remedy(rejoin_manager(&node.name, &seen.to_string()));
-    }
 }
 
 fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -223,7 +196,8 @@ pub(super) fn rejoin_worker(node: &NodeName, new: &str) -> Remedy {
     }
 }
 
-fn rejoin_manager(node: &NodeName, new: &str) -> Remedy {
+/// What a manager does whose address changed.
+pub(super) fn rejoin_manager(node: &NodeName, new: &str) -> Remedy {
     Remedy {
         title: "Rejoin the manager from its present address".into(),
         risk: Risk::EndangersQuorum,

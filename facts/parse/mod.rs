@@ -50,6 +50,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         interfaces: json(bundle, Need::Interfaces, "host/interfaces.json"),
         routes: json(bundle, Need::Routes, "host/routes.json"),
         listeners: json(bundle, Need::Sockets, "host/listeners.json"),
+        callers: json(bundle, Need::Sockets, "host/callers.json"),
         firewall: json(bundle, Need::Firewall, "host/firewall.json"),
         sysctls: json(bundle, Need::Sysctls, "host/sysctls.json"),
         modules: json(bundle, Need::Modules, "host/modules.json"),

@@ -5,6 +5,7 @@
 //! A failure is an artifact too: a gap with its reason.
 
 mod apps;
+mod callers;
 mod clock;
 mod disk;
 mod endpoint;
@@ -274,7 +275,10 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::OsRelease => files::os_release(session).await,
         Need::Interfaces => netlink::interfaces(session).await,
         Need::Routes => netlink::routes(session).await,
-        Need::Sockets => sockets::listeners(session).await,
+        Need::Sockets => {
+            let (listeners, callers) = tokio::join!(sockets::listeners(session), callers::callers(session));
+            [listeners, callers].concat()
+        }
         Need::Firewall => firewall::firewall(session).await,
         Need::Sysctls => procfs::sysctls(session).await,
         Need::Modules => modules::modules(session).await,

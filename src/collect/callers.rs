@@ -1,0 +1,77 @@
+//! Who is connected to the manager port of this machine.
+
+use super::{Artifact, Place, Session, netlink, why};
+use facts::Need;
+use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+
+/// The manager port of a swarm that was told no other.
+const MANAGER_PORT: u16 = 2377;
+
+/// The addresses that hold a connection to the manager port.
+pub(super) async fn callers(session: &Session) -> Vec<Artifact> {
+    let place =
+        Place::new(Need::Sockets, "host/callers.json", "netlink: sock_diag, connections to the manager port");
+    let port = match session.elsewhere() {
+        Some(_) => None,
+        None => listen_port(session.artifacts(Need::SwarmState).await),
+    };
+    let port = port.unwrap_or(MANAGER_PORT);
+    session
+        .of_this_machine(place, move || connected_to(port).map_err(|error| why(&error, "list connections")))
+        .await
+}
+
+/// The port of `"ListenAddr": "0.0.0.0:2377"` in what the engine wrote down.
+fn listen_port(artifacts: &[Artifact]) -> Option<u16> {
+    let written = artifacts.iter().find(|artifact| artifact.entry.artifact == "files/docker-state.json")?;
+    let state: Value = serde_json::from_slice(written.content.as_ref()?).ok()?;
+    let (_, port) = state.get("ListenAddr")?.as_str()?.rsplit_once(':')?;
+    port.parse().ok().filter(|port| *port != 0)
+}
+
+/// The far ends of the connections to a port. The kernel filters them, however many others there are.
+fn connected_to(port: u16) -> io::Result<BTreeSet<IpAddr>> {
+    let mut callers = BTreeSet::new();
+    for (family, socket_id) in [(libc::AF_INET, SocketId::new_v4()), (libc::AF_INET6, SocketId::new_v6())] {
+        let question = SockDiagMessage::InetRequest(InetRequest {
+            family: family as u8,
+            protocol: libc::IPPROTO_TCP as u8,
+            extensions: ExtensionFlags::empty(),
+            states: StateFlags::ESTABLISHED,
+            socket_id: SocketId { source_port: port, ..socket_id },
+        });
+        for message in netlink::dump(NETLINK_SOCK_DIAG, question)? {
+            if let SockDiagMessage::InetResponse(socket) = message
+                && socket.header.socket_id.source_port == port
+            {
+                callers.insert(socket.header.socket_id.destination_address.to_canonical());
+            }
+        }
+    }
+    Ok(callers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn only_who_is_connected_to_the_port_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        assert_eq!(connected_to(addr.port()).unwrap(), BTreeSet::new());
+        let caller = TcpStream::connect(addr).unwrap();
+        assert_eq!(connected_to(addr.port()).unwrap(), BTreeSet::from([addr.ip()]));
+        // The caller's own port has the listener at its far end, and is another port.
+        assert_eq!(connected_to(caller.local_addr().unwrap().port()).unwrap(), BTreeSet::from([addr.ip()]));
+        drop((caller, listener));
+        assert_eq!(connected_to(addr.port()).unwrap(), BTreeSet::new());
+    }
+}
