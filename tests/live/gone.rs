@@ -9,7 +9,7 @@ fn assert_named(report: &Report, words: &str) {
     assert_eq!(report.exit, 1);
     assert!(report.first().starts_with("\"engine/unreachable\""), "{}", report.first());
     assert!(report.first().contains(words), "{}", report.first());
-    assert!(report.took < Duration::from_secs(3), "{:?}", report.took);
+    assert!(report.took < Duration::from_secs(5), "{:?}", report.took);
     // What needs no engine is judged all the same.
     for check in ["engine/daemon-json-malformed", "network/port-taken", "swarm/certificate-expired"] {
         assert_eq!(report.status(check), "healthy", "{check}: {:#}", report.json["checks"]);

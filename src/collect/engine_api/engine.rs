@@ -13,8 +13,9 @@ use std::io::Read;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The most an engine may take to answer at all.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+/// The most an engine may take to answer at all. On a machine that is short of CPU a sound one was seen to need more
+/// than a second, and to call it hung would hide what is wrong.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// The longest answer that is taken. A task is 1 to 2 KiB, so that tens of thousands of them fit.
 const MOST: usize = 64 << 20;
 /// The largest file that is taken out of a container.
