@@ -14,7 +14,8 @@ check! {
     /// A service name resolves to the virtual address: whoever connects by name gets nothing, though every task is
     /// well and `docker service ls` counts it. The network between the nodes is not to blame, as the tasks answer
     /// over it. What is broken is this node's balancer: IPVS in the kernel, or the engine's rules and addresses in
-    /// the hidden namespace `lb_...` of the network.
+    /// the hidden namespace `lb_...` of the network. A balancer that was made while the node forwarded no packets
+    /// goes on to forward none.
     ///
     /// ## How to fix it
     /// Restart the engine of the node: it builds the balancer anew. Until then `endpoint_mode: dnsrr` or
@@ -27,7 +28,7 @@ check! {
     /// Source: moby#25219, moby#28564; libnetwork `service_linux.go`.
     "network/vip-silent": Error, "virtual addresses do not answer, while the tasks behind them do";
     needs Containers, TaskNetns, Modules;
-    caused_by "host/ipvs-missing";
+    caused_by "host/ipvs-missing", "host/ip-forward-off";
     for each Host: run
 }
 
