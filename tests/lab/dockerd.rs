@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::node::Node;
+use crate::patience::seconds;
 
 /// What follows is what systemd, journald and rsyslog make of the engine's output on a server: the tag holds
 /// the pid of `dockerd`, which is that of the shell before `exec`, and a line longer than 48 KiB is cut in
@@ -30,7 +31,7 @@ impl Node {
         let step = || format!("{}: failed to start its engine", self.name());
         let parent = self.cgroup_parent();
         self.shell(START, &[&["--cgroup-parent", &parent], flags].concat()).with_context(step)?;
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + seconds(60);
         while !self.engine_answers() {
             // In this order: asked the other way round, an engine that starts in between would seem to have ended.
             if self.pid_file().is_some() && self.engine_pid().is_none() {
@@ -100,7 +101,7 @@ impl Node {
         };
         let mut answer = [0; 12];
         let asked = socket
-            .set_read_timeout(Some(Duration::from_secs(2)))
+            .set_read_timeout(Some(seconds(2)))
             .and_then(|()| {
                 socket.write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
             })
@@ -114,7 +115,7 @@ impl Node {
     }
 
     fn wait_for_engine_to_end(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(90);
+        let deadline = Instant::now() + seconds(90);
         while self.engine_pid().is_some() {
             ensure!(
                 Instant::now() < deadline,

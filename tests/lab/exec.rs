@@ -12,6 +12,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group};
 
 use crate::namespaces;
+use crate::patience::seconds;
 use crate::process::{Process, exits_within};
 
 /// A program to run in all of a node's namespaces, as root and with a clean environment unless told
@@ -47,7 +48,7 @@ impl Exec {
             words: words.iter().map(|&word| word.to_owned()).collect(),
             environment: Vec::new(),
             stdin: Vec::new(),
-            timeout: Duration::from_secs(120),
+            timeout: seconds(120),
             user: None,
         }
     }

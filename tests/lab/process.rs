@@ -9,6 +9,8 @@ use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::patience::seconds;
+
 /// The start time, in clock ticks since boot, guards against a pid that has been given out again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
@@ -58,7 +60,7 @@ pub(crate) struct Dying {
 
 impl Dying {
     pub(crate) fn wait(self) -> Result<()> {
-        ensure!(exits_within(&self.fd, Duration::from_secs(20))?, "process {} does not end", self.pid);
+        ensure!(exits_within(&self.fd, seconds(20))?, "process {} does not end", self.pid);
         Ok(())
     }
 }

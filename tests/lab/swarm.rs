@@ -1,12 +1,11 @@
 //! Making the nodes of a lab one swarm.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 
 use crate::builder::each;
 use crate::lab::Lab;
 use crate::node::{Node, Role};
+use crate::patience::seconds;
 
 /// Initialises the swarm on the first node, joins the others, and waits until all have heard of each other.
 pub(crate) fn form(lab: &Lab) -> Result<()> {
@@ -38,7 +37,7 @@ fn logged(node: &Node, done: Result<String>) -> Result<()> {
 /// `node ls` says Ready although a node has heard nothing of the others, so the gossip is asked as well:
 /// every node's ingress network lists all nodes that it knows of.
 fn settle(lab: &Lab, members: &[Node]) -> Result<()> {
-    let limit = Duration::from_secs(60 + 2 * members.len() as u64);
+    let limit = seconds(60 + 2 * members.len() as u64);
     let first = &members[0];
     let all_ready = || {
         let states = first.docker(&["node", "ls", "--format", "{{.Status}} {{.ManagerStatus}}"])?;

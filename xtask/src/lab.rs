@@ -10,6 +10,8 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use lab::{Engine, Lab, Node, SUITES};
 
+use crate::vm;
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Brings a lab up
@@ -34,6 +36,8 @@ pub(crate) enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Runs the doctor on a kernel that has IPVS, or lacks it, in an emulated guest
+    Vm(vm::Vm),
     /// Lists the engines, and fetches those named
     Engines {
         /// Versions or Debian suites to fetch
@@ -73,6 +77,7 @@ impl Command {
             Self::Exec { name, node, command } => return exec(&name.name, &node, &command),
             Self::Status => status()?,
             Self::Down { name, all } => down(&name.name, all)?,
+            Self::Vm(vm) => vm.run()?,
             Self::Engines { engines } => list_engines(&engines)?,
         }
         Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ mod faults;
 mod generate;
 mod lab;
 mod test;
+mod vm;
 
 use clap::Parser;
 use std::path::{Path, PathBuf};

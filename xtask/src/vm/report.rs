@@ -1,0 +1,88 @@
+//! One report of the doctor in the guest, and what it has to say.
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+pub(super) struct Report {
+    /// What was done before it.
+    pub(super) scenario: String,
+    /// The node it ran on.
+    pub(super) node: String,
+    exit: i32,
+    pub(super) json: Value,
+}
+
+/// A finding as `severity check`, and what is folded under it.
+type Finding<'a> = (&'a str, &'a [&'a str]);
+
+/// What the guest's script does, in its order.
+pub(super) fn scenarios(ipvs: bool) -> &'static [&'static str] {
+    match ipvs {
+        true => &["before-swarm", "idle", "used", "mistakes", "emptied", "healed"],
+        false => &["before-swarm", "idle", "used"],
+    }
+}
+
+const PINNED: Finding<'static> = ("warning dns/vip-pinned-in-hosts", &[]);
+
+/// What has to be said, and nothing else.
+fn expected(scenario: &str, node: &str, ipvs: bool) -> Result<&'static [Finding<'static>]> {
+    Ok(match (scenario, node, ipvs) {
+        ("before-swarm" | "idle" | "used" | "healed", _, true) | ("emptied", "node1", true) => &[],
+        ("mistakes", "node1", true) => &[("error service/nobody-listens", &[]), PINNED],
+        ("mistakes", "node2", true) => &[PINNED],
+        ("emptied", "node2", true) => &[("error network/vip-silent", &[])],
+        ("before-swarm", _, false) => &[("warning host/ipvs-missing", &[])],
+        ("idle" | "used", _, false) => &[("warning host/ipvs-missing", &["warning network/vip-silent"])],
+        _ => bail!("nothing is known of {scenario}"),
+    })
+}
+
+impl Report {
+    /// `SCENARIO NODE EXIT JSON`
+    pub(super) fn read(line: &str) -> Result<Self> {
+        let mut words = line.splitn(4, ' ');
+        let mut word = || words.next().context("a word is missing");
+        let (scenario, node, exit) = (word()?.to_owned(), word()?.to_owned(), word()?.parse()?);
+        Ok(Self { scenario, node, exit, json: serde_json::from_str(word()?)? })
+    }
+
+    fn findings(&self) -> Vec<(String, Vec<String>)> {
+        let short = |finding: &Value| {
+            let word = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", word("severity"), word("check"))
+        };
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let one =
+            |finding: &Value| (short(finding), list(&finding["consequences"]).iter().map(short).collect());
+        list(&self.json["findings"]).iter().map(one).collect()
+    }
+
+    /// Whether it says what it has to, with the exit code that goes with it, and leaves nothing open.
+    pub(super) fn hold_to(&self, ipvs: bool) -> Result<()> {
+        let expected = expected(&self.scenario, &self.node, ipvs)?;
+        let found = self.findings();
+        let same = found.len() == expected.len()
+            && found.iter().zip(expected).all(|(a, b)| a.0 == b.0 && a.1 == b.1);
+        ensure!(same, "expected {expected:?}");
+        let exit = i32::from(expected.iter().any(|(finding, _)| finding.starts_with("error")));
+        ensure!(self.exit == exit, "expected exit code {exit}");
+        ensure!(self.json["summary"]["unknown"] == 0, "something is unknown: {:#}", self.json["checks"]);
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |(finding, under): (String, Vec<String>)| match under.is_empty() {
+            true => finding,
+            false => format!("{finding} ({})", under.join(", ")),
+        };
+        let findings: Vec<String> = self.findings().into_iter().map(one).collect();
+        let said = if findings.is_empty() { "no finding".to_owned() } else { findings.join("; ") };
+        let took = &self.json["took_ms"];
+        write!(f, "{} on {}: {said}, exit {}, {took} ms", self.scenario, self.node, self.exit)
+    }
+}
