@@ -191,13 +191,15 @@ pub enum Need {
     Overlays,
     /// What was overheard of gossip and of encrypted overlays. Collected where somebody asks to listen.
     Overheard,
+    /// The clocks of the other nodes. Collected for the matrix.
+    Clocks,
     /// A stack file that is about to be deployed, and what it meets here. Collected where one is named.
     Stack,
 }
 
 impl Need {
     /// All of them, in the order they are collected and shown.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Ping,
         Self::Info,
         Self::Version,
@@ -230,6 +232,7 @@ impl Need {
         Self::Apps,
         Self::Overlays,
         Self::Overheard,
+        Self::Clocks,
         Self::Stack,
     ];
 
@@ -268,6 +271,7 @@ impl Need {
             Self::Apps => "applications",
             Self::Overlays => "overlays",
             Self::Overheard => "packets overheard",
+            Self::Clocks => "clocks of the others",
             Self::Stack => "stack file",
         }
     }

@@ -26,6 +26,15 @@ impl Peer {
     }
 }
 
+/// The clock of another node, beside this one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockThere {
+    /// The node's address.
+    pub addr: IpAddr,
+    /// By how many milliseconds it is ahead, as its kernel said within the day; nothing where it did not say.
+    pub ahead_ms: Option<i64>,
+}
+
 /// One attempt from this node to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {

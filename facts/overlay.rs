@@ -86,6 +86,17 @@ pub enum Echo {
     },
 }
 
+/// Where the size of packets stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The largest that passed.
+    pub passes: Option<u32>,
+    /// The smallest that did not.
+    pub stops: u32,
+    /// The kernel tells senders, who may then send less.
+    pub told: bool,
+}
+
 impl Echo {
     /// Whether an answer came.
     pub fn answered(&self) -> bool {
@@ -99,5 +110,22 @@ impl Peer {
         let sizes =
             |answered| self.between.iter().filter(move |it| it.echo.answered() == answered).map(|it| it.size);
         (sizes(true).max(), sizes(false).min())
+    }
+
+    /// Where packets up to the overlay's own size stop, though small ones pass.
+    pub fn limit(&self, full: u32) -> Option<Limit> {
+        if !self.small.answered() {
+            return None;
+        }
+        match self.full {
+            Echo::TooBig { mtu } => Some(Limit { passes: (mtu > 0).then_some(mtu), stops: full, told: true }),
+            Echo::Lost => {
+                let (passes, stops) = self.stops();
+                // Packets that get lost whatever their size tell of another trouble.
+                let clear = passes.is_some_and(|passes| stops.is_none_or(|stops| passes < stops));
+                clear.then(|| Limit { passes, stops: stops.unwrap_or(full).min(full), told: false })
+            }
+            Echo::Answered { .. } | Echo::NotSent { .. } => None,
+        }
     }
 }

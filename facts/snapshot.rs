@@ -6,7 +6,7 @@ use crate::engine::{DaemonJson, EngineProcess, Info, Ping, Version};
 use crate::firewall::Ruleset;
 use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, OsRelease, Route, Sysctls};
 use crate::join::Join;
-use crate::link::Probe;
+use crate::link::{ClockThere, Probe};
 use crate::log::Log;
 use crate::network::Network;
 use crate::overheard::Overheard;
@@ -103,6 +103,8 @@ pub struct Host {
     pub overlays: Fact<Vec<Overlay>>,
     /// What was overheard on the wire, where it was listened.
     pub overheard: Fact<Overheard>,
+    /// The clocks of the other nodes, where they were asked.
+    pub clocks: Fact<Vec<ClockThere>>,
 }
 
 impl Host {

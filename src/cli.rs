@@ -31,6 +31,8 @@ pub enum Command {
     Run(Run),
     /// Say what would go wrong before it is done: of a join, or of a stack. Changes nothing, here or there.
     Preflight(Preflight),
+    /// Show the paths from this node to each other, layer by layer: proven, refuted, or unknown and why.
+    Matrix(Matrix),
     /// Examine a bundle recorded from a swarm that was really broken; needs no engine.
     Demo(Output),
     /// Write what a run would collect into a bundle, with secrets taken out.
@@ -47,7 +49,11 @@ pub enum Command {
         check: String,
     },
     /// Print the JSON Schema of `-o json`.
-    Schema,
+    Schema {
+        /// Of which document.
+        #[arg(value_name = "DOCUMENT", default_value = "report")]
+        of: Document,
+    },
 }
 
 /// `run`.
@@ -107,6 +113,23 @@ pub struct Join {
     /// Show the token in the command that joins
     #[arg(long)]
     pub show_token: bool,
+}
+
+/// `matrix`.
+#[derive(Clone, Debug, Args)]
+pub struct Matrix {
+    /// Where to look. Without --listen, it is listened for as long as silence needs to tell something, and 30s at most.
+    #[command(flatten)]
+    pub source: Source,
+    /// Show the paths that this bundle tells of, instead of this node's.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "context", "root"])]
+    pub bundle: Option<PathBuf>,
+    /// The format
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
 }
 
 /// `collect`.
@@ -182,6 +205,15 @@ pub enum Format {
     Table,
     /// For programs; `swarm-doctor schema` describes it.
     Json,
+}
+
+/// The documents that programs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// That of `run`, `preflight` and `demo`.
+    Report,
+    /// That of `matrix`.
+    Matrix,
 }
 
 /// When to use colour.

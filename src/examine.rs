@@ -1,9 +1,10 @@
 //! The pipeline on one page: collect, parse, judge.
 
-use crate::cli::{Run, Source};
+use crate::cli::{self, Run, Source};
 use crate::collect::{Endpoint, Options, Session, StackFile, Target};
 use crate::error::ExpectedError;
 use crate::judge::{Diagnosis, judge};
+use crate::matrix::Matrix;
 use checks::Check;
 use facts::bundle::Bundle;
 use facts::{Need, Snapshot};
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 /// The most one probe of another node may take.
 const PROBE_DEADLINE: Duration = Duration::from_secs(1);
+/// For how long the matrix listens at most, where nobody says.
+const MATRIX_LISTENS: Duration = Duration::from_secs(30);
 /// The most any one kind of artifact may take beyond what its requests may.
 const SPARE: Duration = Duration::from_secs(4);
 
@@ -21,6 +24,8 @@ pub struct Asked {
     pub join: Option<Target>,
     /// The stack to deploy.
     pub stack: Option<StackFile>,
+    /// What the matrix shows and no check rests on.
+    pub matrix: bool,
 }
 
 impl Asked {
@@ -29,6 +34,7 @@ impl Asked {
         match need {
             Need::Join => self.join.is_some(),
             Need::Stack => self.stack.is_some(),
+            Need::Clocks => self.matrix,
             _ => true,
         }
     }
@@ -46,6 +52,19 @@ pub async fn examine(run: &Run, asked: Asked) -> Result<(Snapshot, Diagnosis), E
     let snapshot = facts::parse::snapshot(&bundle);
     let diagnosis = judged(&snapshot, &bundle);
     Ok((snapshot, diagnosis))
+}
+
+/// Looks at the paths to the other nodes that the command line names.
+pub async fn matrix(matrix: &cli::Matrix) -> Result<Matrix, ExpectedError> {
+    let bundle = match &matrix.bundle {
+        Some(path) => crate::bundle::read(path)?,
+        None => {
+            let listen = matrix.source.listen.or(Some(MATRIX_LISTENS));
+            let asked = Asked { matrix: true, ..Asked::default() };
+            collect(&cli::Source { listen, ..matrix.source.clone() }, asked).await?
+        }
+    };
+    Ok(Matrix::of(&facts::parse::snapshot(&bundle), bundle.manifest.took_ms))
 }
 
 /// Collects everything that a run rests on.

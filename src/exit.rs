@@ -1,6 +1,7 @@
 //! Exit codes, fixed since 0.1.0.
 
 use crate::judge::Diagnosis;
+use crate::matrix::{Layer, Matrix, Path, State};
 use checks::Severity;
 
 /// What the process ends with.
@@ -42,6 +43,21 @@ impl ExitCode {
             Self::Unknown => 3,
             Self::Warnings => 4,
             Self::Interrupted => 130,
+        }
+    }
+
+    /// What a matrix ends with. A swarm needs no echo, and no kernel owes another the time.
+    pub fn of_paths(matrix: &Matrix) -> Self {
+        let counts = |path: &&Path| match path.state {
+            State::Refuted => path.layer != Layer::Icmp,
+            State::Unknown => !matches!(path.layer, Layer::Icmp | Layer::Clock),
+            State::Proven | State::None => false,
+        };
+        let worst = matrix.paths().filter(counts).map(|path| path.state).min();
+        match worst {
+            Some(State::Refuted) => Self::Errors,
+            None if matrix.why.is_none() => Self::Healthy,
+            _ => Self::Unknown,
         }
     }
 

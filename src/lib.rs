@@ -8,6 +8,7 @@ pub mod error;
 pub mod examine;
 pub mod exit;
 pub mod judge;
+pub mod matrix;
 pub mod preflight;
 mod redact;
 pub mod report;

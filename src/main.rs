@@ -4,7 +4,7 @@ use clap::Parser;
 use std::io::{self, Write};
 use std::process;
 use std::time::Instant;
-use swarm_doctor::cli::{Cli, Collect, Command, Format, Output, Preflight, Run, When};
+use swarm_doctor::cli::{Cli, Collect, Command, Document, Format, Matrix, Output, Preflight, Run, When};
 use swarm_doctor::error::ExpectedError;
 use swarm_doctor::examine::Asked;
 use swarm_doctor::exit::ExitCode;
@@ -19,13 +19,20 @@ fn main() -> process::ExitCode {
     let outcome = match command {
         Command::Run(run) => interruptible(examine_and_report(&run, began)),
         Command::Preflight(preflight) => interruptible(preflight_and_report(&preflight, began)),
+        Command::Matrix(matrix) => interruptible(show_matrix(&matrix)),
         Command::Collect(collect) => interruptible(collect_into_file(&collect)),
         Command::Demo(output) => {
             demo::bundle().and_then(|bundle| show(&examine::diagnose(&bundle), &output, began))
         }
         Command::List { json } => list(json),
         Command::Explain { check } => explain(&check),
-        Command::Schema => print(|out| out.write_all(report::SCHEMA.as_bytes())).map(|()| ExitCode::Healthy),
+        Command::Schema { of } => {
+            let schema = match of {
+                Document::Report => report::SCHEMA,
+                Document::Matrix => report::MATRIX_SCHEMA,
+            };
+            print(|out| out.write_all(schema.as_bytes())).map(|()| ExitCode::Healthy)
+        }
     };
     let code = outcome.unwrap_or_else(|error| {
         // Nothing is left to tell it to when standard error is gone, too.
@@ -75,6 +82,18 @@ async fn collect_into_file(collect: &Collect) -> Result<ExitCode, ExpectedError>
     drop(progress);
     bundle::write(&collected?, &collect.file)?;
     Ok(ExitCode::Healthy)
+}
+
+async fn show_matrix(matrix: &Matrix) -> Result<ExitCode, ExpectedError> {
+    let progress = Progress::start(matrix.format == Format::Table, "trying each path and listening");
+    let paths = examine::matrix(matrix).await;
+    drop(progress);
+    let paths = paths?;
+    print(|out| match matrix.format {
+        Format::Json => report::matrix_json(&paths, out),
+        Format::Table => report::matrix(&paths, Terminal::stdout(matrix.color), out),
+    })?;
+    Ok(ExitCode::of_paths(&paths))
 }
 
 fn show(diagnosis: &Diagnosis, output: &Output, began: Instant) -> Result<ExitCode, ExpectedError> {

@@ -21,7 +21,7 @@ pub async fn preflight(preflight: &Preflight) -> Result<Diagnosis, ExpectedError
     let join = target(&preflight.join)?;
     let stack = stack(&preflight.stack)?;
     let deploy = stack.as_ref().map(deploying);
-    let asked = Asked { join: join.clone(), stack };
+    let asked = Asked { join: join.clone(), stack, matrix: false };
     let (snapshot, mut diagnosis) = examine(&preflight.run, asked).await?;
     if diagnosis.all_findings().all(|finding| finding.severity < Severity::Error) {
         let token = join.and_then(|join| join.token).filter(|_| preflight.join.show_token);

@@ -1,7 +1,7 @@
 use super::crossing::{Asked, by_node, gaps, underlay};
 use crate::remedy::word;
 use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
-use facts::overlay::Echo;
+use facts::overlay::Limit;
 use facts::{Host, NodeName};
 
 check! {
@@ -40,7 +40,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for crossing in &crossings {
         // What is in clear is told first: an encrypted overlay has less room, for another reason.
         let asked = crossing.of(false).chain(crossing.of(true));
-        if let Some((asked, limit)) = asked.filter_map(|asked| Some((*asked, Limit::of(asked)?))).next() {
+        if let Some((asked, limit)) =
+            asked.filter_map(|asked| Some((*asked, asked.peer.limit(asked.plane.mtu)?))).next()
+        {
             stopped.push((crossing.node, asked, limit));
         }
     }
@@ -86,36 +88,6 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         told = Some(finding);
     }
     Ok(())
-}
-
-/// Where the size of packets stops.
-#[derive(Clone, Copy)]
-struct Limit {
-    /// The largest that passed.
-    passes: Option<u32>,
-    /// The smallest that did not.
-    stops: u32,
-    /// The kernel tells senders, who may then send less.
-    told: bool,
-}
-
-impl Limit {
-    fn of(asked: &Asked<'_>) -> Option<Self> {
-        let (peer, full) = (asked.peer, asked.plane.mtu);
-        if !peer.small.answered() {
-            return None;
-        }
-        match peer.full {
-            Echo::TooBig { mtu } => Some(Self { passes: (mtu > 0).then_some(mtu), stops: full, told: true }),
-            Echo::Lost => {
-                let (passes, stops) = peer.stops();
-                // Packets that get lost whatever their size tell of another trouble.
-                let clear = passes.is_some_and(|passes| stops.is_none_or(|stops| passes < stops));
-                clear.then(|| Self { passes, stops: stops.unwrap_or(full).min(full), told: false })
-            }
-            Echo::Answered { .. } | Echo::NotSent { .. } => None,
-        }
-    }
 }
 
 fn remedy(host: &NodeName, asked: &Asked<'_>, limit: Limit, underlay: Option<(&str, u32)>) -> Remedy {

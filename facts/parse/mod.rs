@@ -65,6 +65,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         apps: json(bundle, Need::Apps, "apps.json"),
         overlays: json(bundle, Need::Overlays, "overlays.json"),
         overheard: json(bundle, Need::Overheard, "overheard.json"),
+        clocks: json(bundle, Need::Clocks, "clocks.json"),
     };
     Snapshot {
         taken: bundle.manifest.taken,

@@ -7,6 +7,7 @@
 mod apps;
 mod callers;
 mod clock;
+mod clocks;
 mod disk;
 mod endpoint;
 mod engine_api;
@@ -14,6 +15,7 @@ mod engine_log;
 mod engine_process;
 mod files;
 mod firewall;
+mod ip;
 mod join;
 mod modules;
 mod netlink;
@@ -292,6 +294,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Apps => apps::apps(session).await,
         Need::Overlays => overlay::overlays(session).await,
         Need::Overheard => overheard::overheard(session).await,
+        Need::Clocks => clocks::clocks(session).await,
         Need::Stack => stack::stack(session).await,
     }
 }

@@ -5,6 +5,7 @@ mod explain;
 mod finding;
 mod json;
 mod list;
+mod matrix;
 mod peers;
 mod pen;
 mod progress;
@@ -22,12 +23,16 @@ use std::io::{self, Write};
 pub use explain::{explain, nearest};
 pub use json::Json;
 pub use list::list;
+pub use matrix::{json as matrix_json, table as matrix};
 pub use progress::Progress;
 pub use table::Table;
 pub use terminal::{Terminal, ascii_wanted, color_wanted, width};
 
 /// The JSON Schema of what [`Json`] writes.
 pub const SCHEMA: &str = include_str!("schema.json");
+
+/// The JSON Schema of what [`matrix_json`] writes.
+pub const MATRIX_SCHEMA: &str = include_str!("matrix.schema.json");
 
 /// One way to write a diagnosis down.
 pub trait Format {

@@ -41,6 +41,7 @@ fn a_run_leaves_files_namespaces_rules_and_containers_as_they_were() {
         assert_eq!(run(node).exit, 0);
     }
     assert_eq!(run_as(node, &["--listen", "2s"], None).exit, 0);
+    assert!(node.exec(&["swarm-doctor", "matrix"]).unwrap().status.success());
     let after = node.shell(SNAPSHOT, &[]).unwrap();
     let gone: Vec<_> = before.lines().filter(|line| !after.contains(line)).collect();
     let come: Vec<_> = after.lines().filter(|line| !before.contains(line)).collect();

@@ -48,5 +48,6 @@ fn pages() -> BTreeMap<PathBuf, String> {
     }
     pages.insert("docs/checks/README.md".into(), index);
     pages.insert("docs/report.schema.json".into(), swarm_doctor::report::SCHEMA.to_owned());
+    pages.insert("docs/matrix.schema.json".into(), swarm_doctor::report::MATRIX_SCHEMA.to_owned());
     pages
 }

@@ -1,6 +1,7 @@
 //! What a packet is, from its IP header on.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::collect::ip::{self, word};
+use std::net::IpAddr;
 
 /// The port of gossip between nodes.
 pub(super) const GOSSIP: u16 = 7946;
@@ -34,13 +35,13 @@ pub(super) enum Content {
 
 /// Reads a packet; nothing where it is none of these.
 pub(super) fn read(packet: &[u8]) -> Option<Packet> {
-    let (from, to, protocol, rest) = ip(packet)?;
+    let (from, to, protocol, rest) = ip::read(packet)?;
     let content = match protocol {
         UDP => Content::Gossip(gossip(rest)?),
         ESP => Content::Esp,
         ICMP | ICMP_V6 => {
             let unreachable = if protocol == ICMP { UNREACHABLE } else { UNREACHABLE_V6 };
-            let quotes = (*rest.first()? == unreachable).then(|| ip(rest.get(8..)?)).flatten();
+            let quotes = (*rest.first()? == unreachable).then(|| ip::read(rest.get(8..)?)).flatten();
             let (sender, meant, _, quoted) = quotes.filter(|(_, _, protocol, _)| *protocol == UDP)?;
             if word(quoted, 2)? != GOSSIP {
                 return None;
@@ -52,30 +53,8 @@ pub(super) fn read(packet: &[u8]) -> Option<Packet> {
     Some(Packet { from, to, content })
 }
 
-/// The source, the destination, the protocol and the content.
-fn ip(packet: &[u8]) -> Option<(IpAddr, IpAddr, u8, &[u8])> {
-    match packet.first()? >> 4 {
-        4 => {
-            let addr = |at: usize| <[u8; 4]>::try_from(packet.get(at..at + 4)?).ok();
-            let header = usize::from(packet.first()? & 0x0f) * 4;
-            let (from, to) = (Ipv4Addr::from(addr(12)?), Ipv4Addr::from(addr(16)?));
-            Some((from.into(), to.into(), *packet.get(9)?, packet.get(header..)?))
-        }
-        6 => {
-            let addr = |at: usize| <[u8; 16]>::try_from(packet.get(at..at + 16)?).ok();
-            let (from, to) = (Ipv6Addr::from(addr(8)?), Ipv6Addr::from(addr(24)?));
-            Some((from.into(), to.into(), *packet.get(6)?, packet.get(40..)?))
-        }
-        _ => None,
-    }
-}
-
 /// How many bytes a datagram of gossip has.
 fn gossip(datagram: &[u8]) -> Option<u16> {
     let ports = [word(datagram, 0)?, word(datagram, 2)?];
     ports.contains(&GOSSIP).then(|| word(datagram, 4)?.checked_sub(8)).flatten()
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(<[u8; 2]>::try_from(bytes.get(at..at + 2)?).ok()?))
 }

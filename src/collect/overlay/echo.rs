@@ -4,6 +4,7 @@
 //! so that a run finds the same as the one before it.
 
 use super::tables::Endpoint;
+use crate::collect::ip::{self, word};
 use facts::overlay::{Echo, Peer, Tried};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
@@ -127,7 +128,7 @@ pub(super) struct Line {
 }
 
 /// Echoes that were sent, by address and number: which of the asks each is, and when it went.
-type Sent = BTreeMap<(Ipv4Addr, u16), (usize, Instant)>;
+type Sent = BTreeMap<(IpAddr, u16), (usize, Instant)>;
 
 impl Line {
     /// A line of the namespace that this thread is in.
@@ -155,7 +156,7 @@ impl Line {
             self.sequence = self.sequence.wrapping_add(1);
             let packet = request(self.identifier, self.sequence, ask.size);
             match self.socket.send_to(&packet, SocketAddrV4::new(ask.to, 0)) {
-                Ok(_) => drop(open.insert((ask.to, self.sequence), (at, Instant::now()))),
+                Ok(_) => drop(open.insert((ask.to.into(), self.sequence), (at, Instant::now()))),
                 Err(error) => ask.echo = Some(unsent(&error)),
             }
         }
@@ -221,7 +222,7 @@ fn request(identifier: u16, sequence: u16, size: u32) -> Vec<u8> {
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     /// Whom it was asked of.
-    of: Ipv4Addr,
+    of: IpAddr,
     sequence: u16,
     says: Says,
 }
@@ -235,14 +236,14 @@ enum Says {
 
 /// Reads an IP packet with an answer to one of our echoes, or with an error about it.
 fn answer(packet: &[u8], identifier: u16) -> Option<Answer> {
-    let (source, _, icmp) = ip(packet)?;
+    let (source, _, _, icmp) = ip::read(packet)?;
     match icmp.first()? {
         0 => {
             let sequence = ours(icmp, identifier)?;
             Some(Answer { of: source, sequence, says: Says::Here })
         }
         3 => {
-            let (_, of, quoted) = ip(icmp.get(8..)?)?;
+            let (_, of, _, quoted) = ip::read(icmp.get(8..)?)?;
             let sequence = ours(quoted, identifier).filter(|_| quoted.first() == Some(&8))?;
             let says = match icmp.get(1)? {
                 4 => Says::TooBig { mtu: word(icmp, 6)?.into() },
@@ -254,20 +255,9 @@ fn answer(packet: &[u8], identifier: u16) -> Option<Answer> {
     }
 }
 
-/// The source, the destination and the content of an IPv4 packet.
-fn ip(packet: &[u8]) -> Option<(Ipv4Addr, Ipv4Addr, &[u8])> {
-    let header = usize::from(packet.first()? & 0x0f) * 4;
-    let addr = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
-    Some((addr(12)?, addr(16)?, packet.get(header..)?))
-}
-
 /// The number of an echo, where it is one of ours.
 fn ours(icmp: &[u8], identifier: u16) -> Option<u16> {
     (word(icmp, 4)? == identifier).then(|| word(icmp, 6)).flatten()
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(<[u8; 2]>::try_from(bytes.get(at..at + 2)?).ok()?))
 }
 
 #[cfg(test)]

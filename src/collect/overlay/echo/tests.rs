@@ -90,7 +90,10 @@ fn only_answers_to_our_own_echoes_count() {
     reply[0] = 0;
     let of = Ipv4Addr::new(10, 0, 0, 3);
     let read = |bytes: &[u8]| answer(bytes, IDENTIFIER);
-    assert_eq!(read(&packet(of.octets(), &reply)), Some(Answer { of, sequence: 7, says: Says::Here }));
+    assert_eq!(
+        read(&packet(of.octets(), &reply)),
+        Some(Answer { of: of.into(), sequence: 7, says: Says::Here })
+    );
     assert_eq!(answer(&packet(of.octets(), &reply), 1), None);
     assert_eq!(read(&packet(of.octets(), &request(IDENTIFIER, 7, 84))), None);
     assert_eq!(read(&packet(of.octets(), &reply)[..25]), None);
@@ -105,7 +108,7 @@ fn a_router_says_what_would_fit() {
     icmp.extend(quoted);
     let of = Ipv4Addr::new(10, 0, 0, 3);
     let says = |icmp: &[u8]| answer(&packet([10, 0, 0, 1], icmp), IDENTIFIER);
-    assert_eq!(says(&icmp), Some(Answer { of, sequence: 9, says: Says::TooBig { mtu: 1350 } }));
+    assert_eq!(says(&icmp), Some(Answer { of: of.into(), sequence: 9, says: Says::TooBig { mtu: 1350 } }));
     icmp[1] = 1;
-    assert_eq!(says(&icmp), Some(Answer { of, sequence: 9, says: Says::No }));
+    assert_eq!(says(&icmp), Some(Answer { of: of.into(), sequence: 9, says: Says::No }));
 }

@@ -1,0 +1,158 @@
+//! The paths from this node to each other, layer by layer: what is proven, what is refuted, and what nobody can tell,
+//! with the reason.
+
+mod path;
+
+use facts::link::Peer;
+use facts::{NodeName, Snapshot, Timestamp};
+use serde::Serialize;
+use std::fmt;
+
+/// The paths from this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Matrix {
+    /// This node.
+    pub host: NodeName,
+    /// When it was looked at.
+    pub taken: Timestamp,
+    /// How long that took, in milliseconds.
+    pub took_ms: u64,
+    /// For how long it was listened on the wire, in milliseconds; `None` where it was not.
+    pub listened_ms: Option<u64>,
+    /// The other nodes.
+    pub peers: Vec<Row>,
+    /// Why no other node is known, where none is.
+    pub why: Option<String>,
+}
+
+/// The paths to one other node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Its hostname, else its address.
+    pub name: String,
+    /// Its address.
+    pub addr: String,
+    /// One for each layer, in their order.
+    pub paths: Vec<Path>,
+}
+
+/// The path to one other node on one layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Path {
+    /// The layer.
+    pub layer: Layer,
+    /// What is known of it.
+    pub state: State,
+    /// That in a word or two, such as `refused`.
+    pub says: String,
+    /// How it is known, or why it is not.
+    pub why: String,
+}
+
+/// What is asked of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Layer {
+    /// Whether the machine answers an echo.
+    #[serde(rename = "icmp")]
+    Icmp,
+    /// Whether a manager's port takes connections.
+    #[serde(rename = "2377/tcp")]
+    Manager,
+    /// Whether gossip's port takes connections.
+    #[serde(rename = "7946/tcp")]
+    GossipTcp,
+    /// Whether gossip's datagrams pass both ways.
+    #[serde(rename = "7946/udp")]
+    GossipUdp,
+    /// Whether the packets of overlays pass both ways.
+    #[serde(rename = "vxlan")]
+    Vxlan,
+    /// Whether they pass in the size that the overlays allow.
+    #[serde(rename = "mtu")]
+    Mtu,
+    /// Whether those of encrypted overlays pass both ways.
+    #[serde(rename = "esp")]
+    Esp,
+    /// Whether the clocks agree.
+    #[serde(rename = "clock")]
+    Clock,
+}
+
+/// What is known of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It was seen to be all right.
+    Proven,
+    /// It was seen not to be.
+    Refuted,
+    /// Nothing was seen that tells.
+    Unknown,
+    /// There is no such path.
+    None,
+}
+
+impl Layer {
+    /// All of them, from the lowest up.
+    pub const ALL: [Self; 8] = [
+        Self::Icmp,
+        Self::Manager,
+        Self::GossipTcp,
+        Self::GossipUdp,
+        Self::Vxlan,
+        Self::Mtu,
+        Self::Esp,
+        Self::Clock,
+    ];
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Icmp => "icmp",
+            Self::Manager => "2377/tcp",
+            Self::GossipTcp => "7946/tcp",
+            Self::GossipUdp => "7946/udp",
+            Self::Vxlan => "vxlan",
+            Self::Mtu => "mtu",
+            Self::Esp => "esp",
+            Self::Clock => "clock",
+        })
+    }
+}
+
+impl Matrix {
+    /// The paths that a snapshot tells of.
+    pub fn of(snapshot: &Snapshot, took_ms: u64) -> Self {
+        let host = snapshot.hosts.first();
+        let probes = host.map(|host| host.probes.get());
+        let (probes, why) = match &probes {
+            Some(Ok(probes)) if probes.is_empty() => (None, Some("this node knows of no other".to_owned())),
+            Some(Ok(probes)) => (Some(probes), None),
+            Some(Err(gap)) => (None, Some(gap.why.to_string())),
+            None => (None, Some("no machine was looked at".to_owned())),
+        };
+        let mut peers: Vec<&Peer> =
+            probes.iter().flat_map(|probes| probes.iter().map(|probe| &probe.peer)).collect();
+        peers.dedup();
+        let rows = peers.into_iter().zip(host.into_iter().cycle()).map(|(peer, host)| path::row(host, peer));
+        Self {
+            host: host.map_or_else(|| "unknown".into(), |host| host.name.clone()),
+            taken: snapshot.taken,
+            took_ms,
+            listened_ms: host
+                .and_then(|host| host.overheard.get().ok())
+                .map(|overheard| overheard.listened_ms),
+            peers: rows.collect(),
+            why,
+        }
+    }
+
+    /// All paths.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.peers.iter().flat_map(|row| &row.paths)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+use super::*;
+use facts::bundle::{Bundle, Entry, Look};
+use facts::{Need, parse};
+
+/// The paths that a bundle tells of, of which a part is put in the place of what was recorded.
+fn paths(put: &[(Need, &str, &str)]) -> Matrix {
+    let mut bundle: Bundle = crate::demo::bundle().unwrap();
+    for (need, artifact, content) in put {
+        bundle.manifest.entries.retain(|entry| entry.need != *need);
+        let entry = Entry {
+            need: *need,
+            artifact: (*artifact).to_owned(),
+            origin: "a test".into(),
+            look: Look::Kept,
+            written: None,
+            took_us: 0,
+        };
+        bundle.put(entry, Some(content.as_bytes().to_vec()));
+    }
+    Matrix::of(&parse::snapshot(&bundle), 7)
+}
+
+fn of(matrix: &Matrix, layer: Layer) -> (State, &str, &str) {
+    let path = matrix.peers[0].paths.iter().find(|path| path.layer == layer).unwrap();
+    (path.state, path.says.as_str(), path.why.as_str())
+}
+
+const PROBES: &str = r#"[
+    {"peer": {"addr": "192.0.2.2", "name": "node2", "node_id": null, "manager_port": null},
+     "attempt": {"kind": "echo"}, "outcome": {"kind": "open"}, "took_us": 260},
+    {"peer": {"addr": "192.0.2.2", "name": "node2", "node_id": null, "manager_port": null},
+     "attempt": {"kind": "connect", "protocol": "tcp", "port": 7946}, "outcome": {"kind": "filtered"}, "took_us": 1}
+]"#;
+const OVERLAYS: &str = r#"[{"id": "n1", "name": "ingress", "ingress": true, "encrypted": false, "plane": {"Ok":
+    {"vni": 4096, "port": 4789, "mtu": 1450, "left_out": 0, "peers": [
+        {"node": "192.0.2.2", "endpoint": "10.0.0.3", "mac": "02:42:0a:00:00:03", "small": {"kind": "answered",
+         "took_us": 140}, "full": {"kind": "lost"}, "between": [{"size": 1350, "echo": {"kind": "answered",
+         "took_us": 1}}, {"size": 1370, "echo": {"kind": "lost"}}]}]}}}]"#;
+const OVERHEARD: &str = r#"{"listened_ms": 5012, "enough": true, "peers": [{"addr": "192.0.2.2", "came": 0, "went": 3,
+    "answers": 0, "answered": 0, "unanswered": 2, "ignored": 0, "refused": false, "esp_came": 0, "esp_went": 0}]}"#;
+const CLOCKS: &str = r#"[{"addr": "192.0.2.2", "ahead_ms": -75000}]"#;
+
+#[test]
+fn each_layer_says_what_was_seen() {
+    let matrix = paths(&[
+        (Need::Probes, "probes.json", PROBES),
+        (Need::Overlays, "overlays.json", OVERLAYS),
+        (Need::Overheard, "overheard.json", OVERHEARD),
+        (Need::Clocks, "clocks.json", CLOCKS),
+    ]);
+    assert_eq!(matrix.peers.len(), 1);
+    assert_eq!(of(&matrix, Layer::Icmp), (State::Proven, "0.2 ms", "icmp echo open"));
+    assert_eq!(of(&matrix, Layer::Manager), (State::None, "", "it is no manager"));
+    assert_eq!(of(&matrix, Layer::GossipTcp), (State::Refuted, "silent", "7946/tcp filtered (no answer)"));
+    assert_eq!(
+        of(&matrix, Layer::GossipUdp),
+        (State::Refuted, "silent", "in 5.0 s 0 datagrams came and 3 went")
+    );
+    assert_eq!(
+        of(&matrix, Layer::Vxlan),
+        (State::Proven, "0.1 ms", "an echo came back over ingress, port 4789/udp")
+    );
+    assert_eq!(
+        of(&matrix, Layer::Mtu),
+        (State::Refuted, "1350", "ingress allows 1450 bytes, and 1370 do not pass")
+    );
+    assert_eq!(of(&matrix, Layer::Esp), (State::None, "", "this node is on no encrypted overlay"));
+    assert_eq!(of(&matrix, Layer::Clock), (State::Refuted, "-75 s", "its clock is -75 s from this one's"));
+    assert_eq!(crate::exit::ExitCode::of_paths(&matrix).number(), 1);
+}
+
+#[test]
+fn what_was_not_looked_at_is_unknown_with_its_reason() {
+    let matrix = paths(&[(Need::Probes, "probes.json", PROBES), (Need::Overlays, "overlays.json", "[]")]);
+    let not_asked = "not asked: not in the bundle";
+    assert_eq!(of(&matrix, Layer::GossipUdp), (State::Unknown, "", not_asked));
+    assert_eq!(of(&matrix, Layer::Clock), (State::Unknown, "", not_asked));
+    assert_eq!(matrix.listened_ms, None);
+    let alone = paths(&[(Need::Probes, "probes.json", "[]")]);
+    assert_eq!((alone.peers.len(), alone.why.as_deref()), (0, Some("this node knows of no other")));
+    assert_eq!(crate::exit::ExitCode::of_paths(&alone).number(), 3);
+}
