@@ -260,6 +260,7 @@ fn the_ids_are_these() {
         "swarm/identity-shared",
         "swarm/join-failed",
         "swarm/join-stalled",
+        "swarm/local-advertise-addr",
         "swarm/locked",
         "swarm/lost-quorum",
         "swarm/manager-unreachable",

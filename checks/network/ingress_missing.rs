@@ -25,7 +25,7 @@ check! {
     /// Source: moby `daemon/network.go`, `daemon/cluster/executor/container/executor.go`; moby#40184.
     "network/ingress-missing": Error, "the ingress network is missing";
     needs Networks, Info, Services, EngineLog;
-    caused_by "host/firewall-drops-swarm", "network/port-taken", "network/gossip-port-blocked", "network/manager-port-blocked",
+    caused_by "host/disk-full", "swarm/local-advertise-addr", "host/firewall-drops-swarm", "network/port-taken", "network/gossip-port-blocked", "network/manager-port-blocked",
         "swarm/removed-from-swarm";
     for each Host: run
 }

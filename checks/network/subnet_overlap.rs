@@ -56,6 +56,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let servers = resolv_conf.servers.iter().filter_map(|server| server.parse().ok());
     known.extend(servers.map(|addr: IpAddr| (addr, format!("a name server is {addr}"))));
+    // What this machine has itself is not around it.
+    known.retain(|(addr, _)| !interfaces.iter().any(|interface| interface.holds(*addr)));
     for network in networks.iter() {
         for subnet in network.subnets.iter().filter_map(|subnet| subnet.parse::<Address>().ok()) {
             let mut hits = Vec::new();

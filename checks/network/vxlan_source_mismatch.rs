@@ -27,7 +27,7 @@ check! {
     /// Source: moby#53004; Linux `drivers/net/vxlan/vxlan_core.c`, `vxlan_snoop`.
     "network/vxlan-source-mismatch": Error, "the overlays' packets leave from another address than the advertised one";
     needs Overlays, Info, SwarmState, Interfaces, Routes, Networks, Nodes;
-    caused_by "swarm/stale-advertise-addr";
+    caused_by "swarm/local-advertise-addr", "swarm/stale-advertise-addr";
     for each Host: run
 }
 

@@ -9,6 +9,7 @@ mod foreign_gossip;
 mod identity_shared;
 mod join_failed;
 mod join_stalled;
+mod local_advertise_addr;
 mod locked;
 mod lost_quorum;
 mod manager_unreachable;
@@ -28,6 +29,7 @@ use crate::BuiltIn;
 pub const CHECKS: &[&BuiltIn] = &[
     &certificate_expired::CHECK,
     &locked::CHECK,
+    &local_advertise_addr::CHECK,
     &stale_advertise_addr::CHECK,
     &lost_quorum::CHECK,
     &manager_unreachable::CHECK,

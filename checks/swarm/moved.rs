@@ -1,27 +1,48 @@
 //! A worker that gossips under another address than the one its connection to the managers comes from.
 
-use super::stale_advertise_addr::rejoin_worker;
-use crate::{Certainty, Evidence, Findings, Subject, View};
+use crate::{Certainty, Evidence, Finding, View};
 use facts::host::Protocol;
 use facts::link::{Attempt, Outcome};
-use facts::log::Line;
+use facts::log::{Line, Log};
 use facts::swarm::{Node, NodeState};
-use facts::{Gap, Host};
+use facts::{Gap, Host, Seen};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The port of gossip, fixed in libnetwork.
 const GOSSIP_PORT: u16 = 7946;
 
-/// Reports each worker whose connection comes from an address that gossip never had, while gossip had an address
-/// that no node of the list has. On machines with two networks the two differ for good; there gossip answers at the
-/// one it knows, and nothing is said.
-pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Result<(), Gap> {
+/// A worker that is out of gossip, and the address by which gossip last knew one of its kind.
+pub(super) struct Moved<'a> {
+    pub(super) node: &'a Node,
+    /// What gossip knew.
+    pub(super) old: IpAddr,
+    /// Where its connection to the managers comes from.
+    pub(super) seen: IpAddr,
+    log: &'a Seen<Log>,
+    line: &'a Line,
+}
+
+impl Moved<'_> {
+    /// Adds what it rests on.
+    pub(super) fn prove<'f>(&self, finding: &'f mut Finding) -> &'f mut Finding {
+        finding.and(Evidence::log(self.log, self.line)).certainty(Certainty::Likely)
+    }
+
+    /// What the node list says.
+    pub(super) fn shown(&self) -> String {
+        format!("{}: Status.State: ready; Status.Addr: {}", self.node.name, self.seen)
+    }
+}
+
+/// The worker whose connection comes from an address that gossip has not got, while gossip lost one that no node of
+/// the list has. On machines with two networks the two differ for good; there gossip answers at the one it knows.
+pub(super) fn moved<'a>(host: &'a Host, view: &View<'a>) -> Result<Option<Moved<'a>>, Gap> {
     let nodes = view.snapshot.nodes.get()?;
     let listed: BTreeSet<IpAddr> = nodes.iter().flat_map(addresses).collect();
     let networks = host.networks.get()?;
     let Some(peers) = networks.iter().find(|network| network.ingress).and_then(|n| n.peers.as_ref()) else {
-        return Ok(());
+        return Ok(None);
     };
     let in_gossip = |addr: IpAddr| peers.iter().any(|peer| peer.addr == addr);
     let lost: Vec<(&Node, IpAddr)> = nodes
@@ -31,7 +52,7 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Re
         .filter(|(_, addr)| !addr.is_loopback() && !addr.is_unspecified() && !in_gossip(*addr))
         .collect();
     if lost.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let probes = host.probes.get()?;
     let gossip = Attempt::Connect { protocol: Protocol::Tcp, port: GOSSIP_PORT };
@@ -47,8 +68,8 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Re
         .filter(|word| !listed.contains(&word.addr) && !own.contains(&word.addr))
         .filter(|word| !takes_connections(word.addr))
         .collect();
-    // With two of either nobody can say which belongs to which.
-    let [LastWord { addr: old, line, at, .. }] = strays.as_slice() else { return Ok(()) };
+    // The log remembers whoever was ever removed; who has moved is the last to be lost.
+    let Some(LastWord { addr: old, line, at, .. }) = strays.last() else { return Ok(None) };
     // One that left by its present address before may well have come back under another.
     let gone_before = |word: &LastWord<'_>| !word.joined && word.at < *at;
     let moved: Vec<_> = lost
@@ -56,15 +77,10 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Re
         .filter(|(_, addr)| takes_connections(*addr))
         .filter(|(_, addr)| words.iter().filter(|word| word.addr == *addr).all(gone_before))
         .collect();
-    let [(node, seen)] = moved.as_slice() else { return Ok(()) };
-    let summary =
-        format!("gossip knows {} as {old}, where nobody answers, and it now comes from {seen}", node.name);
-    let shown = format!("{}: Status.State: ready; Status.Addr: {seen}", node.name);
-    out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, shown))
-        .and(Evidence::log(log, line))
-        .certainty(Certainty::Likely)
-        .remedy(rejoin_worker(&node.name, &seen.to_string()));
-    Ok(())
+    // With two nobody can say which of them it is.
+    let [(node, seen)] = moved.as_slice() else { return Ok(None) };
+    let (old, seen) = (*old, *seen);
+    Ok(Some(Moved { node, old, seen, log, line }))
 }
 
 fn addresses(node: &Node) -> impl Iterator<Item = IpAddr> {

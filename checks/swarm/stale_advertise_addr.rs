@@ -1,4 +1,6 @@
-use super::{moved, moved_manager};
+use super::local_advertise_addr::holder_here;
+use super::moved::{Moved, moved};
+use super::moved_manager;
 use crate::remedy::word;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Address, Interface};
@@ -33,12 +35,25 @@ check! {
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     moved_manager::report(host, view, out);
     // A worker's way out of gossip shows from managers only; a gap there is no gap about this node.
-    if view.snapshot.nodes.get().is_ok()
-        && let Err(gap) = moved::report(host, view, out)
-    {
-        out.lacking(Subject::Cluster, gap);
+    if view.snapshot.nodes.get().is_ok() {
+        match moved(host, view) {
+            // One that every machine has for itself was never this node's alone.
+            Ok(Some(worker)) if holder_here(host, worker.old).is_none() => tell(&worker, view, out),
+            Ok(_) => {}
+            Err(gap) => out.lacking(Subject::Cluster, gap),
+        }
     }
     own(host, view, out)
+}
+
+fn tell(worker: &Moved<'_>, view: &View<'_>, out: &mut Findings<'_>) {
+    let Ok(nodes) = view.snapshot.nodes.get() else { return };
+    let Moved { node, old, seen, .. } = worker;
+    let summary =
+        format!("gossip knows {} as {old}, where nobody answers, and it now comes from {seen}", node.name);
+    let finding =
+        out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, worker.shown()));
+    worker.prove(finding).remedy(rejoin_worker(&node.name, &seen.to_string()));
 }
 
 fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -154,7 +169,7 @@ fn remedy(
 }
 
 /// The interface that carries the machine's address, with that address: the first that is up and not the engine's own.
-fn present(interfaces: &[Interface]) -> Option<(&str, &Address)> {
+pub(super) fn present(interfaces: &[Interface]) -> Option<(&str, &Address)> {
     let uplink = interfaces.iter().find(|i| {
         i.up && i.name != "lo"
             && !i.addresses.is_empty()

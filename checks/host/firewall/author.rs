@@ -68,8 +68,10 @@ impl Author {
     }
 }
 
-/// The zone that the first of these chains is of; the chains of policies are named alike.
+/// The zone that the first of these chains is of; the chains of policies are named alike. Since firewalld 2 a zone's
+/// traffic to the machine goes by way of `filter_IN_public_to_HOST`.
 fn zone(path: &[&str], start: &str) -> Option<String> {
     let zones = path.iter().filter_map(|chain| chain.strip_prefix(start));
-    zones.into_iter().find(|zone| !zone.starts_with("policy_")).map(str::to_owned)
+    let zone = zones.into_iter().find(|zone| !zone.starts_with("policy_"))?;
+    Some(zone.strip_suffix("_to_HOST").unwrap_or(zone).to_owned())
 }

@@ -1,0 +1,175 @@
+use super::moved::moved;
+use super::stale_advertise_addr::{present, rejoin_manager, rejoin_worker};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::host::Interface;
+use facts::swarm::LocalState;
+use facts::{Gap, Host, NodeName};
+use std::net::IpAddr;
+
+check! {
+    /// A node advertises an address that every machine has for itself, so that whoever dials it dials himself.
+    ///
+    /// ## Why it matters
+    /// Swarm gives the advertised address to all the others as it is. With `--advertise-addr 127.0.0.1`, that of
+    /// `docker0`, or the one address that all virtual machines of a host have alike (`10.0.2.15`), a join still goes
+    /// through, for the newcomer dials the manager by the address on its command line. Then the managers are sought
+    /// where nobody is, and gossip throws the node out.
+    ///
+    /// ## How to fix it
+    /// A node leaves and joins again with `--advertise-addr` and the address by which the others reach it. The
+    /// only manager of a young swarm leaves and makes the swarm anew.
+    ///
+    /// ## When it is wrong
+    /// A swarm of one machine may advertise loopback for good; the finding is no more than a remark there.
+    ///
+    /// Source: moby `daemon/cluster/listen_addr.go` (`resolveAdvertiseAddr` takes any address), Docker docs `swarm init`.
+    "swarm/local-advertise-addr": Error, "a node advertises an address that is no use to the others";
+    needs Info, Interfaces, Nodes, Networks, Probes, EngineLog;
+    for each Host: run
+}
+
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    // A worker is not asked for the others.
+    if let Err(gap) = out_of_gossip(host, view, out)
+        && gap.why.leaves_open()
+    {
+        out.lacking(Subject::Cluster, gap);
+    }
+    others(host, view, out)?;
+    own(host, view, out)
+}
+
+/// The interface here that holds this address of another, loopback among them.
+pub(super) fn holder_here(host: &Host, addr: IpAddr) -> Option<String> {
+    if addr.is_loopback() {
+        return Some("loopback".to_owned());
+    }
+    let interfaces = host.interfaces.get().ok()?;
+    interfaces.iter().find(|interface| interface.holds(addr)).map(|interface| interface.name.clone())
+}
+
+/// Whether the interface is one that the engine makes on each machine alike.
+fn is_engines(interface: &Interface) -> bool {
+    let numbered = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    matches!(interface.name.as_str(), "docker0" | "docker_gwbridge")
+        || interface.name.strip_prefix("br-").is_some_and(numbered)
+}
+
+/// The address that this node advertises.
+fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let info = host.info.get()?;
+    let Some(addr) = info.swarm.node_addr.filter(|_| info.swarm.state == LocalState::Active) else {
+        return Ok(());
+    };
+    let interfaces = host.interfaces.get()?;
+    let holder = interfaces.iter().find(|interface| interface.holds(addr) && is_engines(interface));
+    let what = match holder {
+        Some(interface) => format!("the address of {}", interface.name),
+        None if addr.is_loopback() => "a loopback address".to_owned(),
+        None => return Ok(()),
+    };
+    let summary = format!("this node advertises {addr}, {what}, which every machine has for itself");
+    let alone = info.swarm.managers.len() <= 1 && info.swarm.control_available && info.swarm.node_count <= 1;
+    let finding = out
+        .report(
+            Subject::Node(host.name.clone()),
+            summary,
+            Evidence::value(info, format!("Swarm.NodeAddr: {addr}")),
+        )
+        .remedy(remedy(host, info.swarm.control_available, view));
+    if alone {
+        finding.severity(Severity::Info);
+    }
+    Ok(())
+}
+
+/// The managers that this node was told of.
+fn others(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let info = host.info.get()?;
+    for manager in info.swarm.managers.iter().filter(|manager| manager.node_id != info.swarm.node_id) {
+        let addr = manager.addr.ip();
+        let Some(holder) = holder_here(host, addr) else { continue };
+        let name = match view.node(&manager.node_id) {
+            Ok(Some(node)) => node.name.clone(),
+            _ => NodeName(addr.to_string()),
+        };
+        let summary = format!(
+            "this node knows a manager as {}, the address of its own {holder}: it dials itself",
+            manager.addr
+        );
+        let shown = format!("Swarm.RemoteManagers: {} at {}", manager.node_id, manager.addr);
+        out.report(Subject::Node(name.clone()), summary, Evidence::value(info, shown))
+            .remedy(rejoin_elsewhere(&name))
+            .felt_at(Subject::Node(host.name.clone()));
+    }
+    Ok(())
+}
+
+/// A worker that gossip lost, as a manager sees it.
+fn out_of_gossip(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Result<(), Gap> {
+    let nodes = view.snapshot.nodes.get()?;
+    let Some(worker) = moved(host, view)? else { return Ok(()) };
+    let Some(holder) = holder_here(host, worker.old) else { return Ok(()) };
+    let node = worker.node.name.clone();
+    let summary = format!(
+        "gossip knew {node} as {}, which is {holder} on this machine as well, and lost it; it comes from {}",
+        worker.old, worker.seen
+    );
+    let finding = out.report(Subject::Node(node.clone()), summary, Evidence::value(nodes, worker.shown()));
+    worker.prove(finding).remedy(rejoin_worker(&node, &worker.seen.to_string()));
+    Ok(())
+}
+
+fn remedy(host: &Host, is_manager: bool, view: &View<'_>) -> Remedy {
+    let interfaces = host.interfaces.get().map(|interfaces| interfaces.value.as_slice()).unwrap_or_default();
+    let new =
+        present(interfaces).map_or_else(|| "ADDRESS".to_owned(), |(_, address)| address.addr.to_string());
+    let managers = match view.snapshot.nodes.get() {
+        Ok(nodes) => nodes.iter().filter(|node| node.manager.is_some()).count(),
+        Err(_) => host.info.get().map_or(0, |info| info.swarm.managers.len()),
+    };
+    match (is_manager, managers) {
+        (false, _) => rejoin_worker(&host.name, &new),
+        (true, 2..) => rejoin_manager(&host.name, &new),
+        (true, _) => init_anew(&host.name, &new),
+    }
+}
+
+fn rejoin_elsewhere(node: &NodeName) -> Remedy {
+    Remedy {
+        title: "Let the manager advertise an address that the others reach".into(),
+        risk: Risk::ByHand,
+        impact: "looking changes nothing".into(),
+        steps: vec![Step::ByHand {
+            node: node.clone(),
+            text: "see which address it has for the others; there this program says how to change it".into(),
+            commands: vec!["ip -brief addr".into(), "swarm-doctor run".into()],
+        }],
+    }
+}
+
+/// What the only manager does: no flag changes what raft remembers of it.
+fn init_anew(node: &NodeName, new: &str) -> Remedy {
+    Remedy {
+        title: "Make the swarm anew with an address that the others reach".into(),
+        risk: Risk::EndangersQuorum,
+        impact:
+            "the services, networks, secrets and configs of this swarm are gone; deploy them again afterwards"
+                .into(),
+        steps: vec![
+            Step::ByHand {
+                node: node.clone(),
+                text: "leave, and begin again".into(),
+                commands: vec![
+                    "docker swarm leave --force".into(),
+                    format!("docker swarm init --advertise-addr {new}"),
+                ],
+            },
+            Step::ByHand {
+                node: "each other node".into(),
+                text: "leave, and join with the command that this prints".into(),
+                commands: vec!["docker swarm leave --force".into()],
+            },
+        ],
+    }
+}
