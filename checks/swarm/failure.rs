@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 /// Why a join failed.
 pub(super) struct Failure {
     /// What happened, after "failed:".
-    pub(super) story: &'static str,
+    pub(super) story: String,
     /// Whether the reason allows no other reading.
     pub(super) sure: bool,
     /// What to do about it.
@@ -168,5 +168,10 @@ pub(super) fn failure(reason: &str) -> Option<Failure> {
     let kind = KINDS.iter().find(|kind| kind.says.iter().any(|words| reason.contains(words)))?;
     let addr = ADDR.as_ref().and_then(|pattern| pattern.captures(reason)).map(|found| found[1].to_owned());
     let Kind { story, sure, cure, there, commands, .. } = *kind;
+    // The leader dials back to see whether it can: that address is this machine's.
+    let (story, addr) = match addr {
+        Some(own) if reason.contains("using its advertised address") => (format!("{story}, {own}"), None),
+        addr => (story.to_owned(), addr),
+    };
     Some(Failure { story, sure, cure, there, commands, addr })
 }

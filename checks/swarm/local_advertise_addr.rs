@@ -1,10 +1,14 @@
 use super::moved::moved;
 use super::stale_advertise_addr::{present, rejoin_manager, rejoin_worker};
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::Interface;
+use facts::log::Line;
 use facts::swarm::LocalState;
 use facts::{Gap, Host, NodeName};
 use std::net::IpAddr;
+
+/// memberlist repeats its complaint every 1 to 5 seconds; older ones are history.
+const FRESH_SECONDS: i64 = 20;
 
 check! {
     /// A node advertises an address that every machine has for itself, so that whoever dials it dials himself.
@@ -13,7 +17,8 @@ check! {
     /// Swarm gives the advertised address to all the others as it is. With `--advertise-addr 127.0.0.1`, that of
     /// `docker0`, or the one address that all virtual machines of a host have alike (`10.0.2.15`), a join still goes
     /// through, for the newcomer dials the manager by the address on its command line. Then the managers are sought
-    /// where nobody is, and gossip throws the node out.
+    /// where nobody is, and gossip throws the node out. The address of a second network card, of which the others have no
+    /// part, ends alike.
     ///
     /// ## How to fix it
     /// A node leaves and joins again with `--advertise-addr` and the address by which the others reach it. The
@@ -36,7 +41,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         out.lacking(Subject::Cluster, gap);
     }
     others(host, view, out)?;
-    own(host, view, out)
+    own(host, view, out)?;
+    aside(host, view, out)
 }
 
 /// The interface here that holds this address of another, loopback among them.
@@ -76,10 +82,56 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             summary,
             Evidence::value(info, format!("Swarm.NodeAddr: {addr}")),
         )
-        .remedy(remedy(host, info.swarm.control_available, view));
+        .remedy(remedy(host, info.swarm.control_available, None, view));
     if alone {
         finding.severity(Severity::Info);
     }
+    Ok(())
+}
+
+/// An address of a network in which no manager is, while gossip hears no answers.
+fn aside(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let info = host.info.get()?;
+    let Some(addr) = info.swarm.node_addr.filter(|_| info.swarm.state == LocalState::Active) else {
+        return Ok(());
+    };
+    let interfaces = host.interfaces.get()?;
+    let Some(advertised) =
+        interfaces.iter().find(|interface| interface.holds(addr) && !is_engines(interface))
+    else {
+        return Ok(());
+    };
+    let managers = info.swarm.managers.iter().filter(|manager| manager.node_id != info.swarm.node_id);
+    let mut ways: Vec<(&Interface, IpAddr)> = Vec::new();
+    for manager in managers {
+        let leads =
+            |interface: &&Interface| interface.addresses.iter().any(|own| own.covers(manager.addr.ip()));
+        match interfaces.iter().find(leads) {
+            Some(way) if way.name != advertised.name => ways.push((way, manager.addr.ip())),
+            // One in the network of the advertised address can answer it, and what a router does is not known here.
+            _ => return Ok(()),
+        }
+    }
+    let Some((way, manager)) = ways.first() else { return Ok(()) };
+    let log = host.log.get()?;
+    let now = view.snapshot.taken;
+    let unanswered = |line: &&Line| {
+        line.message.contains("but other probes failed, network may be misconfigured")
+            && line.at.is_some_and(|at| now.duration_since(at).as_secs() <= FRESH_SECONDS)
+    };
+    let Some(line) = log.lines.iter().rev().find(unanswered) else { return Ok(()) };
+    let summary = format!(
+        "this node advertises {addr}, of {}, and reaches manager {manager} by {}: gossip gets no answer there",
+        advertised.name, way.name
+    );
+    out.report(
+        Subject::Node(host.name.clone()),
+        summary,
+        Evidence::value(info, format!("Swarm.NodeAddr: {addr}; Swarm.RemoteManagers: {manager}")),
+    )
+    .and(Evidence::log(log, line))
+    .certainty(Certainty::Likely)
+    .remedy(remedy(host, info.swarm.control_available, Some(way), view));
     Ok(())
 }
 
@@ -120,10 +172,14 @@ fn out_of_gossip(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Result
     Ok(())
 }
 
-fn remedy(host: &Host, is_manager: bool, view: &View<'_>) -> Remedy {
+/// `way` is the interface by which the managers are reached, where that is known.
+fn remedy(host: &Host, is_manager: bool, way: Option<&Interface>, view: &View<'_>) -> Remedy {
     let interfaces = host.interfaces.get().map(|interfaces| interfaces.value.as_slice()).unwrap_or_default();
-    let new =
-        present(interfaces).map_or_else(|| "ADDRESS".to_owned(), |(_, address)| address.addr.to_string());
+    let address = match way {
+        Some(way) => way.addresses.first(),
+        None => present(interfaces).map(|(_, address)| address),
+    };
+    let new = address.map_or_else(|| "ADDRESS".to_owned(), |address| address.addr.to_string());
     let managers = match view.snapshot.nodes.get() {
         Ok(nodes) => nodes.iter().filter(|node| node.manager.is_some()).count(),
         Err(_) => host.info.get().map_or(0, |info| info.swarm.managers.len()),
