@@ -64,22 +64,28 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             _ => silent.push((crossing, reach, to)),
         }
     }
-    // Where no node can be reached, what they have in common is this machine.
-    let all = silent.len() > 1 && silent.len() == there.len();
+    let names: Vec<NodeName> = silent.iter().map(|(_, _, to)| to.clone()).collect();
+    let whom = match names.as_slice() {
+        [] => return Ok(()),
+        [one] => Whom::One(one),
+        // Where no node can be reached, what they have in common is this machine.
+        all if all.len() == there.len() => Whom::All,
+        several => Whom::Several(several),
+    };
     let mut told: Option<&mut Finding> = None;
-    for (crossing, reach, to) in silent {
+    for (crossing, reach, _) in silent {
         let Some(first) = crossing.asked.first() else { continue };
         let evidence = crossing
             .asked
             .iter()
             .map(|asked| Evidence::value(overlays, asked.shown()))
             .chain(reach.map(|reach| Evidence::value(probes, reach.shown())));
-        match told.take().filter(|_| all) {
+        match told.take() {
             Some(finding) => told = Some(evidence.fold(finding, Finding::and)),
             None => {
-                let finding = report(host, first, to, all, Evidence::value(overlays, first.shown()), out);
+                let finding = report(host, first, whom, Evidence::value(overlays, first.shown()), out);
                 // One silent endpoint may be at fault itself; those of two overlays, or of two nodes, are not.
-                let certain = all || crossing.asked.len() > 1;
+                let certain = names.len() > 1 || crossing.asked.len() > 1;
                 finding.certainty(if certain { Certainty::Proven } else { Certainty::Likely });
                 told = Some(evidence.skip(1).fold(finding, Finding::and));
             }
@@ -93,12 +99,23 @@ fn reach<'r>(reaches: &'r [Reach<'r>], crossing: &Crossing<'_>) -> Option<&'r Re
     reaches.iter().find(|reach| reach.peer.addr == crossing.node)
 }
 
-/// Says that nothing passes to one node, or to any.
+/// To whom nothing passes.
+#[derive(Clone, Copy)]
+enum Whom<'a> {
+    One(&'a NodeName),
+    /// To these, and to others it does.
+    Several(&'a [NodeName]),
+    All,
+}
+
+/// How many nodes are named.
+const NAMED: usize = 5;
+
+/// Says to whom nothing passes.
 fn report<'f>(
     host: &Host,
     asked: &Asked<'_>,
-    to: NodeName,
-    all: bool,
+    whom: Whom<'_>,
     first: Evidence,
     out: &'f mut Findings<'_>,
 ) -> &'f mut Finding {
@@ -109,15 +126,33 @@ fn report<'f>(
     };
     let here = host.name.clone();
     let mut remedy = open_port(here.clone(), &port, false);
-    if all {
-        let summary = format!(
-            "nothing passes over {port}{custom} between {here} and any other node, while their machines answer: this \
-             machine's own firewall is the first suspect"
-        );
-        return out.report(Subject::Node(here), summary, first).remedy(remedy);
-    }
-    let summary =
-        format!("nothing passes over {port}{custom} between {here} and {to}, while its machine answers");
+    let between = format!("nothing passes over {port}{custom} between {here} and");
+    let to = match whom {
+        Whom::All => {
+            let summary = format!(
+                "{between} any other node, while their machines answer: this machine's own firewall is the first \
+                 suspect"
+            );
+            return out.report(Subject::Node(here), summary, first).remedy(remedy);
+        }
+        Whom::Several(nodes) => {
+            let mut named: Vec<_> = nodes.iter().take(NAMED).map(ToString::to_string).collect();
+            if let more @ 1.. = nodes.len().saturating_sub(NAMED) {
+                named.push(format!("{more} more"));
+            }
+            let summary = format!(
+                "{between} {}, while their machines answer and it passes to the others: these are closed, or the swarm \
+                 is in two halves",
+                named.join(", ")
+            );
+            remedy.title = format!("Open {port} between the two halves").into();
+            let there = nodes.iter().flat_map(|node| open_port(node.clone(), &port, false).steps);
+            remedy.steps.extend(there);
+            return out.report(Subject::Node(here), summary, first).remedy(remedy);
+        }
+        Whom::One(to) => to.clone(),
+    };
+    let summary = format!("{between} {to}, while its machine answers");
     let mut steps = open_port(to.clone(), &port, false).steps;
     steps.append(&mut remedy.steps);
     remedy.steps = steps;
