@@ -13,9 +13,11 @@ use std::io::Read;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The most an engine may take to answer at all. On a machine that is short of CPU a sound one was seen to need more
-/// than a second, and to call it hung would hide what is wrong.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+/// The most an engine may take to answer at all, on a machine that has the time.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+/// How much longer it may take on a machine that is short of CPU: a sound one was seen to need two seconds there, and
+/// to call it hung would hide what is wrong.
+const MOST_PATIENCE: f64 = 3.0;
 /// The longest answer that is taken. A task is 1 to 2 KiB, so that tens of thousands of them fit.
 const MOST: usize = 64 << 20;
 /// The largest file that is taken out of a container.
@@ -41,7 +43,7 @@ impl Engine {
     /// Pings the engine, and settles the version of the API as the docker command does: the newest that
     /// both sides speak. Any other answer than a ping's shows too that somebody is there.
     pub(in crate::collect) async fn connect(options: &Options) -> Result<Self, Why> {
-        let deadline = options.request_deadline.min(CONNECT_DEADLINE);
+        let deadline = options.request_deadline.min(CONNECT_DEADLINE.mul_f64(patience()));
         let transport = Arc::new(within(deadline, Transport::to(options.endpoint.clone())).await?);
         let ping = ask(&transport, None, deadline, MOST, async |docker| docker.ping().await).await?;
         let newest = match ping.header("Api-Version") {
@@ -104,6 +106,14 @@ impl Engine {
     async fn ask<T>(&self, most: usize, call: impl AsyncFnOnce(Docker) -> T) -> Result<Answer, Why> {
         ask(&self.transport, self.version, self.deadline, most, call).await
     }
+}
+
+/// How many wait for each processor, by the load of the last minute.
+fn patience() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").ok();
+    let load: Option<f64> = load.and_then(|load| load.split_whitespace().next()?.parse().ok());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    load.map_or(1.0, |load| load / processors as f64).clamp(1.0, MOST_PATIENCE)
 }
 
 async fn version_of_old_engine(transport: &Arc<Transport>, deadline: Duration) -> Option<String> {
