@@ -47,7 +47,16 @@ pub(super) fn ask(
     overhead: u32,
     beneath: &mut Line,
 ) -> io::Result<Vec<Peer>> {
-    let mut line = Line::open()?;
+    ask_on(&mut Line::open()?, nodes, mtu, overhead, beneath)
+}
+
+fn ask_on(
+    line: &mut Line,
+    nodes: &[Vec<Endpoint>],
+    mtu: u32,
+    overhead: u32,
+    beneath: &mut Line,
+) -> io::Result<Vec<Peer>> {
     let first = |endpoints: &Vec<Endpoint>| endpoints.first().cloned();
     let mut peers: Vec<(Endpoint, Peer)> =
         nodes.iter().filter_map(first).map(|endpoint| (endpoint.clone(), peer(&endpoint))).collect();

@@ -112,3 +112,47 @@ fn a_router_says_what_would_fit() {
     icmp[1] = 1;
     assert_eq!(says(&icmp), Some(Answer { of: of.into(), sequence: 9, says: Says::No }));
 }
+
+/// How many silent nodes a swarm has that is measured.
+const SWARMS: [u8; 3] = [2, 24, 250];
+
+/// What asking costs, whoever keeps silent: `cargo test what_asking_costs -- --nocapture` prints it.
+#[test]
+#[expect(clippy::print_stdout, reason = "a person reads it")]
+fn what_asking_costs_is_a_second_and_a_dozen_packets_a_node() {
+    let sound: &'static [&'static str] = &[];
+    let deaf: &'static [&'static str] = &[
+        "nft add table inet t",
+        "nft add chain inet t in { type filter hook input priority 0 ; }",
+        "nft add rule inet t in ip daddr 127.0.0.0/24 drop",
+    ];
+    let narrow: &'static [&'static str] = &[
+        "nft add table inet t",
+        "nft add chain inet t in { type filter hook input priority 0 ; }",
+        "nft add rule inet t in meta length > 1300 drop",
+    ];
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    for (what, commands, most) in
+        [("answer", sound, 2), ("are deaf", deaf, 5), ("take 1300 bytes", narrow, 11)]
+    {
+        for nodes in SWARMS {
+            let measured = in_new_namespace(commands, move || {
+                let endpoints: Vec<_> = (1..=nodes).map(|last| vec![endpoint(last)]).collect();
+                let mut beneath = Line::open().unwrap();
+                let mut line = Line::open().unwrap();
+                let began = Instant::now();
+                ask_on(&mut line, &endpoints, 1450, 50, &mut beneath).unwrap();
+                (began.elapsed(), line.sequence + beneath.sequence)
+            });
+            let Some((took, packets)) = measured else { return };
+            let each = f64::from(packets) / f64::from(nodes);
+            println!(
+                "{nodes:3} nodes that {what}: {took:?}, {each:.1} packets a node (load {})",
+                load.trim()
+            );
+            assert!(packets <= most * u16::from(nodes), "{packets} packets to {nodes} nodes that {what}");
+            // Both rounds together, and what was still on its way.
+            assert!(took < PATIENCE * 2 + PATIENCE / 2, "{nodes} nodes that {what}: {took:?}");
+        }
+    }
+}
