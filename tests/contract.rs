@@ -266,6 +266,7 @@ fn the_ids_are_these() {
         "swarm/manager-unreachable",
         "swarm/node-down",
         "swarm/not-a-manager",
+        "swarm/promotion-stalled",
         "swarm/removed-from-swarm",
         "swarm/session-failed",
         "swarm/stale-advertise-addr",

@@ -2,7 +2,7 @@ use super::blocked::{Blocked, Port, report};
 use super::reach::by_peer;
 use crate::{Certainty, Findings, Judged, View};
 use facts::Host;
-use facts::link::Outcome;
+use facts::link::{Outcome, Peer};
 use std::collections::BTreeMap;
 
 check! {
@@ -37,7 +37,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             Outcome::NotSent { .. } => Certainty::Proven,
             Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Certainty::Proven,
             // Its engine is there, and takes no connection on this port.
-            Outcome::Refused { .. } if reach.engine_answers() => Certainty::Likely,
+            Outcome::Refused { .. } if reach.engine_answers() && !is_becoming(view, reach.peer) => {
+                Certainty::Likely
+            }
             _ => continue,
         };
         blocked.entry(port).or_default().push(Blocked { reach, outcome, certainty });
@@ -46,4 +48,10 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         report(host, view, probes, Port { number, probed: managers.len() }, blocked, out);
     }
     Ok(())
+}
+
+/// Whether it is to become a manager and is none yet, so that nobody listens there for a moment.
+fn is_becoming(view: &View<'_>, peer: &Peer) -> bool {
+    let Some(Ok(Some(node))) = peer.node_id.as_ref().map(|id| view.node(id)) else { return false };
+    node.wants_manager && node.manager.is_none()
 }

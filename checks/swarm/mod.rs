@@ -18,6 +18,7 @@ mod moved;
 mod moved_manager;
 mod node_down;
 mod not_a_manager;
+mod promotion_stalled;
 mod refusals;
 mod removed_from_swarm;
 mod session_failed;
@@ -33,6 +34,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &stale_advertise_addr::CHECK,
     &lost_quorum::CHECK,
     &manager_unreachable::CHECK,
+    &promotion_stalled::CHECK,
     &join_stalled::CHECK,
     &identity_shared::CHECK,
     &removed_from_swarm::CHECK,

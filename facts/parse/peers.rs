@@ -6,6 +6,9 @@ use crate::{NodeId, NodeName, Snapshot};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+/// The manager port of a node that was told no other.
+const MANAGER_PORT: u16 = 2377;
+
 /// The other nodes: from the node list, the managers the engine names or the node remembers, and gossip.
 /// Addresses of this node, present or past, are left out.
 pub fn peers(bundle: &Bundle) -> Vec<Peer> {
@@ -31,8 +34,10 @@ pub fn peers_of(snapshot: &Snapshot) -> Vec<Peer> {
         // Raft's address is what the managers dial; the other is where the connection came from.
         let manager: Option<SocketAddr> = node.manager.as_ref().and_then(|manager| manager.addr);
         let addr = manager.map(|addr| addr.ip()).or(node.addr);
+        // The leader dials back to one that is to become a manager before it takes it in.
+        let port = manager.map(|addr| addr.port()).or(node.wants_manager.then_some(MANAGER_PORT));
         if let Some(addr) = addr {
-            add(addr, Some(&node.id), Some(&node.name), manager.map(|addr| addr.port()));
+            add(addr, Some(&node.id), Some(&node.name), port);
         }
     }
     for host in &snapshot.hosts {
