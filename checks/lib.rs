@@ -3,8 +3,10 @@
 #[macro_use]
 mod check;
 mod finding;
+mod opening;
 mod placement;
 mod remedy;
+mod step;
 mod view;
 mod way_in;
 
@@ -19,8 +21,11 @@ pub mod stack;
 pub mod swarm;
 
 pub use check::{BuiltIn, Check, Judged, Meta, Run, Str};
+pub use facts::Mend;
 pub use finding::{Certainty, Evidence, Finding, Findings, Severity, Subject};
-pub use remedy::{Remedy, Risk, Step, word};
+pub use opening::Opening;
+pub use remedy::{Remedy, Risk, word};
+pub use step::{SYSCTL_FILE, Step};
 pub use view::View;
 
 /// Every built-in check. Where findings weigh the same, this order decides which is shown first.

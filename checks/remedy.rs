@@ -1,7 +1,6 @@
 //! What to do about a finding. Checks describe it; nothing in this crate carries it out.
 
-use crate::Str;
-use facts::NodeName;
+use crate::{Step, Str};
 
 /// A proposal.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,108 +36,6 @@ impl Risk {
             Self::RestartsTasks => "restarts tasks",
             Self::EndangersQuorum => "endangers quorum",
             Self::ByHand => "by hand",
-        }
-    }
-}
-
-/// One thing to do on one node. Closed on purpose: each can be shown, and later backed up, applied and undone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Set or remove a key of a JSON file.
-    EditJson {
-        /// Where.
-        node: NodeName,
-        /// The file.
-        file: String,
-        /// The key, as a JSON pointer.
-        pointer: String,
-        /// The new value as JSON, or none to remove the key.
-        to: Option<String>,
-    },
-    /// Set a kernel setting, now and for every start.
-    SetSysctl {
-        /// Where.
-        node: NodeName,
-        /// Its dotted name.
-        key: String,
-        /// Its value.
-        to: String,
-    },
-    /// Load a kernel module, now and at every start.
-    LoadModule {
-        /// Where.
-        node: NodeName,
-        /// Its name.
-        module: String,
-    },
-    /// Start the engine again.
-    RestartEngine {
-        /// Where.
-        node: NodeName,
-    },
-    /// Make a manager a worker.
-    DemoteManager {
-        /// The manager.
-        node: NodeName,
-    },
-    /// Something to be done by a person.
-    ByHand {
-        /// Where.
-        node: NodeName,
-        /// What.
-        text: String,
-        /// The commands, where there are any.
-        commands: Vec<String>,
-    },
-}
-
-impl Step {
-    /// The node on which it is done.
-    pub fn node(&self) -> &NodeName {
-        match self {
-            Self::EditJson { node, .. }
-            | Self::SetSysctl { node, .. }
-            | Self::LoadModule { node, .. }
-            | Self::RestartEngine { node }
-            | Self::DemoteManager { node }
-            | Self::ByHand { node, .. } => node,
-        }
-    }
-
-    /// What is done, in words.
-    pub fn text(&self) -> String {
-        match self {
-            Self::EditJson { file, pointer, to: Some(value), .. } => {
-                format!("in {file} set {pointer} to {value}")
-            }
-            Self::EditJson { file, pointer, to: None, .. } => format!("in {file} remove {pointer}"),
-            Self::SetSysctl { key, to, .. } => format!("set {key} to {to}, now and at every start"),
-            Self::LoadModule { module, .. } => {
-                format!("load the kernel module {module}, now and at every start")
-            }
-            Self::RestartEngine { .. } => "restart the engine".to_owned(),
-            Self::DemoteManager { .. } => "demote the node, from a manager that answers".to_owned(),
-            Self::ByHand { text, .. } => text.clone(),
-        }
-    }
-
-    /// The commands a person would type for it.
-    pub fn commands(&self) -> Vec<String> {
-        match self {
-            Self::EditJson { .. } => Vec::new(),
-            Self::SetSysctl { key, to, .. } => vec![
-                format!("sysctl -w {key}={to}"),
-                format!("echo '{key} = {to}' > /etc/sysctl.d/90-swarm.conf"),
-            ],
-            Self::LoadModule { module, .. } => {
-                vec![
-                    format!("modprobe {module}"),
-                    format!("echo {module} > /etc/modules-load.d/{module}.conf"),
-                ]
-            }
-            Self::RestartEngine { .. } => vec!["systemctl restart docker".to_owned()],
-            Self::DemoteManager { node } => vec![format!("docker node demote {}", word(node.as_str()))],
-            Self::ByHand { commands, .. } => commands.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: clap types, nothing else.
 
 use crate::exit::FailOn;
+use crate::fix::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -22,13 +23,29 @@ const EXIT_CODES: &str = "Exit codes:
   2    wrong command line
   3    a check could not tell, and nothing worse was found
   4    warnings only, and --fail-on warning was given
+  5    nothing was changed: nobody was there to be asked, or it may not be
   130  interrupted";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Examine this node, or a bundle, and say what is wrong. Changes nothing on the host.
+    /// Examine this node, or a bundle, and say what is wrong. Changes nothing on the host, but with --fix.
     Run(Run),
+    /// Carry out the remedy of one check, as `run --fix` does for all.
+    Fix(Fix),
+    /// Take back what a fix did.
+    Undo {
+        /// The receipt, as the fix and `history` name it.
+        receipt: String,
+        /// Where to look.
+        #[command(flatten)]
+        source: Source,
+        /// Where receipts are.
+        #[command(flatten)]
+        receipts: Receipts,
+    },
+    /// List what fixes did on this node.
+    History(Receipts),
     /// Say what would go wrong before it is done: of a join, or of a stack. Changes nothing, here or there.
     Preflight(Preflight),
     /// Show the paths from this node to each other, layer by layer: proven, refuted, or unknown and why.
@@ -71,6 +88,76 @@ pub struct Run {
     /// What to show.
     #[command(flatten)]
     pub output: Output,
+    /// Carry out remedies, one by one and the cause first: asked for each, or with --yes up to this level
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
+    pub fix: Option<Option<Level>>,
+    /// How to fix.
+    #[command(flatten)]
+    pub fixing: Fixing,
+}
+
+/// `fix`.
+#[derive(Clone, Debug, Args)]
+pub struct Fix {
+    /// The id, such as `engine/live-restore`.
+    pub check: String,
+    /// The level that --yes is for
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<Level>,
+    /// Where to look.
+    #[command(flatten)]
+    pub source: Source,
+    /// What to show.
+    #[command(flatten)]
+    pub output: Output,
+    /// How to fix.
+    #[command(flatten)]
+    pub fixing: Fixing,
+}
+
+impl From<Fix> for Run {
+    /// All that is looked at is what every run looks at.
+    fn from(fix: Fix) -> Self {
+        let Fix { level, source, output, fixing, .. } = fix;
+        Self { source, bundle: None, save: None, output, fix: Some(level), fixing }
+    }
+}
+
+/// How to fix.
+#[derive(Clone, Debug, Args)]
+pub struct Fixing {
+    /// Do not ask; what is more than safe needs its level named
+    #[arg(long)]
+    pub yes: bool,
+    /// Show what would be done, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write what would be done as a script for the nodes that it is for, and touch nothing else
+    #[arg(long, value_name = "FILE")]
+    pub emit_script: Option<PathBuf>,
+    /// With --yes, allow a destructive remedy, naming the node or the cluster that it will hurt
+    #[arg(long, value_name = "CHECK=NAME")]
+    pub confirm: Vec<String>,
+    /// Declare a manager gone for good, by its address, although its machine answers
+    #[arg(long, value_name = "ADDRESS")]
+    pub lost: Vec<String>,
+    /// The address that a swarm founded anew advertises; the old one where none is given
+    #[arg(long, value_name = "ADDRESS")]
+    pub advertise_addr: Option<String>,
+    /// Read the unlock key from standard input
+    #[arg(long)]
+    pub key_stdin: bool,
+    /// Where receipts are.
+    #[command(flatten)]
+    pub receipts: Receipts,
+}
+
+/// Where receipts are.
+#[derive(Clone, Debug, Args)]
+pub struct Receipts {
+    /// Where the journal and the backups of fixes are kept
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/swarm-doctor")]
+    pub state_dir: PathBuf,
 }
 
 /// `preflight`. All that `run` says of this machine it says, too.

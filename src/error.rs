@@ -18,6 +18,11 @@ impl ExpectedError {
         Self { what: what.into(), exit: ExitCode::Usage }
     }
 
+    /// Nothing may be changed so.
+    pub fn refused(what: String) -> Self {
+        Self { what, exit: ExitCode::Refused }
+    }
+
     /// A file could not be read or written.
     pub fn file(doing: &str, path: &Path, error: &std::io::Error) -> Self {
         Self::usage(format!("failed to {doing} {}: {error}", path.display()))

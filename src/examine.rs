@@ -69,6 +69,11 @@ pub async fn matrix(matrix: &cli::Matrix) -> Result<Matrix, ExpectedError> {
 
 /// Collects everything that a run rests on.
 pub async fn collect(source: &Source, asked: Asked) -> Result<Bundle, ExpectedError> {
+    Ok(Session::new(options(source, asked)?).bundle().await)
+}
+
+/// What the command line says of where to look.
+pub(crate) fn options(source: &Source, asked: Asked) -> Result<Options, ExpectedError> {
     let environment = |name: &str| std::env::var(name).ok();
     let endpoint = Endpoint::resolve(source.host.as_deref(), source.context.as_deref(), &environment)?;
     if !source.root.is_dir() {
@@ -78,7 +83,7 @@ pub async fn collect(source: &Source, asked: Asked) -> Result<Bundle, ExpectedEr
     let engine_named = source.host.is_some()
         || source.context.is_some()
         || variables.iter().any(|name| environment(name).is_some_and(|value| !value.is_empty()));
-    let options = Options {
+    Ok(Options {
         endpoint,
         engine_named,
         root: source.root.clone(),
@@ -95,8 +100,7 @@ pub async fn collect(source: &Source, asked: Asked) -> Result<Bundle, ExpectedEr
         join: asked.join,
         apps: source.apps.iter().map(|app| (app.service.clone(), app.program.clone())).collect(),
         stack: asked.stack,
-    };
-    Ok(Session::new(options).bundle().await)
+    })
 }
 
 /// What is to be said of a bundle. The same bundle always gives the same diagnosis.

@@ -17,6 +17,8 @@ pub enum ExitCode {
     Unknown,
     /// Warnings only, and `--fail-on warning` was given.
     Warnings,
+    /// Nothing was changed, for it may not be, or nobody was there to be asked.
+    Refused,
     /// The run was interrupted.
     Interrupted,
 }
@@ -42,6 +44,7 @@ impl ExitCode {
             Self::Usage => 2,
             Self::Unknown => 3,
             Self::Warnings => 4,
+            Self::Refused => 5,
             Self::Interrupted => 130,
         }
     }

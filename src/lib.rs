@@ -7,6 +7,7 @@ pub mod demo;
 pub mod error;
 pub mod examine;
 pub mod exit;
+pub mod fix;
 pub mod judge;
 pub mod matrix;
 pub mod preflight;

@@ -1,15 +1,19 @@
 //! Parse arguments, run, turn the outcome into an exit code.
 
+use checks::BuiltIn;
 use clap::Parser;
 use std::io::{self, Write};
 use std::process;
 use std::time::Instant;
-use swarm_doctor::cli::{Cli, Collect, Command, Document, Format, Matrix, Output, Preflight, Run, When};
+use swarm_doctor::cli::{
+    Cli, Collect, Command, Document, Format, Matrix, Output, Preflight, Receipts, Run, Source, When,
+};
 use swarm_doctor::error::ExpectedError;
 use swarm_doctor::examine::Asked;
 use swarm_doctor::exit::ExitCode;
+use swarm_doctor::fix::{self, Level};
 use swarm_doctor::judge::Diagnosis;
-use swarm_doctor::report::{self, Format as _, Json, Progress, Table, Terminal};
+use swarm_doctor::report::{self, Format as _, Json, Progress, Table, Terminal, Voice};
 use swarm_doctor::{bundle, demo, examine, preflight};
 
 fn main() -> process::ExitCode {
@@ -17,7 +21,19 @@ fn main() -> process::ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Run(cli.run));
     let outcome = match command {
+        Command::Run(run) if run.fix.is_some() || run.fixing.dry_run || run.fixing.emit_script.is_some() => {
+            interruptible(fix_and_report(&run, run.fix.flatten(), None, began))
+        }
         Command::Run(run) => interruptible(examine_and_report(&run, began)),
+        Command::Fix(fix) => match check_of(&fix.check) {
+            Ok(check) => {
+                let run = Run::from(fix);
+                interruptible(fix_and_report(&run, run.fix.flatten(), Some(&check.meta.id), began))
+            }
+            Err(error) => Err(error),
+        },
+        Command::Undo { receipt, source, receipts } => interruptible(undo(&receipt, &source, &receipts)),
+        Command::History(receipts) => history(&receipts),
         Command::Preflight(preflight) => interruptible(preflight_and_report(&preflight, began)),
         Command::Matrix(matrix) => interruptible(show_matrix(&matrix)),
         Command::Collect(collect) => interruptible(collect_into_file(&collect)),
@@ -66,6 +82,35 @@ async fn examine_and_report(run: &Run, began: Instant) -> Result<ExitCode, Expec
     let examined = examine::examine(run, Asked::default()).await;
     drop(progress);
     show(&examined?.1, &run.output, began)
+}
+
+async fn fix_and_report(
+    run: &Run,
+    level: Option<Level>,
+    only: Option<&str>,
+    began: Instant,
+) -> Result<ExitCode, ExpectedError> {
+    let diagnosis = fix::fix(run, &run.fixing, level, only, &voice(run)).await?;
+    if run.fixing.dry_run && run.output.format == Format::Table {
+        // The plan was the report.
+        return Ok(ExitCode::of(&diagnosis, run.output.fail_on, run.output.allow_unknown));
+    }
+    show(&diagnosis, &run.output, began)
+}
+
+async fn undo(receipt: &str, source: &Source, receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
+    let voice = Voice::new(Terminal::stdout(When::Auto), false);
+    let undone = fix::undo(receipt, source, receipts, &voice).await?;
+    Ok(if undone { ExitCode::Healthy } else { ExitCode::Errors })
+}
+
+fn history(receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
+    Voice::new(Terminal::stdout(When::Auto), false).lines(&fix::history(receipts)?);
+    Ok(ExitCode::Healthy)
+}
+
+fn voice(run: &Run) -> Voice {
+    Voice::new(Terminal::stdout(run.output.color), run.output.format == Format::Json)
 }
 
 async fn preflight_and_report(preflight: &Preflight, began: Instant) -> Result<ExitCode, ExpectedError> {
@@ -121,12 +166,17 @@ fn list(json: bool) -> Result<ExitCode, ExpectedError> {
     Ok(ExitCode::Healthy)
 }
 
-fn explain(id: &str) -> Result<ExitCode, ExpectedError> {
-    let Some(check) = checks::built_in().find(|check| check.meta.id == id) else {
+/// The check of this id.
+fn check_of(id: &str) -> Result<&'static BuiltIn, ExpectedError> {
+    checks::built_in().find(|check| check.meta.id == id).ok_or_else(|| {
         let near = report::nearest(id, checks::built_in().map(|check| check.meta.id.as_ref()));
         let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        return Err(ExpectedError::usage(format!("there is no check {id:?}{hint}")));
-    };
+        ExpectedError::usage(format!("there is no check {id:?}{hint}"))
+    })
+}
+
+fn explain(id: &str) -> Result<ExitCode, ExpectedError> {
+    let check = check_of(id)?;
     let terminal = Terminal::stdout(When::Auto);
     print(|out| report::explain(check, terminal.width, terminal.color, out))?;
     Ok(ExitCode::Healthy)

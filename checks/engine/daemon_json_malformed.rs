@@ -1,4 +1,5 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::engine::DaemonJson;
 use facts::{Host, Why};
 
 check! {
@@ -53,28 +54,33 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let summary = format!("{} stops being JSON at {place}: {}", file.path, fault.what);
     let line = file.text.line(fault.line).unwrap_or_default();
+    let mut steps = vec![mend(host, file, &place)];
+    if host.engine.get().is_ok_and(|engine| engine.running().is_none()) {
+        steps.push(Step::StartEngine { node: host.name.clone() });
+    }
     out.report(Subject::Node(host.name.clone()), summary, Evidence::line(seen, fault.line, line)).remedy(
         Remedy {
             title: "Mend daemon.json".into(),
             risk: Risk::Harmless,
             impact: "nothing until the engine is started; an engine that runs keeps its old configuration"
                 .into(),
-            steps: vec![
-                Step::ByHand {
-                    node: host.name.clone(),
-                    text: format!(
-                        "mend {} at {place}, then let dockerd read it without starting (23.0 and later)",
-                        file.path
-                    ),
-                    commands: vec!["dockerd --validate".into()],
-                },
-                Step::ByHand {
-                    node: host.name.clone(),
-                    text: "start the engine, if it does not run".into(),
-                    commands: vec!["systemctl start docker".into()],
-                },
-            ],
+            steps,
         },
     );
     Ok(())
+}
+
+/// Where one text alone can have been meant, it can be written; else a person has to say what was.
+fn mend(host: &Host, file: &DaemonJson, place: &str) -> Step {
+    match facts::mended(&file.text.0) {
+        Some((_, mends)) => Step::MendJson { node: host.name.clone(), file: file.path.clone(), mends },
+        None => Step::ByHand {
+            node: host.name.clone(),
+            text: format!(
+                "mend {} at {place}, then let dockerd read it without starting (23.0 and later)",
+                file.path
+            ),
+            commands: vec!["dockerd --validate".into()],
+        },
+    }
 }

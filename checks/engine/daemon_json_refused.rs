@@ -29,6 +29,9 @@ check! {
     for each Host: run
 }
 
+/// What there is to do about a key that says nothing to dockerd.
+const TAKE_OUT: &str = "take the key out";
+
 /// A key that dockerd does not accept, and why.
 struct Refusal {
     key: String,
@@ -84,7 +87,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.certainty(Certainty::Proven).and(Evidence::log(log, line));
         }
         let advice = refusals.iter().map(|refusal| refusal.advice.as_str()).collect::<Vec<_>>().join("; ");
-        finding.remedy(remedy(host, file, &advice, process.is_some()));
+        let plain =
+            refusals.iter().all(|refusal| refusal.advice == TAKE_OUT && config.contains_key(&refusal.key));
+        let keys = refusals.iter().filter(|_| plain).map(|refusal| refusal.key.as_str()).collect::<Vec<_>>();
+        finding.remedy(remedy(host, file, &advice, &keys, process.is_some()));
     }
     // What no table tells of, such as a log level that does not exist, dockerd says itself.
     if let Some((log, line)) = dying
@@ -100,6 +106,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             host,
             file,
             "correct what dockerd complains of",
+            &[],
             false,
         ));
     }
@@ -138,7 +145,7 @@ fn refusal(
                 format!("{}; did you mean \"{meant}\"?", unknown()),
                 format!("write \"{meant}\", or take the key out"),
             ),
-            None => (unknown(), "take the key out".to_owned()),
+            None => (unknown(), TAKE_OUT.to_owned()),
         };
         // A newer engine may know more than this table.
         let certainty =
@@ -152,7 +159,7 @@ fn refusal(
             format!("it was taken out in {}", directive.until)
         };
         let what = format!("dockerd {major} does not know the directive \"{key}\": {when}");
-        return refused(what, "take the key out".to_owned(), Certainty::Likely);
+        return refused(what, TAKE_OUT.to_owned(), Certainty::Likely);
     }
     if let Some(wanted) = directive.kind.refuses(value) {
         let what = format!("\"{key}\" has to be {wanted}, and is {value}");
@@ -203,7 +210,8 @@ fn quote(seen: &Seen<Option<DaemonJson>>, file: &DaemonJson, key: &str, line: Op
     }
 }
 
-fn remedy(host: &Host, file: &DaemonJson, advice: &str, alive: bool) -> Remedy {
+/// What to do; `keys` are those that only have to go, where that is all there is to do.
+fn remedy(host: &Host, file: &DaemonJson, advice: &str, keys: &[&str], alive: bool) -> Remedy {
     let start = if alive {
         (
             "see that dockerd accepts it before the engine is next started (23.0 and later)",
@@ -212,18 +220,27 @@ fn remedy(host: &Host, file: &DaemonJson, advice: &str, alive: bool) -> Remedy {
     } else {
         ("start the engine", "systemctl start docker")
     };
+    let by_hand = vec![
+        Step::ByHand {
+            node: host.name.clone(),
+            text: format!("in {}: {advice}", file.path),
+            commands: vec!["systemctl cat docker".into()],
+        },
+        Step::ByHand { node: host.name.clone(), text: start.0.into(), commands: vec![start.1.into()] },
+    ];
+    let edit = |key: &&str| Step::EditJson {
+        node: host.name.clone(),
+        file: file.path.clone(),
+        pointer: format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        to: None,
+    };
+    let mut out: Vec<Step> = keys.iter().map(edit).collect();
+    out.extend((!alive).then(|| Step::StartEngine { node: host.name.clone() }));
     Remedy {
         title: "Correct daemon.json".into(),
         risk: Risk::Harmless,
         impact: "nothing until the engine is started; an engine that runs keeps its old configuration".into(),
-        steps: vec![
-            Step::ByHand {
-                node: host.name.clone(),
-                text: format!("in {}: {advice}", file.path),
-                commands: vec!["systemctl cat docker".into()],
-            },
-            Step::ByHand { node: host.name.clone(), text: start.0.into(), commands: vec![start.1.into()] },
-        ],
+        steps: if keys.is_empty() { by_hand } else { out },
     }
 }
 

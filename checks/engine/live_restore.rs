@@ -137,12 +137,9 @@ fn remedy(host: &Host, by_flag: bool, alive: bool) -> Remedy {
         }];
     }
     steps.push(match (alive, by_flag) {
-        (true, false) => Step::ByHand {
-            node,
-            text: "let the engine read its configuration again; nothing restarts".into(),
-            commands: vec!["systemctl reload docker".into()],
-        },
-        _ => Step::RestartEngine { node },
+        (true, false) => Step::ReloadEngine { node },
+        (false, false) => Step::StartEngine { node },
+        (_, true) => Step::RestartEngine { node },
     });
     let harmless = alive && !by_flag;
     Remedy {

@@ -171,15 +171,21 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
     {
         finding.and(Evidence::log(log, line));
     }
+    let node = host.name.clone();
+    let start = match (engine, ending) {
+        // What it gave up for is still there.
+        (None, _) | (_, Some(Ending::GaveUp(_))) => Step::ByHand {
+            node,
+            text: "start it, and see what it says if it ends again".into(),
+            commands: vec!["systemctl start docker".into(), "journalctl -u docker -n 50 --no-pager".into()],
+        },
+        _ => Step::StartEngine { node },
+    };
     finding.remedy(Remedy {
         title: "Start the engine".into(),
         risk: Risk::RestartsTasks,
         impact: "the tasks of this node start again".into(),
-        steps: vec![Step::ByHand {
-            node: host.name.clone(),
-            text: "start it, and see what it says if it ends again".into(),
-            commands: vec!["systemctl start docker".into(), "journalctl -u docker -n 50 --no-pager".into()],
-        }],
+        steps: vec![start],
     });
 }
 

@@ -1,7 +1,7 @@
 use super::firewall::author::Author;
 use super::firewall::cure::{Barred, cure};
 use super::firewall::traffic::{Errand, Port, Trip, trips};
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Subject, View};
 use facts::firewall::{Fate, Place, Ruleset, Way, fate};
 use facts::link::Peer;
 use facts::{Gap, Host, NodeName, Seen, Why};
@@ -136,26 +136,14 @@ fn say(
     for name in cut {
         finding.felt_at(Subject::Node(name));
     }
-    let reload_hurts = matches!(author, Author::Firewalld { .. }) && !survives_reload(host);
-    let cure = cure(author, &case.barred, &firewall.value, reload_hurts);
     let node = host.name.clone();
     let ports: BTreeSet<String> = case.trips.keys().map(|(_, port)| port.to_string()).collect();
     let ports = ports.into_iter().collect::<Vec<_>>().join(", ");
-    let mut steps = vec![Step::ByHand { node: node.clone(), text: cure.text, commands: cure.commands }];
-    if reload_hurts {
-        steps.push(Step::RestartEngine { node });
-    }
     finding.remedy(Remedy {
         title: format!("Let {ports} through the firewall of {}", host.name).into(),
-        risk: if reload_hurts { Risk::RestartsTasks } else { Risk::Harmless },
-        impact: match reload_hurts {
-            true => {
-                "published ports fail from the reload until the engine is up again, and its tasks restart"
-                    .into()
-            }
-            false => "nothing that runs is touched".into(),
-        },
-        steps,
+        risk: Risk::Harmless,
+        impact: "nothing that runs is touched".into(),
+        steps: vec![cure(author, &case.barred, &firewall.value).step(node)],
     });
 }
 
@@ -218,18 +206,5 @@ fn spoken(place: &Place<'_>) -> String {
                 format!("{} {} {}: {written} # handle {}", table.family, table.name, chain.name, rule.handle)
             }
         },
-    }
-}
-
-/// Whether the engine makes its rules anew when firewalld reloads: 25.0.13 and later of that line, and 29 and later.
-fn survives_reload(host: &Host) -> bool {
-    let Ok(info) = host.info.get() else { return false };
-    let numbers =
-        info.server_version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
-    let version: Vec<u32> = numbers.take(3).collect();
-    match version.as_slice() {
-        [25, 0, patch] => *patch >= 13,
-        [major, ..] => *major >= 29,
-        [] => false,
     }
 }

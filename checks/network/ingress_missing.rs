@@ -82,11 +82,7 @@ fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>
         title: "Create the ingress network".into(),
         risk: Risk::Harmless,
         impact: "published ports begin to answer".into(),
-        steps: vec![Step::ByHand {
-            node: host.name.clone(),
-            text: "create it on a manager; choose a subnet that no other network of yours has".into(),
-            commands: vec!["docker network create --driver overlay --ingress ingress".into()],
-        }],
+        steps: vec![Step::CreateIngress { node: host.name.clone() }],
     });
     Ok(())
 }

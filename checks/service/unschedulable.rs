@@ -4,6 +4,7 @@ use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::service::{Service, Task};
 use facts::swarm::Node;
+use facts::{NodeId, NodeName};
 
 check! {
     /// No node may take a task of the service.
@@ -69,11 +70,19 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             title: format!("Let a node take {}", service.name).into(),
             risk: told.risk,
             impact: "waiting tasks start as soon as a node fits".into(),
-            steps: vec![Step::ByHand {
-                node: "a manager".into(),
-                text: told.advice,
-                commands: told.commands,
-            }],
+            steps: if told.shut.is_empty() {
+                vec![Step::ByHand { node: "a manager".into(), text: told.advice, commands: told.commands }]
+            } else {
+                // Only a manager lists services, so that this is one.
+                let here =
+                    view.snapshot.hosts.first().map_or_else(|| "a manager".into(), |host| host.name.clone());
+                let open = |(name, id): &(NodeName, NodeId)| Step::ActivateNode {
+                    node: here.clone(),
+                    name: name.clone(),
+                    id: id.to_string(),
+                };
+                told.shut.iter().map(open).collect()
+            },
         });
     }
     Ok(())
@@ -87,6 +96,8 @@ fn waits(task: &Task, view: &View<'_>) -> bool {
 struct Told {
     words: String,
     nodes: Vec<String>,
+    /// The nodes that take no tasks, where one of them would do.
+    shut: Vec<(NodeName, NodeId)>,
     advice: String,
     commands: Vec<String>,
     risk: Risk,
@@ -125,6 +136,7 @@ impl Obstacles<'_> {
                 nodes: Vec::new(),
                 advice: "see what the service asks for".into(),
                 commands: vec![format!("docker service inspect --pretty {}", word(&self.service.name))],
+                shut: Vec::new(),
                 risk: Risk::ByHand,
             }
         }
@@ -145,7 +157,14 @@ impl Obstacles<'_> {
             let advice =
                 "each constraint holds somewhere and no node satisfies them all: give one node what it lacks"
                     .into();
-            return Told { words, nodes: self.compared(all), advice, commands, risk: Risk::Harmless };
+            return Told {
+                words,
+                nodes: self.compared(all),
+                advice,
+                commands,
+                shut: Vec::new(),
+                risk: Risk::Harmless,
+            };
         };
         let remove = format!("docker service update --constraint-rm {} {name}", word(text));
         let constraint = Constraint::parse(text);
@@ -170,7 +189,7 @@ impl Obstacles<'_> {
                 ),
             };
         let nodes = self.compared(std::slice::from_ref(text));
-        Told { words, nodes, advice: advice.into(), commands, risk: Risk::Harmless }
+        Told { words, nodes, advice: advice.into(), commands, shut: Vec::new(), risk: Risk::Harmless }
     }
 
     /// What the nodes have in place of what is asked for.
@@ -200,14 +219,9 @@ impl Obstacles<'_> {
             false => listed(&standing),
         };
         let shut = fit.iter().filter(|node| node.availability != "active");
-        let commands: Vec<String> = shut
-            .map(|node| format!("docker node update --availability active {}", word(node.name.as_str())))
-            .collect();
-        let advice = match commands.is_empty() {
-            true => "bring a node back, or take the constraint out",
-            false => "let a node take tasks again",
-        };
-        Told { words, nodes: standing, advice: advice.into(), commands, risk: Risk::Harmless }
+        let shut = shut.map(|node| (node.name.clone(), node.id.clone())).collect();
+        let advice = "bring a node back, or take the constraint out".into();
+        Told { words, nodes: standing, advice, commands: Vec::new(), shut, risk: Risk::Harmless }
     }
 
     fn resources(&self, open: &[&Node]) -> Told {
@@ -261,6 +275,7 @@ impl Obstacles<'_> {
             nodes: nodes.collect(),
             advice: "reserve less, or add a node".into(),
             commands: vec![format!("docker service update {} {}", flags.join(" "), word(&self.service.name))],
+            shut: Vec::new(),
             risk: Risk::RestartsTasks,
         }
     }
@@ -296,6 +311,7 @@ impl Obstacles<'_> {
                 ),
                 format!("docker service scale {name}={room}"),
             ],
+            shut: Vec::new(),
             risk: Risk::RestartsTasks,
         }
     }
@@ -320,6 +336,7 @@ impl Obstacles<'_> {
                 "docker service update --update-order stop-first --publish-rm TARGET --publish-add mode=host,published=PORT,target=TARGET {}",
                 word(&self.service.name)
             )],
+            shut: Vec::new(),
             risk: Risk::RestartsTasks,
         }
     }
@@ -336,6 +353,7 @@ impl Obstacles<'_> {
             nodes,
             advice: "build the image for the nodes' platform too".into(),
             commands: vec![format!("docker manifest inspect {}", word(&self.service.image))],
+            shut: Vec::new(),
             risk: Risk::ByHand,
         }
     }
@@ -359,7 +377,7 @@ impl Obstacles<'_> {
             None => vec!["docker plugin ls".to_owned()],
         };
         let advice = "install the plugin on each node that is to run it".to_owned();
-        Told { words, nodes: Vec::new(), advice, commands, risk: Risk::ByHand }
+        Told { words, nodes: Vec::new(), advice, commands, shut: Vec::new(), risk: Risk::ByHand }
     }
 }
 

@@ -39,12 +39,12 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Harmless,
         impact: "the manager comes back within seconds and starts its tasks".into(),
         steps: vec![
+            Step::Unlock { node },
             Step::ByHand {
                 node: "another manager".into(),
                 text: "where the key is not at hand, another unlocked manager shows it".into(),
                 commands: vec!["docker swarm unlock-key -q".into()],
             },
-            Step::ByHand { node, text: "give the key".into(), commands: vec!["docker swarm unlock".into()] },
         ],
     });
     Ok(())

@@ -82,7 +82,6 @@ fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
             commands: commands.iter().map(|command| (*command).into()).collect(),
         });
     }
-    let node = own.map_or_else(|| "one manager that is left".into(), |host| host.name.clone());
     if managers.present() + managers.within_reach() >= managers.needed() {
         return Remedy {
             title: "Bring the silent managers back".into(),
@@ -93,13 +92,9 @@ fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
             steps,
         };
     }
-    steps.push(Step::ByHand {
-        node,
-        text: "only if those managers are gone for good, for one that comes back would found a second swarm with the \
-               same tasks; on this one node alone, after a copy of <data-root>/swarm was taken with the engine stopped"
-            .into(),
-        commands: vec!["docker swarm init --force-new-cluster".into()],
-    });
+    let node = own.map_or_else(|| "one manager that is left".into(), |host| host.name.clone());
+    let lost = managers.silent().map(|manager| manager.label.to_string()).collect();
+    steps.push(Step::ForceNewCluster { node, lost });
     Remedy {
         title: "Bring the silent managers back".into(),
         risk: Risk::EndangersQuorum,

@@ -1,4 +1,3 @@
-use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::NodeName;
 use facts::link::{Attempt, Outcome};
@@ -37,19 +36,16 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if let Some(twin) = twin {
         let summary =
             format!("{} is listed twice: {} is ready, {} is down and left over", node.name, twin.id, node.id);
-        let id = word(node.id.as_str());
-        let commands = match node.manager {
-            Some(_) => vec![format!("docker node demote {id}"), format!("docker node rm {id}")],
-            None => vec![format!("docker node rm {id}")],
-        };
+        // Only a manager lists nodes, so that this is one.
+        let here = view.snapshot.hosts.first().map_or_else(|| "a manager".into(), |host| host.name.clone());
         out.report(subject, summary, first).severity(Severity::Warning).remedy(Remedy {
             title: "Remove the entry that was left over".into(),
             risk: Risk::Harmless,
             impact: "nothing that runs is touched".into(),
-            steps: vec![Step::ByHand {
-                node: "a manager".into(),
-                text: "remove it by its id".into(),
-                commands,
+            steps: vec![Step::RemoveNode {
+                node: here,
+                id: node.id.to_string(),
+                manager: node.manager.is_some(),
             }],
         });
         return Ok(());

@@ -31,6 +31,12 @@ pub(super) async fn engine_process(session: &Session) -> Vec<Artifact> {
     session.of_this_machine(place, look).await
 }
 
+/// The dockerd that runs on this machine now.
+pub(super) fn running() -> Option<Process> {
+    let process = dockerd(Path::new("/proc"), Path::new("/run/docker.pid"));
+    process.filter(|process| !matches!(process.state, 'Z' | 'X'))
+}
+
 fn socket(path: &Path) -> Option<SocketFile> {
     let metadata = path.metadata().ok().filter(|metadata| metadata.file_type().is_socket())?;
     Some(SocketFile {

@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 pub use endpoint::{Endpoint, EndpointError};
+pub(crate) use engine_api::Engine;
 pub use join::{Secret, Target};
 pub use stack::StackFile;
 
@@ -297,6 +298,11 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Clocks => clocks::clocks(session).await,
         Need::Stack => stack::stack(session).await,
     }
+}
+
+/// The dockerd that runs on this machine now.
+pub(crate) fn dockerd() -> Option<facts::engine::Process> {
+    engine_process::running()
 }
 
 /// Does what may block on a thread of its own, so that a read that hangs, as on a dead NFS server, holds up

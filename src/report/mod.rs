@@ -16,6 +16,7 @@ mod table;
 mod terminal;
 mod text;
 mod verdicts;
+mod voice;
 
 use crate::judge::Diagnosis;
 use std::io::{self, Write};
@@ -27,6 +28,7 @@ pub use matrix::{json as matrix_json, table as matrix};
 pub use progress::Progress;
 pub use table::Table;
 pub use terminal::{Terminal, ascii_wanted, color_wanted, width};
+pub use voice::{Tone, Voice};
 
 /// The JSON Schema of what [`Json`] writes.
 pub const SCHEMA: &str = include_str!("schema.json");

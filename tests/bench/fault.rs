@@ -164,6 +164,28 @@ pub struct Expect {
     pub silent: bool,
     /// How many seconds it may take to show.
     pub within: Option<u64>,
+    /// What heals it there, where the doctor can.
+    pub fix: Option<Fix>,
+}
+
+/// What heals a fault: `run --fix` on the node where it was looked for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fix {
+    /// The level that it takes.
+    pub level: String,
+    /// More flags.
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// What it reads from standard input.
+    pub stdin: Option<String>,
+    /// It is said before that it cannot be taken back.
+    #[serde(default, rename = "final")]
+    pub last: bool,
+    /// It has to be refused, in these words.
+    pub refused: Option<String>,
+    /// What has to succeed there afterwards.
+    pub then: Option<String>,
 }
 
 impl Fault {

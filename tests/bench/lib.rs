@@ -4,6 +4,7 @@
 //! A fault is one file below `tests/live/faults/`; [`Fault`] says what may stand in it.
 
 mod fault;
+mod fix;
 mod health;
 mod report;
 mod run;

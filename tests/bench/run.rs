@@ -10,6 +10,7 @@ use lab::Engine;
 use serde::Serialize;
 
 use crate::fault::{Expect, Fault};
+use crate::fix::Fixed;
 use crate::report::{Match, Report};
 use crate::scene::Scene;
 use crate::words::Words;
@@ -32,6 +33,8 @@ pub struct Bench {
     pub engines: Vec<String>,
     /// How many labs are up at once.
     pub jobs: usize,
+    /// Whether what has a remedy is fixed and unfixed, too.
+    pub fix: bool,
 }
 
 /// What was said of one fault on one node.
@@ -49,6 +52,9 @@ pub struct Outcome {
     pub others: Vec<String>,
     /// How it ended.
     pub verdict: Verdict,
+    /// What became of fixing it, where that was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<Fixed>,
     /// How long the fault took from the first step to this verdict.
     pub seconds: f64,
 }
@@ -65,6 +71,8 @@ pub enum Verdict {
     FalseAlarm,
     /// It is known not to show yet.
     Owed(String),
+    /// It was named, and its fix did not do what it has to.
+    NotFixed(String),
     /// It was not silent after healing.
     NotHealed(String),
     /// The fault could not be made.
@@ -122,6 +130,7 @@ impl Bench {
             rank: matched.rank,
             others: matched.others,
             verdict,
+            fixed: None,
             seconds: began.elapsed().as_secs_f64(),
         };
         let broken = |error: &anyhow::Error| {
@@ -147,10 +156,18 @@ impl Bench {
         }
         let mut outcomes = Vec::new();
         for expect in &fault.expect {
-            let (matched, verdict) = judge(&stage, fault, expect, &words);
-            outcomes.push(outcome(expect, matched, verdict));
+            let (matched, mut verdict) = judge(&stage, fault, expect, &words);
+            let mut fixed = None;
+            if let (Some(fix), true, Verdict::Named) = (&expect.fix, self.fix, &verdict) {
+                match fix.prove(&stage, expect, &words) {
+                    Ok(done) => fixed = Some(done),
+                    Err(error) => verdict = Verdict::NotFixed(format!("{error:#}")),
+                }
+            }
+            outcomes.push(Outcome { fixed, ..outcome(expect, matched, verdict) });
         }
-        if fault.fresh {
+        let last = fault.expect.iter().filter_map(|expect| expect.fix.as_ref()).any(|fix| fix.last);
+        if fault.fresh || (self.fix && last) {
             return outcomes;
         }
         let healed = stage

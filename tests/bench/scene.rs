@@ -141,6 +141,8 @@ fn script_in(node: &Node, script: &str, words: &Words, within: Option<u64>) -> R
 fn engine_step(node: &Node, step: EngineStep, flags: &[&str]) -> Result<()> {
     match step {
         EngineStep::Stop => node.stop_engine(),
+        // A fix that was tried may have started it.
+        EngineStep::Start if node.engine_answers() && flags.is_empty() => Ok(()),
         EngineStep::Start => node.start_engine(flags),
         EngineStep::Restart => {
             node.stop_engine()?;

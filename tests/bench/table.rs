@@ -10,7 +10,7 @@ pub fn table(outcomes: &[Outcome], width: u16) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_width(width);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["fault", "from", "expected", "rank", "others", "s", "verdict"]);
+    table.set_header(["fault", "from", "expected", "rank", "others", "fixed", "s", "verdict"]);
     for outcome in outcomes {
         table.add_row([
             outcome.fault.clone(),
@@ -18,6 +18,7 @@ pub fn table(outcomes: &[Outcome], width: u16) -> String {
             outcome.expected.clone(),
             outcome.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string()),
             outcome.others.join("\n"),
+            outcome.fixed.as_ref().map(ToString::to_string).unwrap_or_default(),
             format!("{:.0}", outcome.seconds),
             verdict(&outcome.verdict),
         ]);
@@ -31,6 +32,7 @@ fn verdict(verdict: &Verdict) -> String {
         Verdict::Missed(why) => format!("MISSED: {why}"),
         Verdict::FalseAlarm => "FALSE ALARM".to_owned(),
         Verdict::Owed(why) => format!("owed: {why}"),
+        Verdict::NotFixed(why) => format!("NOT FIXED: {why}"),
         Verdict::NotHealed(why) => format!("NOT HEALED: {why}"),
         Verdict::Broken(why) => format!("BROKEN: {why}"),
         Verdict::Skipped => "not on this engine".to_owned(),

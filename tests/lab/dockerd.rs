@@ -11,26 +11,15 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::node::Node;
 use crate::patience::seconds;
 
-/// What follows is what systemd, journald and rsyslog make of the engine's output on a server: the tag holds
-/// the pid of `dockerd`, which is that of the shell before `exec`, and a line longer than 48 KiB is cut in
-/// two. What `rsyslogd` itself cuts off, at 8 KiB, is lost there as well as here.
-const START: &str = r#"
-rm -f /run/docker.pid /run/lab/dockerd.pid /run/lab/dockerd.out
-mkfifo /run/lab/dockerd.out
-exec setsid --fork sh -c '
-    echo $$ > /run/lab/dockerd.pid
-    (logger --id=$$ --tag dockerd --priority daemon.info --size 48K --socket /dev/log < /run/lab/dockerd.out &)
-    exec dockerd "$@" > /run/lab/dockerd.out 2>&1
-' sh "$@"
-"#;
+/// The service of a node without systemd: whoever wants the engine started again has to find it, as on any machine.
+const SERVICE: &str = "/etc/init.d/docker";
 
 impl Node {
     /// Starts `dockerd` with these flags and waits until its API answers. A stale pid file is removed first.
     pub fn start_engine(&self, flags: &[&str]) -> Result<()> {
         ensure!(self.engine_pid().is_none(), "{}: its engine runs already", self.name());
         let step = || format!("{}: failed to start its engine", self.name());
-        let parent = self.cgroup_parent();
-        self.shell(START, &[&["--cgroup-parent", &parent], flags].concat()).with_context(step)?;
+        self.expect(&[&[SERVICE, "start"], flags].concat()).with_context(step)?;
         let deadline = Instant::now() + seconds(60);
         while !self.engine_answers() {
             // In this order: asked the other way round, an engine that starts in between would seem to have ended.

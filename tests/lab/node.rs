@@ -7,7 +7,6 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup;
 use crate::engine::Engine;
 use crate::exec::{Exec, Output};
 use crate::namespaces;
@@ -170,7 +169,7 @@ impl Node {
         self.expect(&[&["docker"], arguments].concat())
     }
 
-    fn expect(&self, words: &[&str]) -> Result<String> {
+    pub(crate) fn expect(&self, words: &[&str]) -> Result<String> {
         let output = self.exec(words)?;
         if !output.success() {
             let said = output.stderr.trim();
@@ -224,12 +223,6 @@ impl Node {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
-    }
-
-    /// The cgroup for everything that its engine starts, as a path from the root of a hierarchy.
-    pub(crate) fn cgroup_parent(&self) -> String {
-        let lab = self.dir.parent().unwrap_or(&self.dir);
-        format!("/{}/{}", cgroup::path(lab).display(), self.name)
     }
 
     pub(crate) fn running(&self) -> Option<Process> {

@@ -8,7 +8,7 @@ use rustix::process::geteuid;
 use crate::program::run;
 
 /// The Debian packages that a lab needs on its host.
-pub const APT_PACKAGES: [&str; 15] = [
+pub const APT_PACKAGES: [&str; 16] = [
     "docker.io",
     "iptables",
     "iproute2",
@@ -24,6 +24,7 @@ pub const APT_PACKAGES: [&str; 15] = [
     "hostname",
     "coreutils",
     "openssl",
+    "strace",
 ];
 
 const PROGRAMS: [&str; 20] = [

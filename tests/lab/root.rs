@@ -7,8 +7,16 @@ use std::path::Path;
 
 use rustix::fs::{XattrFlags, setxattr};
 
+use crate::cgroup;
 use crate::engine::Engine;
 use crate::switch;
+
+/// The cgroup for everything that a node's engine starts, as a path from the root of a hierarchy.
+fn cgroup_parent(dir: &Path) -> String {
+    let lab = dir.parent().unwrap_or(dir);
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    format!("/{}/{name}", cgroup::path(lab).display())
+}
 
 /// Makes the directories of a node's root and puts its own files over those that come with the engine.
 pub(crate) fn lay_out(dir: &Path, engine: &Engine, number: usize, nodes: usize) -> io::Result<()> {
@@ -40,6 +48,12 @@ pub(crate) fn lay_out(dir: &Path, engine: &Engine, number: usize, nodes: usize) 
     fs::write(&program, include_str!("programs/lab-firewalld"))?;
     fs::set_permissions(program, fs::Permissions::from_mode(0o755))?;
     let etc = dir.join("etc.upper");
+    let service = etc.join("init.d/docker");
+    fs::create_dir_all(etc.join("init.d"))?;
+    fs::write(&service, include_str!("programs/docker"))?;
+    fs::set_permissions(service, fs::Permissions::from_mode(0o755))?;
+    fs::create_dir_all(etc.join("default"))?;
+    fs::write(etc.join("default/docker"), format!("CGROUP_PARENT={}\n", cgroup_parent(dir)))?;
     let hosts =
         (1..=nodes).map(|number| format!("{} node{number}\n", switch::address(number))).collect::<String>();
     fs::write(etc.join("hosts"), format!("127.0.0.1 localhost\n{hosts}"))?;

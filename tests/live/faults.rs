@@ -10,7 +10,7 @@ fn each_fault_is_named_first_and_health_is_silent_after_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/faults");
     let faults: Vec<_> = faults(&folder).unwrap().into_iter().filter(|fault| fault.ci).collect();
     let doctor = env!("CARGO_BIN_EXE_swarm-doctor").into();
-    let bench = Bench { doctor, engines: Vec::new(), jobs: 3 };
+    let bench = Bench { doctor, engines: Vec::new(), jobs: 3, fix: true };
     let outcomes = bench.run(faults, |outcome| println!("{} {:?}", outcome.fault, outcome.verdict));
     println!("{}", table(&outcomes, 160));
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.verdict.fails()).collect();

@@ -9,10 +9,12 @@
 #![expect(clippy::print_stdout, reason = "a test says what it skips and where it stands")]
 
 mod bundles;
+mod crash;
 mod doctor;
 mod faults;
 mod gone;
 mod healthy;
+mod hostile;
 mod unchanged;
 mod unprivileged;
 mod virtual_addresses;

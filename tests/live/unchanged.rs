@@ -42,6 +42,9 @@ fn a_run_leaves_files_namespaces_rules_and_containers_as_they_were() {
     }
     assert_eq!(run_as(node, &["--listen", "2s"], None).exit, 0);
     assert!(node.exec(&["swarm-doctor", "matrix"]).unwrap().status.success());
+    // A fix that is only shown, and one that nobody agrees to, change as little.
+    assert!(node.exec(&["swarm-doctor", "run", "--fix=destructive", "--dry-run"]).unwrap().success());
+    assert_eq!(node.exec(&["swarm-doctor", "run", "--fix"]).unwrap().status.code(), Some(5));
     let after = node.shell(SNAPSHOT, &[]).unwrap();
     let gone: Vec<_> = before.lines().filter(|line| !after.contains(line)).collect();
     let come: Vec<_> = after.lines().filter(|line| !before.contains(line)).collect();

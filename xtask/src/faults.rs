@@ -20,6 +20,9 @@ pub(crate) struct Faults {
     /// Only those that CI runs
     #[arg(long)]
     ci: bool,
+    /// Only those that the doctor can heal: each is fixed, looked at again, and unfixed
+    #[arg(long)]
+    fix: bool,
     /// Only list them
     #[arg(long)]
     list: bool,
@@ -49,7 +52,7 @@ impl Faults {
             Some(doctor) => doctor,
             None => build()?,
         };
-        let bench = Bench { doctor, engines: self.engines, jobs: self.jobs };
+        let bench = Bench { doctor, engines: self.engines, jobs: self.jobs, fix: self.fix };
         match self.healthy {
             Some(runs) => healthy(&bench, runs),
             None => broken(&bench, faults, self.json.as_deref()),
@@ -59,6 +62,7 @@ impl Faults {
     fn chosen(&self) -> Result<Vec<Fault>> {
         let mut faults = bench::faults(&crate::root().join("tests/live/faults"))?;
         faults.retain(|fault| !self.ci || fault.ci);
+        faults.retain(|fault| !self.fix || fault.expect.iter().any(|expect| expect.fix.is_some()));
         if !self.names.is_empty() {
             for name in &self.names {
                 let any = faults.iter().any(|fault| fault.name.starts_with(name.as_str()));

@@ -3,6 +3,8 @@
 use super::author::Author;
 use super::traffic::{Errand, Port};
 use crate::remedy::word;
+use crate::{Opening, Step};
+use facts::NodeName;
 use facts::firewall::{Condition, Field, Place, Ruleset, Way, conditions};
 use std::collections::BTreeSet;
 
@@ -12,25 +14,46 @@ pub(in crate::host) struct Barred<'a> {
     pub(in crate::host) errands: BTreeSet<(Errand, Port)>,
 }
 
-/// What to type, and what to mind.
+/// What to do, and what to mind.
 pub(in crate::host) struct Cure {
-    pub(in crate::host) text: String,
-    pub(in crate::host) commands: Vec<String>,
+    text: String,
+    deeds: Vec<Deed>,
+}
+
+/// One thing to do about a packet filter.
+#[derive(PartialEq, Eq)]
+enum Deed {
+    Opens(Opening),
+    /// A command for a person, who has to see first.
+    Typed(String),
+}
+
+impl Cure {
+    /// As one step, which a person has to do where any part of it needs one.
+    pub(in crate::host) fn step(self, node: NodeName) -> Step {
+        let opens = |deed: &Deed| match deed {
+            Deed::Opens(opening) => Some(opening.clone()),
+            Deed::Typed(_) => None,
+        };
+        let shown = |deed: &Deed| match deed {
+            Deed::Opens(opening) => opening.command(),
+            Deed::Typed(command) => command.clone(),
+        };
+        match self.deeds.iter().map(opens).collect() {
+            Some(openings) => Step::OpenFilter { node, text: self.text, openings },
+            None => Step::ByHand { node, text: self.text, commands: self.deeds.iter().map(shown).collect() },
+        }
+    }
 }
 
 /// How to let it all through.
-pub(in crate::host) fn cure(
-    author: &Author,
-    barred: &[Barred<'_>],
-    ruleset: &Ruleset,
-    reload_hurts: bool,
-) -> Cure {
+pub(in crate::host) fn cure(author: &Author, barred: &[Barred<'_>], ruleset: &Ruleset) -> Cure {
     match author {
         Author::Firewalld { panic: true, .. } => Cure {
             text: "firewalld is in panic mode and lets nothing through: end it".into(),
-            commands: vec!["firewall-cmd --panic-off".into()],
+            deeds: vec![Deed::Typed("firewall-cmd --panic-off".into())],
         },
-        Author::Firewalld { zone, .. } => firewalld(zone.as_deref(), barred, reload_hurts),
+        Author::Firewalld { zone, .. } => firewalld(zone.as_deref(), barred),
         Author::Ufw => ufw(barred),
         Author::Iptables { v6, legacy } => {
             let program = match (v6, *legacy && ruleset.tables.iter().any(|table| !table.legacy)) {
@@ -54,10 +77,12 @@ fn calls(errand: Errand) -> bool {
     matches!(errand, Errand::Called | Errand::Calls)
 }
 
-fn firewalld(zone: Option<&str>, barred: &[Barred<'_>], reload_hurts: bool) -> Cure {
-    let zone = zone.map(|zone| format!("--zone={} ", word(zone))).unwrap_or_default();
+/// Each change is made twice, for good and at once, so that nothing has to be reloaded: on engines before 25.0.13 a
+/// reload takes Docker's own rules away.
+fn firewalld(zone: Option<&str>, barred: &[Barred<'_>]) -> Cure {
     let mut text = "open the port in firewalld, for good and at once".to_owned();
-    let mut commands = Vec::new();
+    let mut deeds = Vec::new();
+    let owned = || zone.map(str::to_owned);
     // Rich rules that forbid come before ports that are open, and have to go.
     let forbids = |one: &&Barred<'_>| {
         let chain = one.place.chain.name.as_str();
@@ -65,29 +90,28 @@ fn firewalld(zone: Option<&str>, barred: &[Barred<'_>], reload_hurts: bool) -> C
     };
     for one in barred.iter().filter(forbids) {
         text = "a rich rule forbids it: take it out, and open the port".to_owned();
-        commands.push(match rich_rule(&one.place) {
-            Some(rule) => format!("firewall-cmd {zone}--permanent --remove-rich-rule='{rule}'"),
-            None => format!("firewall-cmd {zone}--list-rich-rules"),
-        });
-    }
-    let inward = ports(barred, Way::In);
-    commands.extend(inward.iter().map(|port| format!("firewall-cmd {zone}--add-port={port} --permanent")));
-    match commands.last_mut() {
-        Some(last) => last.push_str(" && firewall-cmd --reload"),
-        None => {
-            text =
-                "a policy or a direct rule of firewalld keeps it in: see which, and take it out".to_owned();
-            commands.push("firewall-cmd --list-all-policies".to_owned());
-            commands.push("firewall-cmd --direct --get-all-rules".to_owned());
+        match rich_rule(&one.place) {
+            Some(rule) => deeds.extend([true, false].map(|permanent| {
+                Deed::Opens(Opening::FirewalldRichRule { zone: owned(), rule: rule.clone(), permanent })
+            })),
+            None => {
+                let zone = zone.map(|zone| format!("--zone={} ", word(zone))).unwrap_or_default();
+                deeds.push(Deed::Typed(format!("firewall-cmd {zone}--list-rich-rules")));
+            }
         }
     }
-    if reload_hurts && !inward.is_empty() {
-        text.push_str(
-            "; the reload takes Docker's own rules away on this engine, so restart it afterwards, or leave the reload \
-             out and give the command a second time without --permanent",
-        );
+    let inward = ports(barred, Way::In);
+    for permanent in [true, false] {
+        deeds.extend(inward.iter().map(|port| {
+            Deed::Opens(Opening::FirewalldPort { zone: owned(), port: port.to_string(), permanent })
+        }));
     }
-    Cure { text, commands }
+    if inward.is_empty() {
+        text = "a policy or a direct rule of firewalld keeps it in: see which, and take it out".to_owned();
+        deeds.push(Deed::Typed("firewall-cmd --list-all-policies".to_owned()));
+        deeds.push(Deed::Typed("firewall-cmd --direct --get-all-rules".to_owned()));
+    }
+    Cure { text, deeds }
 }
 
 /// The rich rule that a rule of firewalld comes from, where it asks for a port and at most a source.
@@ -118,47 +142,57 @@ fn one_value(condition: &Condition) -> Option<&str> {
 }
 
 fn ufw(barred: &[Barred<'_>]) -> Cure {
-    let mut commands = Vec::new();
+    let mut deeds = Vec::new();
     let mut text = "open it in ufw, which keeps it open across restarts".to_owned();
-    for (way, out) in [(Way::In, ""), (Way::Out, "out ")] {
+    for (way, out) in [(Way::In, false), (Way::Out, true)] {
         for port in ports(barred, way) {
-            let forbids = |one: &&Barred<'_>| {
+            let forbids = |one: &Barred<'_>| {
                 one.place.rule.is_some() && one.place.chain.name.contains("user") && {
                     one.errands.iter().any(|(errand, other)| *other == port && errand.way() == way)
                 }
             };
             // A new rule comes last, behind the one that forbids.
-            let first = if barred.iter().any(|one| forbids(&one)) {
+            let first = barred.iter().any(forbids);
+            if first {
                 text = "a rule of ufw forbids it (`ufw status numbered`): put one before it that lets it in"
                     .to_owned();
-                "insert 1 "
-            } else {
-                ""
-            };
-            commands.push(format!("ufw {first}allow {out}{port}"));
+            }
+            deeds.push(Deed::Opens(Opening::UfwAllow { port: port.to_string(), out, first }));
         }
     }
-    if commands.is_empty() {
+    if deeds.is_empty() {
         text = "rules before or after those of ufw keep answers out".to_owned();
-        commands.push("grep -n . /etc/ufw/before.rules /etc/ufw/after.rules".to_owned());
+        deeds.push(Deed::Typed("grep -n . /etc/ufw/before.rules /etc/ufw/after.rules".to_owned()));
     }
-    Cure { text, commands }
+    Cure { text, deeds }
 }
 
-fn iptables(program: &str, barred: &[Barred<'_>]) -> Cure {
-    let mut commands = Vec::new();
+fn iptables(program: &'static str, barred: &[Barred<'_>]) -> Cure {
+    let mut deeds = Vec::new();
     for one in barred {
         let place = &one.place;
-        let table = match place.table.name.as_str() {
-            "filter" => String::new(),
-            other => format!("-t {other} "),
-        };
-        let base = place.path.first().copied().unwrap_or("INPUT");
+        let table = place.table.name.clone();
         if let Some((number, rule)) = place.rule
             && aimed(one)
         {
-            let written = rule.as_iptables(place.table).unwrap_or_else(|| number.to_string());
-            commands.push(format!("{program} {table}-D {} {written}", word(&place.chain.name)));
+            let chain = place.chain.name.clone();
+            // A rule with quotes in it, or one that iptables has no words for, is left to a person.
+            let written = rule.as_iptables(place.table);
+            deeds.push(match written.as_deref().filter(|written| !written.contains('"')) {
+                Some(written) => Deed::Opens(Opening::IptablesDelete {
+                    program,
+                    table,
+                    chain,
+                    rule: words(written),
+                    number,
+                }),
+                None => {
+                    let table =
+                        if table == "filter" { String::new() } else { format!("-t {} ", word(&table)) };
+                    let rule = written.unwrap_or_else(|| number.to_string());
+                    Deed::Typed(format!("{program} {table}-D {} {rule}", word(&chain)))
+                }
+            });
             continue;
         }
         for (errand, port) in &one.errands {
@@ -166,45 +200,51 @@ fn iptables(program: &str, barred: &[Barred<'_>]) -> Cure {
                 true => format!("-p {} --dport {} -j ACCEPT", port.protocol, port.number),
                 false => "-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT".to_owned(),
             };
-            let command = format!("{program} {table}-I {base} {accept}");
-            if !commands.contains(&command) {
-                commands.push(command);
+            let chain = place.path.first().copied().unwrap_or("INPUT").to_owned();
+            let table = table.clone();
+            let deed = Deed::Opens(Opening::IptablesInsert { program, table, chain, rule: words(&accept) });
+            if !deeds.contains(&deed) {
+                deeds.push(deed);
             }
         }
     }
     let text = "change the rule now, and where the rules are loaded from at the next start (`netfilter-persistent save` on \
                 Debian, `service iptables save` on Red Hat)";
-    Cure { text: text.into(), commands }
+    Cure { text: text.into(), deeds }
 }
 
 fn nft(barred: &[Barred<'_>]) -> Cure {
-    let mut commands = Vec::new();
+    let mut deeds = Vec::new();
     for one in barred {
         let (table, chain) = (one.place.table, one.place.chain);
-        let at = format!("{} {} {}", table.family, word(&table.name), word(&chain.name));
+        let chain = [table.family.to_string(), table.name.clone(), chain.name.clone()];
         let rule = one.place.rule.map(|(_, rule)| rule);
         if let Some(rule) = rule
             && aimed(one)
         {
-            commands.push(format!("nft delete rule {at} handle {}", rule.handle));
+            deeds.push(Deed::Opens(Opening::NftDelete { chain, handle: rule.handle }));
             continue;
         }
-        // What is put before a rule is put there by that rule's handle; before a policy, anywhere.
-        let before = rule.map(|rule| format!(" handle {}", rule.handle)).unwrap_or_default();
         for (errand, port) in &one.errands {
             let accept = match calls(*errand) {
                 true => format!("{} dport {} accept", port.protocol, port.number),
                 false => "ct state established,related accept".to_owned(),
             };
-            let command = format!("nft insert rule {at}{before} {accept}");
-            if !commands.contains(&command) {
-                commands.push(command);
+            // What is put before a rule is put there by that rule's handle; before a policy, anywhere.
+            let before = rule.map(|rule| rule.handle);
+            let deed = Deed::Opens(Opening::NftInsert { chain: chain.clone(), before, rule: words(&accept) });
+            if !deeds.contains(&deed) {
+                deeds.push(deed);
             }
         }
     }
     let text = "change the rule now, and in the file it was loaded from (/etc/nftables.conf, /etc/sysconfig/nftables.conf), or \
                 the next start brings it back";
-    Cure { text: text.into(), commands }
+    Cure { text: text.into(), deeds }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Whether a rule is aimed at nothing else than what it must not keep out, so that it is better gone: it names ports of

@@ -6,6 +6,7 @@ use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, LogsOptions
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use facts::Why;
 use futures_util::StreamExt;
+use hyper::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::future::Future;
@@ -32,7 +33,7 @@ type ApiVersion = (usize, usize);
 ///
 /// bollard makes the requests, and its models are not used: they lose what they do not know, and refuse
 /// values of a newer engine. Each answer is taken where it arrives, in the transport that bollard is given.
-pub(in crate::collect) struct Engine {
+pub(crate) struct Engine {
     transport: Arc<Transport>,
     deadline: Duration,
     version: Option<ApiVersion>,
@@ -42,7 +43,7 @@ pub(in crate::collect) struct Engine {
 impl Engine {
     /// Pings the engine, and settles the version of the API as the docker command does: the newest that
     /// both sides speak. Any other answer than a ping's shows too that somebody is there.
-    pub(in crate::collect) async fn connect(options: &Options) -> Result<Self, Why> {
+    pub(crate) async fn connect(options: &Options) -> Result<Self, Why> {
         let deadline = options.request_deadline.min(CONNECT_DEADLINE.mul_f64(patience()));
         let transport = Arc::new(within(deadline, Transport::to(options.endpoint.clone())).await?);
         let ping = ask(&transport, None, deadline, MOST, async |docker| docker.ping().await).await?;
@@ -101,6 +102,26 @@ impl Engine {
             pieces.next().await
         };
         Ok(self.ask(MOST_OF_FILE, call).await?.good()?.to_vec())
+    }
+
+    /// Asks for something to be changed; the answer, where it was. Only a fix does.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: &serde_json::Value,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, Why> {
+        let prefix = self.version.map(|(major, minor)| format!("/v{major}.{minor}")).unwrap_or_default();
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Content-Type", "application/json")
+            .body(bollard::body_full(text.into()))
+            .map_err(|error| Why::Malformed { line: 0, what: format!("{path}: {error}") })?;
+        let answer = within(deadline, self.transport.send(request, &prefix, MOST)).await?;
+        Ok(answer.good()?.to_vec())
     }
 
     async fn ask<T>(&self, most: usize, call: impl AsyncFnOnce(Docker) -> T) -> Result<Answer, Why> {

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 
-pub(super) use engine::Engine;
+pub(crate) use engine::Engine;
 
 /// The most networks that are inspected.
 const MOST_NETWORKS: usize = 64;

@@ -89,13 +89,5 @@ fn cure(remedy: &Remedy) -> Cure<'_> {
 }
 
 pub(super) fn action(step: &Step) -> Action<'_> {
-    let kind = match step {
-        Step::EditJson { .. } => "edit-json",
-        Step::SetSysctl { .. } => "set-sysctl",
-        Step::LoadModule { .. } => "load-module",
-        Step::RestartEngine { .. } => "restart-engine",
-        Step::DemoteManager { .. } => "demote-manager",
-        Step::ByHand { .. } => "by-hand",
-    };
-    Action { node: step.node(), kind, text: step.text(), commands: step.commands() }
+    Action { node: step.node(), kind: step.kind(), text: step.text(), commands: step.commands() }
 }

@@ -1,0 +1,237 @@
+//! One thing to do on one node.
+
+use crate::remedy::word;
+use crate::{Mend, Opening};
+use facts::NodeName;
+
+/// The file for the kernel settings of a swarm.
+pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-swarm.conf";
+
+/// One thing to do on one node. Closed on purpose: each can be shown, backed up, carried out, and undone or declared
+/// final. What is shown of it and what is done come from the same values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Set or remove a key of a JSON file.
+    EditJson {
+        /// Where.
+        node: NodeName,
+        /// The file.
+        file: String,
+        /// The key, as a JSON pointer.
+        pointer: String,
+        /// The new value as JSON, or none to remove the key.
+        to: Option<String>,
+    },
+    /// Make a text JSON again.
+    MendJson {
+        /// Where.
+        node: NodeName,
+        /// The file.
+        file: String,
+        /// What is wrong with it, and allows one cure only.
+        mends: Vec<Mend>,
+    },
+    /// Set a kernel setting, now and for every start.
+    SetSysctl {
+        /// Where.
+        node: NodeName,
+        /// Its dotted name.
+        key: String,
+        /// Its value.
+        to: String,
+    },
+    /// Load a kernel module, now and at every start.
+    LoadModule {
+        /// Where.
+        node: NodeName,
+        /// Its name.
+        module: String,
+    },
+    /// Let packets through the packet filter.
+    OpenFilter {
+        /// Where.
+        node: NodeName,
+        /// What is done, in words.
+        text: String,
+        /// How, in order.
+        openings: Vec<Opening>,
+    },
+    /// Let the engine read its configuration again.
+    ReloadEngine {
+        /// Where.
+        node: NodeName,
+    },
+    /// Start an engine that does not run.
+    StartEngine {
+        /// Where.
+        node: NodeName,
+    },
+    /// Start the engine again.
+    RestartEngine {
+        /// Where.
+        node: NodeName,
+    },
+    /// Let a node that was paused or drained take tasks again.
+    ActivateNode {
+        /// The manager where it is done.
+        node: NodeName,
+        /// The node's name.
+        name: NodeName,
+        /// Its id.
+        id: String,
+    },
+    /// Take an entry out of the node list.
+    RemoveNode {
+        /// The manager where it is done.
+        node: NodeName,
+        /// The entry, by its id.
+        id: String,
+        /// It was a manager, and is demoted first.
+        manager: bool,
+    },
+    /// Make the network that published ports live on.
+    CreateIngress {
+        /// The manager where it is done.
+        node: NodeName,
+    },
+    /// Unlock the manager with the key that is asked for.
+    Unlock {
+        /// Where.
+        node: NodeName,
+    },
+    /// Found the swarm anew from what this manager knows, without the others.
+    ForceNewCluster {
+        /// The manager where it is done.
+        node: NodeName,
+        /// The managers that are given up, as they are shown.
+        lost: Vec<String>,
+    },
+    /// Make a manager a worker.
+    DemoteManager {
+        /// The manager.
+        node: NodeName,
+    },
+    /// Something to be done by a person.
+    ByHand {
+        /// Where.
+        node: NodeName,
+        /// What.
+        text: String,
+        /// The commands, where there are any.
+        commands: Vec<String>,
+    },
+}
+
+impl Step {
+    /// The node on which it is done.
+    pub fn node(&self) -> &NodeName {
+        match self {
+            Self::EditJson { node, .. }
+            | Self::MendJson { node, .. }
+            | Self::SetSysctl { node, .. }
+            | Self::LoadModule { node, .. }
+            | Self::OpenFilter { node, .. }
+            | Self::ReloadEngine { node }
+            | Self::StartEngine { node }
+            | Self::RestartEngine { node }
+            | Self::ActivateNode { node, .. }
+            | Self::RemoveNode { node, .. }
+            | Self::CreateIngress { node }
+            | Self::Unlock { node }
+            | Self::ForceNewCluster { node, .. }
+            | Self::DemoteManager { node }
+            | Self::ByHand { node, .. } => node,
+        }
+    }
+
+    /// The word for its kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::EditJson { .. } => "edit-json",
+            Self::MendJson { .. } => "mend-json",
+            Self::SetSysctl { .. } => "set-sysctl",
+            Self::LoadModule { .. } => "load-module",
+            Self::OpenFilter { .. } => "open-filter",
+            Self::ReloadEngine { .. } => "reload-engine",
+            Self::StartEngine { .. } => "start-engine",
+            Self::RestartEngine { .. } => "restart-engine",
+            Self::ActivateNode { .. } => "activate-node",
+            Self::RemoveNode { .. } => "remove-node",
+            Self::CreateIngress { .. } => "create-ingress",
+            Self::Unlock { .. } => "unlock",
+            Self::ForceNewCluster { .. } => "force-new-cluster",
+            Self::DemoteManager { .. } => "demote-manager",
+            Self::ByHand { .. } => "by-hand",
+        }
+    }
+
+    /// What is done, in words.
+    pub fn text(&self) -> String {
+        match self {
+            Self::EditJson { file, pointer, to: Some(value), .. } => {
+                format!("in {file} set {pointer} to {value}")
+            }
+            Self::EditJson { file, pointer, to: None, .. } => format!("in {file} remove {pointer}"),
+            Self::MendJson { file, mends, .. } => {
+                let mends: Vec<_> = mends.iter().map(Mend::to_string).collect();
+                format!("in {file} {}", mends.join(", then "))
+            }
+            Self::SetSysctl { key, to, .. } => format!("set {key} to {to}, now and at every start"),
+            Self::LoadModule { module, .. } => {
+                format!("load the kernel module {module}, now and at every start")
+            }
+            Self::OpenFilter { text, .. } | Self::ByHand { text, .. } => text.clone(),
+            Self::ReloadEngine { .. } => {
+                "let the engine read its configuration again; nothing restarts".to_owned()
+            }
+            Self::StartEngine { .. } => "start the engine, if it does not run".to_owned(),
+            Self::RestartEngine { .. } => "restart the engine".to_owned(),
+            Self::ActivateNode { name, .. } => format!("let {name} take tasks again"),
+            Self::RemoveNode { .. } => "remove it by its id".to_owned(),
+            Self::CreateIngress { .. } => {
+                "create it on a manager; choose a subnet that no other network of yours has".to_owned()
+            }
+            Self::Unlock { .. } => "give the key".to_owned(),
+            Self::ForceNewCluster { .. } => {
+                "only if those managers are gone for good, for one that comes back would found a second swarm with the \
+                 same tasks; on this one node alone, after a copy of <data-root>/swarm was taken with the engine stopped"
+                    .to_owned()
+            }
+            Self::DemoteManager { .. } => "demote the node, from a manager that answers".to_owned(),
+        }
+    }
+
+    /// The commands a person would type for it.
+    pub fn commands(&self) -> Vec<String> {
+        let one = |command: &str| vec![command.to_owned()];
+        match self {
+            Self::EditJson { .. } => Vec::new(),
+            Self::MendJson { .. } => one("dockerd --validate"),
+            Self::SetSysctl { key, to, .. } => {
+                vec![format!("sysctl -w {key}={to}"), format!("echo '{key} = {to}' >> {SYSCTL_FILE}")]
+            }
+            Self::LoadModule { module, .. } => {
+                vec![
+                    format!("modprobe {module}"),
+                    format!("echo {module} > /etc/modules-load.d/{module}.conf"),
+                ]
+            }
+            Self::OpenFilter { openings, .. } => openings.iter().map(Opening::command).collect(),
+            Self::ReloadEngine { .. } => one("systemctl reload docker"),
+            Self::StartEngine { .. } => one("systemctl start docker"),
+            Self::RestartEngine { .. } => one("systemctl restart docker"),
+            Self::ActivateNode { name, .. } => {
+                vec![format!("docker node update --availability active {}", word(name.as_str()))]
+            }
+            Self::RemoveNode { id, manager, .. } => {
+                let demote = manager.then(|| format!("docker node demote {}", word(id)));
+                demote.into_iter().chain([format!("docker node rm {}", word(id))]).collect()
+            }
+            Self::CreateIngress { .. } => one("docker network create --driver overlay --ingress ingress"),
+            Self::Unlock { .. } => one("docker swarm unlock"),
+            Self::ForceNewCluster { .. } => one("docker swarm init --force-new-cluster"),
+            Self::DemoteManager { node } => vec![format!("docker node demote {}", word(node.as_str()))],
+            Self::ByHand { commands, .. } => commands.clone(),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The packet filter, through the program that keeps its rules.
+
+use super::act::Undo;
+use super::file::{self, FileChange};
+use super::journal::Receipt;
+use super::program;
+use checks::Opening;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The most that one program may take; firewalld writes and loads its rules before it answers.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A rule of nft, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NftRule {
+    /// Family, table and chain.
+    chain: [String; 3],
+    /// The rule, as nft lists it.
+    rule: String,
+    /// The rule behind it, where there is one.
+    next: Option<u64>,
+}
+
+/// The files in which a program keeps its rules, and what it makes of them. A program that takes a change back writes the
+/// same meaning in other words; where the meaning is the old one, the old words can come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// Each with its copy beside the journal; none where there was no file.
+    files: Vec<(PathBuf, Option<String>)>,
+    /// What the program is asked for the meaning.
+    asked: Vec<String>,
+    /// What it answered.
+    answer: String,
+}
+
+impl Kept {
+    /// The files of a zone of firewalld.
+    fn of_zone(zone: Option<&str>, receipt: &Receipt) -> Result<Self, String> {
+        let asked = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
+        let zone = match zone {
+            Some(zone) => zone.to_owned(),
+            None => run(&asked(&["firewall-cmd", "--get-default-zone"]))?.trim().to_owned(),
+        };
+        let asked = asked(&["firewall-cmd", "--permanent", &format!("--zone={zone}"), "--list-all"]);
+        let answer = run(&asked)?;
+        let mut files = Vec::new();
+        for end in ["xml", "xml.old"] {
+            let path = Path::new("/etc/firewalld/zones").join(format!("{zone}.{end}"));
+            let copy = file::content(&path)?.map(|content| receipt.keep(&content)).transpose()?;
+            files.push((path, copy));
+        }
+        Ok(Self { files, asked, answer })
+    }
+
+    /// Puts the old words back, where the meaning is the old one.
+    pub(super) fn restore(&self, kept: &Path) -> Result<(), String> {
+        if run(&self.asked)? != self.answer {
+            return Ok(());
+        }
+        for (path, copy) in &self.files {
+            let read = |name: &String| {
+                std::fs::read(kept.join(name))
+                    .map_err(|error| format!("failed to read the copy {name}: {error}"))
+            };
+            let after = copy.as_ref().map(read).transpose()?;
+            FileChange { path: path.clone(), before: file::content(path)?, after }.make()?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a program of a packet filter.
+pub(super) fn run(argv: &[String]) -> Result<String, String> {
+    program::run(argv, DEADLINE)
+}
+
+/// Does it.
+pub(super) fn open(opening: &Opening) -> Result<(), String> {
+    run(&opening.argv()).map(drop)
+}
+
+/// Whether it is so already, and there is nothing to do and nothing to take back.
+pub(super) fn is_open(opening: &Opening) -> bool {
+    let argv = opening.argv();
+    match opening {
+        Opening::FirewalldPort { .. } => {
+            let query =
+                argv.iter().map(|word| word.replacen("--add-port=", "--query-port=", 1)).collect::<Vec<_>>();
+            run(&query).is_ok()
+        }
+        Opening::FirewalldRichRule { .. } => {
+            let query = |word: &String| word.replacen("--remove-rich-rule=", "--query-rich-rule=", 1);
+            // Where it cannot be asked, the attempt tells.
+            run(&argv.iter().map(query).collect::<Vec<_>>()).is_err_and(|why| why.contains("no"))
+        }
+        _ => false,
+    }
+}
+
+/// How it will be taken back.
+pub(super) fn undo(opening: &Opening, receipt: &Receipt) -> Result<Undo, String> {
+    let asked = |program: &str, table: &str, chain: &str, rule: &[String]| {
+        let mut argv: Vec<String> = [program, "-t", table, "-C", chain].map(str::to_owned).to_vec();
+        argv.extend(rule.iter().cloned());
+        Some(argv)
+    };
+    let argv = opening.inverse().unwrap_or_default();
+    Ok(match opening {
+        Opening::IptablesDelete { program, table, chain, rule, .. } => {
+            let unneeded = asked(program, table, chain, rule);
+            run(unneeded.as_deref().unwrap_or_default()).map_err(|_| gone(opening))?;
+            Undo::Run { argv, needed: None, unneeded, kept: None }
+        }
+        Opening::IptablesInsert { program, table, chain, rule } => {
+            Undo::Run { argv, needed: asked(program, table, chain, rule), unneeded: None, kept: None }
+        }
+        Opening::NftDelete { chain, handle } => {
+            let rules = listed(chain)?;
+            let at = rules.iter().position(|(_, number)| number == handle).ok_or_else(|| gone(opening))?;
+            let next = rules.get(at + 1).map(|(_, number)| *number);
+            Undo::NftPut(NftRule { chain: chain.clone(), rule: rules[at].0.clone(), next })
+        }
+        Opening::NftInsert { chain, rule, .. } => {
+            Undo::NftTake(NftRule { chain: chain.clone(), rule: rule.join(" "), next: None })
+        }
+        Opening::FirewalldPort { zone, permanent: true, .. }
+        | Opening::FirewalldRichRule { zone, permanent: true, .. } => {
+            let kept = Some(Kept::of_zone(zone.as_deref(), receipt)?);
+            Undo::Run { argv, needed: None, unneeded: None, kept }
+        }
+        _ => Undo::Run { argv, needed: None, unneeded: None, kept: None },
+    })
+}
+
+impl NftRule {
+    /// Puts it back where it stood, unless it is there.
+    pub(super) fn put(&self) -> Result<(), String> {
+        let rules = listed(&self.chain)?;
+        if rules.iter().any(|(rule, _)| *rule == self.rule) {
+            return Ok(());
+        }
+        let [family, table, chain] = self.chain.clone();
+        let mut argv = vec!["nft".to_owned()];
+        let there = |next: &u64| rules.iter().any(|(_, number)| number == next);
+        match self.next.filter(there) {
+            Some(next) => {
+                argv.extend([
+                    "insert".into(),
+                    "rule".into(),
+                    family,
+                    table,
+                    chain,
+                    "handle".into(),
+                    next.to_string(),
+                ]);
+            }
+            None => argv.extend(["add".into(), "rule".into(), family, table, chain]),
+        }
+        argv.push(self.rule.clone());
+        run(&argv).map(drop)
+    }
+
+    /// Takes it out, where it is there.
+    pub(super) fn take(&self) -> Result<(), String> {
+        let rules = listed(&self.chain)?;
+        let Some((_, handle)) = rules.iter().find(|(rule, _)| *rule == self.rule) else { return Ok(()) };
+        open(&Opening::NftDelete { chain: self.chain.clone(), handle: *handle })
+    }
+}
+
+/// The rules of a chain, as nft lists them, with their handles.
+fn listed(chain: &[String; 3]) -> Result<Vec<(String, u64)>, String> {
+    let mut argv: Vec<String> =
+        ["nft", "--handle", "--stateless", "list", "chain"].map(str::to_owned).to_vec();
+    argv.extend(chain.iter().cloned());
+    let text = run(&argv)?;
+    let rule = |line: &str| {
+        let (rule, handle) = line.trim().rsplit_once(" # handle ")?;
+        let inside = !rule.ends_with('{');
+        inside.then_some((rule.to_owned(), handle.parse().ok()?))
+    };
+    Ok(text.lines().filter_map(rule).collect())
+}
+
+fn gone(opening: &Opening) -> String {
+    format!("the rule is not there any more, so that `{}` would do nothing", opening.command())
+}

@@ -1,0 +1,46 @@
+//! How much a fix may hurt.
+
+use checks::Step;
+use clap::ValueEnum;
+
+/// How much a fix may hurt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Level {
+    /// Nothing that runs is touched, and it can be taken back.
+    Safe,
+    /// An engine or tasks start again.
+    Disruptive,
+    /// Membership, quorum or state can be lost.
+    Destructive,
+}
+
+impl Level {
+    /// What one step may hurt.
+    pub fn of(step: &Step) -> Self {
+        match step {
+            Step::EditJson { .. }
+            | Step::MendJson { .. }
+            | Step::SetSysctl { .. }
+            | Step::LoadModule { .. }
+            | Step::OpenFilter { .. }
+            | Step::ReloadEngine { .. }
+            | Step::CreateIngress { .. }
+            | Step::Unlock { .. }
+            | Step::ByHand { .. } => Self::Safe,
+            Step::StartEngine { .. } | Step::RestartEngine { .. } | Step::ActivateNode { .. } => {
+                Self::Disruptive
+            }
+            Step::RemoveNode { .. } => Self::Disruptive,
+            Step::DemoteManager { .. } | Step::ForceNewCluster { .. } => Self::Destructive,
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Disruptive => "disruptive",
+            Self::Destructive => "destructive",
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! One fix at a time on one node.
+
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The directory of receipts, held by this process alone until it ends, however it ends.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Where the receipts are.
+    pub(super) receipts: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl State {
+    /// Takes the lock, and makes the directory where there is none.
+    pub(super) fn held(directory: &Path) -> Result<Self, String> {
+        let failed = |error: &dyn std::fmt::Display| {
+            format!(
+                "nothing is changed without a journal, and none can be kept in {}: {error}; --state-dir names another place",
+                directory.display()
+            )
+        };
+        let receipts = directory.join("receipts");
+        DirBuilder::new().recursive(true).mode(0o700).create(&receipts).map_err(|error| failed(&error))?;
+        let metadata = fs::symlink_metadata(directory).map_err(|error| failed(&error))?;
+        if metadata.uid() != nix::unistd::geteuid().as_raw()
+            || metadata.mode() & 0o022 != 0
+            || !metadata.is_dir()
+        {
+            return Err(failed(&"others may write to it"));
+        }
+        let mut open = OpenOptions::new();
+        let open = open.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = open
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(directory.join("lock"))
+            .map_err(|error| failed(&error))?;
+        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let mut pid = String::new();
+                drop(file.read_to_string(&mut pid));
+                return Err(format!("another swarm-doctor (pid {}) is at work on this node", pid.trim()));
+            }
+            Err((_, error)) => return Err(failed(&error)),
+        };
+        let noted = lock.set_len(0).and_then(|()| lock.rewind());
+        noted.and_then(|()| write!(lock, "{}", std::process::id())).map_err(|error| failed(&error))?;
+        Ok(Self { receipts, _lock: lock })
+    }
+}

@@ -1,0 +1,129 @@
+//! From steps to acts: what is there now is read, and what cannot be done is said before anything is.
+
+use super::act::Act;
+use super::engine::{Turn, way};
+use super::file::{self, FileChange};
+use super::swarm::Verb;
+use super::{Ground, filter, host, quorum};
+use crate::collect::{Secret, dockerd};
+use checks::{SYSCTL_FILE, Step};
+use std::path::{Path, PathBuf};
+
+/// The acts of a plan, in order.
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) acts: Vec<Act>,
+}
+
+/// What these steps come down to on this machine as it is now.
+pub(super) async fn prepared(steps: &[Step], ground: &Ground) -> Result<Prepared, String> {
+    let mut prepared = Prepared::default();
+    for step in steps {
+        prepared.step(step, ground).await?;
+    }
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// The changes of files among them.
+    pub(super) fn files(&self) -> impl Iterator<Item = &FileChange> {
+        self.acts.iter().filter_map(|act| match act {
+            Act::File(change) => Some(change),
+            _ => None,
+        })
+    }
+
+    async fn step(&mut self, step: &Step, ground: &Ground) -> Result<(), String> {
+        match step {
+            Step::EditJson { file, pointer, to, .. } => self.edit(Path::new(file), |text| {
+                super::json::edited(text, pointer, to.as_deref())
+                    .map_err(|why| format!("{file} is not changed at {pointer}: {why}"))
+            })?,
+            Step::MendJson { file, mends, .. } => {
+                self.edit(Path::new(file), |text| match facts::mended(text) {
+                    Some((mended, found)) if found == *mends => Ok(mended),
+                    _ => Err(format!("{file} is not what it was when it was examined")),
+                })?
+            }
+            Step::SetSysctl { key, to, .. } => {
+                host::sysctl(key)?;
+                self.edit(Path::new(SYSCTL_FILE), |text| Ok(host::lasting(text, key, to)))?;
+                self.acts.push(Act::Sysctl { key: key.clone(), to: to.clone() });
+            }
+            Step::LoadModule { module, .. } => {
+                let file = format!("/etc/modules-load.d/{module}.conf");
+                self.acts.push(Act::Module(module.clone()));
+                self.edit(Path::new(&file), |_| Ok(format!("{module}\n")))?;
+            }
+            Step::OpenFilter { openings, .. } => {
+                let needed = openings.iter().filter(|opening| !filter::is_open(opening));
+                self.acts.extend(needed.cloned().map(Act::Open));
+            }
+            Step::ReloadEngine { .. } => self.acts.push(Act::Engine(Turn::Reload)),
+            Step::StartEngine { .. } => self.turn(Turn::Start)?,
+            Step::RestartEngine { .. } => self.turn(Turn::Restart)?,
+            Step::ActivateNode { id, .. } => self.acts.push(Act::Swarm(Verb::Activate { id: id.clone() })),
+            Step::RemoveNode { id, manager, .. } => {
+                self.acts.push(Act::Swarm(Verb::Remove { id: id.clone(), manager: *manager }));
+            }
+            Step::CreateIngress { .. } => self.acts.push(Act::Swarm(Verb::Ingress)),
+            Step::Unlock { .. } => {
+                let key = ground.key.clone().ok_or(
+                    "the unlock key is read from the terminal, or with --key-stdin from standard input, and there is none",
+                )?;
+                self.acts.push(Act::Swarm(Verb::Unlock(Secret(key.0))));
+            }
+            Step::ForceNewCluster { .. } => {
+                quorum::refusal(&ground.lost, ground).await?;
+                way(Turn::Stop)?;
+                let root = super::swarm::get(ground, "/info").await?["DockerRootDir"].clone();
+                let from = PathBuf::from(root.as_str().unwrap_or("/var/lib/docker")).join("swarm");
+                self.acts.extend([
+                    Act::Engine(Turn::Stop),
+                    Act::Copy { from },
+                    Act::Engine(Turn::Start),
+                    Act::Swarm(Verb::ForceNewCluster { advertise: ground.advertise.clone() }),
+                ]);
+            }
+            Step::DemoteManager { .. } | Step::ByHand { .. } => {
+                return Err(format!("a person has to do this: {}", step.text()));
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, turn: Turn) -> Result<(), String> {
+        if turn == Turn::Restart || dockerd().is_none() {
+            way(turn)?;
+        }
+        self.acts.push(Act::Engine(turn));
+        Ok(())
+    }
+
+    /// Adds to the change of a file, or begins one.
+    fn edit(&mut self, path: &Path, change: impl Fn(&str) -> Result<String, String>) -> Result<(), String> {
+        let begun = self.acts.iter_mut().find_map(|act| match act {
+            Act::File(begun) if begun.path == path => Some(begun),
+            _ => None,
+        });
+        let text = |content: &Option<Vec<u8>>| {
+            let text = String::from_utf8(content.clone().unwrap_or_default());
+            text.map_err(|_| format!("{} is not changed: it is no UTF-8", path.display()))
+        };
+        match begun {
+            Some(begun) => begun.after = Some(change(&text(&begun.after)?)?.into_bytes()),
+            None => {
+                let before = file::content(path)?;
+                let after = change(&text(&before)?)?.into_bytes();
+                if before.as_ref() != Some(&after) {
+                    self.acts.push(Act::File(FileChange {
+                        path: path.to_owned(),
+                        before,
+                        after: Some(after),
+                    }));
+                }
+            }
+        }
+        Ok(())
+    }
+}

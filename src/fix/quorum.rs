@@ -1,0 +1,102 @@
+//! A swarm founded anew from what one manager knows: when that may be, and how.
+
+use super::Ground;
+use super::swarm::{change, get};
+use hyper::Method;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// How long another manager may take to show that it is there.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the new swarm may take to have its leader.
+const LEADER: Duration = Duration::from_secs(60);
+
+/// Why the swarm must not be founded anew, where it must not: a quorum that exists, or may come back.
+pub(super) async fn refusal(lost: &[String], ground: &Ground) -> Result<(), String> {
+    let info = get(ground, "/info").await?;
+    let swarm = &info["Swarm"];
+    if swarm["ControlAvailable"] != true {
+        return Err("this node is no manager that runs".into());
+    }
+    if get(ground, "/nodes").await.is_ok() {
+        return Err("the swarm has a leader: there is nothing to found anew".into());
+    }
+    let own = swarm["NodeID"].as_str().unwrap_or_default();
+    let managers = swarm["RemoteManagers"].as_array().cloned().unwrap_or_default();
+    for manager in managers.iter().filter(|manager| manager["NodeID"] != own) {
+        let Some(addr) = manager["Addr"].as_str().and_then(|addr| addr.parse::<SocketAddr>().ok()) else {
+            continue;
+        };
+        let name = addr.ip().to_string();
+        match alive(addr).await {
+            Some(how) if how == PORT => {
+                return Err(format!(
+                    "the manager at {name} may come back: {how}; a second swarm would stand beside it"
+                ));
+            }
+            Some(how) if !lost.contains(&name) => {
+                return Err(format!(
+                    "the manager at {name} may come back: {how}; bring it back, or declare it gone for good with --lost \
+                     {name} once it is switched off or wiped"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+const PORT: &str = "its manager port takes connections";
+
+/// What shows that a machine is there.
+async fn alive(addr: SocketAddr) -> Option<String> {
+    match tokio::time::timeout(PATIENCE, TcpStream::connect(addr)).await {
+        Ok(Ok(_)) => return Some(PORT.into()),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            return Some("its machine answers".into());
+        }
+        _ => {}
+    }
+    // A firewall that drops everything does not keep a machine from telling its neighbours where it is.
+    neighbours()
+        .get(&addr.ip())
+        .map(|mac| format!("its machine ({mac}) still answers on the network, behind a firewall"))
+}
+
+/// The machines of this network that answered lately, by address, as the kernel keeps them.
+fn neighbours() -> BTreeMap<IpAddr, String> {
+    let text = fs::read_to_string("/proc/net/arp").unwrap_or_default();
+    let one = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (addr, flags, mac) = (words.next()?.parse().ok()?, words.nth(1)?, words.next()?);
+        (flags != "0x0" && mac != "00:00:00:00:00:00").then(|| (addr, mac.to_owned()))
+    };
+    text.lines().skip(1).filter_map(one).collect()
+}
+
+/// Founds the swarm anew.
+pub(super) async fn found(advertise: Option<&str>, ground: &Ground) -> Result<(), String> {
+    let info = get(ground, "/info").await?;
+    let old = info["Swarm"]["NodeAddr"].as_str().unwrap_or_default();
+    let body = json!({
+        "ForceNewCluster": true,
+        "ListenAddr": "0.0.0.0:2377",
+        "AdvertiseAddr": advertise.unwrap_or(old),
+        "Spec": {},
+    });
+    change(ground, Method::POST, "/swarm/init", &body).await?;
+    let deadline = Instant::now() + LEADER;
+    loop {
+        match get(ground, "/services").await {
+            Ok(_) => return Ok(()),
+            Err(why) if Instant::now() >= deadline => {
+                return Err(format!("the new swarm has no leader: {why}"));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
+        }
+    }
+}

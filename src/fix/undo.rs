@@ -1,0 +1,84 @@
+//! Taking back what a receipt is for.
+
+use super::Ground;
+use super::act::Undo;
+use super::journal::{Done, Event, Outcome, Receipt, record, records};
+use crate::report::{Tone, Voice};
+use std::path::Path;
+
+/// Takes back all that can be of what was done, the last first.
+pub(super) async fn take_back(
+    mut receipt: Receipt,
+    ground: &Ground,
+    voice: &Voice,
+) -> Result<Outcome, String> {
+    let Some(record) = record(&receipt.directory, &receipt.id) else {
+        return Err(format!("the journal of {} cannot be read", receipt.id));
+    };
+    let mut outcome = Outcome::Undone;
+    let left: Vec<_> = record.acts.iter().enumerate().rev().filter(|(_, done)| !done.undone).collect();
+    let (last, first): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, done)| done.undo.comes_last());
+    let mut turned = Vec::new();
+    for (number, done) in first.into_iter().chain(last) {
+        // The engine reads its configuration once, however often it was turned.
+        let again = done.undo.comes_last() && turned.contains(&&done.undo);
+        let taken = if again || nothing(done) {
+            Ok(())
+        } else {
+            done.undo.carry_out(&receipt.directory, ground).await
+        };
+        match taken {
+            Ok(()) => receipt.note(&Event::Undone { act: number })?,
+            Err(why) => {
+                voice.say(Tone::Bad, &format!("not taken back: {}: {why}", done.text));
+                outcome = Outcome::Stuck;
+            }
+        }
+        turned.push(&done.undo);
+    }
+    receipt.note(&Event::Closed { outcome })?;
+    let tone = if outcome == Outcome::Undone { Tone::Good } else { Tone::Bad };
+    voice.say(tone, &format!("{}: {}", receipt.id, outcome.word()));
+    Ok(outcome)
+}
+
+/// Whether there is nothing to take back: what has no way back, and was refused, was not done.
+fn nothing(done: &Done) -> bool {
+    done.failed && matches!(done.undo, Undo::Final { .. })
+}
+
+/// Takes back what was interrupted, so that the next examination finds one state or the other and none between.
+pub(super) async fn recover(receipts: &Path, ground: &Ground, voice: &Voice) -> Result<(), String> {
+    for record in records(receipts)?.into_iter().filter(|record| record.outcome.is_none()) {
+        voice.say(
+            Tone::Bad,
+            &format!("an earlier fix was interrupted and is taken back first: {}", record.id),
+        );
+        take_back(Receipt::resume(receipts, &record.id)?, ground, voice).await?;
+    }
+    Ok(())
+}
+
+/// Takes back one remedy that was carried out.
+pub(super) async fn undo(
+    receipts: &Path,
+    id: &str,
+    ground: &Ground,
+    voice: &Voice,
+) -> Result<Outcome, String> {
+    let all = records(receipts)?;
+    let Some(record) = all.iter().find(|record| record.id == id) else {
+        return Err(format!("there is no receipt {id:?}; `swarm-doctor history` lists them"));
+    };
+    if record.outcome == Some(Outcome::Undone) {
+        voice.say(Tone::Plain, &format!("{id} is undone already"));
+        return Ok(Outcome::Undone);
+    }
+    let done = record.acts.iter().filter(|done| !done.undone && !nothing(done));
+    for done in done {
+        if let Undo::Final { why } = &done.undo {
+            return Err(format!("{id} cannot be taken back: {}: {why}", done.text));
+        }
+    }
+    take_back(Receipt::resume(receipts, id)?, ground, voice).await
+}

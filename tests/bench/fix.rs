@@ -1,0 +1,154 @@
+//! A fault that the doctor heals by itself: it is healed, stays so for a second look, and what was done can be taken
+//! back to the byte, or it was said before that it cannot.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use lab::Node;
+use serde::Serialize;
+
+use crate::fault::{Expect, Fix};
+use crate::report::Report;
+use crate::scene::Scene;
+use crate::words::Words;
+
+/// How long the last traces of a fault may take to go.
+const CLEAN: Duration = Duration::from_secs(90);
+/// How long a fix may take.
+const FIXING: Duration = Duration::from_secs(300);
+
+/// What a fix could have changed: each file of the configuration, the rules and the settings.
+const STATE: &str = r"
+    find /etc -xdev -type f ! -name '*.swarm-doctor' ! -path '/etc/docker/key.json' -exec sha256sum {} + | sort -k2
+    find /etc -xdev -name '*.swarm-doctor'
+    # An engine that starts puts its own rules elsewhere in the list, and some of them twice.
+    iptables-save | grep -v '^[#:]' | sort -u
+    nft --stateless list ruleset | sort -u
+    cat /proc/sys/net/ipv4/ip_forward
+";
+
+/// What became of fixing a fault.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fixed {
+    /// The level that it took.
+    pub level: String,
+    /// How it was taken back.
+    pub undone: Undone,
+    /// How long it took to heal.
+    pub seconds: f64,
+}
+
+/// How a fix was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undone {
+    /// To the byte.
+    ToTheByte,
+    /// It was said before that it cannot be.
+    Final,
+    /// Nothing was done, and rightly so.
+    Refused,
+}
+
+impl fmt::Display for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let undone = match self.undone {
+            Undone::ToTheByte => "healed, undone to the byte",
+            Undone::Final => "healed, final as it said",
+            Undone::Refused => "refused",
+        };
+        write!(f, "{} {undone} {:.0} s", self.level, self.seconds)
+    }
+}
+
+impl Fix {
+    /// Fixes, looks, and unfixes.
+    pub(crate) fn prove(&self, scene: &Scene, expect: &Expect, words: &Words) -> Result<Fixed> {
+        let node = scene.lab.node(&expect.from);
+        node.remove_file("/var/lib/swarm-doctor")?;
+        let before = state(node)?;
+        let began = Instant::now();
+        let said = self.run(node, words)?;
+        let seconds = began.elapsed().as_secs_f64();
+        let fixed = |undone| Fixed { level: self.level.clone(), undone, seconds };
+        if let Some(wanted) = &self.refused {
+            ensure!(said.contains(wanted.as_str()), "no {wanted:?} in {said}");
+            same(&before, &state(node)?)?;
+            return Ok(fixed(Undone::Refused));
+        }
+        let history = node.exec(&["swarm-doctor", "history"])?.stdout;
+        let healed: Vec<&str> = history.lines().filter(|line| line.contains("  healed")).collect();
+        ensure!(!healed.is_empty(), "nothing was healed: {said}");
+        let mut left = Vec::new();
+        let clean = scene.lab.wait("silence", CLEAN, || {
+            let report = Report::of(node, &[])?;
+            left = report.lines();
+            let check = expect.check.as_deref().unwrap_or_default();
+            // What is given up for good stays away, and is still missed.
+            Ok(!left.iter().any(|line| line.starts_with(check) || (line.contains("(error)") && !self.last)))
+        });
+        clean.with_context(|| format!("after the fix is said {left:?}; the fix said {said}"))?;
+        if let Some(script) = &self.then {
+            let mut command = node.command(&["sh", "-euc", script])?;
+            for (name, value) in words.iter() {
+                command = command.env(name, value);
+            }
+            let output = command.run()?;
+            ensure!(output.success(), "`{script}` afterwards: {}{}", output.stdout, output.stderr);
+        }
+        if self.last {
+            ensure!(
+                healed.iter().any(|line| line.contains("cannot be undone")),
+                "undo is offered: {history}"
+            );
+            return Ok(fixed(Undone::Final));
+        }
+        for line in healed.iter().rev() {
+            let receipt = line.split_whitespace().next().unwrap_or_default();
+            let output = node.command(&["swarm-doctor", "undo", receipt])?.timeout(FIXING).run()?;
+            ensure!(output.success(), "undo {receipt}: {}{}", output.stdout, output.stderr);
+        }
+        same(&before, &state(node)?)?;
+        Ok(fixed(Undone::ToTheByte))
+    }
+
+    fn run(&self, node: &Node, words: &Words) -> Result<String> {
+        let level = format!("--fix={}", self.level);
+        let mut command = vec!["swarm-doctor", "run", &level, "--yes"];
+        let flags: Vec<String> = self.flags.iter().map(|flag| words.put_into(flag)).collect();
+        command.extend(flags.iter().map(String::as_str));
+        let mut command = node.command(&command)?.timeout(FIXING);
+        if let Some(text) = &self.stdin {
+            command = command.stdin(words.put_into(text).into_bytes());
+        }
+        let output = command.run()?;
+        if output.status.code().is_none_or(|code| code > 5) {
+            bail!("the fix ended with {}: {}{}", output.status, output.stdout, output.stderr);
+        }
+        Ok(told(&format!("{}{}", output.stdout, output.stderr)))
+    }
+}
+
+/// What was said of what was done, without the plans and the report.
+fn told(said: &str) -> String {
+    let starts = ["Not done", "Taken back", "not taken back", "Healed", "... ", "swarm-doctor: "];
+    let mut told = Vec::new();
+    let mut inside = false;
+    for line in said.lines() {
+        inside = starts.iter().any(|start| line.starts_with(start)) || (inside && line.starts_with("  "));
+        told.extend(inside.then(|| line.trim()));
+    }
+    told.join(" ")
+}
+
+fn state(node: &Node) -> Result<String> {
+    node.shell(STATE, &[])
+}
+
+fn same(before: &str, after: &str) -> Result<()> {
+    let gone: Vec<_> = before.lines().filter(|line| !after.lines().any(|other| other == *line)).collect();
+    let come: Vec<_> = after.lines().filter(|line| !before.lines().any(|other| other == *line)).collect();
+    ensure!(gone.is_empty() && come.is_empty(), "not as it was before; gone: {gone:?}; come: {come:?}");
+    Ok(())
+}
