@@ -32,6 +32,15 @@ pub enum Opening {
         /// Before all its other rules.
         first: bool,
     },
+    /// ufw forgets a rule that forbids a port.
+    UfwDelete {
+        /// What it does, such as `deny`.
+        verb: &'static str,
+        /// The port, such as `7946/udp`.
+        port: String,
+        /// Outward.
+        out: bool,
+    },
     /// iptables forgets a rule.
     IptablesDelete {
         /// `iptables` or one of its kin.
@@ -126,6 +135,13 @@ impl Opening {
                     (false, false) => {}
                 }
                 put(&["allow"]);
+                if *out {
+                    put(&["out"]);
+                }
+                put(&[port]);
+            }
+            Self::UfwDelete { verb, port, out } => {
+                put(&["ufw", if back { "prepend" } else { "delete" }, verb]);
                 if *out {
                     put(&["out"]);
                 }

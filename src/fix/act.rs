@@ -119,6 +119,11 @@ impl Act {
         }
     }
 
+    /// Whether there is no way back.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Swarm(Verb::Remove { .. } | Verb::ForceNewCluster { .. }))
+    }
+
     /// How it will be taken back; what that takes is put aside first.
     pub(super) async fn undo(&self, receipt: &Receipt, ground: &Ground) -> Result<Undo, String> {
         Ok(match self {

@@ -36,6 +36,18 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// The files of ufw's own rules.
+    fn of_ufw(receipt: &Receipt) -> Result<Self, String> {
+        let answer = run(&added())?;
+        let mut files = Vec::new();
+        for name in ["user.rules", "user6.rules"] {
+            let path = Path::new("/etc/ufw").join(name);
+            let copy = file::content(&path)?.map(|content| receipt.keep(&content)).transpose()?;
+            files.push((path, copy));
+        }
+        Ok(Self { files, asked: added(), answer })
+    }
+
     /// The files of a zone of firewalld.
     fn of_zone(zone: Option<&str>, receipt: &Receipt) -> Result<Self, String> {
         let asked = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
@@ -95,8 +107,26 @@ pub(super) fn is_open(opening: &Opening) -> bool {
             // Where it cannot be asked, the attempt tells.
             run(&argv.iter().map(query).collect::<Vec<_>>()).is_err_and(|why| why.contains("no"))
         }
+        Opening::UfwAllow { first: false, .. } => is_added(opening),
+        Opening::UfwDelete { .. } => !is_added(opening),
         _ => false,
     }
+}
+
+/// What lists ufw's rules as the commands that make them.
+fn added() -> Vec<String> {
+    ["ufw", "show", "added"].map(str::to_owned).to_vec()
+}
+
+/// Whether ufw has the rule that an opening adds or deletes.
+fn is_added(opening: &Opening) -> bool {
+    let argv = opening.argv();
+    let rule = argv
+        .iter()
+        .filter(|word| !["delete", "insert", "1"].contains(&word.as_str()))
+        .cloned()
+        .collect::<Vec<_>>();
+    run(&added()).is_ok_and(|rules| rules.lines().any(|line| line == rule.join(" ")))
 }
 
 /// How it will be taken back.
@@ -128,6 +158,15 @@ pub(super) fn undo(opening: &Opening, receipt: &Receipt) -> Result<Undo, String>
         Opening::FirewalldPort { zone, permanent: true, .. }
         | Opening::FirewalldRichRule { zone, permanent: true, .. } => {
             let kept = Some(Kept::of_zone(zone.as_deref(), receipt)?);
+            Undo::Run { argv, needed: None, unneeded: None, kept }
+        }
+        Opening::UfwAllow { first: true, .. } if is_added(opening) => {
+            return Err(
+                "ufw has that rule already, behind the one that forbids: see `ufw status numbered`".into()
+            );
+        }
+        Opening::UfwAllow { .. } | Opening::UfwDelete { .. } => {
+            let kept = Some(Kept::of_ufw(receipt)?);
             Undo::Run { argv, needed: None, unneeded: None, kept }
         }
         _ => Undo::Run { argv, needed: None, unneeded: None, kept: None },

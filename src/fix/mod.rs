@@ -9,6 +9,7 @@ mod engine;
 mod file;
 mod filter;
 mod gate;
+mod guide;
 mod host;
 mod journal;
 mod json;
@@ -28,24 +29,15 @@ pub use plan::Plan;
 use crate::cli::{Fixing, Receipts, Run, Source};
 use crate::collect::{Options, Secret};
 use crate::error::ExpectedError;
-use crate::examine::{Asked, examine, options};
+use crate::examine::{Asked, options};
 use crate::judge::Diagnosis;
-use crate::report::{Tone, Voice};
-use act::Act;
-use checks::Step;
-use facts::{NodeName, Timestamp};
-use gate::Consent;
-use journal::{Begun, Event, Outcome, Receipt};
+use crate::report::Voice;
+use facts::NodeName;
+use guide::{Answer, Guide};
+use journal::Outcome;
 use lock::State;
-use prepare::{Prepared, prepared};
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::time::{Duration, Instant};
-
-/// How long what a remedy stirred up may take to settle before it counts as found.
-const SETTLED: Duration = Duration::from_secs(15);
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(700);
 
 /// The machine that is worked on, and what was said about it.
 pub(crate) struct Ground {
@@ -148,225 +140,4 @@ pub fn history(kept: &Receipts) -> Result<Vec<String>, ExpectedError> {
         format!("{}  {outcome}{back}  {} on {}: {}", record.id, begun.check, begun.subject, begun.title)
     };
     Ok(records.iter().map(line).collect())
-}
-
-/// What a person, or the command line, says to a plan.
-enum Answer {
-    Go(Box<Plan>, Prepared),
-    Skip,
-    Quit,
-}
-
-/// Leads through the plans.
-struct Guide<'a> {
-    run: &'a Run,
-    fixing: &'a Fixing,
-    allowed: Option<Level>,
-    only: Option<&'a str>,
-    voice: &'a Voice,
-    tried: BTreeSet<(String, String)>,
-}
-
-impl Guide<'_> {
-    async fn look(&self, options: Options) -> Result<(Diagnosis, Ground), ExpectedError> {
-        let (snapshot, diagnosis) = examine(self.run, Asked::default()).await?;
-        let ground = Ground {
-            here: snapshot.hosts.first().map(|host| host.name.clone()).unwrap_or_default(),
-            cluster: diagnosis.header.cluster_id.clone(),
-            options,
-            key: None,
-            lost: self.fixing.lost.clone(),
-            advertise: self.fixing.advertise_addr.clone(),
-        };
-        Ok((diagnosis, ground))
-    }
-
-    async fn examined(&self) -> Result<Diagnosis, ExpectedError> {
-        Ok(examine(self.run, Asked::default()).await?.1)
-    }
-
-    /// Prints all plans, or writes them into a script. Nothing else is touched.
-    async fn show(&self, diagnosis: &Diagnosis, ground: &Ground) -> Result<(), ExpectedError> {
-        let plans: Vec<_> =
-            Plan::all(diagnosis, &ground.here).into_iter().filter(|plan| self.wanted(plan)).collect();
-        if let Some(path) = &self.fixing.emit_script {
-            let text = script::script(&plans, &diagnosis.header.taken.to_string());
-            return std::fs::write(path, text).map_err(|error| ExpectedError::file("write", path, &error));
-        }
-        for (number, plan) in plans.iter().enumerate() {
-            // Only what is read from files is prepared: the rest asks programs, and a look starts none.
-            let of_files = |step: &&Step| matches!(step, Step::EditJson { .. } | Step::MendJson { .. });
-            let steps: Vec<Step> = plan.here.iter().filter(of_files).cloned().collect();
-            let (difference, why) = match prepared(&steps, ground).await {
-                Ok(prepared) => (prepared.files().flat_map(file::difference).collect(), None),
-                Err(why) => (Vec::new(), Some(why)),
-            };
-            self.voice.plan(plan, number + 1, &difference);
-            why.iter().for_each(|why| self.voice.say(Tone::Bad, &format!("It could not be done: {why}")));
-        }
-        match plans.is_empty() {
-            true => self.voice.say(Tone::Good, "There is nothing to do."),
-            false => self.voice.say(Tone::Plain, "Nothing was changed."),
-        }
-        Ok(())
-    }
-
-    fn wanted(&self, plan: &Plan) -> bool {
-        self.only.is_none_or(|only| plan.finding.check == only)
-    }
-
-    /// The next plan that nobody has answered to yet.
-    fn next(&self, diagnosis: &Diagnosis, ground: &Ground) -> Option<Plan> {
-        let mut plans = Plan::all(diagnosis, &ground.here).into_iter();
-        plans.find(|plan| self.wanted(plan) && !self.tried.contains(&plan.key()))
-    }
-
-    async fn asked(&self, plan: Plan, ground: &mut Ground) -> Answer {
-        let plan = match self.allowed {
-            Some(level) => plan.within(level),
-            None if self.fixing.yes => plan.within(Level::Safe),
-            None => plan,
-        };
-        let number = self.tried.len();
-        if plan.here.is_empty() {
-            self.voice.plan(&plan, number, &[]);
-            return Answer::Skip;
-        }
-        if plan.here.iter().any(|step| matches!(step, Step::Unlock { .. })) {
-            ground.key = self.key();
-        }
-        let ready = prepared(&plan.here, ground).await;
-        let difference = match &ready {
-            Ok(prepared) => prepared.files().flat_map(file::difference).collect(),
-            Err(_) => Vec::new(),
-        };
-        self.voice.plan(&plan, number, &difference);
-        let prepared = match ready {
-            Ok(prepared) => prepared,
-            Err(why) => {
-                self.voice.say(Tone::Bad, &format!("Not done: {why}"));
-                return Answer::Skip;
-            }
-        };
-        match gate::consent(&plan, self.fixing, self.allowed, ground) {
-            Consent::Given => Answer::Go(Box::new(plan), prepared),
-            Consent::Withheld(why) => {
-                self.voice.say(Tone::Plain, &format!("Not done: {why}"));
-                Answer::Skip
-            }
-            Consent::Asked { name } => self.answered(plan, prepared, name.as_deref()),
-        }
-    }
-
-    fn answered(&self, plan: Plan, prepared: Prepared, name: Option<&str>) -> Answer {
-        let question = match name {
-            Some(name) => format!("Type {name} to do it, n for no, s to see more, q to quit:"),
-            None => "Do it? [y]es, [n]o, [s]how more, [q]uit:".to_owned(),
-        };
-        loop {
-            let said = self.voice.ask(&question);
-            match (said.as_deref(), name) {
-                (Some(said), Some(name)) if said == name => return Answer::Go(Box::new(plan), prepared),
-                (Some("y" | "yes"), None) => return Answer::Go(Box::new(plan), prepared),
-                (Some("n" | "no"), _) => return Answer::Skip,
-                (Some("s" | "show"), _) => {
-                    let acts: Vec<String> = prepared.acts.iter().map(Act::text).collect();
-                    self.voice.say(Tone::Plain, "What is done, in order, and then the check runs again:");
-                    self.voice.lines(&acts);
-                }
-                (Some("q" | "quit") | None, _) => return Answer::Quit,
-                _ => {}
-            }
-        }
-    }
-
-    /// The unlock key, from the terminal or standard input, and never from the command line, which others can read.
-    fn key(&self) -> Option<Secret> {
-        if self.fixing.key_stdin {
-            let mut line = String::new();
-            return std::io::stdin().read_line(&mut line).ok().map(|_| Secret(line));
-        }
-        (std::io::stdin().is_terminal() && !self.fixing.yes)
-            .then(|| self.voice.secret("Unlock key:").map(Secret))?
-    }
-
-    /// Does it, looks again, and takes it back where the check has not fallen silent.
-    async fn carried_out(
-        &self,
-        plan: &Plan,
-        prepared: Prepared,
-        state: &State,
-        ground: &Ground,
-    ) -> Result<(), String> {
-        let (check, subject) = plan.key();
-        let title = plan.finding.remedy.as_ref().map(|remedy| remedy.title.to_string()).unwrap_or_default();
-        let tool = env!("CARGO_PKG_VERSION").to_owned();
-        let begun = Begun { at: Timestamp::now(), check, subject, title, tool };
-        let mut receipt = Receipt::begin(&state.receipts, begun)?;
-        let done = self.acted(&prepared.acts, &mut receipt, ground).await;
-        let healed = match done {
-            Ok(()) => self.healed(plan, &prepared.acts).await,
-            Err(why) => Err(why),
-        };
-        match healed {
-            Ok(()) => {
-                receipt.note(&Event::Closed { outcome: Outcome::Healed })?;
-                self.voice
-                    .say(Tone::Good, &format!("Healed. To take it back: swarm-doctor undo {}", receipt.id));
-            }
-            Err(why) => {
-                self.voice.say(Tone::Bad, &format!("Taken back, for {why}"));
-                undo::take_back(receipt, ground, self.voice).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn acted(&self, acts: &[Act], receipt: &mut Receipt, ground: &Ground) -> Result<(), String> {
-        for act in acts {
-            let text = act.text();
-            let undo = act.undo(receipt, ground).await?;
-            receipt.note(&Event::Acting { text: text.clone(), undo })?;
-            self.voice.say(Tone::Plain, &format!("... {text}"));
-            if let Err(why) = act.carry_out(receipt, ground).await {
-                receipt.note(&Event::Failed { why: why.clone() })?;
-                return Err(why);
-            }
-            receipt.note(&Event::Acted)?;
-        }
-        Ok(())
-    }
-
-    /// Runs the same check on fresh facts, with the patience that Docker needs.
-    async fn healed(&self, plan: &Plan, acts: &[Act]) -> Result<(), String> {
-        let deadline = Instant::now() + acts.iter().map(Act::patience).max().unwrap_or_default();
-        loop {
-            let diagnosis = self.examined().await.map_err(|error| error.to_string())?;
-            let why = match plan.still_found(&diagnosis) {
-                None => return Ok(()),
-                Some(why) => why,
-            };
-            if Instant::now() >= deadline {
-                return Err(why);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// The diagnosis once nothing is found that was not there before, or for good.
-    async fn settled(
-        &self,
-        familiar: &BTreeSet<(String, String)>,
-        ground: &Ground,
-    ) -> Result<Diagnosis, ExpectedError> {
-        let deadline = Instant::now() + SETTLED;
-        loop {
-            let diagnosis = self.examined().await?;
-            let plans = Plan::all(&diagnosis, &ground.here);
-            if plans.iter().all(|plan| familiar.contains(&plan.key())) || Instant::now() >= deadline {
-                return Ok(diagnosis);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
 }

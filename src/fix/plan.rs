@@ -60,6 +60,11 @@ impl Plan {
         open.next().map(|(_, gap)| format!("{check} could not tell afterwards: {}", gap.why))
     }
 
+    /// Whether something in it has no way back.
+    pub fn is_final(&self) -> bool {
+        self.here.iter().any(|step| matches!(step, Step::RemoveNode { .. } | Step::ForceNewCluster { .. }))
+    }
+
     /// How much it may hurt.
     pub fn level(&self) -> Level {
         self.here.iter().map(Level::of).fold(self.least(), Level::max)

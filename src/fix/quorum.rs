@@ -100,3 +100,34 @@ pub(super) async fn found(advertise: Option<&str>, ground: &Ground) -> Result<()
         }
     }
 }
+
+/// What is left to do once the swarm was founded anew, node by node.
+pub(super) async fn aftermath(ground: &Ground) -> Result<Vec<String>, String> {
+    let (info, nodes) = (get(ground, "/info").await?, get(ground, "/nodes").await?);
+    let services = get(ground, "/services").await?.as_array().map_or(0, Vec::len);
+    let own = info["Swarm"]["NodeID"].as_str().unwrap_or_default();
+    let advertised = info["Swarm"]["NodeAddr"].as_str().unwrap_or_default();
+    let mut lines = vec![format!("the new swarm has one manager, {}, and {services} services", ground.here)];
+    for node in nodes.as_array().into_iter().flatten() {
+        let name = node["Description"]["Hostname"].as_str().unwrap_or_default();
+        let id = node["ID"].as_str().unwrap_or_default();
+        if id == own {
+            let raft = node["ManagerStatus"]["Addr"].as_str().unwrap_or_default();
+            // Raft keeps the old address for ever, and whoever joins is told to dial it.
+            if !raft.starts_with(&format!("{advertised}:")) {
+                lines.push(format!(
+                    "raft still knows this manager as {raft}: let no manager join before the machine has that address \
+                     too (`ip addr add`), or the swarm loses its leader again"
+                ));
+            }
+            continue;
+        }
+        if node["Status"]["State"] != "ready" && node["Spec"]["Role"] == "worker" {
+            lines.push(format!("on {name}: a worker comes back by itself; a former manager: docker swarm leave --force, then \
+                 docker swarm join --token TOKEN {advertised}:2377"));
+            lines.push(format!("on {}, once {name} has joined again: docker node rm {id}", ground.here));
+        }
+    }
+    lines.push(format!("on {}: docker swarm join-token manager prints the token", ground.here));
+    Ok(lines)
+}

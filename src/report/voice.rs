@@ -78,7 +78,13 @@ impl Voice {
                 };
                 let impact =
                     if cure.impact.is_empty() { String::new() } else { format!(": {}", cure.impact) };
-                let risk = [Span::plain("Risk: "), Span::solid(ink, level.word()), Span::plain(impact)];
+                let back = if plan.is_final() { "; it cannot be taken back" } else { "" };
+                let risk = [
+                    Span::plain("Risk: "),
+                    Span::solid(ink, level.word()),
+                    Span::plain(impact),
+                    Span::plain(back),
+                ];
                 pen.flow(Indent(2, 4), &risk)?;
                 remedy::steps(pen, 0, &plan.here)?;
             }

@@ -7,7 +7,19 @@ use lab::{Lab, Node};
 use std::time::Duration;
 
 /// What a fix does to files, to processes and to itself: it is killed on its way into each such call.
-const CALLS: &str = "mkdir,mkdirat,flock,fsync,fdatasync,fchmod,fchown,fsetxattr,link,linkat,rename,renameat,renameat2,unlink,unlinkat,kill";
+const CALLS: [&str; 11] = [
+    "mkdir",
+    "flock",
+    "fsync",
+    "fdatasync",
+    "fchmod",
+    "link",
+    "linkat",
+    "rename",
+    "unlink",
+    "unlinkat",
+    "kill",
+];
 /// More kills at any moment; `SWARM_DOCTOR_KILLS` asks for more.
 const AT_ANY_MOMENT: u64 = 20;
 
@@ -43,12 +55,15 @@ fn each_kill(node: &Node, ill: &dyn Fn(), well: &dyn Fn(&str)) -> (u64, u64) {
         assert_eq!(left, "", "{name}");
         was
     };
-    for number in 1.. {
-        let inject = format!("inject={CALLS}:signal=KILL:when={number}");
-        if !kill(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject], &format!("call {number}")) {
-            break;
+    for call in CALLS {
+        for number in 1.. {
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let how = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
+            if !kill(&how, &format!("{call} {number}")) {
+                break;
+            }
+            boundaries += 1;
         }
-        boundaries += 1;
     }
     for number in 0..kills() {
         let seconds = format!("{:.3}", 0.02 + 0.013 * ((number * 37) % 61) as f64);

@@ -146,17 +146,23 @@ fn ufw(barred: &[Barred<'_>]) -> Cure {
     let mut text = "open it in ufw, which keeps it open across restarts".to_owned();
     for (way, out) in [(Way::In, false), (Way::Out, true)] {
         for port in ports(barred, way) {
-            let forbids = |one: &Barred<'_>| {
+            let forbids = |one: &&Barred<'_>| {
                 one.place.rule.is_some() && one.place.chain.name.contains("user") && {
                     one.errands.iter().any(|(errand, other)| *other == port && errand.way() == way)
                 }
             };
-            // A new rule comes last, behind the one that forbids.
-            let first = barred.iter().any(forbids);
-            if first {
-                text = "a rule of ufw forbids it (`ufw status numbered`): put one before it that lets it in"
+            // A new rule comes last, behind the one that forbids, and is not taken at all where both are about the same.
+            let first =
+                barred.iter().find(forbids).and_then(|one| Some((one.place.table, one.place.rule?.1)));
+            if let Some((table, rule)) = first {
+                text = "a rule of ufw forbids it (`ufw status numbered`): take it out, and put one before all others that \
+                        lets it in"
                     .to_owned();
+                let drops = conditions(table, rule).1.iter().any(|deed| deed == "drop");
+                let verb = if drops { "deny" } else { "reject" };
+                deeds.push(Deed::Opens(Opening::UfwDelete { verb, port: port.to_string(), out }));
             }
+            let first = first.is_some();
             deeds.push(Deed::Opens(Opening::UfwAllow { port: port.to_string(), out, first }));
         }
     }
