@@ -13,7 +13,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let size: u64 = files.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();
     let parent = to.parent().unwrap_or(Path::new("/"));
     let room = statvfs(parent).map_err(|error| failed(error.into()))?;
-    let free = u64::from(room.blocks_available()).saturating_mul(room.fragment_size());
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
     // As much again is left for the engine's own new state, should both be on one disk.
     if free < size.saturating_mul(2) {
         return Err(format!("the copy takes {size} bytes, and {} has {free} left", parent.display()));
