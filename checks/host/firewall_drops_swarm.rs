@@ -51,7 +51,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for trip in &trips {
         match fate(&firewall.value, &trip.packet) {
             Fate::Passes => {}
-            Fate::Ends { place, rejected } => {
+            Fate::Ends { place, rejected, .. } => {
                 let case = cases.entry(Author::of(&place)).or_default();
                 case.rejects |= rejected.is_some();
                 case.trips.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);

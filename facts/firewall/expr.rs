@@ -102,6 +102,11 @@ pub enum Expr {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<u32>,
     },
+    /// Puts something of the packet into a set; where that is full, the rule ends there.
+    Remember {
+        /// The set's name.
+        set: String,
+    },
     /// Sets the mark of the packet's connection.
     SetCtMark,
     /// Keeps the packet from being tracked.
@@ -195,6 +200,10 @@ pub enum Load {
     CtMark,
     /// The kind of one of its addresses, such as local.
     AddressType(Fib),
+    /// Whether an answer to the sender would leave by the interface the packet came by.
+    ComesBack,
+    /// The index of the interface that an answer to the sender would leave by.
+    WayBack,
 }
 
 /// Which address the routing table is asked for.
@@ -245,6 +254,30 @@ pub enum Xt {
         /// The bits that are looked at.
         mask: u32,
     },
+    /// `connmark`
+    ConnectionMark {
+        /// The mark.
+        value: u32,
+        /// The bits that are looked at.
+        mask: u32,
+    },
+    /// `conntrack --ctstatus`: any of these bits.
+    Status(u32),
+    /// `conntrack --ctdir REPLY`
+    Reply,
+    /// `conntrack --ctorigsrcport` and `--ctorigdstport`: a port of the packet that began the connection.
+    FirstPorts {
+        /// Which port.
+        which: Fib,
+        /// Any of these.
+        ports: Range16,
+    },
+    /// `pkttype`, by number: for this machine, a broadcast, or for another.
+    PacketType(u8),
+    /// Something of an extension header of IPv6, by name, such as `rt`.
+    ExtensionHeader(String),
+    /// `physdev --physdev-is-bridged`: it goes from one port of a bridge to another.
+    Bridged,
     /// `addrtype`: the bits of the kinds of address; both must hold where both are asked.
     AddressTypes {
         /// Which address.

@@ -5,7 +5,7 @@ use super::expr::{Fib, Load};
 use crate::host::Protocol;
 use std::net::IpAddr;
 
-/// The first packet of a flow, or one that answers it.
+/// A packet of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Which way it goes.
@@ -42,6 +42,8 @@ pub enum Flow {
     New,
     /// It went the other way before.
     Answer,
+    /// It goes on the way it began, after an answer.
+    Further,
 }
 
 /// An interface.
@@ -67,6 +69,25 @@ impl Packet {
         match self.protocol {
             Protocol::Tcp => 6,
             Protocol::Udp => 17,
+        }
+    }
+
+    /// The packets of its connection that it rests on.
+    pub(super) fn before(&self) -> Vec<Self> {
+        let turned = |flow| Self {
+            way: if self.way == Way::In { Way::Out } else { Way::In },
+            flow,
+            protocol: self.protocol,
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            link: self.link.clone(),
+        };
+        match self.flow {
+            Flow::New => Vec::new(),
+            Flow::Answer => vec![turned(Flow::New)],
+            Flow::Further => vec![Self { flow: Flow::New, ..self.clone() }, turned(Flow::Answer)],
         }
     }
 
@@ -118,6 +139,7 @@ impl Packet {
                     // The bits of congestion control may be set.
                     Flow::New => Bits::partly([SYN], [0x3f]),
                     Flow::Answer => Bits::partly([ACK], [ACK]),
+                    Flow::Further => Bits::partly([ACK], [ACK | SYN]),
                 },
             );
         }
@@ -138,11 +160,10 @@ impl Packet {
             Load::Oif => self.index(Way::Out),
             Load::IifName => self.name(Way::In),
             Load::OifName => self.name(Way::Out),
-            Load::PacketType if self.way == Way::In => Bits::known([0]),
-            Load::PacketType => Bits::unknown(1),
+            Load::PacketType => Bits::known([0]),
             Load::CtState => four(match self.flow {
                 Flow::New => NEW,
-                Flow::Answer => ESTABLISHED,
+                Flow::Answer | Flow::Further => ESTABLISHED,
             }),
             // Neither expected nor under another address; an answer has been seen, or none yet.
             Load::CtStatus => {
@@ -150,9 +171,14 @@ impl Packet {
                 Bits::partly(u32::to_le_bytes(value), mask.to_le_bytes())
             }
             Load::CtDirection => Bits::known([u8::from(self.flow == Flow::Answer)]),
-            Load::CtMark if self.flow == Flow::Answer => Bits::unknown(4),
+            Load::CtMark if self.flow != Flow::New => Bits::unknown(4),
             Load::Mark | Load::CtMark => four(0),
             Load::AddressType(which) => four(self.kind(which)),
+            // The interface of a packet is the one that the routes to the other machine lead to.
+            Load::ComesBack if self.way == Way::In && self.link.is_some() => Bits::known([1]),
+            Load::WayBack if self.way == Way::In => self.index(Way::In),
+            Load::ComesBack => Bits::unknown(1),
+            Load::WayBack => Bits::unknown(4),
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Journey<'a> {
     looked_up: bool,
     /// Whether a rule has kept it from doing so.
     untracked: Truth,
+    /// Whether its connection is known: one whose first packets were not tracked is not.
+    known: bool,
 }
 
 /// What a rule may do.
@@ -43,7 +45,13 @@ impl<'a> Journey<'a> {
             ct_mark: packet.load(Load::CtMark),
             looked_up: false,
             untracked: Truth::No,
+            known: true,
         }
+    }
+
+    /// What came of an earlier packet of its connection.
+    pub(super) fn goes_on_from(&mut self, earlier: &Journey<'_>) {
+        self.known &= earlier.untracked == Truth::No;
     }
 
     /// It comes to a chain.
@@ -54,15 +62,23 @@ impl<'a> Journey<'a> {
         self.looked_up = base.hook != Hook::Ingress && !early;
     }
 
+    /// Rules that have perhaps been asked already may have marked it.
+    pub(super) fn may_be_marked(&mut self) {
+        self.mark = Bits::unknown(4);
+    }
+
+    /// Whether the kernel knows which connection it belongs to.
+    pub(super) fn is_tracked(&self) -> bool {
+        self.looked_up && self.known && self.untracked == Truth::No
+    }
+
     pub(super) fn load(&self, what: Load) -> Bits {
         match what {
             Load::Mark => self.mark.clone(),
             Load::CtState if self.untracked == Truth::Yes => Bits::known(UNTRACKED.to_le_bytes()),
             Load::CtState if self.untracked == Truth::Open => Bits::unknown(4),
             Load::CtState if !self.looked_up => Bits::known(INVALID.to_le_bytes()),
-            Load::CtStatus | Load::CtDirection | Load::CtMark
-                if self.untracked != Truth::No || !self.looked_up =>
-            {
+            Load::CtState | Load::CtStatus | Load::CtDirection | Load::CtMark if !self.is_tracked() => {
                 Bits::unknown(4)
             }
             Load::CtMark => self.ct_mark.clone(),
@@ -149,6 +165,10 @@ impl<'a> Journey<'a> {
                     Truth::Yes
                 }
                 Expr::Aside { .. } => Truth::Yes,
+                Expr::Remember { set } => {
+                    doubt.get_or_insert_with(|| format!("whether the set {set} is full"));
+                    Truth::Open
+                }
                 Expr::Unknown { name, to: Some(to) } => {
                     put(&mut registers, *to, &Bits::unknown(16));
                     doubt.get_or_insert_with(|| format!("`{name}`"));

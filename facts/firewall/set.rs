@@ -15,7 +15,7 @@ pub struct Set {
     /// The lengths of the fields that a key is made of, in bytes, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<u32>,
-    /// It has more elements than were read.
+    /// It has, or may come to have, more elements than were read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
     /// Its elements.

@@ -225,6 +225,7 @@ impl Reader<'_> {
             Expr::Aside { name } => self.done.push(name.clone()),
             Expr::Masquerade { name } | Expr::Redirect { name } => self.done.push(name.clone()),
             Expr::SetMark { .. } => self.done.push("meta mark set".to_owned()),
+            Expr::Remember { set } => self.done.push(format!("add @{set}")),
             Expr::SetCtMark => self.done.push("ct mark set".to_owned()),
             Expr::Notrack => self.done.push("notrack".to_owned()),
             Expr::Constant { .. } => {}
@@ -305,6 +306,23 @@ impl Reader<'_> {
             Xt::Mark { value, mask } => {
                 (Field::Other(format!("meta mark & {mask:#x} == {value:#x}")), Vec::new())
             }
+            Xt::ConnectionMark { value, mask } => {
+                (Field::Other(format!("ct mark & {mask:#x} == {value:#x}")), Vec::new())
+            }
+            Xt::Status(bits) => (Field::Other(format!("ct status & {bits:#x}")), Vec::new()),
+            Xt::Reply => (Field::Other("ct direction".to_owned()), vec!["reply".to_owned()]),
+            Xt::FirstPorts { which, ports } => {
+                let side = if *which == Fib::Source { "src" } else { "dst" };
+                (Field::Other(format!("ct original proto-{side}")), vec![ports.words()])
+            }
+            Xt::PacketType(kind) => {
+                let names = ["host", "broadcast", "multicast", "other"];
+                let name =
+                    names.get(usize::from(*kind)).map_or_else(|| kind.to_string(), |name| (*name).to_owned());
+                (Field::Other("meta pkttype".to_owned()), vec![name])
+            }
+            Xt::ExtensionHeader(name) => (Field::Other(format!("-m {name}")), Vec::new()),
+            Xt::Bridged => (Field::Other("-m physdev --physdev-is-bridged".to_owned()), Vec::new()),
             Xt::AddressTypes { which, kinds } => {
                 let which = if *which == Fib::Source { "saddr" } else { "daddr" };
                 (Field::Other(format!("fib {which} type {kinds:#x}")), Vec::new())
@@ -336,6 +354,7 @@ fn field(what: Load) -> Field {
         Load::PacketType => Field::Other("meta pkttype".to_owned()),
         Load::AddressType(Fib::Source) => Field::Other("fib saddr type".to_owned()),
         Load::AddressType(Fib::Destination) => Field::Other("fib daddr type".to_owned()),
+        Load::ComesBack | Load::WayBack => Field::Other("fib saddr . iif oif".to_owned()),
         Load::Network { offset, length } => Field::Other(format!("@nh,{},{}", offset * 8, length * 8)),
         Load::Transport { offset: 13, length: 1 } => Field::Other("tcp flags".to_owned()),
         Load::Transport { offset, length } => Field::Other(format!("@th,{},{}", offset * 8, length * 8)),

@@ -2,7 +2,7 @@
 
 use super::header::{Flow, Packet, Way};
 use super::rule::{Act, Journey};
-use super::{Base, Chain, Family, Hook, Rule, Ruleset, Table, Verdict};
+use super::{Base, Chain, Expr, Family, Hook, Rule, Ruleset, Table, Verdict};
 
 /// What becomes of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Fate<'a> {
         place: Place<'a>,
         /// What its sender is told.
         rejected: Option<&'a str>,
+        /// Something before this place, of which less is known, may have ended it already.
+        perhaps_before: bool,
     },
     /// It depends on something that this doctor cannot know.
     Open {
@@ -46,18 +48,32 @@ const DEEPEST: usize = 16;
 /// What becomes of a packet on its whole way between the wire and a program.
 pub fn fate<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Fate<'a> {
     let mut journey = Journey::new(packet);
+    for before in packet.before() {
+        let mut past = Journey::new(&before);
+        go(ruleset, &mut past);
+        journey.goes_on_from(&past);
+    }
+    go(ruleset, &mut journey)
+}
+
+fn go<'a>(ruleset: &'a Ruleset, journey: &mut Journey<'_>) -> Fate<'a> {
+    let packet = journey.packet;
     let mut open = None;
     let mut left = MOST_RULES;
     for hook in hooks(packet.way) {
-        for (table, chain, base) in at(ruleset, packet, *hook) {
+        for Stop { table, chain, base, unordered } in at(ruleset, packet, *hook) {
             journey.comes_to(base);
+            if unordered && ruleset.tables.iter().any(marks) {
+                journey.may_be_marked();
+            }
             let mut walk =
-                Walk { journey: &mut journey, table, path: Vec::new(), may: Vec::new(), left: &mut left };
+                Walk { journey: &mut *journey, table, path: Vec::new(), may: Vec::new(), left: &mut left };
             let end = walk.base(chain, base);
             let may = std::mem::take(&mut walk.may);
             let ends = |end: &End<'_>| matches!(end.kind, Kind::Drop | Kind::Reject(_));
             if ends(&end) && may.iter().all(|(other, _)| ends(other)) {
-                return end.fate();
+                let before = open.is_some() || unordered || !may.is_empty();
+                return end.fate(before);
             }
             // What surely passes leaves nothing open, whichever rule lets it.
             let passes = |end: &End<'_>| end.kind == Kind::Accept;
@@ -68,7 +84,7 @@ pub fn fate<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Fate<'a> {
                 let odd = may.into_iter().find(|(other, _)| other.kind != end.kind || !passes(other));
                 Some(match odd {
                     Some((odd, on)) => Fate::Open { place: odd.place, on },
-                    None => end.fate(),
+                    None => end.fate(false),
                 })
             });
         }
@@ -83,8 +99,17 @@ fn hooks(way: Way) -> &'static [Hook] {
     }
 }
 
+/// A base chain on a packet's way.
+struct Stop<'a> {
+    table: &'a Table,
+    chain: &'a Chain,
+    base: &'a Base,
+    /// The older iptables and nftables both have a chain at this place, and nothing tells which is first.
+    unordered: bool,
+}
+
 /// The base chains that a packet passes at a hook, in order.
-fn at<'a>(ruleset: &'a Ruleset, packet: &Packet, hook: Hook) -> Vec<(&'a Table, &'a Chain, &'a Base)> {
+fn at<'a>(ruleset: &'a Ruleset, packet: &Packet, hook: Hook) -> Vec<Stop<'a>> {
     let v4 = packet.source.is_ipv4();
     let sees = |table: &&Table| match table.family {
         _ if table.dormant => false,
@@ -105,8 +130,21 @@ fn at<'a>(ruleset: &'a Ruleset, packet: &Packet, hook: Hook) -> Vec<(&'a Table, 
         .filter(|(_, _, base)| base.hook == hook && on_device(base))
         .filter(|(_, _, base)| !base.nat || packet.flow == Flow::New)
         .collect();
+    // Of two at one place, the kernel asks the one first that was made last.
+    chains.reverse();
     chains.sort_by_key(|(_, _, base)| base.priority);
-    chains
+    let unordered = |table: &Table, base: &Base| {
+        chains.iter().any(|(other, _, at)| at.priority == base.priority && other.legacy != table.legacy)
+    };
+    let stop =
+        |&(table, chain, base): &(_, _, _)| Stop { table, chain, base, unordered: unordered(table, base) };
+    chains.iter().map(stop).collect()
+}
+
+/// Whether a table's rules mark packets.
+fn marks(table: &Table) -> bool {
+    let rules = table.chains.iter().flat_map(|chain| &chain.rules);
+    rules.flat_map(|rule| &rule.exprs).any(|expr| matches!(expr, Expr::SetMark { .. }))
 }
 
 /// How the way through a base chain ends.
@@ -125,11 +163,11 @@ enum Kind<'a> {
 }
 
 impl<'a> End<'a> {
-    fn fate(self) -> Fate<'a> {
+    fn fate(self, perhaps_before: bool) -> Fate<'a> {
         match self.kind {
             Kind::Accept => Fate::Passes,
-            Kind::Drop => Fate::Ends { place: self.place, rejected: None },
-            Kind::Reject(with) => Fate::Ends { place: self.place, rejected: Some(with) },
+            Kind::Drop => Fate::Ends { place: self.place, rejected: None, perhaps_before },
+            Kind::Reject(with) => Fate::Ends { place: self.place, rejected: Some(with), perhaps_before },
             Kind::Other(on) => Fate::Open { place: self.place, on },
         }
     }

@@ -2,7 +2,7 @@
 
 use super::bits::{Bits, Truth};
 use super::expr::{Fib, Load, Net, Range16, Side, Xt};
-use super::header::Way;
+use super::header::{Flow, Way};
 use super::rule::Journey;
 use crate::host::Protocol;
 use std::net::IpAddr;
@@ -39,6 +39,21 @@ pub(super) fn ask(ask: &Xt, journey: &Journey<'_>) -> Truth {
         Xt::Mark { value, mask } => {
             journey.load(Load::Mark).masked(&mask.to_le_bytes(), &[0; 4]).equals(&value.to_le_bytes())
         }
+        Xt::ConnectionMark { value, mask } => {
+            journey.load(Load::CtMark).masked(&mask.to_le_bytes(), &[0; 4]).equals(&value.to_le_bytes())
+        }
+        Xt::Status(bits) => {
+            journey.load(Load::CtStatus).masked(&bits.to_le_bytes(), &[0; 4]).equals(&[0; 4]).negated(true)
+        }
+        Xt::Reply if journey.is_tracked() => Truth::of(packet.flow == Flow::Answer),
+        Xt::FirstPorts { which, ports } if journey.is_tracked() => {
+            let source = (*which == Fib::Source) != (packet.flow == Flow::Answer);
+            ports.holds(&packet.load(if source { SOURCE } else { DESTINATION }))
+        }
+        Xt::Reply | Xt::FirstPorts { .. } => Truth::Open,
+        Xt::PacketType(kind) => packet.load(Load::PacketType).equals(&[*kind]),
+        // What comes to this machine or from it is routed, and has no headers but the usual ones.
+        Xt::Bridged | Xt::ExtensionHeader(_) => Truth::No,
         Xt::AddressTypes { which, kinds } => Truth::of(u32::from(*kinds) & (1 << packet.kind(*which)) != 0),
         Xt::AddressRange { which, from, to } => {
             let addr = match which {

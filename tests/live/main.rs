@@ -17,6 +17,7 @@ mod healthy;
 mod hostile;
 mod unchanged;
 mod unprivileged;
+mod verdicts;
 mod virtual_addresses;
 
 /// Ends a test with the reason where no lab can run.

@@ -53,6 +53,15 @@ impl Errand {
         }
     }
 
+    /// Its packets. A rule that lets the first packet of a connection in need not let the next one in.
+    fn flows(self, protocol: Protocol) -> &'static [Flow] {
+        match (self, protocol) {
+            (Self::Called | Self::Calls, Protocol::Tcp) => &[Flow::New, Flow::Further],
+            (Self::Called | Self::Calls, Protocol::Udp) => &[Flow::New],
+            (Self::Answers | Self::Answered, _) => &[Flow::Answer],
+        }
+    }
+
     pub(in crate::host) fn way(self) -> Way {
         match self {
             Self::Called | Self::Answered => Way::In,
@@ -94,8 +103,11 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
     let own = Port { number: manager_port(state), protocol: Protocol::Tcp };
     let mut trips = Vec::new();
     for peer in &peers {
-        let mut add = |errand, number, protocol| {
-            trips.extend(here.trip(errand, Port { number, protocol }, peer));
+        let mut add = |errand: Errand, number, protocol| {
+            let port = Port { number, protocol };
+            trips.extend(
+                errand.flows(protocol).iter().filter_map(|flow| here.trip(errand, *flow, port, peer)),
+            );
         };
         if manager {
             add(Errand::Called, own.number, own.protocol);
@@ -125,7 +137,9 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
     for peer in &others {
         let port = Port { number: host.data_path_port(), protocol: Protocol::Udp };
         trips.extend(
-            [Errand::Called, Errand::Calls].iter().filter_map(|errand| here.trip(*errand, port, peer)),
+            [Errand::Called, Errand::Calls]
+                .iter()
+                .filter_map(|errand| here.trip(*errand, Flow::New, port, peer)),
         );
     }
     Ok(trips)
@@ -145,18 +159,13 @@ fn ip(text: &str) -> Option<IpAddr> {
     text.parse::<SocketAddr>().map(|addr| addr.ip()).or_else(|_| text.parse()).ok()
 }
 
-fn packet(errand: Errand, port: Port, own: IpAddr, link: Option<Link>, peer: &Peer) -> Packet {
-    let (way, flow) = match errand {
-        Errand::Called => (Way::In, Flow::New),
-        Errand::Calls => (Way::Out, Flow::New),
-        Errand::Answers => (Way::Out, Flow::Answer),
-        Errand::Answered => (Way::In, Flow::Answer),
-    };
+fn packet(errand: Errand, flow: Flow, port: Port, own: IpAddr, link: Option<Link>, peer: &Peer) -> Packet {
+    let way = errand.way();
     let (source, destination) = if way == Way::In { (peer.addr, own) } else { (own, peer.addr) };
     // Gossip's datagrams leave from the port they go to; who else calls, calls from any.
     let caller = (port.number == GOSSIP && port.protocol == Protocol::Udp).then_some(GOSSIP);
     let (source_port, destination_port) = match flow {
-        Flow::New => (caller, Some(port.number)),
+        Flow::New | Flow::Further => (caller, Some(port.number)),
         Flow::Answer => (Some(port.number), caller),
     };
     Packet { way, flow, protocol: port.protocol, source, destination, source_port, destination_port, link }
@@ -171,9 +180,9 @@ struct Here<'a> {
 
 impl Here<'_> {
     /// A packet between this machine and another, where there is a way.
-    fn trip(&self, errand: Errand, port: Port, peer: &Peer) -> Option<Trip> {
+    fn trip(&self, errand: Errand, flow: Flow, port: Port, peer: &Peer) -> Option<Trip> {
         let (addr, link) = self.towards(peer.addr)?;
-        Some(Trip { errand, port, packet: packet(errand, port, addr, link, peer), peer: peer.clone() })
+        Some(Trip { errand, port, packet: packet(errand, flow, port, addr, link, peer), peer: peer.clone() })
     }
 
     /// Its own address and interface towards another machine; the interface where the routes tell it.

@@ -72,8 +72,23 @@ fn native(name: &str, data: Attributes<'_>) -> Option<Expr> {
         }
         "meta" => return meta(data),
         "ct" => return ct(data),
+        "dynset" if data.get(7).is_none() && data.get(10).is_none() => Expr::Remember { set: data.text(1)? },
         "fib" => {
+            const INTERFACE: u32 = 1;
             const ADDRESS_TYPE: u32 = 3;
+            const OF_SOURCE: u32 = 1;
+            const BY_INTERFACE: u32 = 8;
+            const BY_MARK: u32 = 4;
+            const ONLY_WHETHER: u32 = 32;
+            match (data.u32(2)?, data.u32(3)? & !BY_MARK) {
+                (INTERFACE, flags) if flags == OF_SOURCE | BY_INTERFACE | ONLY_WHETHER => {
+                    return Some(Expr::Load { what: Load::ComesBack, to: data.u32(1)? });
+                }
+                (INTERFACE, flags) if flags & !BY_INTERFACE == OF_SOURCE => {
+                    return Some(Expr::Load { what: Load::WayBack, to: data.u32(1)? });
+                }
+                _ => {}
+            }
             let which = match data.u32(3)? {
                 1 => Fib::Source,
                 2 => Fib::Destination,

@@ -28,6 +28,8 @@ struct Version {
     names: &'static str,
     /// The length of the part that holds addresses and interfaces.
     head: usize,
+    /// Where the matches begin, behind counters that lie at a multiple of eight.
+    matches: usize,
     /// The length of an address.
     addr: usize,
 }
@@ -39,6 +41,7 @@ const VERSIONS: [Version; 2] = [
         level: libc::IPPROTO_IP,
         names: "/proc/thread-self/net/ip_tables_names",
         head: 84,
+        matches: 112,
         addr: 4,
     },
     Version {
@@ -47,6 +50,7 @@ const VERSIONS: [Version; 2] = [
         level: libc::IPPROTO_IPV6,
         names: "/proc/thread-self/net/ip6_tables_names",
         head: 136,
+        matches: 168,
         addr: 16,
     },
 ];
@@ -231,7 +235,7 @@ impl Reading<'_> {
         if !v6 && flags & 1 != 0 {
             ask(Xt::Fragment, 0x20);
         }
-        let mut at_match = head + 28;
+        let mut at_match = self.version.matches;
         while at_match < target {
             let size = u16_at(whole, at_match)?;
             let one = whole.get(at_match..at_match + size).filter(|_| size >= NAME)?;

@@ -204,6 +204,7 @@ fn comment(mut notes: &[u8]) -> Option<String> {
 fn set(name: String, attributes: Attributes<'_>, messages: &[Message]) -> Set {
     const ANONYMOUS: u32 = 1;
     const INTERVAL: u32 = 4;
+    const GROWS: u32 = 0x20;
     let flags = attributes.u32(3).unwrap_or(0);
     let fields = attributes.nested(9).and_then(|description| description.nested(2));
     let fields: Vec<u32> = fields
@@ -213,7 +214,7 @@ fn set(name: String, attributes: Attributes<'_>, messages: &[Message]) -> Set {
         .collect();
     let listed = messages.iter().filter_map(|message| Attributes(&message.attributes).nested(3));
     let raw: Vec<Raw> = listed.flat_map(|list| list.all().map(|(_, one)| Raw::of(Attributes(one)))).collect();
-    let cut = raw.len() > MOST_ELEMENTS;
+    let cut = raw.len() > MOST_ELEMENTS || flags & GROWS != 0;
     let intervals = flags & INTERVAL != 0 && !raw.iter().any(|one| one.element.last.is_some());
     let mut elements = if intervals { joined(raw) } else { raw.into_iter().map(|one| one.element).collect() };
     elements.truncate(MOST_ELEMENTS);

@@ -9,11 +9,17 @@ pub(super) fn matched(name: &str, revision: u32, info: &[u8], v6: bool) -> Vec<E
         ("tcp", _) => tcp(info),
         ("udp", _) => udp(info),
         ("multiport", 1) => multiport(info),
-        ("conntrack", 2 | 3) => conntrack(info),
+        ("conntrack", 2 | 3) => conntrack(info, revision),
         ("state", 0) => u32_at(info, 0).map(|mask| vec![(Xt::State(mask & 0x4f), false)]),
-        ("mark", 1) => mark(info),
+        ("mark", 1) => mark(info).map(|(value, mask, not)| vec![(Xt::Mark { value, mask }, not)]),
+        ("connmark", 1) => {
+            mark(info).map(|(value, mask, not)| vec![(Xt::ConnectionMark { value, mask }, not)])
+        }
+        ("pkttype", 0) => packet_type(info),
+        ("physdev", 0) => bridged(info),
         ("addrtype", 1) => address_types(info),
         ("iprange", 1) => ranges(info, v6),
+        ("rt" | "frag" | "hbh" | "dst", 0) if v6 => Some(vec![(Xt::ExtensionHeader(name.to_owned()), false)]),
         ("comment", _) => Some(Vec::new()),
         _ => None,
     };
@@ -136,23 +142,64 @@ fn multiport(info: &[u8]) -> Questions {
     Some(vec![(Xt::Multiport(Ports { side, ranges }), *info.get(47)? != 0)])
 }
 
-/// `struct xt_conntrack_mtinfo{2,3}`, where nothing but the state is asked for.
-fn conntrack(info: &[u8]) -> Questions {
+/// `struct xt_conntrack_mtinfo{2,3}`, where no addresses and times are asked for.
+fn conntrack(info: &[u8], revision: u32) -> Questions {
     const STATE: u16 = 1;
+    const PROTOCOL: u16 = 1 << 1;
+    const STATUS: u16 = 1 << 6;
+    const SOURCE_PORT: u16 = 1 << 8;
+    const DESTINATION_PORT: u16 = 1 << 9;
+    const DIRECTION: u16 = 1 << 12;
     const WRITTEN_AS_STATE: u16 = 1 << 13;
     const UNTRACKED: u16 = 1 << 8;
-    // Behind eight addresses, two times and five ports and protocols.
-    let (asked, negated) = (u16_at(info, 146)? & !WRITTEN_AS_STATE, u16_at(info, 148)?);
-    let mask = u16_at(info, 150)?;
-    // The others are of packets whose addresses were changed, as none of a swarm's own are.
-    let states = u32::from(mask & 0x0f) | if mask & UNTRACKED != 0 { 64 } else { 0 };
-    (asked == STATE).then(|| vec![(Xt::State(states), negated & STATE != 0)])
+    // Behind eight addresses and two times.
+    let at = |at| u16_at(info, at);
+    let (asked, negated) = (at(146)? & !WRITTEN_AS_STATE, at(148)?);
+    let mut questions = Vec::new();
+    for bit in (0..16).map(|bit| 1_u16 << bit).filter(|bit| asked & bit != 0) {
+        let not = negated & bit != 0;
+        let ports = |which, low: usize, high: usize| {
+            // The older has one port, as it is on the wire.
+            let wire = u16::from_be(at(low)?);
+            let range = if revision > 2 { Range16(at(low)?, at(high)?) } else { Range16(wire, wire) };
+            Some(Xt::FirstPorts { which, ports: range })
+        };
+        questions.push(match bit {
+            // The others are of packets whose addresses were changed, as none of a swarm's own are.
+            STATE => {
+                let mask = at(150)?;
+                let untracked = if mask & UNTRACKED != 0 { 64 } else { 0 };
+                (Xt::State(u32::from(mask & 0x0f) | untracked), not)
+            }
+            PROTOCOL => (Xt::Protocol(u8::try_from(at(136)?).ok()?), not),
+            STATUS => (Xt::Status(at(152)?.into()), not),
+            SOURCE_PORT => (ports(Fib::Source, 138, 154)?, not),
+            DESTINATION_PORT => (ports(Fib::Destination, 140, 156)?, not),
+            // Not turned over, it asks for the way the connection began.
+            DIRECTION => (Xt::Reply, !not),
+            _ => return None,
+        });
+    }
+    Some(questions)
 }
 
-/// `struct xt_mark_mtinfo1`.
-fn mark(info: &[u8]) -> Questions {
-    let (value, mask) = (u32_at(info, 0)?, u32_at(info, 4)?);
-    Some(vec![(Xt::Mark { value, mask }, *info.get(8)? != 0)])
+/// `struct xt_pkttype_info`.
+fn packet_type(info: &[u8]) -> Questions {
+    let kind = u8::try_from(u32_at(info, 0)?).ok()?;
+    Some(vec![(Xt::PacketType(kind), u32_at(info, 4)? != 0)])
+}
+
+/// `struct xt_physdev_info`, where nothing else is asked than whether the packet is bridged.
+fn bridged(info: &[u8]) -> Questions {
+    const BRIDGED: u8 = 4;
+    // Behind two names with their masks.
+    let [negated, asked] = *info.get(64..66)? else { return None };
+    (asked == BRIDGED).then(|| vec![(Xt::Bridged, negated & BRIDGED != 0)])
+}
+
+/// `struct xt_mark_mtinfo1` and `struct xt_connmark_mtinfo1`.
+fn mark(info: &[u8]) -> Option<(u32, u32, bool)> {
+    Some((u32_at(info, 0)?, u32_at(info, 4)?, *info.get(8)? != 0))
 }
 
 /// `struct xt_addrtype_info_v1`.

@@ -1,0 +1,366 @@
+//! What the doctor says of a packet filter, held against what the kernel does with real packets.
+//!
+//! Each ruleset is made by chance, from a number: `SWARM_DOCTOR_SEED=N SWARM_DOCTOR_RULESETS=COUNT` tries others.
+
+mod daemons;
+mod dice;
+mod iptables;
+mod nft;
+mod wire;
+
+use dice::Dice;
+use facts::Need;
+use facts::firewall::{Fate, Flow, Place, Ruleset, fate};
+use facts::host::Protocol;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use swarm_doctor::collect::{Endpoint, Options, Session};
+use wire::{Machine, Question, Seen, Wire};
+
+const OWN: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
+const PEERS: [&str; 3] = ["192.0.2.2", "192.0.2.66", "2001:db8::2"];
+/// How many rulesets CI tries, beside those of daemons.
+const RULESETS: u64 = 320;
+/// So many on one wire: the ports to call from run out.
+const ON_ONE_WIRE: usize = 100;
+
+/// What writes the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tool {
+    Nft,
+    IptablesNft,
+    IptablesLegacy,
+    /// The older iptables beside nftables.
+    Both,
+    Firewalld,
+    Ufw,
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nft => "nft",
+            Self::IptablesNft => "iptables-nft",
+            Self::IptablesLegacy => "iptables-legacy",
+            Self::Both => "iptables-legacy and nft",
+            Self::Firewalld => "firewalld",
+            Self::Ufw => "ufw",
+        })
+    }
+}
+
+/// What came of the rulesets of one tool.
+#[derive(Default)]
+struct Tally {
+    rulesets: usize,
+    /// The tool did not take them.
+    refused: usize,
+    questions: usize,
+    open: usize,
+    /// On what they depend, and how often.
+    on: BTreeMap<String, usize>,
+    told: usize,
+    /// Rules that were named as what decides, and have counted the packets.
+    named: usize,
+    contradictions: Vec<String>,
+}
+
+/// A daemon, what tries it, and with how many rulesets at least.
+type Daemon = (Tool, fn(&[u64], &mut Tally), usize);
+
+/// The family, the table, and the handle of a rule of nftables.
+type RuleName = (String, String, u64);
+
+/// What is said of a connection, or of a datagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    Comes,
+    /// It does not, and its sender is told or not, where that can be said.
+    Ends {
+        told: Option<bool>,
+        by: String,
+        rule: Option<RuleName>,
+    },
+    Open(String),
+}
+
+#[test]
+fn the_kernel_does_what_the_doctor_says() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: not root");
+        return;
+    }
+    let number = |name: &str| env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let (first, count) = (number("SWARM_DOCTOR_SEED").unwrap_or(1), number("SWARM_DOCTOR_RULESETS"));
+    let mut of_tool: BTreeMap<Tool, Vec<u64>> = BTreeMap::new();
+    for seed in first..first + count.unwrap_or(RULESETS) {
+        let tool =
+            [Tool::Nft, Tool::IptablesNft, Tool::Nft, Tool::IptablesLegacy, Tool::Both][(seed % 5) as usize];
+        of_tool.entry(tool).or_default().push(seed);
+    }
+    let began = Instant::now();
+    let mut tallies: BTreeMap<Tool, Tally> = BTreeMap::new();
+    let made_by_chance = |seeds: &BTreeMap<Tool, Vec<u64>>| {
+        let mut tallies = BTreeMap::new();
+        for (tool, seeds) in seeds {
+            let tally: &mut Tally = tallies.entry(*tool).or_default();
+            for seeds in seeds.chunks(ON_ONE_WIRE) {
+                let mut wire = Wire::new(&addresses(&OWN), &addresses(&PEERS)).unwrap();
+                for seed in seeds {
+                    let name = format!("SWARM_DOCTOR_SEED={seed} SWARM_DOCTOR_RULESETS=1 ({tool})");
+                    match load(&wire.here, *tool, *seed) {
+                        Ok(text) => compare(&mut wire, &format!("{name}\n{text}"), tally),
+                        Err((text, why)) => {
+                            tally.refused += 1;
+                            println!("{name} is refused: {why}\n{text}");
+                        }
+                    }
+                }
+            }
+        }
+        tallies
+    };
+    let daemons: [Daemon; 2] = [(Tool::Firewalld, daemons::firewalld, 10), (Tool::Ufw, daemons::ufw, 8)];
+    let missing = lab::missing();
+    if !missing.is_empty() {
+        println!("skipped: firewalld and ufw: {}", missing.join(", "));
+    }
+    std::thread::scope(|scope| {
+        let of_daemons =
+            daemons.iter().filter(|_| missing.is_empty() && count != Some(1)).map(|(tool, run, few)| {
+                let seeds: Vec<u64> =
+                    (first..).take((count.unwrap_or(RULESETS) as usize / 32).max(*few)).collect();
+                scope.spawn(move || {
+                    let mut tally = Tally::default();
+                    run(&seeds, &mut tally);
+                    (*tool, tally)
+                })
+            });
+        let of_daemons: Vec<_> = of_daemons.collect();
+        tallies.extend(made_by_chance(&of_tool));
+        tallies.extend(of_daemons.into_iter().map(|one| one.join().unwrap()));
+    });
+    println!(
+        "{:24} {:>8} {:>7} {:>9} {:>6} {:>6} {:>11}",
+        "tool", "rulesets", "refused", "questions", "told", "named", "cannot tell"
+    );
+    for (tool, tally) in &tallies {
+        let share = 100.0 * tally.open as f64 / tally.questions.max(1) as f64;
+        println!(
+            "{:24} {:>8} {:>7} {:>9} {:>6} {:>6} {share:>10.1}%",
+            tool.to_string(),
+            tally.rulesets,
+            tally.refused,
+            tally.questions,
+            tally.told,
+            tally.named
+        );
+        for (on, times) in &tally.on {
+            println!("    {times:>6} {on}");
+        }
+    }
+    println!("{} s", began.elapsed().as_secs());
+    let wrong: Vec<_> = tallies.values().flat_map(|tally| &tally.contradictions).collect();
+    for one in wrong.iter().take(5) {
+        println!("{one}\n");
+    }
+    assert!(wrong.is_empty(), "{} contradictions", wrong.len());
+    for (tool, tally) in &tallies {
+        assert!(tally.refused * 20 <= tally.rulesets, "{tool} takes too few rulesets");
+    }
+}
+
+fn addresses(written: &[&str]) -> Vec<IpAddr> {
+    written.iter().map(|addr| addr.parse().unwrap()).collect()
+}
+
+/// Has a tool load what comes of a number; the text, and why it was not taken.
+fn load(machine: &Machine, tool: Tool, seed: u64) -> Result<String, (String, String)> {
+    let mut dice = Dice::new(seed);
+    let mut text = String::new();
+    let mut run = |words: &'static [&'static str], input: String| {
+        let (input, done) = without_what_is_refused(machine, words, input);
+        text += &format!("# {}\n{input}", words.join(" "));
+        done.map_err(|why| (text.clone(), why))
+    };
+    if matches!(tool, Tool::IptablesLegacy | Tool::Both) {
+        // A table that a ruleset leaves out is emptied.
+        let whole = |given: String| {
+            ["raw", "mangle", "nat", "filter"].iter().fold(given.clone(), |text, table| {
+                match given.contains(&format!("*{table}\n")) {
+                    true => text,
+                    false => format!("{text}*{table}\n{}COMMIT\n", accepting(table)),
+                }
+            })
+        };
+        run(&["iptables-legacy-restore"], whole(iptables::ruleset(&mut dice, false)))?;
+        run(&["ip6tables-legacy-restore"], whole(iptables::ruleset(&mut dice, true)))?;
+    }
+    match tool {
+        Tool::Nft | Tool::Both => run(&["nft", "-f", "-"], nft::ruleset(&mut dice))?,
+        Tool::IptablesNft => {
+            machine.run(&["nft", "-f", "-"], "flush ruleset\n".into()).unwrap();
+            run(&["iptables-nft-restore"], iptables::ruleset(&mut dice, false))?;
+            run(&["ip6tables-nft-restore"], iptables::ruleset(&mut dice, true))?;
+        }
+        Tool::IptablesLegacy | Tool::Firewalld | Tool::Ufw => {}
+    }
+    Ok(text)
+}
+
+/// Has a program read a text, without the lines that it says it does not take.
+fn without_what_is_refused(
+    machine: &Machine,
+    words: &'static [&'static str],
+    text: String,
+) -> (String, Result<(), String>) {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    loop {
+        let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+        let why = match machine.run(words, text.clone()) {
+            Ok(_) => return (text, Ok(())),
+            Err(why) => why,
+        };
+        let number = ["/dev/stdin:", "at line: ", "line "].iter().find_map(|before| {
+            let digits = why.split_once(before)?.1.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse::<usize>().ok()
+        });
+        match number.and_then(|number| lines.get_mut(number - 1)) {
+            Some(line) if line.starts_with("-A") || words[0] == "nft" && !line.contains("chain") => {
+                println!("left out: {line}: {}", why.lines().next().unwrap_or_default());
+                line.clear();
+            }
+            _ => return (text, Err(why)),
+        }
+    }
+}
+
+fn accepting(table: &str) -> String {
+    let chains: &[&str] = match table {
+        "raw" => &["PREROUTING", "OUTPUT"],
+        "filter" => &["INPUT", "FORWARD", "OUTPUT"],
+        "nat" => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+        _ => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+    };
+    chains.iter().map(|chain| format!(":{chain} ACCEPT [0:0]\n")).collect()
+}
+
+/// The rules as the doctor collects them.
+fn collected(machine: &Machine) -> Ruleset {
+    machine.does(|| {
+        let options = Options {
+            endpoint: Endpoint::resolve(Some("unix:///run/docker.sock"), None, &|_| None).unwrap(),
+            engine_named: false,
+            root: PathBuf::from("/"),
+            daemon_json: None,
+            since: Duration::ZERO,
+            request_deadline: Duration::from_secs(1),
+            probe_deadline: Duration::from_secs(1),
+            deadline: Duration::from_secs(20),
+            join: None,
+            apps: BTreeMap::new(),
+            stack: None,
+            needs: vec![Need::Firewall],
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let session = Session::new(options);
+        let artifact = &runtime.block_on(session.artifacts(Need::Firewall))[0];
+        let content = artifact.content.as_ref().unwrap_or_else(|| panic!("{:?}", artifact.entry));
+        serde_json::from_slice(content).unwrap()
+    })
+}
+
+/// Asks the doctor and the kernel about every packet.
+fn compare(wire: &mut Wire, name: &str, tally: &mut Tally) {
+    let rules = collected(&wire.here);
+    let questions = wire.questions();
+    let said: Vec<_> = questions.iter().map(|asked| said(&rules, wire, asked)).collect();
+    let comes: Vec<_> = said.iter().map(|said| *said == Said::Comes).collect();
+    let seen = wire.send(&questions, &comes);
+    tally.rulesets += 1;
+    let counted = counted(&wire.here);
+    let mut named: BTreeMap<&RuleName, u64> = BTreeMap::new();
+    for said in &said {
+        if let Said::Ends { rule: Some(rule), .. } = said {
+            *named.entry(rule).or_default() += 1;
+        }
+    }
+    for (rule, times) in named {
+        if let Some(packets) = counted.get(rule) {
+            tally.named += 1;
+            if packets < &times {
+                tally
+                    .contradictions
+                    .push(format!("{rule:?} is named {times} times and counted {packets}: {name}"));
+            }
+        }
+    }
+    for ((asked, said), seen) in questions.iter().zip(&said).zip(seen) {
+        tally.questions += 1;
+        let holds = match said {
+            Said::Comes => seen == Seen::Came,
+            Said::Ends { told: Some(false), .. } => seen == Seen::Lost,
+            // What tells the sender may be lost itself.
+            Said::Ends { .. } => seen != Seen::Came,
+            Said::Open(on) => {
+                tally.open += 1;
+                *tally.on.entry(on.clone()).or_default() += 1;
+                true
+            }
+        };
+        tally.told += usize::from(matches!(said, Said::Ends { told: Some(true), .. }) && seen == Seen::Told);
+        if !holds {
+            tally.contradictions.push(format!("{asked:?}: said {said:?}, seen {seen:?}: {name}"));
+        }
+    }
+}
+
+/// How many packets each rule of nftables has counted that has a counter.
+fn counted(machine: &Machine) -> BTreeMap<RuleName, u64> {
+    let listed = machine.run(&["nft", "-j", "list", "ruleset"], String::new()).unwrap_or_default();
+    let listed: Value = serde_json::from_str(&listed).unwrap_or_default();
+    let rules = listed["nftables"].as_array().into_iter().flatten().filter_map(|one| one.get("rule"));
+    let counter = |rule: &Value| {
+        let packets =
+            rule["expr"].as_array()?.iter().rev().find_map(|expr| expr["counter"]["packets"].as_u64())?;
+        let text = |key: &str| rule[key].as_str().map(str::to_owned);
+        Some(((text("family")?, text("table")?, rule["handle"].as_u64()?), packets))
+    };
+    rules.filter_map(counter).collect()
+}
+
+fn said(rules: &Ruleset, wire: &Wire, asked: &Question) -> Said {
+    let by = |place: &Place<'_>| {
+        let rule = place.rule.map_or_else(|| "policy".to_owned(), |(_, rule)| rule.as_nft(place.table));
+        format!("{} {} {}: {rule}", place.table.family, place.table.name, place.chain.name)
+    };
+    match fate(rules, &wire.packet(asked, Flow::New)) {
+        Fate::Ends { place, rejected, perhaps_before } => {
+            let rule = place.rule.filter(|_| !perhaps_before && !place.table.legacy);
+            let rule =
+                rule.map(|(_, rule)| (place.table.family.to_string(), place.table.name.clone(), rule.handle));
+            Said::Ends { told: (!perhaps_before).then_some(rejected.is_some()), by: by(&place), rule }
+        }
+        Fate::Open { on, .. } => Said::Open(on),
+        // A connection takes more than its first packet, and nobody tells the caller what became of the others.
+        Fate::Passes if asked.protocol == Protocol::Tcp => {
+            let mut said = Said::Comes;
+            for flow in [Flow::Answer, Flow::Further] {
+                match fate(rules, &wire.packet(asked, flow)) {
+                    Fate::Passes => {}
+                    Fate::Ends { place, .. } => {
+                        return Said::Ends { told: None, by: by(&place), rule: None };
+                    }
+                    Fate::Open { on, .. } => said = Said::Open(on),
+                }
+            }
+            said
+        }
+        Fate::Passes => Said::Comes,
+    }
+}

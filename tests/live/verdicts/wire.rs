@@ -1,0 +1,374 @@
+//! Two machines and a wire between them: what gets through, seen with real packets.
+
+use facts::firewall::{Flow, Link, Packet, Way};
+use facts::host::Protocol;
+use nix::sched::{CloneFlags, setns, unshare};
+use socket2::{Domain, Socket, Type};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// The ports that are asked for.
+pub(super) const PORTS: [u16; 4] = [22, 2377, 4789, 7946];
+/// By then, what gets through has come, even on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// What nobody waits for gets this long. A wire of this kind delivers before the call that sends returns.
+const GRACE: Duration = Duration::from_millis(4);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread in the network namespace of a machine.
+pub(super) struct Machine {
+    tell: Option<mpsc::Sender<Job>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Machine {
+    /// A new one, in a network namespace of its own.
+    pub(super) fn new() -> io::Result<Self> {
+        Self::entering(|| unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from))
+    }
+
+    /// One that is there, by a process in it.
+    pub(super) fn of(pid: u32) -> io::Result<Self> {
+        let net = File::open(format!("/proc/{pid}/ns/net"))?;
+        Self::entering(move || setns(net, CloneFlags::CLONE_NEWNET).map_err(io::Error::from))
+    }
+
+    fn entering(enter: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
+        let (tell, jobs) = mpsc::channel::<Job>();
+        let (born, entered) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let there = enter();
+            let stays = there.is_ok();
+            drop(born.send(there));
+            if stays {
+                jobs.into_iter().for_each(|job| job());
+            }
+        });
+        entered.recv().unwrap()?;
+        Ok(Self { tell: Some(tell), thread: Some(thread) })
+    }
+
+    /// Does something there, and waits for what comes of it.
+    pub(super) fn does<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (tell, told) = mpsc::channel();
+        self.tell.as_ref().unwrap().send(Box::new(move || drop(tell.send(job())))).unwrap();
+        told.recv().unwrap()
+    }
+
+    /// Runs a program there, with this as its input: what it prints, or its complaint where it fails.
+    #[expect(clippy::disallowed_methods, reason = "the packet filter of a test is set by its program")]
+    pub(super) fn run(&self, words: &'static [&'static str], input: String) -> Result<String, String> {
+        self.does(move || {
+            let mut child = Command::new(words[0])
+                .args(&words[1..])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .map_err(|error| format!("{}: {error}", words[0]))?;
+            // A program that has seen enough may end before it has read all.
+            drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+            let output = child.wait_with_output().unwrap();
+            let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+        })
+    }
+
+    pub(super) fn sh(&self, script: impl Into<String>) {
+        self.run(&["sh", "-eu"], script.into()).unwrap();
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        drop(self.tell.take());
+        drop(self.thread.take().map(std::thread::JoinHandle::join));
+    }
+}
+
+/// One packet that is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    pub(super) way: Way,
+    pub(super) protocol: Protocol,
+    pub(super) peer: IpAddr,
+    pub(super) port: u16,
+    /// The port that its sender calls from.
+    pub(super) from: u16,
+    /// Whether the doctor is told which that is.
+    pub(super) from_is_known: bool,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It came.
+    Came,
+    /// Its sender was told that it did not.
+    Told,
+    /// Nothing was heard of it.
+    Lost,
+}
+
+/// Two machines. The packet filter is that of `here`.
+pub(super) struct Wire {
+    pub(super) here: Machine,
+    there: Machine,
+    link: Link,
+    own: Vec<IpAddr>,
+    peers: Vec<IpAddr>,
+    ears: [Vec<Socket>; 2],
+    /// The next port to call from: none is taken twice, as the kernel remembers connections.
+    next: u16,
+    /// What was said about the datagrams so far.
+    lost: BTreeSet<u32>,
+    sent: u32,
+}
+
+impl Wire {
+    /// Two new machines at the ends of a wire.
+    pub(super) fn new(own: &[IpAddr], peers: &[IpAddr]) -> io::Result<Self> {
+        let (here, there) = (Machine::new()?, Machine::new()?);
+        let id = there.does(nix::unistd::gettid);
+        here.sh("ip link set lo up; ip link add eth0 address 02:00:00:00:00:01 type veth peer name eth0 address 02:00:00:00:00:02 netns ".to_owned() + &id.to_string());
+        there.sh("ip link set lo up");
+        Ok(Self::between(here, there, own, peers))
+    }
+
+    /// Two machines whose `eth0` are on one wire. They get these addresses beside those they have.
+    pub(super) fn between(here: Machine, there: Machine, own: &[IpAddr], peers: &[IpAddr]) -> Self {
+        let hardware = |machine: &Machine| machine.does(|| hardware_address("eth0"));
+        let (mac_here, mac_there) = (hardware(&here), hardware(&there));
+        for (machine, has, knows, at) in [(&here, own, peers, &mac_there), (&there, peers, own, &mac_here)] {
+            let mut script = "ip link set eth0 up\n".to_owned();
+            for addr in has {
+                let (length, flags) = if addr.is_ipv4() { (24, "") } else { (64, "nodad") };
+                script += &format!("ip addr replace {addr}/{length} dev eth0 {flags}\n");
+            }
+            // Who is asked for a hardware address is no part of the question.
+            for addr in knows {
+                script += &format!("ip neigh replace {addr} lladdr {at} dev eth0 nud permanent\n");
+            }
+            script += "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
+                       echo 0 >/proc/sys/net/ipv6/icmp/ratelimit
+                       echo 1 >/proc/sys/net/ipv4/tcp_synack_retries\n";
+            machine.sh(script);
+        }
+        let index = here.does(|| nix::net::if_::if_nametoindex("eth0").unwrap());
+        let ears = [&here, &there].map(|machine| machine.does(|| listening(Type::DGRAM)));
+        let link = Link { name: "eth0".into(), index };
+        Self {
+            here,
+            there,
+            link,
+            own: own.to_vec(),
+            peers: peers.to_vec(),
+            ears,
+            next: 32768,
+            lost: BTreeSet::new(),
+            sent: 0,
+        }
+    }
+
+    /// Every question there is.
+    pub(super) fn questions(&mut self) -> Vec<Question> {
+        let mut questions = Vec::new();
+        for peer in self.peers.clone() {
+            for way in [Way::In, Way::Out] {
+                for protocol in [Protocol::Tcp, Protocol::Udp] {
+                    for port in PORTS {
+                        let from = self.next;
+                        self.next = self.next.checked_add(1).unwrap();
+                        let from_is_known = from.is_multiple_of(3);
+                        questions.push(Question { way, protocol, peer, port, from, from_is_known });
+                    }
+                }
+            }
+        }
+        questions
+    }
+
+    fn own_towards(&self, peer: IpAddr) -> IpAddr {
+        *self.own.iter().find(|addr| addr.is_ipv4() == peer.is_ipv4()).unwrap()
+    }
+
+    /// One of the packets of a question.
+    pub(super) fn packet(&self, asked: &Question, flow: Flow) -> Packet {
+        let own = self.own_towards(asked.peer);
+        let way = match (asked.way, flow) {
+            (way, Flow::New | Flow::Further) => way,
+            (Way::In, Flow::Answer) => Way::Out,
+            (Way::Out, Flow::Answer) => Way::In,
+        };
+        let (source, destination) = if way == Way::In { (asked.peer, own) } else { (own, asked.peer) };
+        let caller = asked.from_is_known.then_some(asked.from);
+        let (source_port, destination_port) = match flow {
+            Flow::New | Flow::Further => (caller, Some(asked.port)),
+            Flow::Answer => (Some(asked.port), caller),
+        };
+        let (protocol, link) = (asked.protocol, Some(self.link.clone()));
+        Packet { way, flow, protocol, source, destination, source_port, destination_port, link }
+    }
+
+    /// Sends them all. Those that `comes` speaks of are waited for; the others have their chance meanwhile.
+    pub(super) fn send(&mut self, questions: &[Question], comes: &[bool]) -> Vec<Seen> {
+        let answering = [&self.here, &self.there].map(|machine| machine.does(|| listening(Type::STREAM)));
+        let first = self.sent;
+        self.sent += u32::try_from(questions.len()).unwrap();
+        let mut calls: Vec<Call> = Vec::new();
+        for (id, asked) in (first..).zip(questions) {
+            let packet = self.packet(&Question { from_is_known: true, ..*asked }, Flow::New);
+            let sender = if asked.way == Way::In { &self.there } else { &self.here };
+            calls.push(sender.does(move || Call::of(&packet, id)));
+        }
+        let mut came: BTreeSet<u32> = BTreeSet::new();
+        let mut connections: Vec<Socket> = Vec::new();
+        let began = Instant::now();
+        let mut grace = None;
+        loop {
+            connections
+                .extend(answering.iter().flatten().flat_map(|socket| std::iter::from_fn(|| taken(socket))));
+            for ear in self.ears.iter().flatten().chain(&connections) {
+                came.extend(heard(ear));
+            }
+            calls.iter_mut().for_each(Call::look);
+            let missing = (first..).zip(comes).any(|(id, comes)| *comes && !came.contains(&id));
+            match grace {
+                Some(until) if Instant::now() >= until => break,
+                Some(_) => {}
+                None if !missing || began.elapsed() > PATIENCE => grace = Some(Instant::now() + GRACE),
+                None => {}
+            }
+            std::thread::sleep(Duration::from_micros(300));
+        }
+        drop(answering);
+        let stray: Vec<_> = came.intersection(&self.lost).collect();
+        assert!(stray.is_empty(), "datagrams that were taken for lost came late: {stray:?}");
+        let seen = calls.iter().map(|call| match call.told {
+            _ if came.contains(&call.id) => Seen::Came,
+            true => Seen::Told,
+            false => Seen::Lost,
+        });
+        let seen: Vec<_> = seen.collect();
+        self.lost.extend((first..).zip(&seen).filter(|(_, seen)| **seen != Seen::Came).map(|(id, _)| id));
+        seen
+    }
+}
+
+/// The hardware address of an interface of the machine that this thread is in.
+fn hardware_address(name: &str) -> String {
+    let addrs = nix::ifaddrs::getifaddrs().unwrap();
+    let of_it = addrs.filter(|one| one.interface_name == name);
+    let bytes = of_it.filter_map(|one| one.address?.as_link_addr()?.addr()).next().unwrap();
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// Sockets on every port, for both protocols of IP.
+fn listening(kind: Type) -> Vec<Socket> {
+    let on = |port: &u16| {
+        let socket = Socket::new(Domain::IPV6, kind, None).unwrap();
+        socket.set_only_v6(false).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&SocketAddr::from(([0_u16; 8], *port)).into()).unwrap();
+        if kind == Type::STREAM {
+            socket.listen(128).unwrap();
+        }
+        socket.set_nonblocking(true).unwrap();
+        socket
+    };
+    PORTS.iter().map(on).collect()
+}
+
+/// A connection that came.
+fn taken(listening: &Socket) -> Option<Socket> {
+    let (socket, _) = listening.accept().ok()?;
+    socket.set_nonblocking(true).unwrap();
+    Some(socket)
+}
+
+/// The numbers that came.
+fn heard(mut socket: &Socket) -> Vec<u32> {
+    let mut ids = Vec::new();
+    let mut buffer = [0; 4];
+    while let Ok(4) = socket.read(&mut buffer) {
+        ids.push(u32::from_ne_bytes(buffer));
+    }
+    ids
+}
+
+/// A packet under way.
+struct Call {
+    socket: Socket,
+    protocol: Protocol,
+    id: u32,
+    sent: bool,
+    told: bool,
+}
+
+impl Call {
+    fn of(packet: &Packet, id: u32) -> Self {
+        let kind = if packet.protocol == Protocol::Tcp { Type::STREAM } else { Type::DGRAM };
+        let socket = Socket::new(Domain::for_address(SocketAddr::new(packet.source, 0)), kind, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let at = |addr, port: Option<u16>| SocketAddr::new(addr, port.unwrap()).into();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&at(packet.source, packet.source_port)).unwrap();
+        let to = at(packet.destination, packet.destination_port);
+        let mut call = Self { socket, protocol: packet.protocol, id, sent: false, told: false };
+        let done = match packet.protocol {
+            Protocol::Tcp => {
+                // It ends without a farewell that would have to get through.
+                call.socket.set_linger(Some(Duration::ZERO)).unwrap();
+                call.socket.connect(&to)
+            }
+            Protocol::Udp => {
+                call.hears_of_errors(packet.source.is_ipv4());
+                call.socket.connect(&to).unwrap();
+                call.socket.send(&id.to_ne_bytes()).map(drop)
+            }
+        };
+        if let Err(error) = done {
+            call.takes(&error);
+        }
+        call
+    }
+
+    /// Has the kernel tell a datagram's sender of every error, not only of those that are for good.
+    fn hears_of_errors(&self, v4: bool) {
+        use nix::sys::socket::{setsockopt, sockopt};
+        if v4 {
+            setsockopt(&self.socket, sockopt::Ipv4RecvErr, &true).unwrap();
+        } else {
+            setsockopt(&self.socket, sockopt::Ipv6RecvErr, &true).unwrap();
+        }
+    }
+
+    fn takes(&mut self, error: &io::Error) {
+        match error.raw_os_error() {
+            // The call itself is told when a filter on the way out drops, or one at the device does.
+            Some(libc::EPERM | libc::ENOBUFS | libc::EINPROGRESS | libc::EAGAIN) => {}
+            Some(_) => self.told = true,
+            None => panic!("{error}"),
+        }
+    }
+
+    /// Sees how it goes on. Where there is a connection by now, its number is sent along.
+    fn look(&mut self) {
+        match (self.protocol, self.socket.take_error()) {
+            (_, Ok(Some(error)) | Err(error)) => self.takes(&error),
+            (Protocol::Tcp, Ok(None)) if !self.sent && self.socket.peer_addr().is_ok() => {
+                self.sent = true;
+                if let Err(error) = self.socket.send(&self.id.to_ne_bytes()) {
+                    self.takes(&error);
+                }
+            }
+            _ => {}
+        }
+    }
+}
