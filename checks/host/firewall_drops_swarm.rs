@@ -1,4 +1,4 @@
-use super::firewall::author::Author;
+use super::firewall::author::{Author, spoken};
 use super::firewall::cure::{Barred, cure};
 use super::firewall::traffic::{Errand, Port, Trip, trips};
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Subject, View};
@@ -189,22 +189,5 @@ fn reason(author: &Author, place: &Place<'_>) -> String {
         }
         (Author::Ufw, None) => format!("none of its rules allows it, and its default is {}", spoken(place)),
         _ => spoken(place),
-    }
-}
-
-/// A place as whoever looks for it has to look.
-fn spoken(place: &Place<'_>) -> String {
-    let (table, chain) = (place.table, place.chain);
-    let iptables = !matches!(Author::of(place), Author::Nft | Author::Firewalld { .. });
-    match place.rule {
-        None if iptables => format!("-P {} DROP", chain.name),
-        None => format!("{} {} {}: policy drop", table.family, table.name, chain.name),
-        Some((number, rule)) => match rule.as_iptables(table).filter(|_| iptables) {
-            Some(written) => format!("-A {} {written} (rule {number})", chain.name),
-            None => {
-                let written = rule.as_nft(table);
-                format!("{} {} {}: {written} # handle {}", table.family, table.name, chain.name, rule.handle)
-            }
-        },
     }
 }

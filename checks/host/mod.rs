@@ -2,8 +2,10 @@
 
 mod clock_unsynced;
 mod disk_full;
+mod docker_chains_missing;
 mod firewall;
 mod firewall_drops_swarm;
+mod forward_drop;
 mod ip_forward_off;
 mod ipvs_missing;
 
@@ -12,6 +14,8 @@ use crate::BuiltIn;
 /// The checks of this folder.
 pub const CHECKS: &[&BuiltIn] = &[
     &firewall_drops_swarm::CHECK,
+    &docker_chains_missing::CHECK,
+    &forward_drop::CHECK,
     &disk_full::CHECK,
     &ip_forward_off::CHECK,
     &clock_unsynced::CHECK,

@@ -24,6 +24,8 @@ pub struct Packet {
     pub destination_port: Option<u16>,
     /// The interface it comes or leaves by, where that is known.
     pub link: Option<Link>,
+    /// The interface that one which passes through leaves by.
+    pub onward: Option<Link>,
 }
 
 /// Which way a packet goes.
@@ -33,6 +35,8 @@ pub enum Way {
     In,
     /// From this machine to another.
     Out,
+    /// From one that this machine forwards for to another, under the addresses it has between them.
+    Through,
 }
 
 /// The connection a packet belongs to.
@@ -75,14 +79,19 @@ impl Packet {
     /// The packets of its connection that it rests on.
     pub(super) fn before(&self) -> Vec<Self> {
         let turned = |flow| Self {
-            way: if self.way == Way::In { Way::Out } else { Way::In },
+            way: match self.way {
+                Way::In => Way::Out,
+                Way::Out => Way::In,
+                Way::Through => Way::Through,
+            },
             flow,
             protocol: self.protocol,
             source: self.destination,
             destination: self.source,
             source_port: self.destination_port,
             destination_port: self.source_port,
-            link: self.link.clone(),
+            link: if self.way == Way::Through { self.onward.clone() } else { self.link.clone() },
+            onward: self.link.clone().filter(|_| self.way == Way::Through),
         };
         match self.flow {
             Flow::New => Vec::new(),
@@ -168,6 +177,9 @@ impl Packet {
             // Neither expected nor under another address; an answer has been seen, or none yet.
             Load::CtStatus => {
                 let (value, mask) = if self.flow == Flow::New { (0, 0x37_u32) } else { (2, 0x33) };
+                // What is forwarded may leave under the address of this machine.
+                const OTHER_SOURCE: u32 = 0x10;
+                let mask = if self.way == Way::Through { mask & !OTHER_SOURCE } else { mask };
                 Bits::partly(u32::to_le_bytes(value), mask.to_le_bytes())
             }
             Load::CtDirection => Bits::known([u8::from(self.flow == Flow::Answer)]),
@@ -175,8 +187,8 @@ impl Packet {
             Load::Mark | Load::CtMark => four(0),
             Load::AddressType(which) => four(self.kind(which)),
             // The interface of a packet is the one that the routes to the other machine lead to.
-            Load::ComesBack if self.way == Way::In && self.link.is_some() => Bits::known([1]),
-            Load::WayBack if self.way == Way::In => self.index(Way::In),
+            Load::ComesBack if self.way != Way::Out && self.link.is_some() => Bits::known([1]),
+            Load::WayBack if self.way != Way::Out => self.index(Way::In),
             Load::ComesBack => Bits::unknown(1),
             Load::WayBack => Bits::unknown(4),
         }
@@ -185,23 +197,35 @@ impl Packet {
     /// The kind of an address, by its number in routes: one end is this machine's.
     pub(super) fn kind(&self, which: Fib) -> u32 {
         match (which, self.way) {
-            (Fib::Source, Way::In) | (Fib::Destination, Way::Out) => UNICAST,
+            (Fib::Source, Way::In) | (Fib::Destination, Way::Out) | (_, Way::Through) => UNICAST,
             (Fib::Source, Way::Out) | (Fib::Destination, Way::In) => LOCAL,
         }
     }
 
+    /// The interface it comes by, or the one it leaves by; nothing where it does not, or where that is not known.
+    pub(super) fn link(&self, way: Way) -> Option<&Link> {
+        match (self.way, way) {
+            (Way::Through, Way::Out) => self.onward.as_ref(),
+            _ => self.link.as_ref().filter(|_| self.goes(way)),
+        }
+    }
+
+    fn goes(&self, way: Way) -> bool {
+        self.way == way || self.way == Way::Through
+    }
+
     fn index(&self, way: Way) -> Bits {
-        if way != self.way {
+        if !self.goes(way) {
             return Bits::known([0; 4]);
         }
-        self.link.as_ref().map_or_else(|| Bits::unknown(4), |link| Bits::known(link.index.to_le_bytes()))
+        self.link(way).map_or_else(|| Bits::unknown(4), |link| Bits::known(link.index.to_le_bytes()))
     }
 
     /// The name as the kernel pads it; the way the packet does not go has none.
     pub(super) fn name(&self, way: Way) -> Bits {
         let mut padded = [0; 16];
-        if way == self.way {
-            let Some(link) = &self.link else { return Bits::unknown(16) };
+        if self.goes(way) {
+            let Some(link) = self.link(way) else { return Bits::unknown(16) };
             padded.iter_mut().zip(link.name.bytes()).for_each(|(to, byte)| *to = byte);
         }
         Bits::known(padded)

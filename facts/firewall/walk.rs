@@ -60,7 +60,7 @@ fn go<'a>(ruleset: &'a Ruleset, journey: &mut Journey<'_>) -> Fate<'a> {
     let packet = journey.packet;
     let mut open = None;
     let mut left = MOST_RULES;
-    for hook in hooks(packet.way) {
+    for hook in hooks(packet) {
         for Stop { table, chain, base, unordered } in at(ruleset, packet, *hook) {
             journey.comes_to(base);
             if unordered && ruleset.tables.iter().any(marks) {
@@ -92,10 +92,15 @@ fn go<'a>(ruleset: &'a Ruleset, journey: &mut Journey<'_>) -> Fate<'a> {
     open.unwrap_or(Fate::Passes)
 }
 
-fn hooks(way: Way) -> &'static [Hook] {
-    match way {
-        Way::In => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
-        Way::Out => &[Hook::Output, Hook::Postrouting, Hook::Egress],
+fn hooks(packet: &Packet) -> &'static [Hook] {
+    match (packet.way, packet.flow) {
+        (Way::In, _) => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
+        (Way::Out, _) => &[Hook::Output, Hook::Postrouting, Hook::Egress],
+        // An answer may bear another address before it is routed.
+        (Way::Through, Flow::Answer) => &[Hook::Forward, Hook::Postrouting, Hook::Egress],
+        (Way::Through, _) => {
+            &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress]
+        }
     }
 }
 
@@ -117,7 +122,8 @@ fn at<'a>(ruleset: &'a Ruleset, packet: &Packet, hook: Hook) -> Vec<Stop<'a>> {
         Family::Ip => v4,
         Family::Ip6 => !v4,
     };
-    let on_device = |base: &Base| match &packet.link {
+    let side = if hook == Hook::Egress { Way::Out } else { Way::In };
+    let on_device = |base: &Base| match packet.link(side) {
         Some(link) => base.devices.is_empty() || base.devices.contains(&link.name),
         None => true,
     };

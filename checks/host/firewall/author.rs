@@ -1,6 +1,6 @@
 //! Who wrote a rule, and so in whose language it is changed.
 
-use facts::firewall::{Family, Place};
+use facts::firewall::{Family, Place, Ruleset};
 
 /// Who wrote a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +54,22 @@ impl Author {
         Self::Iptables { v6: table.family == Family::Ip6, legacy: table.legacy }
     }
 
+    /// Whether firewalld has rules here.
+    pub(in crate::host) fn runs_firewalld(ruleset: &Ruleset) -> bool {
+        ruleset.tables.iter().any(|table| !table.legacy && table.name.starts_with("firewalld"))
+    }
+
+    /// The program of iptables to change its rules with; the plain name where there is but one kind.
+    pub(in crate::host) fn program(&self, ruleset: &Ruleset) -> &'static str {
+        let both = ruleset.tables.iter().any(|table| !table.legacy);
+        match self {
+            Self::Iptables { v6: false, legacy: true } if both => "iptables-legacy",
+            Self::Iptables { v6: true, legacy: true } if both => "ip6tables-legacy",
+            Self::Iptables { v6: true, .. } => "ip6tables",
+            _ => "iptables",
+        }
+    }
+
     /// What it is called.
     pub(in crate::host) fn name(&self) -> &'static str {
         match self {
@@ -65,6 +81,23 @@ impl Author {
             Self::Iptables { v6: true, legacy: true } => "ip6tables-legacy",
             Self::Nft => "nftables",
         }
+    }
+}
+
+/// A place as whoever looks for it has to look.
+pub(in crate::host) fn spoken(place: &Place<'_>) -> String {
+    let (table, chain) = (place.table, place.chain);
+    let iptables = !matches!(Author::of(place), Author::Nft | Author::Firewalld { .. });
+    match place.rule {
+        None if iptables => format!("-P {} DROP", chain.name),
+        None => format!("{} {} {}: policy drop", table.family, table.name, chain.name),
+        Some((number, rule)) => match rule.as_iptables(table).filter(|_| iptables) {
+            Some(written) => format!("-A {} {written} (rule {number})", chain.name),
+            None => {
+                let written = rule.as_nft(table);
+                format!("{} {} {}: {written} # handle {}", table.family, table.name, chain.name, rule.handle)
+            }
+        },
     }
 }
 

@@ -55,15 +55,7 @@ pub(in crate::host) fn cure(author: &Author, barred: &[Barred<'_>], ruleset: &Ru
         },
         Author::Firewalld { zone, .. } => firewalld(zone.as_deref(), barred),
         Author::Ufw => ufw(barred),
-        Author::Iptables { v6, legacy } => {
-            let program = match (v6, *legacy && ruleset.tables.iter().any(|table| !table.legacy)) {
-                (false, false) => "iptables",
-                (false, true) => "iptables-legacy",
-                (true, false) => "ip6tables",
-                (true, true) => "ip6tables-legacy",
-            };
-            iptables(program, barred)
-        }
+        Author::Iptables { .. } => iptables(author.program(ruleset), barred),
         Author::Nft => nft(barred),
     }
 }

@@ -105,6 +105,7 @@ fn packet(way: Way, protocol: Protocol, port: u16) -> Packet {
         source_port: None,
         destination_port: Some(port),
         link: Some(Link { name: "eth0".into(), index: interface_index() }),
+        onward: None,
     }
 }
 

@@ -213,7 +213,7 @@ impl Wire {
             Flow::Answer => (Some(asked.port), caller),
         };
         let (protocol, link) = (asked.protocol, Some(self.link.clone()));
-        Packet { way, flow, protocol, source, destination, source_port, destination_port, link }
+        Packet { way, flow, protocol, source, destination, source_port, destination_port, link, onward: None }
     }
 
     /// Sends them all. Those that `comes` speaks of are waited for; the others have their chance meanwhile.
