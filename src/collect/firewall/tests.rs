@@ -136,6 +136,7 @@ fn compare(rulesets: &'static [(&'static str, bool)]) {
                     let seen = match (way, protocol) {
                         (Way::In, Protocol::Tcp) => other.does(move || calls_by_tcp(HERE, port)),
                         (Way::Out, Protocol::Tcp) => calls_by_tcp(THERE, port),
+                        (Way::Through, _) => panic!("nothing is forwarded here"),
                         (Way::In, Protocol::Udp) => {
                             other.does(move || calls_by_udp(HERE, port));
                             heard(&own.0[at].1)

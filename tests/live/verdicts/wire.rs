@@ -205,6 +205,7 @@ impl Wire {
             (way, Flow::New | Flow::Further) => way,
             (Way::In, Flow::Answer) => Way::Out,
             (Way::Out, Flow::Answer) => Way::In,
+            (Way::Through, Flow::Answer) => Way::Through,
         };
         let (source, destination) = if way == Way::In { (asked.peer, own) } else { (own, asked.peer) };
         let caller = asked.from_is_known.then_some(asked.from);
