@@ -265,6 +265,7 @@ fn collected(machine: &Machine) -> Ruleset {
             join: None,
             apps: BTreeMap::new(),
             stack: None,
+            listen: Duration::ZERO,
             needs: vec![Need::Firewall],
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
