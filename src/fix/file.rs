@@ -210,3 +210,33 @@ fn beside(path: &Path) -> PathBuf {
 fn synced(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FileChange, beside, content};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_was_changed_meanwhile_stays_and_what_is_changed_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap().join("daemon.json");
+        let change = |before: Option<&str>, after: Option<&str>| {
+            let bytes = |text: &str| text.as_bytes().to_vec();
+            FileChange { path: path.clone(), before: before.map(bytes), after: after.map(bytes) }.make()
+        };
+        change(None, Some("a")).unwrap();
+        assert!(change(None, Some("b")).unwrap_err().contains("changed by somebody else"));
+        assert!(change(Some("b"), Some("c")).unwrap_err().contains("changed by somebody else"));
+        assert_eq!(content(&path).unwrap().unwrap(), b"a");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        // What an interrupted change left is no obstacle.
+        fs::write(beside(&path), "torn").unwrap();
+        change(Some("a"), Some("b")).unwrap();
+        assert_eq!(content(&path).unwrap().unwrap(), b"b");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(!beside(&path).exists());
+        change(Some("b"), None).unwrap();
+        assert_eq!(content(&path).unwrap(), None);
+    }
+}

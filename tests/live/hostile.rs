@@ -59,9 +59,10 @@ fn what_cannot_be_changed_is_said_and_stays() {
         ),
         (
             "mkdir -p /var/lib/swarm-doctor; chmod 700 /var/lib/swarm-doctor; : > /var/lib/swarm-doctor/lock
-             setsid --fork flock /var/lib/swarm-doctor/lock sleep 30 > /dev/null 2>&1; sleep 0.3",
+             setsid --fork sh -c 'echo $$ > /run/holder; exec flock /var/lib/swarm-doctor/lock sleep 300' > /dev/null 2>&1
+             until ! flock -n /var/lib/swarm-doctor/lock true; do sleep 0.1; done",
             "is at work on this node",
-            "pkill -f 'sleep 30'; while ! flock -n /var/lib/swarm-doctor/lock true; do sleep 0.1; done",
+            "kill -- -$(cat /run/holder); until flock -n /var/lib/swarm-doctor/lock true; do sleep 0.1; done",
         ),
     ];
     for (make, words, unmake) in grounds {
