@@ -272,6 +272,7 @@ fn the_ids_are_these() {
         "swarm/removed-from-swarm",
         "swarm/session-failed",
         "swarm/stale-advertise-addr",
+        "swarm/state-damaged",
     ];
     assert_eq!(ids, expected);
 }

@@ -42,8 +42,16 @@ pub(super) fn last_words(log: &Log) -> Option<&Line> {
 
 /// What dockerd says when it gives up. Newer engines write the reason without a level.
 fn is_last_word(line: &Line) -> bool {
-    let starts =
-        ["failed to ", "unable to ", "Error starting", "invalid ", "process with PID", "pid file found"];
+    let starts = [
+        "failed to ",
+        "unable to ",
+        "Error starting",
+        "invalid ",
+        "process with PID",
+        "pid file found",
+        "panic: ",
+        "fatal error: ",
+    ];
     matches!(line.level, Level::Fatal | Level::Panic)
         || (line.level == Level::Unknown && starts.iter().any(|words| line.message.starts_with(words)))
 }

@@ -164,6 +164,10 @@ const KINDS: &[Kind] = &[
 
 /// What a reason means; none where it is no failure of a join, or nobody knows it.
 pub(super) fn failure(reason: &str) -> Option<Failure> {
+    // Raft that cannot be read from disk begins with the same words as raft that cannot be joined.
+    if reason.contains("WAL") {
+        return None;
+    }
     static ADDR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"dial tcp (\S+:\d+): ").ok());
     let kind = KINDS.iter().find(|kind| kind.says.iter().any(|words| reason.contains(words)))?;
     let addr = ADDR.as_ref().and_then(|pattern| pattern.captures(reason)).map(|found| found[1].to_owned());

@@ -3,6 +3,7 @@
 mod already_a_member;
 mod certificate_expired;
 mod certificate_overdue;
+mod damage;
 mod even_managers;
 mod failure;
 mod foreign_gossip;
@@ -23,6 +24,8 @@ mod refusals;
 mod removed_from_swarm;
 mod session_failed;
 mod stale_advertise_addr;
+mod state_cure;
+mod state_damaged;
 
 use crate::BuiltIn;
 
@@ -30,6 +33,7 @@ use crate::BuiltIn;
 pub const CHECKS: &[&BuiltIn] = &[
     &certificate_expired::CHECK,
     &locked::CHECK,
+    &state_damaged::CHECK,
     &local_advertise_addr::CHECK,
     &stale_advertise_addr::CHECK,
     &lost_quorum::CHECK,
