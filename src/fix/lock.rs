@@ -1,10 +1,16 @@
 //! One fix at a time on one node.
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// One that was killed holds the lock until the kernel has taken it down.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The directory of receipts, held by this process alone until it ends, however it ends.
 #[derive(Debug)]
@@ -38,14 +44,22 @@ impl State {
             .custom_flags(libc::O_NOFOLLOW)
             .open(directory.join("lock"))
             .map_err(|error| failed(&error))?;
-        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let mut pid = String::new();
-                drop(file.read_to_string(&mut pid));
-                return Err(format!("another swarm-doctor (pid {}) is at work on this node", pid.trim()));
+        let since = Instant::now();
+        let mut tried = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+        let mut lock = loop {
+            match tried {
+                Ok(lock) => break lock,
+                Err((file, Errno::EWOULDBLOCK)) if since.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(50));
+                    tried = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+                }
+                Err((mut file, Errno::EWOULDBLOCK)) => {
+                    let mut pid = String::new();
+                    drop(file.read_to_string(&mut pid));
+                    return Err(format!("another swarm-doctor (pid {}) is at work on this node", pid.trim()));
+                }
+                Err((_, error)) => return Err(failed(&error)),
             }
-            Err((_, error)) => return Err(failed(&error)),
         };
         let noted = lock.set_len(0).and_then(|()| lock.rewind());
         noted.and_then(|()| write!(lock, "{}", std::process::id())).map_err(|error| failed(&error))?;

@@ -9,10 +9,18 @@ mod tests;
 mod xt;
 
 use super::{Artifact, Place, Session, why};
-use facts::firewall::Ruleset;
+use facts::firewall::{Expr, Family, Ruleset, Table, Verdict};
 use facts::host::{ModuleState, Modules};
 use facts::{Need, Why};
-use std::io;
+use std::time::Duration;
+use std::{io, thread};
+
+/// The chains to which the engine takes its jump out and puts it in again, first of all, whenever it makes a network
+/// (libnetwork `arrangeUserFilterRule`).
+const IN_FRONT: [&str; 3] = ["DOCKER-USER", "DOCKER-FORWARD", "DOCKER-ISOLATION-STAGE-1"];
+/// How long that takes at most on a machine that is busy, and how often it is waited for.
+const PAUSE: Duration = Duration::from_millis(300);
+const LOOKS: u32 = 3;
 
 pub(super) async fn firewall(session: &Session) -> Vec<Artifact> {
     let origin = "netlink: nf_tables; getsockopt(2) of ip_tables and ip6_tables";
@@ -24,7 +32,32 @@ pub(super) async fn firewall(session: &Session) -> Vec<Artifact> {
     let state = modules.0.get("nf_tables").map(|module| module.state);
     // A question would load the module; without it there are no rules in it.
     let asleep = matches!(state, Some(ModuleState::Loadable | ModuleState::Missing));
-    session.of_this_machine(place, move || ruleset(!asleep).map_err(|error| gap(&error))).await
+    session.of_this_machine(place, move || settled(!asleep).map_err(|error| gap(&error))).await
+}
+
+/// The rules, once the engine has done with them.
+fn settled(nf_tables: bool) -> io::Result<Ruleset> {
+    let mut rules = ruleset(nf_tables)?;
+    for _ in 0..LOOKS {
+        if !is_moving(&rules) {
+            break;
+        }
+        thread::sleep(PAUSE);
+        rules = ruleset(nf_tables)?;
+    }
+    Ok(rules)
+}
+
+/// Whether a chain that the engine keeps in front stands where nothing leads to it.
+fn is_moving(rules: &Ruleset) -> bool {
+    let leads = |table: &Table, to: &str| {
+        let jump = |expr: &Expr| matches!(expr, Expr::Verdict { verdict: Verdict::Jump(chain) | Verdict::Goto(chain) } if chain == to);
+        table.chains.iter().flat_map(|chain| &chain.rules).any(|rule| rule.exprs.iter().any(jump))
+    };
+    rules.tables.iter().filter(|table| table.family == Family::Ip).any(|table| {
+        let mut chains = table.chains.iter().map(|chain| chain.name.as_str());
+        chains.any(|chain| IN_FRONT.contains(&chain) && !leads(table, chain))
+    })
 }
 
 /// The rules of the network namespace that this thread is in.
