@@ -18,6 +18,7 @@ mod firewall;
 mod ip;
 mod join;
 mod modules;
+mod neighbour;
 mod netlink;
 mod netns;
 mod overheard;
@@ -39,6 +40,7 @@ use tokio::sync::OnceCell;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use engine_api::Engine;
 pub use join::{Secret, Target};
+pub(crate) use neighbour::neighbour;
 pub use stack::StackFile;
 
 /// What to collect, and from where.

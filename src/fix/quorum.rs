@@ -2,16 +2,19 @@
 
 use super::Ground;
 use super::swarm::{change, get};
+use crate::collect::neighbour;
+use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 /// How long another manager may take to show that it is there.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the kernel may take to ask for a machine again that it believes it knows: up to 45 s of belief, 5 s of
+/// waiting and three questions (Linux `net/core/neighbour.c`).
+const ASKED_AGAIN: Duration = Duration::from_secs(60);
 /// How long the new swarm may take to have its leader.
 const LEADER: Duration = Duration::from_secs(60);
 
@@ -27,12 +30,13 @@ pub(super) async fn refusal(lost: &[String], ground: &Ground) -> Result<(), Stri
     }
     let own = swarm["NodeID"].as_str().unwrap_or_default();
     let managers = swarm["RemoteManagers"].as_array().cloned().unwrap_or_default();
-    for manager in managers.iter().filter(|manager| manager["NodeID"] != own) {
-        let Some(addr) = manager["Addr"].as_str().and_then(|addr| addr.parse::<SocketAddr>().ok()) else {
-            continue;
-        };
+    let others = managers.iter().filter(|manager| manager["NodeID"] != own);
+    let addrs: Vec<_> =
+        others.filter_map(|manager| manager["Addr"].as_str()?.parse::<SocketAddr>().ok()).collect();
+    let signs = join_all(addrs.iter().map(|addr| alive(*addr))).await;
+    for (addr, sign) in addrs.iter().zip(signs) {
         let name = addr.ip().to_string();
-        match alive(addr).await {
+        match sign {
             Some(how) if how == PORT => {
                 return Err(format!(
                     "the manager at {name} may come back: {how}; a second swarm would stand beside it"
@@ -54,28 +58,30 @@ const PORT: &str = "its manager port takes connections";
 
 /// What shows that a machine is there.
 async fn alive(addr: SocketAddr) -> Option<String> {
-    match tokio::time::timeout(PATIENCE, TcpStream::connect(addr)).await {
-        Ok(Ok(_)) => return Some(PORT.into()),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            return Some("its machine answers".into());
+    let began = Instant::now();
+    loop {
+        match tokio::time::timeout(PATIENCE, TcpStream::connect(addr)).await {
+            Ok(Ok(_)) => return Some(PORT.into()),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                return Some("its machine answers".into());
+            }
+            _ => {}
         }
-        _ => {}
+        // A firewall that drops everything does not keep a machine from telling its neighbours where it is. What the
+        // kernel remembers of one that is off looks alike until it has asked again.
+        let neighbour = match neighbour(addr.ip()) {
+            Ok(neighbour) => neighbour.filter(|neighbour| !neighbour.failed)?,
+            Err(error) => {
+                return Some(format!("the kernel does not tell whether its machine is there: {error}"));
+            }
+        };
+        if neighbour.confirmed < began.elapsed() {
+            return Some("its machine still answers on the network, behind a firewall".into());
+        }
+        if began.elapsed() >= ASKED_AGAIN {
+            return None;
+        }
     }
-    // A firewall that drops everything does not keep a machine from telling its neighbours where it is.
-    neighbours()
-        .get(&addr.ip())
-        .map(|mac| format!("its machine ({mac}) still answers on the network, behind a firewall"))
-}
-
-/// The machines of this network that answered lately, by address, as the kernel keeps them.
-fn neighbours() -> BTreeMap<IpAddr, String> {
-    let text = fs::read_to_string("/proc/net/arp").unwrap_or_default();
-    let one = |line: &str| {
-        let mut words = line.split_whitespace();
-        let (addr, flags, mac) = (words.next()?.parse().ok()?, words.nth(1)?, words.next()?);
-        (flags != "0x0" && mac != "00:00:00:00:00:00").then(|| (addr, mac.to_owned()))
-    };
-    text.lines().skip(1).filter_map(one).collect()
 }
 
 /// Founds the swarm anew.
