@@ -162,7 +162,7 @@ static WITHOUT_UDP: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// The member that TCP reaches and UDP does not, where a line says so.
-fn without_udp(message: &str) -> Option<&str> {
+pub(crate) fn without_udp(message: &str) -> Option<&str> {
     let found = WITHOUT_UDP.captures(message)?;
     found.name("member").or_else(|| found.name("older")).map(|member| member.as_str())
 }

@@ -8,7 +8,7 @@ mod fdb_stale;
 mod free_subnet;
 mod gossip_join_failed;
 mod gossip_port_blocked;
-mod gossip_udp;
+pub(crate) mod gossip_udp;
 mod ingress_missing;
 mod manager_port_blocked;
 mod path_mtu;

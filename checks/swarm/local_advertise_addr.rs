@@ -1,5 +1,6 @@
 use super::moved::moved;
 use super::stale_advertise_addr::{present, rejoin_manager, rejoin_worker};
+use crate::network::gossip_udp::without_udp;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::Interface;
 use facts::log::Line;
@@ -116,7 +117,7 @@ fn aside(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let log = host.log.get()?;
     let now = view.snapshot.taken;
     let unanswered = |line: &&Line| {
-        line.message.contains("but other probes failed, network may be misconfigured")
+        without_udp(&line.message).is_some()
             && line.at.is_some_and(|at| now.duration_since(at).as_secs() <= FRESH_SECONDS)
     };
     let Some(line) = log.lines.iter().rev().find(unanswered) else { return Ok(()) };
