@@ -5,9 +5,6 @@ use crate::swarm::Certificate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// The port of a manager, unless another is named.
-pub const MANAGER_PORT: u16 = 2377;
-
 /// The manager that was named, and what was seen of it. Its secret is the only thing of a token that is not here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {

@@ -181,6 +181,9 @@ pub struct Cluster {
     pub autolock: bool,
 }
 
+/// The port of a manager, unless another is named.
+pub const MANAGER_PORT: u16 = 2377;
+
 /// `docker-state.json`: what a node remembers of how it came into the swarm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SwarmState {
@@ -198,6 +201,15 @@ pub struct SwarmState {
     pub data_path_port: u16,
     /// A join was begun and not ended.
     pub join_in_progress: bool,
+}
+
+impl SwarmState {
+    /// The port on which it would be a manager. What it listens on is kept as it was given: an address or the name of
+    /// an interface, with a port or without.
+    pub fn manager_port(&self) -> u16 {
+        let port = self.listen_addr.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.filter(|port| *port != 0).unwrap_or(MANAGER_PORT)
+    }
 }
 
 /// A certificate of the swarm, without its key.

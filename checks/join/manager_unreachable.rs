@@ -1,8 +1,9 @@
 use crate::network::blocked::story;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, View};
 use facts::Host;
-use facts::join::{Found, MANAGER_PORT, Manager};
+use facts::join::{Found, Manager};
 use facts::link::Outcome;
+use facts::swarm::MANAGER_PORT;
 
 check! {
     /// The manager that is to be joined cannot be reached.

@@ -2,12 +2,10 @@
 
 use crate::bundle::Bundle;
 use crate::link::Peer;
+use crate::swarm::MANAGER_PORT;
 use crate::{NodeId, NodeName, Snapshot};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-
-/// The manager port of a node that was told no other.
-const MANAGER_PORT: u16 = 2377;
 
 /// The other nodes: from the node list, the managers the engine names or the node remembers, and gossip.
 /// Addresses of this node, present or past, are left out.

@@ -2,37 +2,24 @@
 
 use super::{Artifact, Place, Session, netlink, why};
 use facts::Need;
+use facts::swarm::{MANAGER_PORT, SwarmState};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
-
-/// The manager port of a swarm that was told no other.
-const MANAGER_PORT: u16 = 2377;
 
 /// The addresses that hold a connection to the manager port.
 pub(super) async fn callers(session: &Session) -> Vec<Artifact> {
     let place =
         Place::new(Need::Sockets, "host/callers.json", "netlink: sock_diag, connections to the manager port");
-    let port = match session.elsewhere() {
-        Some(_) => None,
-        None => listen_port(session.artifacts(Need::SwarmState).await),
-    };
-    let port = port.unwrap_or(MANAGER_PORT);
+    let host = facts::parse::snapshot(&session.partial(&[Need::SwarmState]).await).hosts.pop();
+    let state = host.as_ref().and_then(|host| host.swarm_state.get().ok()?.value.as_ref());
+    let port = state.map_or(MANAGER_PORT, SwarmState::manager_port);
     session
         .of_this_machine(place, move || connected_to(port).map_err(|error| why(&error, "list connections")))
         .await
-}
-
-/// The port of `"ListenAddr": "0.0.0.0:2377"` in what the engine wrote down.
-fn listen_port(artifacts: &[Artifact]) -> Option<u16> {
-    let written = artifacts.iter().find(|artifact| artifact.entry.artifact == "files/docker-state.json")?;
-    let state: Value = serde_json::from_slice(written.content.as_ref()?).ok()?;
-    let (_, port) = state.get("ListenAddr")?.as_str()?.rsplit_once(':')?;
-    port.parse().ok().filter(|port| *port != 0)
 }
 
 /// The far ends of the connections to a port. The kernel filters them, however many others there are.

@@ -2,7 +2,7 @@
 //! day (RFC 792), to the millisecond. One packet a node.
 
 use super::ip::{self, word};
-use super::{Artifact, Place, Session, apart, why};
+use super::{Artifact, Place, Session, why};
 use facts::Need;
 use facts::link::ClockThere;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -11,9 +11,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What tells of the other nodes.
-const NEEDS: [Need; 6] =
-    [Need::Info, Need::Nodes, Need::Networks, Need::SwarmState, Need::Certificates, Need::Interfaces];
 const QUESTION: u8 = 13;
 const ANSWER: u8 = 14;
 /// The milliseconds of a day.
@@ -21,16 +18,10 @@ const DAY: u32 = 86_400_000;
 
 pub(super) async fn clocks(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Clocks, "clocks.json", "ICMP timestamps");
-    if let Some(why) = session.elsewhere() {
-        return vec![place.missed(why)];
-    }
-    let peers = facts::parse::peers(&session.partial(&NEEDS).await);
-    let peers: Vec<IpAddr> = peers.into_iter().map(|peer| peer.addr).collect();
+    let peers = session.peer_addresses().await;
     let patience = session.options.probe_deadline;
-    match apart(move || ask(&peers, patience).map_err(|error| why(&error, "open a raw socket"))).await {
-        Ok(clocks) => vec![place.kept_as_json(&clocks)],
-        Err(why) => vec![place.missed(why)],
-    }
+    let read = move || ask(&peers, patience).map_err(|error| why(&error, "open a raw socket"));
+    session.of_this_machine(place, read).await
 }
 
 /// Asks all of them, and waits until each has answered or the time is over.

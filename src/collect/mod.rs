@@ -31,8 +31,10 @@ mod tls;
 
 use crate::redact::redacted;
 use facts::bundle::{Bundle, Entry, Look, Manifest};
+use facts::link::Peer;
 use facts::{Need, NodeName, Timestamp, Why};
 use futures_util::future::join_all;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
@@ -175,6 +177,18 @@ impl Session {
             }
         }
         bundle
+    }
+
+    /// The other nodes, as far as anything here tells of them.
+    async fn peers(&self) -> Vec<Peer> {
+        let needs =
+            [Need::Info, Need::Nodes, Need::Networks, Need::SwarmState, Need::Certificates, Need::Interfaces];
+        facts::parse::peers(&self.partial(&needs).await)
+    }
+
+    /// Their addresses.
+    async fn peer_addresses(&self) -> Vec<IpAddr> {
+        self.peers().await.into_iter().map(|peer| peer.addr).collect()
     }
 
     /// Collects everything. The result is the same whichever order things came in.

@@ -8,7 +8,7 @@ mod count;
 mod filter;
 mod packet;
 
-use super::{Artifact, Place, Session, apart, why};
+use super::{Artifact, Place, Session, why};
 use count::{Listened, count};
 use facts::overheard::{Heard, Overheard};
 use facts::{Need, Why};
@@ -18,9 +18,6 @@ use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// What tells of the other nodes.
-const NEEDS: [Need; 6] =
-    [Need::Info, Need::Nodes, Need::Networks, Need::SwarmState, Need::Certificates, Need::Interfaces];
 /// A member asks another once a second, each in its turn and in an order that is shuffled every round. So each of N
 /// others is heard within 2N seconds, and the last question needs time for its answer.
 const PER_PEER: Duration = Duration::from_secs(2);
@@ -31,16 +28,9 @@ const ALL: i32 = (libc::ETH_P_ALL as u16).to_be() as i32;
 
 pub(super) async fn overheard(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Overheard, "overheard.json", "a packet socket for 7946/udp and ESP");
-    if let Some(why) = session.elsewhere() {
-        return vec![place.missed(why)];
-    }
-    let peers = facts::parse::peers(&session.partial(&NEEDS).await);
-    let peers: Vec<IpAddr> = peers.into_iter().map(|peer| peer.addr).collect();
+    let peers = session.peer_addresses().await;
     let most = session.options.listen;
-    match apart(move || listen(&peers, most)).await {
-        Ok(overheard) => vec![place.kept_as_json(&overheard)],
-        Err(why) => vec![place.missed(why)],
-    }
+    session.of_this_machine(place, move || listen(&peers, most)).await
 }
 
 /// Listens until each of these was heard to ask and to answer, or long enough that silence tells something, or for as

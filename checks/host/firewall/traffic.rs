@@ -5,7 +5,7 @@ use facts::host::{Interface, Protocol, Route};
 use facts::link::Peer;
 use facts::overlay::Plane;
 use facts::parse::peers_of;
-use facts::swarm::{LocalState, SwarmState};
+use facts::swarm::{LocalState, MANAGER_PORT, SwarmState};
 use facts::{Gap, Host, Snapshot};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,8 +13,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Gossip's port, fixed in libnetwork.
 const GOSSIP: u16 = 7946;
-/// The port of managers, where nobody chose another.
-const MANAGER: u16 = 2377;
 
 /// A port with its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,7 +98,7 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
         routes: &host.routes.get()?.value,
     };
     let peers = peers_of(snapshot);
-    let own = Port { number: manager_port(state), protocol: Protocol::Tcp };
+    let own = Port { number: state.map_or(MANAGER_PORT, SwarmState::manager_port), protocol: Protocol::Tcp };
     let mut trips = Vec::new();
     for peer in &peers {
         let mut add = |errand: Errand, number, protocol| {
@@ -207,12 +205,6 @@ pub(in crate::host) fn way_out(host: &Host) -> Result<Vec<Packet>, Gap> {
 
 fn after(addr: Ipv4Addr) -> Ipv4Addr {
     Ipv4Addr::from(addr.to_bits().wrapping_add(1))
-}
-
-/// `0.0.0.0:2377`, or an address or the name of an interface without a port.
-fn manager_port(state: Option<&SwarmState>) -> u16 {
-    let port = state.and_then(|state| state.listen_addr.rsplit_once(':')?.1.parse().ok());
-    port.filter(|port| *port != 0).unwrap_or(MANAGER)
 }
 
 fn ip(text: &str) -> Option<IpAddr> {

@@ -14,9 +14,6 @@ pub(super) use tcp::connect;
 
 /// The port of gossip between nodes.
 const GOSSIP: u16 = 7946;
-/// What tells of the other nodes.
-const NEEDS: [Need; 6] =
-    [Need::Info, Need::Nodes, Need::Networks, Need::SwarmState, Need::Certificates, Need::Interfaces];
 /// How many attempts are under way at once: a process is mostly allowed 1024 open files.
 const AT_ONCE: usize = 512;
 
@@ -25,7 +22,7 @@ pub(super) async fn probes(session: &Session) -> Vec<Artifact> {
     if let Some(why) = session.elsewhere() {
         return vec![place.missed(why)];
     }
-    let peers = facts::parse::peers(&session.partial(&NEEDS).await);
+    let peers = session.peers().await;
     vec![place.kept_as_json(&probe(peers, session.options.probe_deadline).await)]
 }
 
