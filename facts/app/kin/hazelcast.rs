@@ -1,0 +1,28 @@
+//! Hazelcast.
+
+use crate::app::program::{Claim, Config, Endpoint, Program, Version, host_of};
+use crate::app::settings::Settings;
+
+pub(in crate::app) const HAZELCAST: Program = Program {
+    name: "hazelcast",
+    title: "Hazelcast",
+    images: &["hazelcast", "hazelcast-enterprise"],
+    marks: &["HZ_NETWORK_PUBLICADDRESS"],
+    files: &[],
+    keys: &["HZ_NETWORK_PUBLICADDRESS", "hazelcast.local.publicAddress", "hazelcast.local.localAddress"],
+    read: hazelcast,
+};
+
+fn hazelcast(settings: &Settings, _: Version) -> Config {
+    let public = settings.value(&["hazelcast.local.publicAddress", "HZ_NETWORK_PUBLICADDRESS"]);
+    Config {
+        clustered: true,
+        endpoints: vec![Endpoint {
+            what: "member".into(),
+            bind: settings.value(&["hazelcast.local.localAddress"]).map(Claim::of),
+            advertise: public.map(|said| Claim::host(host_of(&said.value), said)),
+            port: Some(5701),
+        }],
+        ..Config::default()
+    }
+}

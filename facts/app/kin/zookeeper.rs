@@ -1,0 +1,111 @@
+//! ZooKeeper.
+
+use super::is_name;
+use crate::app::program::{Claim, Config, Endpoint, Program, Version, host_of};
+use crate::app::settings::{Said, Settings};
+
+pub(in crate::app) const ZOOKEEPER: Program = Program {
+    name: "zookeeper",
+    title: "ZooKeeper",
+    images: &["zookeeper", "cp-zookeeper"],
+    marks: &["ZOO_MY_ID", "ZOO_SERVERS", "ZOO_SERVER_ID", "ZOOKEEPER_SERVER_ID", "ZOOKEEPER_SERVERS"],
+    files: &[
+        "/conf/zoo.cfg",
+        "/etc/zookeeper/conf/zoo.cfg",
+        "/opt/bitnami/zookeeper/conf/zoo.cfg",
+        "/data/myid",
+        "/var/lib/zookeeper/myid",
+        "/bitnami/zookeeper/data/myid",
+        "/var/lib/zookeeper/data/myid",
+    ],
+    keys: &[
+        "server.*",
+        "myid",
+        "clientPort",
+        "clientPortAddress",
+        "quorumListenOnAllIPs",
+        "ZOO_MY_ID",
+        "ZOO_SERVERS",
+        "ZOO_SERVER_ID",
+        "ZOO_PORT",
+        "ZOO_LISTEN_ALLIPS_ENABLED",
+        "ZOOKEEPER_SERVER_ID",
+        "ZOOKEEPER_SERVERS",
+        "ZOOKEEPER_CLIENT_PORT",
+        "ZOOKEEPER_QUORUM_LISTEN_ON_ALL_IPS",
+    ],
+    read: zookeeper,
+};
+
+/// Each server binds for elections what its list says of itself, unless it is told to listen everywhere.
+fn zookeeper(settings: &Settings, _: Version) -> Config {
+    let id = settings.value(&["myid", "ZOO_MY_ID", "ZOO_SERVER_ID", "ZOOKEEPER_SERVER_ID"]);
+    let servers = servers(settings);
+    let everywhere =
+        ["quorumListenOnAllIPs", "ZOO_LISTEN_ALLIPS_ENABLED", "ZOOKEEPER_QUORUM_LISTEN_ON_ALL_IPS"];
+    let everywhere = everywhere.iter().any(|name| {
+        settings
+            .first(&[name])
+            .is_some_and(|said| ["true", "yes"].contains(&said.value.to_lowercase().as_str()))
+    });
+    let endpoint = |(number, host, said): &(String, String, Said)| {
+        let own = id.is_none_or(|id| id.value == *number);
+        let claim = Claim::host(host, said);
+        Endpoint {
+            what: format!("server.{number}"),
+            bind: (own && id.is_some() && !everywhere).then(|| claim.clone()),
+            // A server's own entry may say that it listens everywhere; nobody else reads it.
+            advertise: (!own).then_some(claim),
+            port: None,
+        }
+    };
+    let client = settings.value(&["clientPortAddress"]).map(|said| Endpoint {
+        what: "client port".into(),
+        bind: Some(Claim::of(said)),
+        advertise: None,
+        port: settings.port(&["clientPort"]),
+    });
+    Config {
+        clustered: servers.len() > 1,
+        endpoints: servers.iter().map(endpoint).chain(client).collect(),
+        identity: id.cloned(),
+        peers: servers.iter().map(|(_, host, _)| host.clone()).filter(|host| is_name(host)).collect(),
+        ..Config::default()
+    }
+}
+
+/// The servers of an ensemble: number, host, and the setting that says so. One variable lists them in one of
+/// three ways: `server.1=a:2888:3888;2181 …`, `a:2888:3888::1,…` or, numbered as they stand, `a:2888:3888;…`.
+fn servers(settings: &Settings) -> Vec<(String, String, Said)> {
+    let first_host = |entry: &str| {
+        let entry = entry.trim();
+        match entry.starts_with('[') {
+            true => host_of(entry).to_owned(),
+            false => entry.split([':', '|', ';']).next().unwrap_or_default().to_owned(),
+        }
+    };
+    let mut servers: Vec<_> = settings
+        .beginning("server.")
+        .map(|(number, said)| (number.to_owned(), first_host(&said.value), said.clone()))
+        .collect();
+    if !servers.is_empty() {
+        return servers;
+    }
+    let Some(said) = settings.value(&["ZOO_SERVERS", "ZOOKEEPER_SERVERS"]) else { return servers };
+    let parts: Vec<&str> = match said.name.as_str() {
+        "ZOOKEEPER_SERVERS" => said.value.split(';').collect(),
+        _ => said.value.split([',', ' ']).collect(),
+    };
+    for (index, part) in parts.into_iter().filter(|part| !part.trim().is_empty()).enumerate() {
+        let (number, entry) = match part.trim().strip_prefix("server.").and_then(|it| it.split_once('=')) {
+            Some((number, entry)) => (number.to_owned(), entry),
+            None => match part.rsplit_once("::") {
+                Some((entry, number)) => (number.to_owned(), entry),
+                None => ((index + 1).to_string(), part),
+            },
+        };
+        let shown = Said { value: part.trim().to_owned(), ..said.clone() };
+        servers.push((number, first_host(entry), shown));
+    }
+    servers
+}
