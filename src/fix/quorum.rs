@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the kernel may take to ask for a machine again that it believes it knows: up to 45 s of belief, 5 s of
 /// waiting and three questions (Linux `net/core/neighbour.c`).
 const ASKED_AGAIN: Duration = Duration::from_secs(60);
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(300);
 /// How long the new swarm may take to have its leader.
 const LEADER: Duration = Duration::from_secs(60);
 
@@ -79,8 +81,11 @@ async fn alive(addr: SocketAddr) -> Option<String> {
             return Some("its machine still answers on the network, behind a firewall".into());
         }
         if began.elapsed() >= ASKED_AGAIN {
-            return None;
+            // Not to know is not to have seen it gone.
+            return Some("the kernel still holds its machine for there".into());
         }
+        // Where this machine itself turns the connection away, no time has passed.
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -102,7 +107,7 @@ pub(super) async fn found(advertise: Option<&str>, ground: &Ground) -> Result<()
             Err(why) if Instant::now() >= deadline => {
                 return Err(format!("the new swarm has no leader: {why}"));
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
