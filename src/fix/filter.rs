@@ -104,8 +104,8 @@ pub(super) fn is_open(opening: &Opening) -> bool {
         }
         Opening::FirewalldRichRule { .. } => {
             let query = |word: &String| word.replacen("--remove-rich-rule=", "--query-rich-rule=", 1);
-            // Where it cannot be asked, the attempt tells.
-            run(&argv.iter().map(query).collect::<Vec<_>>()).is_err_and(|why| why.contains("no"))
+            // firewalld answers with the one word; where it cannot be asked, the attempt tells.
+            run(&argv.iter().map(query).collect::<Vec<_>>()).is_err_and(|why| why.ends_with(": no"))
         }
         Opening::UfwAllow { first: false, .. } => is_added(opening),
         Opening::UfwDelete { .. } => !is_added(opening),
