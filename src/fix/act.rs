@@ -4,7 +4,7 @@ use super::copy;
 use super::engine::{self, Turn};
 use super::file::{self, FileChange, Print};
 use super::filter::{self, Kept, NftRule};
-use super::journal::Receipt;
+use super::journal::{self, Receipt};
 use super::swarm::{self, Verb};
 use super::{Ground, host};
 use checks::Opening;
@@ -176,7 +176,8 @@ impl Undo {
     pub(super) async fn carry_out(&self, kept: &Path, ground: &Ground) -> Result<(), String> {
         match self {
             Self::File { path, backup, before, after } => {
-                restore(path, backup.as_ref().map(|name| kept.join(name)).as_deref(), before, after)
+                let backup = backup.as_ref().map(|name| (kept, name.as_str()));
+                restore(path, backup, before, after)
             }
             Self::Sysctl { key, before } => host::set_sysctl(key, before),
             Self::Module { name } => host::unload(name),
@@ -200,7 +201,12 @@ impl Undo {
 }
 
 /// Gives a file its old content back, unless it never changed, or was changed by somebody else since.
-fn restore(path: &Path, backup: Option<&Path>, before: &Print, after: &Print) -> Result<(), String> {
+fn restore(
+    path: &Path,
+    backup: Option<(&Path, &str)>,
+    before: &Print,
+    after: &Print,
+) -> Result<(), String> {
     file::clear(path)?;
     let now = file::content(path)?;
     let print = Print::of(now.as_deref());
@@ -210,10 +216,7 @@ fn restore(path: &Path, backup: Option<&Path>, before: &Print, after: &Print) ->
     if print != *after {
         return Err(format!("{} was changed by somebody else since, and stays as it is", path.display()));
     }
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| format!("failed to read the copy {}: {error}", path.display()))
-    };
-    let old = backup.map(read).transpose()?;
+    let old = backup.map(|(kept, name)| journal::kept(kept, name)).transpose()?;
     if Print::of(old.as_deref()) != *before {
         return Err(format!("the copy of {} is not what it was", path.display()));
     }

@@ -2,7 +2,7 @@
 
 use super::act::Undo;
 use super::file::{self, FileChange};
-use super::journal::Receipt;
+use super::journal::{self, Receipt};
 use super::program;
 use checks::Opening;
 use serde::{Deserialize, Serialize};
@@ -38,14 +38,8 @@ pub(super) struct Kept {
 impl Kept {
     /// The files of ufw's own rules.
     fn of_ufw(receipt: &Receipt) -> Result<Self, String> {
-        let answer = run(&added())?;
-        let mut files = Vec::new();
-        for name in ["user.rules", "user6.rules"] {
-            let path = Path::new("/etc/ufw").join(name);
-            let copy = file::content(&path)?.map(|content| receipt.keep(&content)).transpose()?;
-            files.push((path, copy));
-        }
-        Ok(Self { files, asked: added(), answer })
+        let files = ["user.rules", "user6.rules"].map(|name| Path::new("/etc/ufw").join(name));
+        Self::of(files, added(), receipt)
     }
 
     /// The files of a zone of firewalld.
@@ -56,10 +50,14 @@ impl Kept {
             None => run(&asked(&["firewall-cmd", "--get-default-zone"]))?.trim().to_owned(),
         };
         let asked = asked(&["firewall-cmd", "--permanent", &format!("--zone={zone}"), "--list-all"]);
+        let file = |end| Path::new("/etc/firewalld/zones").join(format!("{zone}.{end}"));
+        Self::of(["xml", "xml.old"].map(file), asked, receipt)
+    }
+
+    fn of(paths: [PathBuf; 2], asked: Vec<String>, receipt: &Receipt) -> Result<Self, String> {
         let answer = run(&asked)?;
         let mut files = Vec::new();
-        for end in ["xml", "xml.old"] {
-            let path = Path::new("/etc/firewalld/zones").join(format!("{zone}.{end}"));
+        for path in paths {
             let copy = file::content(&path)?.map(|content| receipt.keep(&content)).transpose()?;
             files.push((path, copy));
         }
@@ -72,11 +70,7 @@ impl Kept {
             return Ok(());
         }
         for (path, copy) in &self.files {
-            let read = |name: &String| {
-                std::fs::read(kept.join(name))
-                    .map_err(|error| format!("failed to read the copy {name}: {error}"))
-            };
-            let after = copy.as_ref().map(read).transpose()?;
+            let after = copy.as_ref().map(|name| journal::kept(kept, name)).transpose()?;
             FileChange { path: path.clone(), before: file::content(path)?, after }.make()?;
         }
         Ok(())

@@ -168,6 +168,12 @@ impl Receipt {
     }
 }
 
+/// What a copy beside a journal holds.
+pub(super) fn kept(directory: &Path, name: &str) -> Result<Vec<u8>, String> {
+    let path = directory.join(name);
+    fs::read(&path).map_err(|error| format!("failed to read the copy {}: {error}", path.display()))
+}
+
 /// The receipts, oldest first. What was interrupted before its first line says nothing and did nothing.
 pub(super) fn records(receipts: &Path) -> Result<Vec<Record>, String> {
     let entries = match fs::read_dir(receipts) {
