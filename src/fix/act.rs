@@ -119,11 +119,6 @@ impl Act {
         }
     }
 
-    /// Whether there is no way back.
-    pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Swarm(Verb::Remove { .. } | Verb::ForceNewCluster { .. }))
-    }
-
     /// How it will be taken back; what that takes is put aside first.
     pub(super) async fn undo(&self, receipt: &Receipt, ground: &Ground) -> Result<Undo, String> {
         Ok(match self {
@@ -201,12 +196,7 @@ impl Undo {
 }
 
 /// Gives a file its old content back, unless it never changed, or was changed by somebody else since.
-fn restore(
-    path: &Path,
-    backup: Option<(&Path, &str)>,
-    before: &Print,
-    after: &Print,
-) -> Result<(), String> {
+fn restore(path: &Path, backup: Option<(&Path, &str)>, before: &Print, after: &Print) -> Result<(), String> {
     file::clear(path)?;
     let now = file::content(path)?;
     let print = Print::of(now.as_deref());

@@ -184,7 +184,7 @@ impl Guide<'_> {
         match healed {
             Ok(()) => {
                 receipt.note(&Event::Closed { outcome: Outcome::Healed })?;
-                let last = prepared.acts.iter().any(Act::is_final);
+                let last = plan.is_final();
                 let back =
                     if last { "It cannot be taken back:" } else { "To take it back: swarm-doctor undo" };
                 self.voice.say(Tone::Good, &format!("Healed. {back} {}", receipt.id));

@@ -27,10 +27,10 @@ impl Level {
             | Step::CreateIngress { .. }
             | Step::Unlock { .. }
             | Step::ByHand { .. } => Self::Safe,
-            Step::StartEngine { .. } | Step::RestartEngine { .. } | Step::ActivateNode { .. } => {
-                Self::Disruptive
-            }
-            Step::RemoveNode { .. } => Self::Disruptive,
+            Step::StartEngine { .. }
+            | Step::RestartEngine { .. }
+            | Step::ActivateNode { .. }
+            | Step::RemoveNode { .. } => Self::Disruptive,
             Step::DemoteManager { .. } | Step::ForceNewCluster { .. } => Self::Destructive,
         }
     }

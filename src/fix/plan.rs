@@ -1,6 +1,7 @@
 //! What a fix would do about a finding here, and what it has to leave to others.
 
 use super::level::Level;
+use super::swarm::Verb;
 use crate::judge::Diagnosis;
 use checks::{Finding, Risk, Step};
 use facts::NodeName;
@@ -62,7 +63,7 @@ impl Plan {
 
     /// Whether something in it has no way back.
     pub fn is_final(&self) -> bool {
-        self.here.iter().any(|step| matches!(step, Step::RemoveNode { .. } | Step::ForceNewCluster { .. }))
+        self.here.iter().filter_map(Verb::of).any(|verb| verb.last().is_some())
     }
 
     /// How much it may hurt.

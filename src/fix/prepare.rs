@@ -3,11 +3,11 @@
 use super::act::Act;
 use super::engine::{Turn, way};
 use super::file::{self, FileChange};
-use super::swarm::Verb;
+use super::swarm::{self, Api, Verb};
 use super::{Ground, filter, host, quorum};
-use crate::collect::{Secret, dockerd};
+use crate::collect::dockerd;
 use checks::{SYSCTL_FILE, Step};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The acts of a plan, in order.
 #[derive(Default)]
@@ -62,32 +62,27 @@ impl Prepared {
             Step::ReloadEngine { .. } => self.acts.push(Act::Engine(Turn::Reload)),
             Step::StartEngine { .. } => self.turn(Turn::Start)?,
             Step::RestartEngine { .. } => self.turn(Turn::Restart)?,
-            Step::ActivateNode { id, .. } => self.acts.push(Act::Swarm(Verb::Activate { id: id.clone() })),
-            Step::RemoveNode { id, manager, .. } => {
-                self.acts.push(Act::Swarm(Verb::Remove { id: id.clone(), manager: *manager }));
-            }
-            Step::CreateIngress { .. } => self.acts.push(Act::Swarm(Verb::Ingress)),
-            Step::Unlock { .. } => {
-                let key = ground.key.clone().ok_or(
-                    "the unlock key is read from the terminal, or with --key-stdin from standard input, and there is none",
-                )?;
-                self.acts.push(Act::Swarm(Verb::Unlock(Secret(key.0))));
+            Step::Unlock { .. } if ground.key.is_none() => {
+                return Err(
+                    "the unlock key is read from the terminal, or with --key-stdin from standard input, and there is none"
+                        .into(),
+                );
             }
             Step::ForceNewCluster { .. } => {
                 quorum::refusal(&ground.lost, ground).await?;
                 way(Turn::Stop)?;
-                let root = super::swarm::get(ground, "/info").await?["DockerRootDir"].clone();
-                let from = PathBuf::from(root.as_str().unwrap_or("/var/lib/docker")).join("swarm");
+                let info = Api::of(ground).await?.get("/info").await?;
                 self.acts.extend([
                     Act::Engine(Turn::Stop),
-                    Act::Copy { from },
+                    Act::Copy { from: swarm::state(&info) },
                     Act::Engine(Turn::Start),
-                    Act::Swarm(Verb::ForceNewCluster { advertise: ground.advertise.clone() }),
+                    Act::Swarm(Verb::ForceNewCluster),
                 ]);
             }
-            Step::DemoteManager { .. } | Step::ByHand { .. } => {
-                return Err(format!("a person has to do this: {}", step.text()));
-            }
+            _ => match Verb::of(step) {
+                Some(verb) => self.acts.push(Act::Swarm(verb)),
+                None => return Err(format!("a person has to do this: {}", step.text())),
+            },
         }
         Ok(())
     }

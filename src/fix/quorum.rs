@@ -1,11 +1,13 @@
 //! A swarm founded anew from what one manager knows: when that may be, and how.
 
 use super::Ground;
-use super::swarm::{change, get};
+use super::swarm::{Api, state};
 use crate::collect::neighbour;
 use futures_util::future::join_all;
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::fmt::Display;
+use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -22,12 +24,13 @@ const LEADER: Duration = Duration::from_secs(60);
 
 /// Why the swarm must not be founded anew, where it must not: a quorum that exists, or may come back.
 pub(super) async fn refusal(lost: &[String], ground: &Ground) -> Result<(), String> {
-    let info = get(ground, "/info").await?;
+    let api = Api::of(ground).await?;
+    let info = api.get("/info").await?;
     let swarm = &info["Swarm"];
     if swarm["ControlAvailable"] != true {
         return Err("this node is no manager that runs".into());
     }
-    if get(ground, "/nodes").await.is_ok() {
+    if api.get("/nodes").await.is_ok() {
         return Err("the swarm has a leader: there is nothing to found anew".into());
     }
     let own = swarm["NodeID"].as_str().unwrap_or_default();
@@ -89,20 +92,27 @@ async fn alive(addr: SocketAddr) -> Option<String> {
     }
 }
 
-/// Founds the swarm anew.
-pub(super) async fn found(advertise: Option<&str>, ground: &Ground) -> Result<(), String> {
-    let info = get(ground, "/info").await?;
-    let old = info["Swarm"]["NodeAddr"].as_str().unwrap_or_default();
-    let body = json!({
-        "ForceNewCluster": true,
-        "ListenAddr": "0.0.0.0:2377",
-        "AdvertiseAddr": advertise.unwrap_or(old),
-        "Spec": {},
-    });
-    change(ground, Method::POST, "/swarm/init", &body).await?;
+/// Founds the swarm anew. What it had written down when it was made is given again, or the engine would take what is
+/// usual in its place.
+pub(super) async fn found(api: &Api, ground: &Ground) -> Result<(), String> {
+    let info = api.get("/info").await?;
+    let path = state(&info).join("docker-state.json");
+    let failed = |error: &dyn Display| format!("failed to read {}: {error}", path.display());
+    let text = fs::read_to_string(&path).map_err(|error| failed(&error))?;
+    let old: Value = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+    let mut body = json!({"ForceNewCluster": true, "Spec": {}});
+    for key in ["ListenAddr", "AdvertiseAddr", "DataPathAddr", "DataPathPort"] {
+        if !old[key].is_null() {
+            body[key] = old[key].clone();
+        }
+    }
+    if let Some(advertise) = &ground.advertise {
+        body["AdvertiseAddr"] = advertise.as_str().into();
+    }
+    api.change(Method::POST, "/swarm/init", &body).await?;
     let deadline = Instant::now() + LEADER;
     loop {
-        match get(ground, "/services").await {
+        match api.get("/services").await {
             Ok(_) => return Ok(()),
             Err(why) if Instant::now() >= deadline => {
                 return Err(format!("the new swarm has no leader: {why}"));
@@ -114,8 +124,9 @@ pub(super) async fn found(advertise: Option<&str>, ground: &Ground) -> Result<()
 
 /// What is left to do once the swarm was founded anew, node by node.
 pub(super) async fn aftermath(ground: &Ground) -> Result<Vec<String>, String> {
-    let (info, nodes) = (get(ground, "/info").await?, get(ground, "/nodes").await?);
-    let services = get(ground, "/services").await?.as_array().map_or(0, Vec::len);
+    let api = Api::of(ground).await?;
+    let (info, nodes) = (api.get("/info").await?, api.get("/nodes").await?);
+    let services = api.get("/services").await?.as_array().map_or(0, Vec::len);
     let own = info["Swarm"]["NodeID"].as_str().unwrap_or_default();
     let advertised = info["Swarm"]["NodeAddr"].as_str().unwrap_or_default();
     let mut lines = vec![format!("the new swarm has one manager, {}, and {services} services", ground.here)];

@@ -2,10 +2,12 @@
 
 use super::act::Undo;
 use super::{Ground, quorum};
-use crate::collect::{Engine, Secret};
+use crate::collect::Engine;
+use checks::Step;
 use facts::Why;
 use hyper::Method;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The most that one request may take: a manager gives the others 20 s.
@@ -29,124 +31,158 @@ pub(super) enum Verb {
     /// The network that published ports live on is made.
     Ingress,
     /// The manager gets its key.
-    Unlock(Secret),
+    Unlock,
     /// The swarm is founded anew.
-    ForceNewCluster {
-        /// The address to advertise, where it is not the old one.
-        advertise: Option<String>,
-    },
+    ForceNewCluster,
 }
 
 impl Verb {
+    /// What a step changes of the swarm, where that is what it does.
+    pub(super) fn of(step: &Step) -> Option<Self> {
+        Some(match step {
+            Step::ActivateNode { id, .. } => Self::Activate { id: id.clone() },
+            Step::RemoveNode { id, manager, .. } => Self::Remove { id: id.clone(), manager: *manager },
+            Step::CreateIngress { .. } => Self::Ingress,
+            Step::Unlock { .. } => Self::Unlock,
+            Step::ForceNewCluster { .. } => Self::ForceNewCluster,
+            _ => return None,
+        })
+    }
+
+    /// Why there is no way back from it, where there is none.
+    pub(super) fn last(&self) -> Option<&'static str> {
+        match self {
+            Self::Remove { .. } => Some("an entry that was removed from the node list does not come back"),
+            Self::ForceNewCluster => Some(
+                "the other managers are forgotten; the copy beside the journal holds what was known before",
+            ),
+            _ => None,
+        }
+    }
+
     /// In words, without the key.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Activate { id } => format!("let the node {id} take tasks"),
             Self::Remove { id, .. } => format!("remove the node {id}"),
             Self::Ingress => "create the ingress network".into(),
-            Self::Unlock(_) => "unlock the manager".into(),
-            Self::ForceNewCluster { .. } => "found the swarm anew from what this manager knows".into(),
+            Self::Unlock => "unlock the manager".into(),
+            Self::ForceNewCluster => "found the swarm anew from what this manager knows".into(),
         }
     }
 
     /// How it will be taken back.
     pub(super) async fn undo(&self, ground: &Ground) -> Result<Undo, String> {
-        let last = |why: &str| Ok(Undo::Final { why: why.into() });
+        if let Some(why) = self.last() {
+            return Ok(Undo::Final { why: why.into() });
+        }
         match self {
             Self::Activate { id } => {
-                let node = get(ground, &format!("/nodes/{id}")).await?;
+                let node = Api::of(ground).await?.get(&format!("/nodes/{}", plain(id)?)).await?;
                 let before = node["Spec"]["Availability"].as_str().unwrap_or("active").to_owned();
                 Ok(Undo::Availability { id: id.clone(), before })
             }
             Self::Ingress => Ok(Undo::Ingress),
-            Self::Remove { .. } => last("an entry that was removed from the node list does not come back"),
-            Self::Unlock(_) => Ok(Undo::Stays),
-            Self::ForceNewCluster { .. } => last(
-                "the other managers are forgotten; the copy beside the journal holds what was known before",
-            ),
+            _ => Ok(Undo::Stays),
         }
     }
 
     /// Does it.
     pub(super) async fn carry_out(&self, ground: &Ground) -> Result<(), String> {
+        let api = Api::of(ground).await?;
         match self {
-            Self::Activate { id } => set_availability(id, "active", ground).await,
-            Self::Remove { id, manager } => remove(id, *manager, ground).await,
+            Self::Activate { id } => api.update(id, |spec| spec["Availability"] = "active".into()).await,
+            Self::Remove { id, manager } => remove(id, *manager, &api).await,
             Self::Ingress => {
                 let body =
                     json!({"Name": "ingress", "Driver": "overlay", "Ingress": true, "CheckDuplicate": true});
-                change(ground, Method::POST, "/networks/create", &body).await.map(drop)
+                api.change(Method::POST, "/networks/create", &body).await
             }
-            Self::Unlock(key) => {
-                let body = json!({"UnlockKey": key.0.trim()});
-                change(ground, Method::POST, "/swarm/unlock", &body).await.map(drop)
+            Self::Unlock => {
+                let key = ground.key.as_ref().map(|key| key.0.trim()).unwrap_or_default();
+                api.change(Method::POST, "/swarm/unlock", &json!({"UnlockKey": key})).await
             }
-            Self::ForceNewCluster { advertise } => quorum::found(advertise.as_deref(), ground).await,
+            Self::ForceNewCluster => quorum::found(&api, ground).await,
         }
     }
 }
 
 /// Gives a node an availability.
 pub(super) async fn set_availability(id: &str, to: &str, ground: &Ground) -> Result<(), String> {
-    update(id, ground, |spec| spec["Availability"] = to.into()).await
+    Api::of(ground).await?.update(id, |spec| spec["Availability"] = to.into()).await
 }
 
 /// Removes the ingress network, where there is one.
 pub(super) async fn remove_ingress(ground: &Ground) -> Result<(), String> {
-    let there = get(ground, "/networks").await?;
+    let api = Api::of(ground).await?;
+    let there = api.get("/networks").await?;
     let mut all = there.as_array().into_iter().flatten();
     let Some(ingress) = all.find(|network| network["Ingress"] == true) else { return Ok(()) };
     let path = format!("/networks/{}", plain(ingress["Id"].as_str().unwrap_or_default())?);
-    change(ground, Method::DELETE, &path, &Value::Null).await.map(drop)
+    api.change(Method::DELETE, &path, &Value::Null).await
 }
 
 /// Takes an entry out of the node list, if nobody is behind it any more.
-async fn remove(id: &str, manager: bool, ground: &Ground) -> Result<(), String> {
+async fn remove(id: &str, manager: bool, api: &Api) -> Result<(), String> {
     let path = format!("/nodes/{}", plain(id)?);
-    let node = get(ground, &path).await?;
+    let node = api.get(&path).await?;
     if node["Status"]["State"] != "down" {
         return Err(format!("the node {id} is {} now, and not removed", node["Status"]["State"]));
     }
     if manager {
-        update(id, ground, |spec| spec["Role"] = "worker".into()).await?;
+        api.update(id, |spec| spec["Role"] = "worker".into()).await?;
     }
     let deadline = Instant::now() + DEADLINE;
     loop {
-        match change(ground, Method::DELETE, &path, &Value::Null).await {
+        match api.change(Method::DELETE, &path, &Value::Null).await {
             // Raft lets go of a manager a moment after it was demoted.
             Err(why) if manager && Instant::now() < deadline && why.contains("manager") => {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            done => return done.map(drop),
+            done => return done,
         }
     }
 }
 
-/// Changes what is wanted of a node. All that is not changed goes back as it came.
-async fn update(id: &str, ground: &Ground, change_spec: impl Fn(&mut Value)) -> Result<(), String> {
-    let id = plain(id)?;
-    let mut node = get(ground, &format!("/nodes/{id}")).await?;
-    change_spec(&mut node["Spec"]);
-    let path = format!("/nodes/{id}/update?version={}", node["Version"]["Index"]);
-    change(ground, Method::POST, &path, &node["Spec"]).await.map(drop)
+/// Where an engine keeps what it knows of its swarm.
+pub(super) fn state(info: &Value) -> PathBuf {
+    Path::new(info["DockerRootDir"].as_str().unwrap_or("/var/lib/docker")).join("swarm")
 }
 
-/// What the engine says of something.
-pub(super) async fn get(ground: &Ground, path: &str) -> Result<Value, String> {
-    let answer = change(ground, Method::GET, path, &Value::Null).await?;
-    serde_json::from_slice(&answer).map_err(|error| format!("{path}: {error}"))
-}
+/// The engine of this node, as it is asked for what it says and what it changes.
+pub(super) struct Api(Engine);
 
-/// Asks the engine for something.
-pub(super) async fn change(
-    ground: &Ground,
-    method: Method,
-    path: &str,
-    body: &Value,
-) -> Result<Vec<u8>, String> {
-    let said = |why: Why| format!("{method} {path}: {why}");
-    let engine = Engine::connect(&ground.options).await.map_err(said)?;
-    engine.change(method.clone(), path, body, DEADLINE).await.map_err(said)
+impl Api {
+    /// Of an engine that answers.
+    pub(super) async fn of(ground: &Ground) -> Result<Self, String> {
+        let said = |why: Why| format!("the engine does not answer: {why}");
+        Engine::connect(&ground.options).await.map(Self).map_err(said)
+    }
+
+    /// What it says of something.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, String> {
+        let answer = self.ask(Method::GET, path, &Value::Null).await?;
+        serde_json::from_slice(&answer).map_err(|error| format!("{path}: {error}"))
+    }
+
+    /// Has something changed.
+    pub(super) async fn change(&self, method: Method, path: &str, body: &Value) -> Result<(), String> {
+        self.ask(method, path, body).await.map(drop)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Vec<u8>, String> {
+        let said = |why: Why| format!("{method} {path}: {why}");
+        self.0.change(method.clone(), path, body, DEADLINE).await.map_err(said)
+    }
+
+    /// Changes what is wanted of a node. All that is not changed goes back as it came.
+    async fn update(&self, id: &str, change_spec: impl Fn(&mut Value)) -> Result<(), String> {
+        let id = plain(id)?;
+        let mut node = self.get(&format!("/nodes/{id}")).await?;
+        change_spec(&mut node["Spec"]);
+        let path = format!("/nodes/{id}/update?version={}", node["Version"]["Index"]);
+        self.change(Method::POST, &path, &node["Spec"]).await
+    }
 }
 
 /// An id as part of a path: it must not lead anywhere else.
