@@ -192,6 +192,7 @@ fn the_ids_are_these() {
     let mut ids: Vec<&str> = built_in().map(|check| check.meta.id.as_ref()).collect();
     ids.sort_unstable();
     let expected = [
+        "apps/advertises-foreign-address",
         "apps/advertises-loopback",
         "apps/advertises-wildcard",
         "apps/binds-foreign-address",

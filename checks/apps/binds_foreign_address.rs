@@ -80,7 +80,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 /// Why the host cannot be bound, where it cannot.
 fn reason(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<String> {
     match inside(&claim.host, member, view) {
-        Place::Virtual(what) | Place::Foreign(what) => Some(what),
+        Place::Virtual { what, .. } | Place::Foreign { what, .. } => Some(what),
         // Where the name cannot be resolved from here, the program's own word counts.
         Place::Unknown => {
             let line = unbound(member).find(|line| line.contains(&claim.host))?;

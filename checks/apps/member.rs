@@ -44,6 +44,24 @@ impl Member<'_> {
         self.spec.map(|spec| spec.replicas.unwrap_or(u64::MAX))
     }
 
+    /// Whether its service has other tasks as well, by its number or by what the engine's DNS server says of them.
+    pub(super) fn has_twins(&self) -> bool {
+        let resolved = self.app.into_iter().flat_map(|app| &app.names);
+        self.replicas().is_some_and(|replicas| replicas > 1)
+            || resolved.filter(|it| self.goes_by(&it.name)).any(|it| it.tasks.len() > 1)
+    }
+
+    /// Whether a name stands for its service.
+    pub(super) fn goes_by(&self, name: &str) -> bool {
+        let listed = self.spec.iter().flat_map(|spec| &spec.aliases);
+        let given = self.app.into_iter().flat_map(|app| &app.aliases);
+        listed
+            .chain(given)
+            .map(String::as_str)
+            .chain([self.service])
+            .any(|own| own.eq_ignore_ascii_case(name))
+    }
+
     /// The hostname that was chosen for it, or that it has.
     pub(super) fn hostname(&self) -> Option<&str> {
         match (self.app, self.spec) {

@@ -4,6 +4,7 @@ mod member;
 mod naming;
 mod place;
 
+mod advertises_foreign_address;
 mod advertises_loopback;
 mod advertises_wildcard;
 mod binds_foreign_address;
@@ -33,6 +34,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &advertises_wildcard::CHECK,
     &advertises_loopback::CHECK,
     &shared_identity::CHECK,
+    &advertises_foreign_address::CHECK,
     &port_disagrees::CHECK,
     &request_refused::CHECK,
     &not_in_cluster::CHECK,

@@ -21,7 +21,7 @@ check! {
     "apps/not-in-cluster": Error, "a NiFi is outside its cluster, or lists nodes that are";
     needs Services, Apps;
     caused_by "apps/setting-malformed", "apps/binds-foreign-address", "apps/binds-loopback", "apps/advertises-wildcard",
-        "apps/advertises-loopback", "apps/shared-identity", "apps/request-refused";
+        "apps/advertises-loopback", "apps/advertises-foreign-address", "apps/shared-identity", "apps/request-refused";
     for each Cluster: run
 }
 

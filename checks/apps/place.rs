@@ -15,9 +15,19 @@ pub(super) enum Place {
     /// The container.
     Own,
     /// The virtual address of a service, which no container holds.
-    Virtual(String),
-    /// An address that the container does not hold, or none.
-    Foreign(String),
+    Virtual {
+        /// It, in words.
+        what: String,
+        /// The service is the member's own.
+        own: bool,
+    },
+    /// Addresses that the container does not hold, or none.
+    Foreign {
+        /// They, in words.
+        what: String,
+        /// They.
+        addrs: Vec<IpAddr>,
+    },
     /// Not to be told from here.
     Unknown,
 }
@@ -48,7 +58,7 @@ pub(super) fn inside(host: &str, member: &Member<'_>, view: &View<'_>) -> Place 
     match service_of(host, member, view) {
         // Without a virtual address the name is that of the tasks.
         Some(service) if service.dnsrr => Place::Own,
-        Some(service) => Place::Virtual(vips(service)),
+        Some(service) => Place::Virtual { what: vips(service), own: service.name == member.service },
         None => Place::Unknown,
     }
 }
@@ -56,13 +66,16 @@ pub(super) fn inside(host: &str, member: &Member<'_>, view: &View<'_>) -> Place 
 fn address(addr: IpAddr, member: &Member<'_>, view: &View<'_>) -> Place {
     let services = view.snapshot.services.get().map(|services| services.value.as_slice()).unwrap_or_default();
     if let Some(service) = services.iter().find(|service| service.vips.iter().any(|(_, vip)| *vip == addr)) {
-        return Place::Virtual(format!("{addr}, the virtual address of the service {}", service.name));
+        let what = format!("{addr}, the virtual address of the service {}", service.name);
+        return Place::Virtual { what, own: service.name == member.service };
     }
     let held = member.app.map(|app| app.addresses.as_slice()).unwrap_or_default();
     match held.iter().any(|address| address.addr == addr) {
         true => Place::Own,
         false if held.is_empty() => Place::Unknown,
-        false => Place::Foreign(format!("{addr}, which its container does not hold")),
+        false => {
+            Place::Foreign { what: format!("{addr}, which its container does not hold"), addrs: vec![addr] }
+        }
     }
 }
 
@@ -76,10 +89,16 @@ fn resolved(host: &str, member: &Member<'_>) -> Option<Place> {
     match (&name.dns, addrs.is_empty()) {
         (_, false) if addrs.iter().any(holds) => Some(Place::Own),
         (_, false) if !name.virtual_addresses().is_empty() => {
-            Some(Place::Virtual(format!("{}, the virtual address of a service", list(&addrs))))
+            let what = format!("{}, the virtual address of a service", list(&addrs));
+            Some(Place::Virtual { what, own: member.goes_by(host) })
         }
-        (_, false) => Some(Place::Foreign(format!("{}, which its container does not hold", list(&addrs)))),
-        (Err(error), true) if error == "NXDOMAIN" => Some(Place::Foreign("no address: NXDOMAIN".into())),
+        (_, false) => Some(Place::Foreign {
+            what: format!("{}, which its container does not hold", list(&addrs)),
+            addrs,
+        }),
+        (Err(error), true) if error == "NXDOMAIN" => {
+            Some(Place::Foreign { what: "no address: NXDOMAIN".into(), addrs })
+        }
         (_, true) => None,
     }
 }

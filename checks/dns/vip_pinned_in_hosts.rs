@@ -26,7 +26,7 @@ check! {
     /// Source: moby#30963.
     "dns/vip-pinned-in-hosts": Warning, "a hosts file pins a service name away from its virtual address";
     needs Containers, TaskNetns, Services, Networks;
-    caused_by "apps/shared-identity", "apps/binds-foreign-address";
+    caused_by "apps/shared-identity", "apps/binds-foreign-address", "apps/advertises-foreign-address";
     for each Host: run
 }
 

@@ -24,7 +24,7 @@ check! {
     needs Services, Tasks, Nodes;
     caused_by "network/addresses-exhausted", "network/subnet-missing", "service/unschedulable",
         "service/image-unavailable", "service/task-rejected", "service/crash-loop",
-        "service/update-paused", "apps/setting-malformed", "apps/binds-foreign-address", "apps/shared-identity",
+        "service/update-paused", "apps/setting-malformed", "apps/binds-foreign-address", "apps/advertises-foreign-address", "apps/shared-identity",
         "swarm/stale-advertise-addr", "swarm/node-down", "network/port-taken",
         "network/manager-port-blocked", "network/gossip-port-blocked", "network/peer-unreachable",
         "network/ingress-missing";

@@ -88,6 +88,9 @@ pub static PROGRAMS: &[Program] = &[
     kin::HAZELCAST,
     kin::ETCD,
     kin::CASSANDRA,
+    kin::REDIS,
+    kin::MONGODB,
+    kin::GALERA,
 ];
 
 impl Program {

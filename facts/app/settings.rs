@@ -80,7 +80,7 @@ impl Settings {
         Self { said, files: Vec::new() }
     }
 
-    /// Adds what a file says under the names that are asked for: lines of `name=value` or `name: value`.
+    /// Adds what a file says under the names that are asked for: lines of `name=value`, `name: value` or `name value`.
     pub fn add_file(&mut self, path: &str, text: &str, wanted: &dyn Fn(&str) -> bool) {
         self.files.push(path.to_owned());
         // A file that holds one value alone, such as ZooKeeper's `myid`, is named after itself.
@@ -91,9 +91,10 @@ impl Settings {
                 continue;
             }
             let at = line.find('=').into_iter().chain(line.find(": ")).min();
-            let (name, value) = match at {
-                Some(at) => (&line[..at], line.get(at + 1..).unwrap_or_default()),
-                None => (line.strip_suffix(':').unwrap_or(own), line),
+            let (name, value) = match (at, line.split_once(char::is_whitespace)) {
+                (Some(at), _) => (&line[..at], line.get(at + 1..).unwrap_or_default()),
+                (None, Some((name, value))) if wanted(name) => (name, value),
+                (None, _) => (line.strip_suffix(':').unwrap_or(own), line),
             };
             let name = name.trim();
             if wanted(name) {
@@ -180,6 +181,8 @@ mod tests {
         assert_eq!(settings.first(&["b"]).unwrap().value, "=3");
         assert_eq!(settings.first(&["network.host"]).unwrap().value, "0.0.0.0");
         assert!(!format!("{settings:?}").contains("hunter2"));
+        settings.add_file("/etc/redis.conf", "a 127.0.0.1 -::1\n", &|name| name == "a");
+        assert_eq!(settings.first(&["a"]).unwrap().value, "127.0.0.1 -::1");
         settings.add_file("/data/myid", "7\n", &|name| name == "myid");
         assert_eq!(settings.first(&["myid"]).unwrap().value, "7");
     }

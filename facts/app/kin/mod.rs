@@ -3,9 +3,12 @@
 mod cassandra;
 mod consul;
 mod etcd;
+mod galera;
 mod hazelcast;
 mod kafka;
+mod mongodb;
 mod rabbitmq;
+mod redis;
 mod search;
 mod zookeeper;
 
@@ -13,9 +16,12 @@ use super::program::{host_of, port_of};
 pub(super) use cassandra::CASSANDRA;
 pub(super) use consul::CONSUL;
 pub(super) use etcd::ETCD;
+pub(super) use galera::GALERA;
 pub(super) use hazelcast::HAZELCAST;
 pub(super) use kafka::KAFKA;
+pub(super) use mongodb::MONGODB;
 pub(super) use rabbitmq::RABBITMQ;
+pub(super) use redis::REDIS;
 pub(super) use search::{ELASTICSEARCH, OPENSEARCH};
 pub(super) use zookeeper::ZOOKEEPER;
 
@@ -101,6 +107,31 @@ mod tests {
         );
         let voters = config("kafka", &[("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@k1:9093,2@k2:9093")], &[]);
         assert_eq!(voters.peers, ["k1", "k2"]);
+    }
+
+    #[test]
+    fn a_database_is_clustered_where_it_is_told_so() {
+        let args = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let read = |program: &str, env: &[(&str, &str)], line: &str| {
+            let program = Program::named(program).unwrap();
+            let settings = Settings::told(env.iter().copied(), &args(line), &|name| program.wants(name));
+            (program.read)(&settings, None)
+        };
+        let redis = read(
+            "redis",
+            &[],
+            "redis-server --bind 127.0.0.1 --cluster-enabled yes --cluster-announce-ip 10.0.1.7",
+        );
+        assert_eq!((binds(&redis), advertises(&redis)), (vec!["127.0.0.1"], vec!["10.0.1.7"]));
+        assert!(redis.clustered && !read("redis", &[], "redis-server --bind 127.0.0.1").clustered);
+        let mongodb = read("mongodb", &[], "mongod --replSet rs0 --bind_ip localhost,db1");
+        assert!(mongodb.clustered && binds(&mongodb) == ["localhost", "db1"], "{mongodb:?}");
+        assert!(!read("mongodb", &[], "mongod --bind_ip_all").clustered);
+        let list = "mariadbd --wsrep-cluster-address=gcomm://db1,db2:4567?pc.wait_prim=no";
+        let galera = read("galera", &[("MARIADB_GALERA_NODE_ADDRESS", "localhost:4567")], list);
+        assert!(galera.clustered && galera.peers == ["db1", "db2"], "{galera:?}");
+        assert_eq!(advertises(&galera), ["localhost"]);
+        assert!(!read("galera", &[], "mariadbd").clustered);
     }
 
     #[test]

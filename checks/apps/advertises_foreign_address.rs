@@ -1,0 +1,102 @@
+use super::member::{Member, members};
+use super::naming::own_name;
+use super::place::{Place, inside};
+use crate::{Certainty, Findings, Judged, View};
+use facts::app::{Claim, Endpoint};
+use std::net::IpAddr;
+
+check! {
+    /// A clustered application tells its peers that it is where another is, or nobody.
+    ///
+    /// ## Why it matters
+    /// What a member advertises is where all others look for it. The name of a service with several tasks leads to its
+    /// virtual address, and so to any of them; that of another service leads to another application; an address that was
+    /// typed in belongs to whichever task has it now, and task addresses change with every restart; and a name that does
+    /// not resolve leads nowhere. Each member comes up, and the cluster never forms or falls apart again.
+    ///
+    /// ## How to fix it
+    /// Give each task a hostname of its own, which is no service's name, and tell the application that name.
+    ///
+    /// ## When it is wrong
+    /// Where another service passes on what comes to its name, as a proxy does. One task behind a virtual address is
+    /// found there, and nothing is said of it; nor of addresses outside the task's own networks.
+    ///
+    /// Source: Docker docs, "Use swarm mode networking" (a service's name is its virtual address).
+    "apps/advertises-foreign-address": Error, "a clustered application tells its peers that it is where it is not";
+    needs Services, Apps;
+    caused_by "apps/binds-foreign-address", "apps/setting-malformed", "apps/shared-identity";
+    for each Cluster: run
+}
+
+fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    let mut told = Vec::new();
+    // An ensemble of ZooKeeper lists where the others are, and nothing of itself that anyone else reads.
+    let tells = |member: &&Member<'_>| member.config.clustered && member.program.name != "zookeeper";
+    for member in members(view, out).iter().filter(tells) {
+        let all: Vec<(&Endpoint, &Claim, Option<Wrong>)> =
+            member.advertised().map(|(it, claim)| (it, claim, wrong(claim, member, view))).collect();
+        // Beside one that leads here, another is for somebody else.
+        let leads_here = |what: &str| all.iter().any(|(it, _, wrong)| it.what == what && wrong.is_none());
+        let wrong: Vec<_> = all
+            .iter()
+            .filter(|(it, ..)| !leads_here(&it.what))
+            .filter_map(|(it, claim, wrong)| Some((*it, *claim, wrong.as_ref()?)))
+            .collect();
+        let Some((endpoint, claim, first)) = wrong.first() else { continue };
+        if told.contains(&member.service.to_owned()) {
+            continue;
+        }
+        told.push(member.service.to_owned());
+        let summary = format!(
+            "{} in {} advertises {} as its {} ({}), and that is {}",
+            member.program.title,
+            member.name(),
+            super::at(&claim.host, endpoint.port),
+            endpoint.what,
+            claim.said,
+            first.what
+        );
+        let claims: Vec<&Claim> = wrong.iter().map(|(_, claim, _)| *claim).collect();
+        let finding = out
+            .report(member.subject(), summary, member.evidence(&claim.said))
+            .certainty(first.certainty)
+            .remedy(own_name(member, &claims));
+        if let Some(app) = member.app.filter(|app| !app.addresses.is_empty()) {
+            let held: Vec<String> = app.addresses.iter().map(|it| it.addr.to_string()).collect();
+            finding.and(member.shown(format!("{}: its addresses are {}", app.name, held.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// Where an advertised host leads instead.
+struct Wrong {
+    what: String,
+    certainty: Certainty,
+}
+
+fn wrong(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<Wrong> {
+    let (what, certainty) = match inside(&claim.host, member, view) {
+        // One task is found at its virtual address; where more are, any of them answers.
+        Place::Virtual { what, own: true } if member.has_twins() => {
+            (format!("{what}, behind which any of its tasks answers"), Certainty::Proven)
+        }
+        Place::Virtual { what, own: false } => (what, Certainty::Likely),
+        Place::Foreign { what, addrs } if is_among(&addrs, member) || leads_nowhere(claim, &addrs) => {
+            (what, Certainty::Proven)
+        }
+        _ => return None,
+    };
+    Some(Wrong { what, certainty })
+}
+
+/// Whether the addresses are of networks that the container is in, so that another task has them or none.
+fn is_among(addrs: &[IpAddr], member: &Member<'_>) -> bool {
+    let held = member.app.map(|app| app.addresses.as_slice()).unwrap_or_default();
+    !addrs.is_empty() && addrs.iter().all(|addr| held.iter().any(|own| own.covers(*addr)))
+}
+
+/// Whether it is a plain name without an address. One with dots may be meant for callers from outside.
+fn leads_nowhere(claim: &Claim, addrs: &[IpAddr]) -> bool {
+    addrs.is_empty() && !claim.host.contains(['.', ':'])
+}
