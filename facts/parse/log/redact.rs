@@ -20,7 +20,7 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     while let Some(byte) = bytes.get(at) {
         let secret = match byte {
             b'S' => swarm_secret(text, at),
-            b'-' => private_key(text, at),
+            b'-' => private_key(text, at).or_else(|| flag_value(text, at)),
             b'=' => assigned(text, at),
             b':' => userinfo(text, at)
                 .or_else(|| gossip_keys(text, at))
@@ -154,6 +154,51 @@ fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
     (!compares).then(|| value(text, start, |b| b.is_ascii_whitespace()))
 }
 
+/// `--password value`, be it in a command, in a list of JSON or YAML; and the password of `curl -u user:password`.
+fn flag_value(text: &str, at: usize) -> Option<Range<usize>> {
+    if text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        return None;
+    }
+    let start = run(text, at, |b| b == b'-');
+    let end = run(text, start, |b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let name = &text[start..end];
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let is_login = matches!(name, "u" | "user") && text[line..at].contains("curl");
+    if !is_login && (!is_secret(name) || name.ends_with("stdin")) {
+        return None;
+    }
+    let value = match Quote::after(text, end) {
+        Some(closed) => {
+            let opened = Quote::after(text, next_item(text, closed.start)?)?;
+            opened.start..opened.end(text, opened.start)
+        }
+        None if text[end..].starts_with(' ') => {
+            value(text, run(text, end, |b| b == b' '), |b| b.is_ascii_whitespace())
+        }
+        None => {
+            let closed = end + usize::from(text[end..].starts_with('\''));
+            value(text, next_item(text, closed)?, |b| b.is_ascii_whitespace() || b",]".contains(&b))
+        }
+    };
+    // Another flag is no value, and a token of the swarm is known by itself.
+    let shown = &text[value.clone()];
+    if shown.starts_with('-') || shown.starts_with("SWM") {
+        return None;
+    }
+    match is_login {
+        true => shown.find(':').map(|colon| value.start + colon + 1..value.end),
+        false => Some(value),
+    }
+}
+
+/// Where the next item of a list begins: behind a comma, or as `- item` on the next line.
+fn next_item(text: &str, at: usize) -> Option<usize> {
+    let mark = run(text, at, |b| b.is_ascii_whitespace());
+    let is_mark =
+        text[mark..].starts_with(',') || text[at..mark].contains('\n') && text[mark..].starts_with("- ");
+    is_mark.then(|| run(text, mark + 1, |b| b.is_ascii_whitespace()))
+}
+
 /// `"name": "value"`, also where this JSON stands inside a string itself.
 fn json_value(text: &str, at: usize) -> Option<Range<usize>> {
     let closed = Quote::before(text, text[..at].trim_end_matches(' ').len())?;
@@ -174,10 +219,12 @@ fn yaml_value(text: &str, at: usize) -> Option<Range<usize>> {
     }
     let line = text[..name.start].rfind('\n').map_or(0, |end| end + 1);
     let is_alone = text[line..name.start].bytes().all(|b| b" \t-<>#".contains(&b));
+    // `{name: value, ...}` stands on one line.
+    let is_flow = text[line..name.start].trim_end().ends_with(['{', ',']);
     let is_header =
         ["authorization", "-auth"].iter().any(|end| text[name.clone()].to_ascii_lowercase().ends_with(end));
     let start = run(text, at + 1, |b| b == b' ');
-    (is_alone || is_header).then(|| value(text, start, |_| false))
+    (is_alone || is_header || is_flow).then(|| value(text, start, |byte| is_flow && b",}".contains(&byte)))
 }
 
 /// The value that starts here: what is between its quotes, or all until `stop`.
@@ -327,6 +374,30 @@ mod tests {
     }
 
     #[test]
+    fn takes_out_what_follows_a_flag() {
+        redacts("tool --password hunter2 -v", "tool --password *** -v");
+        redacts("tool --password 'hunter 2' -v", "tool --password '***' -v");
+        redacts(r#"["tool","--api-token","hunter2","-v"]"#, r#"["tool","--api-token","***","-v"]"#);
+        redacts("[\n  \"--password\",\n  \"hunter2\"\n]", "[\n  \"--password\",\n  \"***\"\n]");
+        redacts(r#"{"c":"[\"--password\", \"hunter2\"]"}"#, r#"{"c":"[\"--password\", \"***\"]"}"#);
+        redacts("command: [--password, hunter2, -v]", "command: [--password, ***, -v]");
+        redacts("command: ['--password', 'hunter2']", "command: ['--password', '***']");
+        redacts("- --password\n  - hunter2\n  - -v", "- --password\n  - ***\n  - -v");
+        redacts(
+            "curl -fsu admin:x; curl -u admin:hunter2 http://a/",
+            "curl -fsu admin:x; curl -u admin:*** http://a/",
+        );
+        redacts(r#"["CMD","curl","-u","admin:hunter2","x"]"#, r#"["CMD","curl","-u","admin:***","x"]"#);
+        redacts("labels: {a: b, api.token: hunter2, c: d}", "labels: {a: b, api.token: ***, c: d}");
+        leaves("docker run -u 1000:1000 --user app:app x");
+        leaves("docker login --password-stdin registry.example.com");
+        leaves("docker stack deploy --with-registry-auth -c stack.yml");
+        leaves("tool --token-file /run/token");
+        leaves("tool --password");
+        leaves("tool --password\nnext line");
+    }
+
+    #[test]
     fn takes_out_the_keys_of_encrypted_overlays() {
         redacts(
             "Failed Adding rSA{SPI: 0x58dadc77, Aead: {Name: rfc4106(gcm(aes)), Key: 0x49082be5d177, ICV length: 64}}",
@@ -408,7 +479,7 @@ mod tests {
     fn leaves_what_is_no_secret() {
         for text in [
             "time=\"2026-08-02T10:11:12Z\" level=info msg=\"x\" module=node/agent node.id=abc session.id=def",
-            "key=value KEYS public key: abc --token in prose, PATH=/bin, password= token",
+            "key=value KEYS public key: abc --token, in prose; PATH=/bin, password= token",
             "agent: session failed: invalid token: expired",
             r#"{"SecretID":"abc","SecretName":"db_password","PublicKey":"abc","Key":"abc","Secrets":["a"]}"#,
             "POSTGRES_PASSWORD_FILE=/run/secrets/db",

@@ -1,0 +1,120 @@
+//! A hunt for secrets: they are planted wherever a swarm can hold one, and nothing that is written may hold them.
+
+use crate::doctor::install;
+use crate::needs_a_lab;
+use clap::ValueEnum as _;
+use lab::{Lab, Node};
+use std::collections::BTreeMap;
+use swarm_doctor::cli::Format;
+
+/// Plants them, and prints what was planted that cannot be known before.
+const PLANT: &str = r#"
+for role in worker manager; do docker swarm join-token -q $role | sed 's/.*-//'; done
+docker swarm update --autolock | grep -o 'SWMKEY-1-[^ ]*' | cut -c10-
+create() { docker service create -q -d --no-resolve-image "$@" > /dev/null; }
+create --name web --env DB_PASSWORD=planted-env --env DATABASE_URL=postgres://app:planted-url@db/app \
+    --env 'JAVA_OPTS=-Dkey.password=planted-opts -Xmx1g' --env 'CONFIG={"password": "planted-json"}' \
+    --env AWS_SECRET_ACCESS_KEY=planted-aws --label com.example.password=planted-label \
+    --container-label api.token=planted-container-label --health-interval 1h \
+    --health-cmd 'curl -u admin:planted-curl http://localhost/' \
+    lab/busybox:1 sh -c 'exec sleep 100000 # --password planted-word --token=planted-equals'
+create --name arguments lab/busybox:1 sleep 100000 --password planted-argument --api-key=planted-option
+create --name broken --env TOKEN=planted-broken lab/busybox:1 /none --token=planted-refused
+printf planted-secret | docker secret create s1 - > /dev/null
+printf password=planted-config | docker config create c1 - > /dev/null
+says() { logger -t dockerd "time=\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\" level=error msg=\"$1\""; }
+says 'config:&{BindPort:0 Keys:[[37 252 113 94 17 3 8 29 41 5 66 71 82 93 104 115]] PacketBufferSize:1400}'
+says 'Key: 0x49082bafec6d4712ffe0 failed to add the state'
+says 'joining with SWMTKN-1-57oalk76q1w2e3-planted-log-token at 192.0.2.9:2377'
+says 'pulling https://bot:planted-log-url@registry.example.com/v2/ failed'
+says 'Authorization: Bearer planted-log-bearer'
+says 'unlocking with SWMKEY-1-planted-log-key'
+says 'failed: auth=planted-log-auth'
+"#;
+
+const DAEMON_JSON: &str = r#"{
+  "live-restore": true,
+  "proxies": { "http-proxy": "http://user:planted-proxy@proxy.example.com:3128" },
+  "log-opts": { "splunk-token": "planted-splunk" },
+  "unknown": "SWMTKN-1-aaa-planted-daemon"
+}
+"#;
+
+const STACK: &str = r#"services:
+  one:
+    image: lab/busybox:1
+    environment:
+      POSTGRES_PASSWORD: planted-stack-map
+      URL: postgres://a:planted-stack-url@db/x
+      FROM_SHELL: ${DB_SECRET}
+    command: ["--password", "planted-stack-list"]
+    labels: {a: b, api.token: planted-stack-flow}
+    networks: [none]
+  two:
+    image: lab/busybox:1
+    environment: ["API_KEY=planted-stack-pair", "Q=${UNSET}"]
+    command:
+      - --password
+      - planted-stack-block
+networks: {none: {external: true}}
+"#;
+
+/// All that is written, by what wrote it.
+fn written(node: &Node) -> BTreeMap<String, Vec<u8>> {
+    let mut written = BTreeMap::new();
+    let mut say = |words: &[&str]| {
+        let command = node.command(&[&["swarm-doctor"], words].concat()).unwrap();
+        let output = command.env("DB_SECRET", "planted-shell").run().unwrap();
+        written.insert(words.join(" "), [output.stdout, output.stderr].concat().into_bytes());
+    };
+    let join = ["preflight", "--join", "192.0.2.1", "--token", "SWMTKN-1-aaa-planted-join-token"];
+    for format in Format::value_variants() {
+        let format = format.to_possible_value().unwrap();
+        let shown = ["-v", "-o", format.get_name()];
+        for words in [&["run"][..], &["preflight", "--stack", "/root/stack.yml"], &join] {
+            say(&[words, &shown].concat());
+        }
+    }
+    for words in [&["run", "--dry-run"][..], &["matrix"], &["matrix", "-o", "json"], &["run", "--stats"]] {
+        say(words);
+    }
+    say(&["run", "--emit-script", "/root/script"]);
+    say(&["collect", "-f", "/root/collected.tar.zst"]);
+    say(&["preflight", "--stack", "/root/stack.yml", "--save", "/root/stack.tar.zst"]);
+    written.insert("script".into(), node.read_file("/root/script").unwrap());
+    for file in ["/root/collected.tar.zst", "/root/stack.tar.zst"] {
+        let bundle = swarm_doctor::bundle::read_from(&node.read_file(file).unwrap()[..]).unwrap();
+        for (name, content) in bundle.artifacts {
+            written.insert(format!("{file}: {name}"), content);
+        }
+    }
+    written
+}
+
+#[test]
+fn no_secret_is_written_anywhere() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(1).up().unwrap();
+    let node = lab.node("node1");
+    install(node);
+    let unknown = node.shell(PLANT, &[]).unwrap();
+    node.write_file("/etc/docker/daemon.json", DAEMON_JSON).unwrap();
+    node.write_file("/root/stack.yml", STACK).unwrap();
+    let logged = || Ok(node.log().contains("planted-log-auth"));
+    lab.wait("the log", std::time::Duration::from_secs(30), logged).unwrap();
+    let written = written(node);
+    // What is looked into holds what was planted around.
+    let all = |name: &str| written.iter().any(|(_, text)| String::from_utf8_lossy(text).contains(name));
+    for name in ["DB_PASSWORD", "com.example.password", "splunk-token", "POSTGRES_PASSWORD", "Keys:["] {
+        assert!(all(name), "nothing tells of {name}");
+    }
+    let secrets: Vec<&str> = unknown.lines().chain(["planted-", "252 113 94", "49082bafec6d"]).collect();
+    assert_eq!(secrets.len(), 6, "{unknown}");
+    for (name, text) in &written {
+        let text = String::from_utf8_lossy(text);
+        for secret in &secrets {
+            let found = text.lines().find(|line| line.contains(secret));
+            assert!(found.is_none(), "{name} holds {secret}: {found:?}");
+        }
+    }
+}
