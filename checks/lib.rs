@@ -7,6 +7,7 @@ mod opening;
 mod placement;
 mod remedy;
 mod step;
+mod thresholds;
 mod view;
 mod way_in;
 
@@ -26,6 +27,7 @@ pub use finding::{Certainty, Evidence, Finding, Findings, Severity, Subject};
 pub use opening::Opening;
 pub use remedy::{Remedy, Risk, word};
 pub use step::{SYSCTL_FILE, Step};
+pub use thresholds::Thresholds;
 pub use view::View;
 
 /// Every built-in check. Where findings weigh the same, this order decides which is shown first.

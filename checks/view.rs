@@ -1,5 +1,6 @@
 //! The snapshot, with what checks join on.
 
+use crate::Thresholds;
 use facts::link::Peer;
 use facts::swarm::Node;
 use facts::{Gap, Host, NodeId, NodeName, Snapshot};
@@ -9,12 +10,14 @@ use std::net::IpAddr;
 pub struct View<'a> {
     /// All the facts.
     pub snapshot: &'a Snapshot,
+    /// From where on something is said.
+    pub thresholds: Thresholds,
 }
 
 impl<'a> View<'a> {
     /// A view of a snapshot.
     pub fn of(snapshot: &'a Snapshot) -> Self {
-        Self { snapshot }
+        Self { snapshot, thresholds: Thresholds::default() }
     }
 
     /// The entry of a host in the node list; `None` where the list has no such entry.

@@ -20,7 +20,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes:
   0    no finding at or above --fail-on, and everything required was checked
   1    at least one error
-  2    wrong command line
+  2    wrong command line, or a file that it names
   3    a check could not tell, and nothing worse was found
   4    warnings only, and --fail-on warning was given
   5    nothing was changed: nobody was there to be asked, or it may not be
@@ -30,7 +30,7 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Examine this node, or a bundle, and say what is wrong. Changes nothing on the host, but with --fix.
-    Run(Run),
+    Run(Chosen),
     /// Carry out the remedy of one check, as `run --fix` does for all.
     Fix(Fix),
     /// Take back what a fix did.
@@ -65,6 +65,15 @@ pub enum Command {
         /// The id, such as `swarm/lost-quorum`.
         check: String,
     },
+    /// Write a commented swarm-doctor.toml to begin with.
+    Init {
+        /// Where.
+        #[arg(value_name = "FILE", default_value = crate::policy::DEFAULT)]
+        file: PathBuf,
+        /// Write it anew where there is one.
+        #[arg(long)]
+        force: bool,
+    },
     /// Print the JSON Schema of `-o json`.
     Schema {
         /// Of which document.
@@ -73,7 +82,18 @@ pub enum Command {
     },
 }
 
-/// `run`.
+/// `run`, with what is asked.
+#[derive(Clone, Debug, Args)]
+pub struct Chosen {
+    /// Ask these alone: ids and categories, as `list` names them; '!' before one leaves it out. What they need is collected
+    #[arg(value_name = "CHECK")]
+    pub checks: Vec<String>,
+    /// How.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// The flags of `run`.
 #[derive(Clone, Debug, Args)]
 pub struct Run {
     /// Where to look.
@@ -88,6 +108,18 @@ pub struct Run {
     /// What to show.
     #[command(flatten)]
     pub output: Output,
+    /// What counts.
+    #[command(flatten)]
+    pub gate: Gate,
+    /// Look until nothing fails the run, this long at most; the last look counts
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["bundle", "watch", "fix", "dry_run", "emit_script"])]
+    pub wait: Option<std::time::Duration>,
+    /// Look again every so often, and show what changed, until interrupted
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["bundle", "fix", "dry_run", "emit_script"])]
+    pub watch: Option<std::time::Duration>,
+    /// Show on standard error how long each kind of fact and each check took
+    #[arg(long)]
+    pub stats: bool,
     /// Carry out remedies, one by one and the cause first: asked for each, or with --yes up to this level
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
     pub fix: Option<Option<Level>>,
@@ -119,7 +151,19 @@ impl From<Fix> for Run {
     /// All that is looked at is what every run looks at.
     fn from(fix: Fix) -> Self {
         let Fix { level, source, output, fixing, .. } = fix;
-        Self { source, bundle: None, save: None, output, fix: Some(level), fixing }
+        let gate = Gate::default();
+        Self {
+            source,
+            bundle: None,
+            save: None,
+            output,
+            gate,
+            wait: None,
+            watch: None,
+            stats: false,
+            fix: Some(level),
+            fixing,
+        }
     }
 }
 
@@ -248,6 +292,9 @@ pub struct Source {
     /// The most one request to the engine may take
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub timeout: std::time::Duration,
+    /// The most collecting one kind of fact may take, for which checks wait [default: 4s more than --timeout]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub check_timeout: Option<std::time::Duration>,
     /// Listen for gossip on the wire, this long at most, to prove 7946/udp; 5s is enough for three nodes
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub listen: Option<std::time::Duration>,
@@ -277,12 +324,32 @@ pub struct Output {
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: When,
-    /// From which weight on a finding fails the run
-    #[arg(long, value_name = "WEIGHT", default_value = "error")]
-    pub fail_on: FailOn,
+}
+
+/// What counts. A file says the same for every run; what is said here goes before it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Gate {
+    /// From which weight on a finding fails the run [default: error]
+    #[arg(long, value_name = "WEIGHT")]
+    pub fail_on: Option<FailOn>,
     /// Exit with 0 even where a check could not tell
     #[arg(long)]
     pub allow_unknown: bool,
+    /// Only what is not in this report counts: one that `-o json` wrote before
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// What is known and does not count; it is shown all the same. REASON may end with `until 2027-01-31`
+    #[arg(long, value_name = "CHECK[@SUBJECT]=REASON")]
+    pub ignore: Vec<String>,
+    /// How much the findings of a check weigh: error, warning or info
+    #[arg(long, value_name = "CHECK=WEIGHT")]
+    pub severity: Vec<String>,
+    /// From where on a check says something, such as host/disk-full=10%
+    #[arg(long, value_name = "CHECK=VALUE")]
+    pub threshold: Vec<String>,
+    /// What counts, from this file [default: /etc/swarm-doctor.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// The formats.

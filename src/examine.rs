@@ -5,6 +5,7 @@ use crate::collect::{Endpoint, Options, Session, StackFile, Target};
 use crate::error::ExpectedError;
 use crate::judge::{Diagnosis, judge};
 use crate::matrix::Matrix;
+use crate::policy::Policy;
 use checks::Check;
 use facts::bundle::Bundle;
 use facts::{Need, Snapshot};
@@ -41,16 +42,20 @@ impl Asked {
 }
 
 /// Examines what the command line names.
-pub async fn examine(run: &Run, asked: Asked) -> Result<(Snapshot, Diagnosis), ExpectedError> {
+pub async fn examine(
+    run: &Run,
+    policy: &Policy,
+    asked: Asked,
+) -> Result<(Snapshot, Diagnosis), ExpectedError> {
     let bundle = match &run.bundle {
         Some(path) => crate::bundle::read(path)?,
-        None => collect(&run.source, asked).await?,
+        None => collect(&run.source, policy, asked).await?,
     };
     if let Some(path) = &run.save {
         crate::bundle::write(&bundle, path)?;
     }
     let snapshot = facts::parse::snapshot(&bundle);
-    let diagnosis = judged(&snapshot, &bundle);
+    let diagnosis = judged(&snapshot, &bundle, policy);
     Ok((snapshot, diagnosis))
 }
 
@@ -61,15 +66,17 @@ pub async fn matrix(matrix: &cli::Matrix) -> Result<Matrix, ExpectedError> {
         None => {
             let listen = matrix.source.listen.or(Some(MATRIX_LISTENS));
             let asked = Asked { matrix: true, ..Asked::default() };
-            collect(&cli::Source { listen, ..matrix.source.clone() }, asked).await?
+            collect(&cli::Source { listen, ..matrix.source.clone() }, &Policy::default(), asked).await?
         }
     };
     Ok(Matrix::of(&facts::parse::snapshot(&bundle), bundle.manifest.took_ms))
 }
 
 /// Collects everything that a run rests on.
-pub async fn collect(source: &Source, asked: Asked) -> Result<Bundle, ExpectedError> {
-    Ok(Session::new(options(source, asked)?).bundle().await)
+pub async fn collect(source: &Source, policy: &Policy, asked: Asked) -> Result<Bundle, ExpectedError> {
+    let mut options = options(source, asked)?;
+    options.needs.retain(|need| policy.selection.needs(*need));
+    Ok(Session::new(options).bundle().await)
 }
 
 /// What the command line says of where to look.
@@ -92,7 +99,7 @@ pub(crate) fn options(source: &Source, asked: Asked) -> Result<Options, Expected
         request_deadline: source.timeout,
         probe_deadline: PROBE_DEADLINE,
         listen: source.listen.unwrap_or_default(),
-        deadline: source.timeout.saturating_add(SPARE),
+        deadline: source.check_timeout.unwrap_or(source.timeout.saturating_add(SPARE)),
         needs: Need::ALL
             .into_iter()
             .filter(|need| asked.wants(*need) && (*need != Need::Overheard || source.listen.is_some()))
@@ -105,9 +112,14 @@ pub(crate) fn options(source: &Source, asked: Asked) -> Result<Options, Expected
 
 /// What is to be said of a bundle. The same bundle always gives the same diagnosis.
 pub fn diagnose(bundle: &Bundle) -> Diagnosis {
-    judged(&facts::parse::snapshot(bundle), bundle)
+    diagnose_by(bundle, &Policy::default())
 }
 
-fn judged(snapshot: &Snapshot, bundle: &Bundle) -> Diagnosis {
-    judge(checks::built_in().map(|check| check as &dyn Check), snapshot, &bundle.manifest)
+/// The same where something else counts than usual.
+pub fn diagnose_by(bundle: &Bundle, policy: &Policy) -> Diagnosis {
+    judged(&facts::parse::snapshot(bundle), bundle, policy)
+}
+
+fn judged(snapshot: &Snapshot, bundle: &Bundle, policy: &Policy) -> Diagnosis {
+    judge(checks::built_in().map(|check| check as &dyn Check), snapshot, &bundle.manifest, policy)
 }

@@ -10,6 +10,8 @@ pub mod exit;
 pub mod fix;
 pub mod judge;
 pub mod matrix;
+pub mod policy;
 pub mod preflight;
 mod redact;
 pub mod report;
+pub mod vigil;

@@ -6,42 +6,45 @@ use std::io::{self, Write};
 use std::process;
 use std::time::Instant;
 use swarm_doctor::cli::{
-    Cli, Collect, Command, Document, Format, Matrix, Output, Preflight, Receipts, Run, Source, When,
+    Chosen, Cli, Collect, Command, Document, Format, Matrix, Output, Preflight, Receipts, Run, Source, When,
 };
 use swarm_doctor::error::ExpectedError;
 use swarm_doctor::examine::Asked;
 use swarm_doctor::exit::ExitCode;
 use swarm_doctor::fix::{self, Level};
 use swarm_doctor::judge::Diagnosis;
+use swarm_doctor::policy::{self, Policy};
 use swarm_doctor::report::{self, Format as _, Json, Progress, Table, Terminal, Voice};
-use swarm_doctor::{bundle, demo, examine, preflight};
+use swarm_doctor::{bundle, demo, examine, preflight, vigil};
 
 fn main() -> process::ExitCode {
     let began = Instant::now();
     let cli = Cli::parse();
-    let command = cli.command.unwrap_or(Command::Run(cli.run));
+    let command = cli.command.unwrap_or(Command::Run(Chosen { checks: Vec::new(), run: cli.run }));
     let outcome = match command {
-        Command::Run(run) if run.fix.is_some() || run.fixing.dry_run || run.fixing.emit_script.is_some() => {
-            interruptible(fix_and_report(&run, run.fix.flatten(), None, began))
-        }
-        Command::Run(run) => interruptible(examine_and_report(&run, began)),
-        Command::Fix(fix) => match check_of(&fix.check) {
-            Ok(check) => {
-                let run = Run::from(fix);
-                interruptible(fix_and_report(&run, run.fix.flatten(), Some(&check.meta.id), began))
+        Command::Run(Chosen { checks, run }) => Policy::of(&run.gate, &checks).and_then(|policy| {
+            match run.fix.is_some() || run.fixing.dry_run || run.fixing.emit_script.is_some() {
+                true => interruptible(fix_and_report(&run, run.fix.flatten(), None, &policy, began)),
+                false => interruptible(examine_and_report(&run, &policy, began)),
             }
-            Err(error) => Err(error),
-        },
+        }),
+        Command::Fix(fix) => check_of(&fix.check).and_then(|check| {
+            let run = Run::from(fix);
+            let policy = Policy::of(&run.gate, &[])?.for_one();
+            interruptible(fix_and_report(&run, run.fix.flatten(), Some(&check.meta.id), &policy, began))
+        }),
         Command::Undo { receipt, source, receipts } => interruptible(undo(&receipt, &source, &receipts)),
         Command::History(receipts) => history(&receipts),
         Command::Preflight(preflight) => interruptible(preflight_and_report(&preflight, began)),
         Command::Matrix(matrix) => interruptible(show_matrix(&matrix)),
         Command::Collect(collect) => interruptible(collect_into_file(&collect)),
         Command::Demo(output) => {
-            demo::bundle().and_then(|bundle| show(&examine::diagnose(&bundle), &output, began))
+            let policy = Policy::default();
+            demo::bundle().and_then(|bundle| show(&examine::diagnose(&bundle), &policy, &output, began))
         }
         Command::List { json } => list(json),
         Command::Explain { check } => explain(&check),
+        Command::Init { file, force } => policy::init(&file, force).map(|()| ExitCode::Healthy),
         Command::Schema { of } => {
             let schema = match of {
                 Document::Report => report::SCHEMA,
@@ -77,25 +80,57 @@ fn interruptible(
     outcome
 }
 
-async fn examine_and_report(run: &Run, began: Instant) -> Result<ExitCode, ExpectedError> {
-    let progress = Progress::start(run.output.format == Format::Table, "examining the swarm");
-    let examined = examine::examine(run, Asked::default()).await;
-    drop(progress);
-    show(&examined?.1, &run.output, began)
+async fn examine_and_report(run: &Run, policy: &Policy, began: Instant) -> Result<ExitCode, ExpectedError> {
+    let look = async || {
+        let progress = Progress::start(run.output.format == Format::Table, "examining the swarm");
+        let examined = examine::examine(run, policy, Asked::default()).await;
+        drop(progress);
+        Ok(examined?.1)
+    };
+    look_and_report(look, run, policy, began).await
+}
+
+/// Looks once, or as often as is asked for, and reports.
+async fn look_and_report(
+    look: impl AsyncFn() -> Result<Diagnosis, ExpectedError>,
+    run: &Run,
+    policy: &Policy,
+    began: Instant,
+) -> Result<ExitCode, ExpectedError> {
+    let aside = Voice::new(Terminal::stdout(run.output.color), true);
+    let diagnosis = match run.wait {
+        Some(limit) => vigil::wait(&look, policy, limit, &aside).await?,
+        None => look().await?,
+    };
+    let code = show(&diagnosis, policy, &run.output, began)?;
+    if run.stats {
+        aside.stats(&diagnosis);
+    }
+    let Some(every) = run.watch else { return Ok(code) };
+    let voice = voice(run);
+    vigil::watch(look, diagnosis, every, |diagnosis, changes| {
+        match run.output.format {
+            Format::Table => changes.iter().for_each(|(tone, change)| voice.say(*tone, change)),
+            Format::Json => drop(show(diagnosis, policy, &run.output, Instant::now())?),
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn fix_and_report(
     run: &Run,
     level: Option<Level>,
     only: Option<&str>,
+    policy: &Policy,
     began: Instant,
 ) -> Result<ExitCode, ExpectedError> {
-    let diagnosis = fix::fix(run, &run.fixing, level, only, &voice(run)).await?;
+    let diagnosis = fix::fix(run, &run.fixing, level, only, policy, &voice(run)).await?;
     if run.fixing.dry_run && run.output.format == Format::Table {
         // The plan was the report.
-        return Ok(ExitCode::of(&diagnosis, run.output.fail_on, run.output.allow_unknown));
+        return Ok(ExitCode::of(&diagnosis, policy.fail_on, policy.allow_unknown));
     }
-    show(&diagnosis, &run.output, began)
+    show(&diagnosis, policy, &run.output, began)
 }
 
 async fn undo(receipt: &str, source: &Source, receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
@@ -114,16 +149,20 @@ fn voice(run: &Run) -> Voice {
 }
 
 async fn preflight_and_report(preflight: &Preflight, began: Instant) -> Result<ExitCode, ExpectedError> {
-    let output = &preflight.run.output;
-    let progress = Progress::start(output.format == Format::Table, "examining what is to be done");
-    let diagnosis = preflight::preflight(preflight).await;
-    drop(progress);
-    show(&diagnosis?, output, began)
+    let run = &preflight.run;
+    let policy = Policy::of(&run.gate, &[])?;
+    let look = async || {
+        let progress = Progress::start(run.output.format == Format::Table, "examining what is to be done");
+        let diagnosis = preflight::preflight(preflight, &policy).await;
+        drop(progress);
+        diagnosis
+    };
+    look_and_report(look, run, &policy, began).await
 }
 
 async fn collect_into_file(collect: &Collect) -> Result<ExitCode, ExpectedError> {
     let progress = Progress::start(true, "collecting");
-    let collected = examine::collect(&collect.source, Asked::default()).await;
+    let collected = examine::collect(&collect.source, &Policy::default(), Asked::default()).await;
     drop(progress);
     bundle::write(&collected?, &collect.file)?;
     Ok(ExitCode::Healthy)
@@ -141,7 +180,12 @@ async fn show_matrix(matrix: &Matrix) -> Result<ExitCode, ExpectedError> {
     Ok(ExitCode::of_paths(&paths))
 }
 
-fn show(diagnosis: &Diagnosis, output: &Output, began: Instant) -> Result<ExitCode, ExpectedError> {
+fn show(
+    diagnosis: &Diagnosis,
+    policy: &Policy,
+    output: &Output,
+    began: Instant,
+) -> Result<ExitCode, ExpectedError> {
     print(|out| match output.format {
         Format::Json => Json.render(diagnosis, out),
         Format::Table => {
@@ -157,7 +201,7 @@ fn show(diagnosis: &Diagnosis, output: &Output, began: Instant) -> Result<ExitCo
             .render(diagnosis, out)
         }
     })?;
-    Ok(ExitCode::of(diagnosis, output.fail_on, output.allow_unknown))
+    Ok(ExitCode::of(diagnosis, policy.fail_on, policy.allow_unknown))
 }
 
 fn list(json: bool) -> Result<ExitCode, ExpectedError> {

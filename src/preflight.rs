@@ -5,6 +5,7 @@ use crate::collect::{Secret, StackFile, Target};
 use crate::error::ExpectedError;
 use crate::examine::{Asked, examine};
 use crate::judge::Diagnosis;
+use crate::policy::Policy;
 use checks::{Severity, Step, word};
 use facts::join::Found;
 use facts::{Host, NodeName, Snapshot};
@@ -17,12 +18,12 @@ const MASKED: &str = "SWMTKN-1-***";
 const MOST_OF_STACK: u64 = 1 << 20;
 
 /// Examines this machine for what it is to do.
-pub async fn preflight(preflight: &Preflight) -> Result<Diagnosis, ExpectedError> {
+pub async fn preflight(preflight: &Preflight, policy: &Policy) -> Result<Diagnosis, ExpectedError> {
     let join = target(&preflight.join)?;
     let stack = stack(&preflight.stack)?;
     let deploy = stack.as_ref().map(deploying);
     let asked = Asked { join: join.clone(), stack, matrix: false };
-    let (snapshot, mut diagnosis) = examine(&preflight.run, asked).await?;
+    let (snapshot, mut diagnosis) = examine(&preflight.run, policy, asked).await?;
     if diagnosis.all_findings().all(|finding| finding.severity < Severity::Error) {
         let token = join.and_then(|join| join.token).filter(|_| preflight.join.show_token);
         let token = token.as_ref().map_or(MASKED, |token| token.0.trim());

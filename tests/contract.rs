@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use support::{fixtures, healthy, hide, report, scenarios};
 use swarm_doctor::bundle::{read, write};
+use swarm_doctor::examine::{diagnose, diagnose_by};
+use swarm_doctor::judge::{Cause, Diagnosis};
+use swarm_doctor::policy::{Policy, Selection};
 
 /// What one check makes of a snapshot, with the needs that it read.
 fn judge<'c>(check: &'c checks::BuiltIn, snapshot: &facts::Snapshot) -> (Findings<'c>, BTreeSet<Need>) {
@@ -158,6 +161,34 @@ fn a_bundle_written_and_read_back_gives_the_same_report() {
         assert_eq!(report(&scenario.bundle), report(&back), "{}", scenario.folder.display());
     }
     std::fs::remove_file(&path).unwrap();
+}
+
+/// A gate may ask one check alone: then no more is collected than it and its causes need, and it says the same.
+#[test]
+fn a_check_that_is_asked_alone_says_what_it_says_among_all() {
+    for scenario in scenarios().iter().filter(|scenario| scenario.kind.starts_with("fires")) {
+        let selection = Selection::of(std::slice::from_ref(&scenario.check), "a test").unwrap();
+        let alone = Policy::from(selection);
+        let mut bundle = scenario.bundle.clone();
+        for need in Need::ALL.into_iter().filter(|need| !alone.selection.needs(*need)) {
+            bundle = hide(&bundle, need);
+        }
+        let said = |diagnosis: &Diagnosis| -> Vec<_> {
+            let own = diagnosis.all_findings().filter(|finding| finding.check == scenario.check);
+            own.map(|finding| (finding.subject.to_string(), finding.summary.clone())).collect()
+        };
+        let top = |diagnosis: &Diagnosis| {
+            let holds = |cause: &&Cause| {
+                std::iter::once(&cause.finding)
+                    .chain(&cause.consequences)
+                    .any(|one| one.check == scenario.check)
+            };
+            diagnosis.findings.iter().find(holds).map(|cause| cause.finding.check.clone())
+        };
+        let (among, alone) = (diagnose(&scenario.bundle), diagnose_by(&bundle, &alone));
+        assert_eq!(said(&among), said(&alone), "{}", scenario.folder.display());
+        assert_eq!(top(&among), top(&alone), "{}", scenario.folder.display());
+    }
 }
 
 /// Invariant 9.

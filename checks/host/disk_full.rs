@@ -1,5 +1,5 @@
 use crate::remedy::word;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Thresholds, View};
 use facts::Host;
 use facts::host::Disk;
 use facts::log::{Line, Log};
@@ -16,7 +16,7 @@ check! {
     /// volumes nobody uses. A file system that went read-only has mostly met an error of its disk: see the kernel's log.
     ///
     /// ## When it is wrong
-    /// On a disk where that little is planned and watched.
+    /// On a disk where that little is planned and watched. `--threshold host/disk-full=10%` warns sooner.
     ///
     /// Source: etcd `wal` preallocates segments of 64 MB; Docker docs "Prune unused Docker objects".
     "host/disk-full": Error, "the engine's disk is full";
@@ -27,9 +27,9 @@ check! {
 /// What raft's log takes when it begins a new segment.
 const SEGMENT: u64 = 64 << 20;
 
-fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let disk = host.disk.get()?;
-    let Some((severity, what)) = ailment(disk) else { return Ok(()) };
+    let Some((severity, what)) = ailment(disk, view.thresholds) else { return Ok(()) };
     let shown = format!(
         "{}: {} of {} left, {} of {} inodes free{}",
         disk.path,
@@ -72,7 +72,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 /// How grave it is, and what it is.
-fn ailment(disk: &Disk) -> Option<(Severity, String)> {
+fn ailment(disk: &Disk, thresholds: Thresholds) -> Option<(Severity, String)> {
     let left = mebibytes(disk.available_bytes);
     let below = |part: u64, of: u64, whole: u64| whole > 0 && part < whole / of;
     if disk.read_only {
@@ -87,7 +87,11 @@ fn ailment(disk: &Disk) -> Option<(Severity, String)> {
             format!("has no inodes: {} of {} are free", disk.inodes_free, disk.inodes),
         ));
     }
-    if below(disk.available_bytes, 50, disk.size_bytes) && disk.available_bytes < 1 << 30 {
+    let little = match thresholds.disk_free_percent {
+        Some(percent) => disk.available_bytes < disk.size_bytes / 100 * u64::from(percent),
+        None => below(disk.available_bytes, 50, disk.size_bytes) && disk.available_bytes < 1 << 30,
+    };
+    if little {
         return Some((
             Severity::Warning,
             format!("has little room: {left} of {} are left", mebibytes(disk.size_bytes)),
@@ -126,12 +130,18 @@ mod tests {
 
     #[test]
     fn weighs_what_is_left() {
-        let weight = |disk: &Disk| ailment(disk).map(|(severity, _)| severity);
+        let weight = |disk: &Disk| ailment(disk, Thresholds::default()).map(|(severity, _)| severity);
         assert_eq!(weight(&disk(100_000, 63, 500)), Some(Severity::Error));
         assert_eq!(weight(&disk(100_000, 900, 500)), Some(Severity::Warning));
         assert_eq!(weight(&disk(20_000, 900, 500)), None);
         assert_eq!(weight(&disk(100_000, 50_000, 9)), Some(Severity::Error));
         assert_eq!(weight(&Disk { inodes: 0, ..disk(100_000, 50_000, 0) }), None);
         assert_eq!(weight(&Disk { read_only: true, ..disk(100_000, 50_000, 500) }), Some(Severity::Error));
+        let wary = Thresholds { disk_free_percent: Some(10) };
+        let weight = |left| ailment(&disk(100_000, left, 500), wary).map(|(severity, _)| severity);
+        assert_eq!(
+            [weight(9_999), weight(10_001), weight(63)],
+            [Some(Severity::Warning), None, Some(Severity::Error)]
+        );
     }
 }

@@ -72,7 +72,7 @@ pub struct Options {
     pub apps: std::collections::BTreeMap<String, String>,
     /// The stack to deploy, where a preflight asks about one.
     pub stack: Option<StackFile>,
-    /// The kinds to collect; others become gaps that say they were not asked for.
+    /// The kinds to collect; what they do not rest on becomes a gap that says it was not asked for.
     pub needs: Vec<Need>,
 }
 
@@ -152,10 +152,7 @@ impl Session {
         let cell = Need::ALL.iter().position(|other| *other == need).and_then(|at| self.kept.get(at));
         let Some(cell) = cell else { return &[] };
         cell.get_or_init(|| async {
-            let place = Place::new(need, format!("unseen/{}", need.name()), need.name());
-            if !self.options.needs.contains(&need) {
-                return vec![place.missed(Why::NotAsked { reason: "not part of this run".into() })];
-            }
+            let place = unseen(need);
             let deadline = match need {
                 Need::Overheard => self.options.deadline.saturating_add(self.options.listen),
                 _ => self.options.deadline,
@@ -191,9 +188,17 @@ impl Session {
         self.peers().await.into_iter().map(|peer| peer.addr).collect()
     }
 
-    /// Collects everything. The result is the same whichever order things came in.
+    /// Collects everything that is asked for, and what that rests on. The result is the same whichever order things came in.
     pub async fn bundle(&self) -> Bundle {
-        let mut bundle = self.partial(&Need::ALL).await;
+        let mut bundle = self.empty();
+        join_all(self.options.needs.iter().map(|need| self.artifacts(*need))).await;
+        for (need, kept) in Need::ALL.into_iter().zip(&self.kept) {
+            let not_asked =
+                || vec![unseen(need).missed(Why::NotAsked { reason: "not part of this run".into() })];
+            for artifact in kept.get().cloned().unwrap_or_else(not_asked) {
+                bundle.put(artifact.entry, artifact.content);
+            }
+        }
         bundle.manifest.took_ms = millis(self.began.elapsed());
         if bundle.manifest.host.0 == files::NAMELESS
             && let Some(name) = engine_log::host(&bundle)
@@ -271,6 +276,11 @@ impl Session {
         };
         Bundle { manifest, artifacts: Default::default() }
     }
+}
+
+/// The place of what nobody looked for.
+fn unseen(need: Need) -> Place {
+    Place::new(need, format!("unseen/{}", need.name()), need.name())
 }
 
 /// Collects one kind of artifact. A need that nobody collects does not compile.

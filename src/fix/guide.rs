@@ -11,6 +11,7 @@ use crate::collect::{Options, Secret};
 use crate::error::ExpectedError;
 use crate::examine::{Asked, examine};
 use crate::judge::Diagnosis;
+use crate::policy::Policy;
 use crate::report::{Tone, Voice};
 use checks::Step;
 use facts::Timestamp;
@@ -36,13 +37,14 @@ pub(super) struct Guide<'a> {
     pub(super) fixing: &'a Fixing,
     pub(super) allowed: Option<Level>,
     pub(super) only: Option<&'a str>,
+    pub(super) policy: &'a Policy,
     pub(super) voice: &'a Voice,
     pub(super) tried: BTreeSet<(String, String)>,
 }
 
 impl Guide<'_> {
     pub(super) async fn look(&self, options: Options) -> Result<(Diagnosis, Ground), ExpectedError> {
-        let (snapshot, diagnosis) = examine(self.run, Asked::default()).await?;
+        let (snapshot, diagnosis) = examine(self.run, self.policy, Asked::default()).await?;
         let ground = Ground {
             here: snapshot.hosts.first().map(|host| host.name.clone()).unwrap_or_default(),
             cluster: diagnosis.header.cluster_id.clone(),
@@ -55,7 +57,7 @@ impl Guide<'_> {
     }
 
     pub(super) async fn examined(&self) -> Result<Diagnosis, ExpectedError> {
-        Ok(examine(self.run, Asked::default()).await?.1)
+        Ok(examine(self.run, self.policy, Asked::default()).await?.1)
     }
 
     /// Prints all plans, or writes them into a script. Nothing else is touched.

@@ -31,6 +31,7 @@ use crate::collect::{Options, Secret};
 use crate::error::ExpectedError;
 use crate::examine::{Asked, options};
 use crate::judge::Diagnosis;
+use crate::policy::Policy;
 use crate::report::Voice;
 use facts::NodeName;
 use guide::{Answer, Guide};
@@ -62,6 +63,7 @@ pub async fn fix(
     fixing: &Fixing,
     allowed: Option<Level>,
     only: Option<&str>,
+    policy: &Policy,
     voice: &Voice,
 ) -> Result<Diagnosis, ExpectedError> {
     let plans_only = fixing.dry_run || fixing.emit_script.is_some();
@@ -69,7 +71,7 @@ pub async fn fix(
     if !plans_only {
         attended(run, fixing, &local)?;
     }
-    let mut guide = Guide { run, fixing, allowed, only, voice, tried: BTreeSet::new() };
+    let mut guide = Guide { run, fixing, allowed, only, policy, voice, tried: BTreeSet::new() };
     let (mut diagnosis, mut ground) = guide.look(local).await?;
     if plans_only {
         guide.show(&diagnosis, &ground).await?;

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 type CausedBy = [(Str, Cow<'static, [Str]>)];
 
 /// Puts each finding under the cause it follows from, and the causes in the order to read them.
-pub(super) fn fold(found: Vec<Finding>, checks: &CausedBy) -> Vec<Cause> {
+///
+/// What does not count is nobody's cause on the page; what it brings about stands beneath the next cause above, or alone.
+pub(super) fn fold(found: Vec<Finding>, counting: &[bool], checks: &CausedBy) -> Vec<Cause> {
     let caused_by: BTreeMap<&str, &[Str]> =
         checks.iter().map(|(id, causes)| (id.as_ref(), causes.as_ref())).collect();
     let order: BTreeMap<&str, usize> =
@@ -18,10 +20,14 @@ pub(super) fn fold(found: Vec<Finding>, checks: &CausedBy) -> Vec<Cause> {
     // The index of the finding that each one follows from directly.
     let parents: Vec<Option<usize>> =
         found.iter().map(|finding| parent(finding, &found, &caused_by)).collect();
-    let roots: Vec<usize> = (0..found.len()).map(|at| root(at, &parents)).collect();
+    let roots: Vec<usize> = (0..found.len()).map(|at| root(at, &parents, counting)).collect();
     let mut causes: BTreeMap<usize, Cause> = BTreeMap::new();
-    let (causing, following): (Vec<_>, Vec<_>) =
-        found.into_iter().zip(roots).enumerate().partition(|(at, (_, root))| at == root);
+    let (causing, following): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .zip(roots)
+        .enumerate()
+        .filter(|(at, _)| counting.get(*at) == Some(&true))
+        .partition(|(at, (_, root))| at == root);
     for (at, (finding, _)) in causing {
         causes.insert(at, Cause { finding, consequences: Vec::new() });
     }
@@ -62,13 +68,18 @@ fn parent(finding: &Finding, found: &[Finding], caused_by: &BTreeMap<&str, &[Str
         .find_map(|cause| found.iter().position(|other| other.check == *cause && other.touches(finding)))
 }
 
-/// Follows parents up. The checks' causes form no cycle (a test holds them to it); the bound is for users' own.
-fn root(mut at: usize, parents: &[Option<usize>]) -> usize {
+/// Follows parents up, to the last that counts. The checks' causes form no cycle (a test holds them to it); the bound is
+/// for users' own.
+fn root(mut at: usize, parents: &[Option<usize>], counting: &[bool]) -> usize {
+    let mut root = at;
     for _ in 0..parents.len() {
         match parents.get(at) {
             Some(Some(parent)) => at = *parent,
             _ => break,
         }
+        if counting.get(at) == Some(&true) {
+            root = at;
+        }
     }
-    at
+    root
 }

@@ -3,10 +3,13 @@
 mod causes;
 mod header;
 
+use crate::policy::{Excuse, Policy};
 use checks::{Check, Finding, Findings, Severity, Step, Str, Subject, View};
-use facts::bundle::Manifest;
+use facts::bundle::{Look, Manifest};
 use facts::{Gap, Need, Snapshot, Source, Why};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 pub use header::Header;
 
@@ -19,6 +22,12 @@ pub struct Diagnosis {
     pub findings: Vec<Cause>,
     /// What became of each check, in the order of the checks.
     pub verdicts: Vec<Verdict>,
+    /// What is wrong and does not count, and why.
+    pub ignored: Vec<Ignored>,
+    /// What is to be said of the judgment itself: what was left out, which ignores are in vain.
+    pub notes: Vec<String>,
+    /// How long each kind of artifact took to collect.
+    pub collected: BTreeMap<Need, Duration>,
     /// What to do next, where a preflight found nothing in the way.
     pub next: Vec<Step>,
 }
@@ -32,6 +41,15 @@ pub struct Cause {
     pub consequences: Vec<Finding>,
 }
 
+/// A finding that does not count.
+#[derive(Clone, Debug)]
+pub struct Ignored {
+    /// The finding.
+    pub finding: Finding,
+    /// Why it does not count.
+    pub excuse: Excuse,
+}
+
 /// What became of one check.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -43,6 +61,8 @@ pub struct Verdict {
     pub status: Status,
     /// What it could not judge, and why.
     pub unknown: Vec<(Subject, Gap)>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// How a check ended.
@@ -54,6 +74,8 @@ pub enum Status {
     Skipped,
     /// It could not look at everything it had to.
     Unknown,
+    /// What it found is ignored.
+    Ignored,
     /// Its worst finding is worth knowing.
     Info,
     /// Its worst finding is a warning.
@@ -69,6 +91,7 @@ impl Status {
             Self::Healthy => "healthy",
             Self::Skipped => "skipped",
             Self::Unknown => "unknown",
+            Self::Ignored => "ignored",
             Self::Info => "info",
             Self::Warning => "warning",
             Self::Error => "error",
@@ -88,17 +111,19 @@ impl Diagnosis {
     }
 }
 
-/// Runs the checks.
+/// Runs the checks that the policy asks, and those that may be the cause of what they find.
 pub fn judge<'a>(
     checks: impl IntoIterator<Item = &'a dyn Check>,
     snapshot: &Snapshot,
     manifest: &Manifest,
+    policy: &Policy,
 ) -> Diagnosis {
-    let view = View::of(snapshot);
+    let view = View { thresholds: policy.thresholds, ..View::of(snapshot) };
     let mut found = Vec::new();
-    let mut verdicts = Vec::new();
+    let mut judged = Vec::new();
     let mut causes = Vec::new();
-    for check in checks {
+    for check in checks.into_iter().filter(|check| policy.selection.judges(check.meta())) {
+        let began = Instant::now();
         let mut out = Findings::of(check.meta());
         // A check that panics has judged nothing, and must not take the others with it.
         if catch_unwind(AssertUnwindSafe(|| check.judge(&view, &mut out))).is_err() {
@@ -107,18 +132,48 @@ pub fn judge<'a>(
         }
         out.unknown.sort();
         out.unknown.dedup();
-        if asked(&out) {
-            verdicts.push(verdict(&out));
+        if let Some(severity) = policy.severities.get(check.meta().id.as_ref()) {
+            out.found.iter_mut().for_each(|finding| finding.severity = *severity);
         }
         causes.push((check.meta().id.clone(), check.meta().caused_by.clone()));
+        let asked = asked(&out);
         found.append(&mut out.found);
+        judged.push((out, asked && policy.selection.asks(check.meta()), began.elapsed()));
     }
-    Diagnosis {
-        header: header::header(snapshot, manifest),
-        findings: causes::fold(found, &causes),
-        verdicts,
-        next: Vec::new(),
+    let told = |id: &str| judged.iter().any(|(out, _, _)| out.meta.id == id && !leaves_open(out));
+    let (excuses, mut notes) = policy.excuses(&found, manifest.taken, told);
+    let counting: Vec<bool> = excuses.iter().map(Option::is_none).collect();
+    let verdicts = judged
+        .iter()
+        .filter(|(_, asked, _)| *asked)
+        .map(|(out, _, took)| verdict(out, found.iter().zip(&counting), *took))
+        .collect();
+    notes.splice(0..0, policy.selection.note());
+    let mut ignored: Vec<Ignored> = found
+        .iter()
+        .zip(excuses)
+        .filter_map(|(finding, excuse)| Some(Ignored { finding: finding.clone(), excuse: excuse? }))
+        .collect();
+    ignored.sort_by(|one, other| {
+        let key = |ignored: &Ignored| (ignored.finding.check.clone(), ignored.finding.subject.clone());
+        key(one).cmp(&key(other)).then_with(|| one.finding.summary.cmp(&other.finding.summary))
+    });
+    let mut findings = causes::fold(found, &counting, &causes);
+    // The cause of what was asked for is shown, and no other finding of a check that was not.
+    let asks =
+        |finding: &Finding| judged.iter().any(|(out, asked, _)| *asked && out.meta.id == finding.check);
+    for cause in &mut findings {
+        cause.consequences.retain(asks);
     }
+    findings.retain(|cause| asks(&cause.finding) || !cause.consequences.is_empty());
+    let mut collected: BTreeMap<Need, Duration> = BTreeMap::new();
+    let not_asked = |look: &Look| matches!(look, Look::Missed { why: Why::NotAsked { .. } });
+    for entry in manifest.entries.iter().filter(|entry| !not_asked(&entry.look)) {
+        let took = collected.entry(entry.need).or_default();
+        *took = (*took).max(Duration::from_micros(entry.took_us));
+    }
+    let header = header::header(snapshot, manifest);
+    Diagnosis { header, findings, verdicts, ignored, notes, collected, next: Vec::new() }
 }
 
 /// Whether the check is part of this run at all: those of a preflight are not, where nobody asked for one.
@@ -127,22 +182,33 @@ fn asked(out: &Findings<'_>) -> bool {
     !out.found.is_empty() || out.unknown.is_empty() || !out.unknown.iter().all(not_asked)
 }
 
-fn verdict(out: &Findings<'_>) -> Verdict {
-    let open = out.unknown.iter().any(|(_, gap)| gap.why.leaves_open());
-    let status = match out.found.iter().map(|finding| finding.severity).max() {
+fn leaves_open(out: &Findings<'_>) -> bool {
+    out.unknown.iter().any(|(_, gap)| gap.why.leaves_open())
+}
+
+/// How a check ended, by what was found, and whether it counts.
+fn verdict<'f>(
+    out: &Findings<'_>,
+    found: impl Iterator<Item = (&'f Finding, &'f bool)>,
+    took: Duration,
+) -> Verdict {
+    let mut worst = None;
+    let mut ignored = false;
+    for (finding, counts) in found.filter(|(finding, _)| finding.check == out.meta.id) {
+        worst = worst.max(counts.then_some(finding.severity));
+        ignored |= !counts;
+    }
+    let status = match worst {
         Some(Severity::Error) => Status::Error,
         Some(Severity::Warning) => Status::Warning,
         Some(Severity::Info) => Status::Info,
-        None if open => Status::Unknown,
+        None if leaves_open(out) => Status::Unknown,
+        None if ignored => Status::Ignored,
         None if !out.unknown.is_empty() => Status::Skipped,
         None => Status::Healthy,
     };
-    Verdict {
-        check: out.meta.id.clone(),
-        title: out.meta.title.clone(),
-        status,
-        unknown: out.unknown.clone(),
-    }
+    let unknown = out.unknown.clone();
+    Verdict { check: out.meta.id.clone(), title: out.meta.title.clone(), status, unknown, took }
 }
 
 fn broken_check(check: &dyn Check) -> Gap {

@@ -36,8 +36,10 @@ struct Report<'a> {
     took_ms: u64,
     summary: Summary,
     findings: Vec<OneFinding<'a>>,
+    ignored: Vec<finding::Excused<'a>>,
     checks: Vec<CheckEnd<'a>>,
     peers: Vec<Peer<'a>>,
+    notes: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     next: Vec<Action<'a>>,
 }
@@ -68,6 +70,7 @@ struct Summary {
     healthy: usize,
     skipped: usize,
     unknown: usize,
+    ignored: usize,
     info: usize,
     warnings: usize,
     errors: usize,
@@ -116,13 +119,16 @@ impl<'a> Report<'a> {
                 healthy: diagnosis.count(Status::Healthy),
                 skipped: diagnosis.count(Status::Skipped),
                 unknown: diagnosis.count(Status::Unknown),
+                ignored: diagnosis.count(Status::Ignored),
                 info: diagnosis.count(Status::Info),
                 warnings: diagnosis.count(Status::Warning),
                 errors: diagnosis.count(Status::Error),
             },
             findings: diagnosis.findings.iter().map(finding::top).collect(),
+            ignored: diagnosis.ignored.iter().map(finding::excused).collect(),
             checks: diagnosis.verdicts.iter().map(verdict::end).collect(),
             peers: peers.collect(),
+            notes: &diagnosis.notes,
             next: diagnosis.next.iter().map(finding::action).collect(),
         }
     }

@@ -3,6 +3,7 @@
 mod evidence;
 mod explain;
 mod finding;
+mod ignored;
 mod json;
 mod list;
 mod matrix;
@@ -12,6 +13,7 @@ mod progress;
 mod remedy;
 #[cfg(test)]
 mod sample;
+mod stats;
 mod table;
 mod terminal;
 mod text;

@@ -3,6 +3,7 @@
 mod ailments;
 
 use crate::judge::{Diagnosis, judge};
+use crate::policy::Policy;
 use ailments::{EVEN, IPVS, IPVS_MISSING, UPRIGHT, denied, source};
 use checks::{Check, Findings, Meta, Subject, View};
 use facts::bundle::{Bundle, Manifest};
@@ -49,7 +50,7 @@ fn diagnosed<'a>(checks: impl IntoIterator<Item = &'a dyn Check>, probes: Vec<Pr
         facts::parse::snapshot(&Bundle { manifest: manifest.clone(), artifacts: BTreeMap::new() });
     snapshot.hosts[0].probes =
         Fact::Seen(Seen { value: probes, source: source(Need::Probes, "probes.json", "probe") });
-    let mut diagnosis = judge(checks, &snapshot, &manifest);
+    let mut diagnosis = judge(checks, &snapshot, &manifest, &Policy::default());
     let header = &mut diagnosis.header;
     header.role = "manager (leader)".into();
     header.engine = Some("28.5.2".into());

@@ -3,7 +3,7 @@
 
 use super::pen::{Indent, Ink, Mark, Pen, Span};
 use super::text::count;
-use super::{Format, finding, peers, remedy, verdicts};
+use super::{Format, finding, ignored, peers, remedy, verdicts};
 use crate::judge::{Diagnosis, Header, Status};
 use checks::Severity;
 use std::io::{self, Write};
@@ -38,6 +38,7 @@ impl Format for Table {
         if self.verbose {
             verdicts::quiet(&mut pen, diagnosis)?;
         }
+        ignored::write(&mut pen, diagnosis)?;
         if !diagnosis.next.is_empty() {
             pen.blank()?;
             pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Nothing is in the way. Next:")])?;
@@ -109,6 +110,9 @@ fn sentence(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
         None if open == 0 && healthy == 0 => {
             (Ink::Plain, Mark::Skipped, "Nothing to examine", ": no check applies here.".to_owned())
         }
+        None if open == 0 && !diagnosis.ignored.is_empty() => {
+            (Ink::Plain, Mark::Skipped, "Nothing that counts was found", ignored::said(diagnosis))
+        }
         None if open == 0 => {
             let rest = format!(": {} looked, and nothing is wrong.", count(healthy, "check"));
             (Ink::Green, Mark::Healthy, "Healthy", rest)
@@ -136,6 +140,9 @@ fn tally(pen: &mut Pen<'_>, diagnosis: &Diagnosis, elapsed_ms: Option<u64>) -> i
         Span::new(inked(of(Status::Unknown), Ink::Yellow), format!("{} unknown", of(Status::Unknown))),
         Span::plain(format!("{} skipped", of(Status::Skipped))),
     ];
+    if of(Status::Ignored) > 0 {
+        items.push(Span::plain(format!("{} ignored", of(Status::Ignored))));
+    }
     if of(Status::Info) > 0 {
         items.insert(1, Span::new(Ink::Cyan, format!("{} info", of(Status::Info))));
     }

@@ -1,8 +1,9 @@
 //! What a fix says while it goes on.
 
 use super::pen::{Indent, Ink, Pen, Span};
-use super::{Terminal, remedy};
+use super::{Terminal, remedy, stats};
 use crate::fix::{Level, Plan};
+use crate::judge::Diagnosis;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::io::{self, BufRead as _, Write};
 
@@ -48,6 +49,11 @@ impl Voice {
             Tone::Plain => Ink::Plain,
         };
         self.with(|pen| pen.flow(Indent(0, 2), &[Span::new(ink, text)]));
+    }
+
+    /// How long a run took, and with what.
+    pub fn stats(&self, diagnosis: &Diagnosis) {
+        self.with(|pen| stats::write(pen, diagnosis));
     }
 
     /// Lines as they are.

@@ -1,7 +1,7 @@
 //! A finding in the report for programs.
 
 use super::subject::{Whom, whom};
-use crate::judge::Cause;
+use crate::judge::{Cause, Ignored};
 use checks::{Evidence, Finding, Remedy, Risk, Step};
 use facts::{Need, NodeName};
 use serde::Serialize;
@@ -18,6 +18,16 @@ pub(super) struct OneFinding<'a> {
     /// None in a consequence, which has none of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     consequences: Option<Vec<OneFinding<'a>>>,
+}
+
+/// A finding that does not count.
+#[derive(Serialize)]
+pub(super) struct Excused<'a> {
+    #[serde(flatten)]
+    finding: OneFinding<'a>,
+    reason: &'a str,
+    until: Option<String>,
+    by: &'a str,
 }
 
 #[derive(Serialize)]
@@ -49,6 +59,12 @@ pub(super) struct Action<'a> {
 
 pub(super) fn top(cause: &Cause) -> OneFinding<'_> {
     OneFinding { consequences: Some(cause.consequences.iter().map(one).collect()), ..one(&cause.finding) }
+}
+
+pub(super) fn excused(ignored: &Ignored) -> Excused<'_> {
+    let excuse = &ignored.excuse;
+    let until = excuse.until.map(|until| until.to_string());
+    Excused { finding: one(&ignored.finding), reason: &excuse.reason, until, by: &excuse.by }
 }
 
 fn one(finding: &Finding) -> OneFinding<'_> {

@@ -1,0 +1,83 @@
+//! Findings that are known and ignored, each with the reason.
+
+use super::{Excuse, known_check};
+use checks::{Finding, Subject};
+use jiff::civil::Date;
+use std::str::FromStr;
+
+/// What is ignored, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignore {
+    check: String,
+    /// The subject as reports show it; all of them where none is named.
+    subject: Option<String>,
+    excuse: Excuse,
+}
+
+impl Ignore {
+    /// Ignores what this check finds, on this subject or on any.
+    pub(super) fn new(check: String, subject: Option<String>, excuse: Excuse) -> Result<Self, String> {
+        known_check(&check)?;
+        if excuse.reason.trim().is_empty() {
+            return Err(format!("a reason is expected, such as {check}=\"until the new disks are here\""));
+        }
+        Ok(Self { check, subject, excuse })
+    }
+
+    /// Whether it is about this finding.
+    pub(super) fn covers(&self, finding: &Finding) -> bool {
+        finding.check == self.check
+            && self.subject.as_deref().is_none_or(|subject| is_named(&finding.subject, subject))
+    }
+
+    /// Whether it still holds on this day.
+    pub(super) fn holds(&self, today: Date) -> bool {
+        self.excuse.until.is_none_or(|until| today <= until)
+    }
+
+    pub(super) fn excuse(&self) -> Excuse {
+        self.excuse.clone()
+    }
+
+    /// What is to be said once it holds no longer.
+    pub(super) fn expired(&self, finding: &Finding) -> String {
+        let Excuse { reason, until, by } = &self.excuse;
+        let until = until.map(|until| until.to_string()).unwrap_or_default();
+        format!(
+            "{} on {} counts again: it was ignored until {until} ({by}): {reason}",
+            finding.check, finding.subject
+        )
+    }
+}
+
+/// Whether a subject goes by this name, as reports show it or by its bare name.
+fn is_named(subject: &Subject, name: &str) -> bool {
+    let bare = match subject {
+        Subject::Service(bare) | Subject::Network(bare) => bare.as_str(),
+        _ => "",
+    };
+    subject.to_string() == name || bare == name
+}
+
+impl FromStr for Ignore {
+    type Err = String;
+
+    /// Reads `CHECK[@SUBJECT]=REASON`, where the reason may end with `until YYYY-MM-DD`.
+    fn from_str(said: &str) -> Result<Self, String> {
+        let (what, reason) =
+            said.split_once('=').ok_or("CHECK[@SUBJECT]=REASON is expected: what is ignored has a reason")?;
+        let (check, subject) = match what.split_once('@') {
+            Some((check, subject)) => (check, Some(subject.to_owned())),
+            None => (what, None),
+        };
+        let (reason, until) = match reason.rsplit_once("until ") {
+            Some((before, date)) => match date.trim().parse() {
+                Ok(date) => (before.trim_end_matches([' ', ',', ';']), Some(date)),
+                Err(_) => (reason, None),
+            },
+            None => (reason, None),
+        };
+        let excuse = Excuse { reason: reason.to_owned(), until, by: "--ignore".into() };
+        Self::new(check.to_owned(), subject, excuse)
+    }
+}

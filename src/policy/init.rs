@@ -1,0 +1,25 @@
+//! Writing a file to begin with.
+
+use crate::error::ExpectedError;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+/// A file that says nothing yet, and how everything is said.
+pub(super) const TEMPLATE: &str = include_str!("swarm-doctor.toml");
+
+/// Writes it. One that is there is only replaced by force.
+pub fn init(path: &Path, force: bool) -> Result<(), ExpectedError> {
+    let mut options = File::options();
+    match force {
+        true => options.write(true).create(true).truncate(true),
+        false => options.write(true).create_new(true),
+    };
+    let written = options.open(path).and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            ExpectedError::usage(format!("{} is there already; --force writes it anew", path.display()))
+        }
+        _ => ExpectedError::file("write", path, &error),
+    })
+}

@@ -1,0 +1,44 @@
+//! What is wrong and does not count, with the reason, and what is to be said of the judgment itself.
+
+use super::pen::{Indent, Ink, Mark, Pen, Span};
+use super::text::count;
+use crate::judge::Diagnosis;
+use std::io;
+
+/// Writes them; nothing where there are none.
+pub(super) fn write(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+    if !diagnosis.ignored.is_empty() {
+        pen.blank()?;
+        let said = format!("{}, which do not count", count(diagnosis.ignored.len(), "finding"));
+        let said =
+            if diagnosis.ignored.len() == 1 { "1 finding, which does not count".to_owned() } else { said };
+        pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Ignored: "), Span::plain(said)])?;
+    }
+    for ignored in &diagnosis.ignored {
+        let (finding, excuse) = (&ignored.finding, &ignored.excuse);
+        let line = [
+            Span::plain(format!("{} ", pen.mark(Mark::Of(finding.severity)))),
+            Span::plain(format!("{} · ", finding.check).replace('·', pen.mark(Mark::Between))),
+            Span::plain(format!("{}: {}", finding.subject, finding.summary)),
+        ];
+        pen.flow(Indent(2, 4), &line)?;
+        let until = excuse.until.map(|until| format!("until {until}, ")).unwrap_or_default();
+        let why = format!("{} ({until}{})", excuse.reason, excuse.by);
+        pen.flow(Indent(4, 6), &[Span::new(Ink::Faint, why)])?;
+    }
+    if !diagnosis.notes.is_empty() {
+        pen.blank()?;
+    }
+    for note in &diagnosis.notes {
+        pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Note: "), Span::plain(format!("{note}."))])?;
+    }
+    Ok(())
+}
+
+/// How many there are, in the middle of a sentence.
+pub(super) fn said(diagnosis: &Diagnosis) -> String {
+    match diagnosis.ignored.len() {
+        1 => "; 1 finding is ignored.".to_owned(),
+        many => format!("; {many} findings are ignored."),
+    }
+}

@@ -1,0 +1,187 @@
+//! The doctor as a gate: every exit code from a situation that is real, and what decides about it.
+
+use crate::doctor::install;
+use crate::needs_a_lab;
+use facts::Need;
+use facts::bundle::Look;
+use lab::{Lab, Node};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use swarm_doctor::bundle::read_from;
+
+/// The exit code of `swarm-doctor`, and all it says.
+fn doctor(node: &Node, words: &[&str]) -> (i32, String) {
+    let output = node.exec(&[&["swarm-doctor"], words].concat()).unwrap();
+    let said = format!("{}{}", output.stdout, output.stderr);
+    assert!(!said.contains("panicked"), "{said}");
+    // The report is wrapped at the page's width.
+    (output.status.code().unwrap_or(-1), said.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[track_caller]
+fn ends(node: &Node, words: &[&str], exit: i32, says: &str) {
+    let (code, said) = doctor(node, words);
+    assert!(code == exit && said.contains(says), "{words:?}: {code}, and not {exit} with {says:?}: {said}");
+}
+
+#[test]
+fn every_exit_code_has_its_situation() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(2).up().unwrap();
+    let node = lab.node("node1");
+    lab.nodes().iter().for_each(install);
+
+    // An even number of managers is a warning: 0, and 4 where warnings count. What the kernel lacks is left out.
+    let warned = ["run", "!host/ipvs-missing"];
+    ends(node, &warned, 0, "swarm/even-managers");
+    let strict = ["run", "!host/ipvs-missing", "--fail-on", "warning"];
+    ends(node, &strict, 4, "swarm/even-managers");
+    ends(
+        node,
+        &[&warned[..], &["--fail-on", "never", "--severity", "swarm/even-managers=error"]].concat(),
+        0,
+        "",
+    );
+    ends(node, &[&warned[..], &["--severity", "swarm/even-managers=error"]].concat(), 1, "✗ error");
+    let ignored = "Ignored: 1 finding, which does not count";
+    ends(
+        node,
+        &[&strict[..], &["--ignore", "swarm/even-managers@the swarm=a third comes"]].concat(),
+        0,
+        ignored,
+    );
+    ends(
+        node,
+        &[&strict[..], &["--ignore", "swarm/even-managers=a third comes, until 2020-02-29"]].concat(),
+        4,
+        "counts again: it was ignored until 2020-02-29 (--ignore): a third comes",
+    );
+
+    // A saved report is a baseline.
+    node.shell("swarm-doctor run '!host/ipvs-missing' -o json > /root/before.json", &[]).unwrap();
+    let known = [&strict[..], &["--baseline", "/root/before.json"]].concat();
+    ends(node, &known, 0, "(the baseline /root/before.json)");
+
+    // The file says the same, is found in its place alone, and what is wrong with it is said.
+    ends(node, &["init"], 0, "");
+    ends(node, &["init"], 2, "/etc/swarm-doctor.toml is there already; --force writes it anew");
+    ends(node, &warned, 0, "swarm/even-managers");
+    let file = "checks = ['!host/ipvs-missing']\nfail-on = 'warning'\n[[ignore]]\ncheck = 'swarm/even-managers'\nreason = 'a third comes'\nuntil = ";
+    node.write_file("/etc/swarm-doctor.toml", format!("{file}2099-01-01\n")).unwrap();
+    ends(node, &[], 0, "a third comes (until 2099-01-01, /etc/swarm-doctor.toml:3)");
+    ends(node, &["--config", "/dev/null"], 0, "swarm/even-managers");
+    node.write_file("/etc/swarm-doctor.toml", format!("{file}2020-01-01\n")).unwrap();
+    ends(node, &[], 4, "counts again");
+    node.write_file("/etc/swarm-doctor.toml", "\nfial-on = 'error'\n").unwrap();
+    ends(node, &[], 2, "swarm-doctor: /etc/swarm-doctor.toml:2: unknown field `fial-on`");
+    ends(node, &[], 2, "did you mean fail-on?");
+    node.remove_file("/etc/swarm-doctor.toml").unwrap();
+    ends(node, &["--config", "/root/none.toml"], 2, "failed to read /root/none.toml");
+    ends(node, &["run", "netwrok"], 2, "did you mean network?");
+    ends(node, &["--baseline", "/etc/hostname"], 2, "it is no report");
+
+    // Who may not look cannot tell.
+    let nobody = |flags: &[&str]| {
+        let words = [&["swarm-doctor", "run"], flags].concat();
+        node.command(&words).unwrap().user(65534, 65534).run().unwrap().status.code()
+    };
+    assert_eq!((nobody(&[]), nobody(&["--allow-unknown"])), (Some(3), Some(0)));
+
+    // Nobody is there to be asked.
+    ends(node, &["run", "--fix"], 5, "nobody is at the terminal");
+
+    // Interrupted: while it listens, while it waits, and while it watches.
+    for flags in ["--listen 60s", "--fail-on warning --wait 60s", "--watch 1s"] {
+        let script = format!(
+            "swarm-doctor run {flags} > /dev/null 2>&1 & while kill -INT $! 2> /dev/null; do sleep 0.2; done; wait $! || echo $?"
+        );
+        assert_eq!(node.shell(&script, &[]).unwrap().trim(), "130", "{flags}");
+    }
+
+    // Without the other manager there is no leader, which no baseline knows.
+    node.shell(
+        "swarm-doctor run '!host/ipvs-missing' --watch 1s > /root/watched 2>&1 & echo $! > /run/watcher",
+        &[],
+    )
+    .unwrap();
+    lab.node("node2").power_off().unwrap();
+    let limit = Duration::from_secs(60);
+    lab.wait("no leader", limit, || Ok(doctor(node, &known).0 == 1)).unwrap();
+    ends(node, &known, 1, "swarm/lost-quorum");
+    ends(node, &["run", "swarm/lost-quorum", "--wait", "2s"], 1, "s left: swarm/lost-quorum on the swarm");
+
+    // What is waited for comes back.
+    node.shell("(swarm-doctor run swarm --wait 2m > /root/waited 2>&1; echo $? > /run/waited) &", &[])
+        .unwrap();
+    let text = |path: &str| String::from_utf8(node.read_file(path).unwrap_or_default()).unwrap();
+    lab.wait("waiting", limit, || Ok(text("/root/waited").contains("s left: swarm/"))).unwrap();
+    lab.node("node2").power_on().unwrap();
+    lab.wait("health", limit * 2, || Ok(!text("/run/waited").is_empty())).unwrap();
+    assert_eq!(text("/run/waited").trim(), "0", "{}", text("/root/waited"));
+
+    // Who watched saw both come and go, and ends when interrupted.
+    let went = "- swarm/lost-quorum · the swarm is no longer found";
+    lab.wait("the end", limit, || Ok(text("/root/watched").contains(went))).unwrap();
+    assert!(
+        text("/root/watched").contains("+ error · swarm/lost-quorum · the swarm: "),
+        "{}",
+        text("/root/watched")
+    );
+    node.shell("kill -INT $(cat /run/watcher)", &[]).unwrap();
+    let ended = || Ok(!node.exec(&["sh", "-c", "kill -0 $(cat /run/watcher)"])?.success());
+    lab.wait("the watcher's end", limit, ended).unwrap();
+}
+
+#[test]
+fn a_check_that_is_asked_alone_has_little_collected() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(1).up().unwrap();
+    let node = lab.node("node1");
+    install(node);
+    let kinds = |words: &[&str]| -> BTreeSet<Need> {
+        ends(node, &[&["run"], words, &["--save", "/root/one.tar.zst"]].concat(), 0, "");
+        let bundle = read_from(&node.read_file("/root/one.tar.zst").unwrap()[..]).unwrap();
+        let looked = |entry: &&facts::bundle::Entry| !matches!(&entry.look, Look::Missed { why } if !why.leaves_open());
+        bundle.manifest.entries.iter().filter(looked).map(|entry| entry.need).collect()
+    };
+    let alone = kinds(&["host/disk-full"]);
+    for need in [Need::Disk, Need::EngineLog, Need::Info] {
+        assert!(alone.contains(&need), "{need:?} is not in {alone:?}");
+    }
+    for need in [Need::Nodes, Need::Services, Need::Tasks, Need::Firewall, Need::Sockets, Need::Containers] {
+        assert!(!alone.contains(&need), "{need:?} is in {alone:?}");
+    }
+    let all = kinds(&[]);
+    assert!(all.is_superset(&alone) && all.len() > 2 * alone.len(), "{all:?}");
+    ends(node, &["run", "host/disk-full"], 0, "Healthy: 1 check looked");
+    ends(node, &["run", "host/disk-full", "--stats"], 0, "ms disk room");
+
+    // A reader that has read enough, or cannot read, is no reason to panic.
+    for words in [
+        "run",
+        "run -v",
+        "run -o json",
+        "list",
+        "list --json",
+        "explain swarm/locked",
+        "schema",
+        "--help",
+        "run --help",
+        "demo",
+        "run --stats",
+    ] {
+        let closed = node.shell(&format!("swarm-doctor {words} 2>&1 >&- | cat"), &[]).unwrap();
+        assert!(!closed.contains("panicked"), "{words}: {closed}");
+        let piped = node
+            .shell(
+                &format!("swarm-doctor {words} 2> /root/said | head -c 1 > /dev/null; cat /root/said"),
+                &[],
+            )
+            .unwrap();
+        assert!(!piped.contains("panicked") && !piped.contains("swarm-doctor: "), "{words}: {piped}");
+    }
+    ends(node, &["sh"], 2, "unrecognized subcommand");
+    let full = node.exec(&["sh", "-c", "swarm-doctor run > /dev/full"]).unwrap();
+    assert_eq!(full.status.code(), Some(2), "{}", full.stderr);
+    assert!(full.stderr.contains("No space left on device"), "{}", full.stderr);
+}
