@@ -1,5 +1,6 @@
 //! The engine itself and its configuration.
 
+mod api_exposed;
 mod daemon_json_malformed;
 mod daemon_json_refused;
 mod directives;
@@ -10,5 +11,10 @@ mod unreachable;
 use crate::BuiltIn;
 
 /// The checks of this folder.
-pub const CHECKS: &[&BuiltIn] =
-    &[&daemon_json_malformed::CHECK, &daemon_json_refused::CHECK, &live_restore::CHECK, &unreachable::CHECK];
+pub const CHECKS: &[&BuiltIn] = &[
+    &daemon_json_malformed::CHECK,
+    &daemon_json_refused::CHECK,
+    &live_restore::CHECK,
+    &unreachable::CHECK,
+    &api_exposed::CHECK,
+];

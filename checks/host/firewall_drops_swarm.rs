@@ -1,7 +1,7 @@
 use super::firewall::author::{Author, spoken};
 use super::firewall::cure::{Barred, cure};
 use super::firewall::traffic::{Errand, Port, Trip, trips};
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Subject, View};
+use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Subject, View};
 use facts::firewall::{Fate, Place, Ruleset, Way, fate};
 use facts::link::Peer;
 use facts::{Gap, Host, NodeName, Seen, Why};
@@ -41,14 +41,24 @@ struct Case<'a> {
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let trips = trips(view.snapshot, host)?;
+    follow(host, view, &trips(view.snapshot, host)?, Severity::Error, out)
+}
+
+/// Follows packets through the rules, and says whose rules let them not pass.
+pub(super) fn follow(
+    host: &Host,
+    view: &View<'_>,
+    trips: &[Trip],
+    severity: Severity,
+    out: &mut Findings<'_>,
+) -> Judged {
     if trips.is_empty() {
         return Ok(());
     }
     let firewall = host.firewall.get()?;
     let mut cases: BTreeMap<Author, Case<'_>> = BTreeMap::new();
     let mut open = None;
-    for trip in &trips {
+    for trip in trips {
         match fate(&firewall.value, &trip.packet) {
             Fate::Passes => {}
             Fate::Ends { place, rejected, .. } => {
@@ -71,12 +81,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
     }
     let mut others: BTreeMap<(Errand, Port), BTreeSet<&Peer>> = BTreeMap::new();
-    for trip in &trips {
+    for trip in trips {
         others.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);
     }
     let all = others.values().map(BTreeSet::len).max().unwrap_or(0);
     for (author, case) in &cases {
-        say(host, view, firewall, author, case, all, out);
+        if let Some(finding) = say(host, view, firewall, author, case, all, out) {
+            finding.severity(severity);
+        }
     }
     match open {
         Some(gap) => Err(gap),
@@ -96,16 +108,16 @@ fn unclear(firewall: &Seen<Ruleset>, trip: &Trip, place: &Place<'_>, on: &str) -
     Gap { source: firewall.source.clone(), why: Why::Undecidable { what } }
 }
 
-fn say(
+fn say<'out>(
     host: &Host,
     view: &View<'_>,
     firewall: &Seen<Ruleset>,
     author: &Author,
     case: &Case<'_>,
     all: usize,
-    out: &mut Findings<'_>,
-) {
-    let [first, more @ ..] = case.barred.as_slice() else { return };
+    out: &'out mut Findings<'_>,
+) -> Option<&'out mut Finding> {
+    let [first, more @ ..] = case.barred.as_slice() else { return None };
     let summary = format!(
         "{} on {} {} {}: {}{}",
         author.name(),
@@ -145,6 +157,7 @@ fn say(
         impact: "nothing that runs is touched".into(),
         steps: vec![cure(author, &case.barred, &firewall.value).step(node)],
     });
+    Some(finding)
 }
 
 /// What is kept out, and from whom: `7946/udp from every other node, 2377/tcp to node1`.

@@ -4,6 +4,7 @@ mod clock_unsynced;
 mod disk_full;
 mod docker_chains_missing;
 mod firewall;
+mod firewall_drops_access;
 mod firewall_drops_swarm;
 mod forward_drop;
 mod ip_forward_off;
@@ -20,4 +21,5 @@ pub const CHECKS: &[&BuiltIn] = &[
     &ip_forward_off::CHECK,
     &clock_unsynced::CHECK,
     &ipvs_missing::CHECK,
+    &firewall_drops_access::CHECK,
 ];

@@ -147,6 +147,23 @@ fn neighbours(plane: &Plane) -> impl Iterator<Item = Peer> {
     plane.peers.iter().map(|peer| Peer { addr: peer.node, name: None, node_id: None, manager_port: None })
 }
 
+/// The packets by which other nodes' operators and tools call this machine on these ports, as every node of a swarm does.
+pub(in crate::host) fn calls_for(snapshot: &Snapshot, host: &Host, ports: &[u16]) -> Result<Vec<Trip>, Gap> {
+    let here =
+        Here { addr: None, interfaces: &host.interfaces.get()?.value, routes: &host.routes.get()?.value };
+    let mut trips = Vec::new();
+    for peer in &peers_of(snapshot) {
+        for number in ports {
+            let port = Port { number: *number, protocol: Protocol::Tcp };
+            for errand in [Errand::Called, Errand::Answers] {
+                let flows = errand.flows(port.protocol).iter();
+                trips.extend(flows.filter_map(|flow| here.trip(errand, *flow, port, peer)));
+            }
+        }
+    }
+    Ok(trips)
+}
+
 /// The bridge through which containers of overlays reach what is outside.
 pub(in crate::host) const BRIDGE: &str = "docker_gwbridge";
 
