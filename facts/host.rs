@@ -117,6 +117,8 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// What encrypted overlays travel as; it has no ports.
+    Esp,
 }
 
 impl std::fmt::Display for Protocol {
@@ -124,6 +126,7 @@ impl std::fmt::Display for Protocol {
         f.write_str(match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Esp => "esp",
         })
     }
 }

@@ -52,6 +52,46 @@ pub struct Peer {
     /// Where nothing came back, what came of asking the node itself, beneath the overlay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beneath: Option<Echo>,
+    /// Where nothing came back, what passed between the two machines while it was asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<Wire>,
+}
+
+/// What passed between two machines of the packets of an overlay, or of ESP where that is encrypted. What comes is counted
+/// before this machine's packet filter, and what goes after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    /// How many went.
+    pub went: u32,
+    /// How many came.
+    pub came: u32,
+    /// How many of those were answers to our echoes; of ESP that cannot be told.
+    pub answers: u32,
+}
+
+/// How far an echo got that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// It did not leave this machine.
+    HeldBack,
+    /// Its answer came to this machine, which did not take it.
+    NotTaken,
+    /// It went, and what the other sends of itself comes.
+    OneWay,
+    /// It went, and nothing comes.
+    Lost,
+}
+
+impl Wire {
+    /// What the packets tell of the echo's way.
+    pub fn course(self) -> Course {
+        match self {
+            Self { went: 0, .. } => Course::HeldBack,
+            Self { answers: 1.., .. } => Course::NotTaken,
+            Self { came: 1.., .. } => Course::OneWay,
+            Self { .. } => Course::Lost,
+        }
+    }
 }
 
 /// An echo of one size.

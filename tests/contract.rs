@@ -258,6 +258,7 @@ fn the_ids_are_these() {
         "join/token-malformed",
         "join/token-of-another-swarm",
         "network/addresses-exhausted",
+        "network/asymmetric",
         "network/esp-blocked",
         "network/fdb-stale",
         "network/gossip-join-failed",

@@ -12,8 +12,9 @@ check! {
     ///
     /// ## Why it matters
     /// Managers take 2377/tcp, all nodes 7946/tcp and 7946/udp for gossip and 4789/udp (or the swarm's own data-path
-    /// port) for the overlays. Where one is closed, `docker node ls` may well say Ready while names do not resolve,
-    /// containers do not reach one another, or the node drops out in the end. For 4789/udp no log says a word.
+    /// port) for the overlays, and ESP, IP protocol 50, for those that are encrypted. Where one is closed, `docker node
+    /// ls` may well say Ready while names do not resolve, containers do not reach one another, or the node drops out in
+    /// the end. For 4789/udp and ESP no log says a word.
     ///
     /// The doctor reads the rules of nftables (which is also how firewalld, ufw and today's iptables are stored) and
     /// of the older iptables, and follows each packet through them as the kernel does.
@@ -22,7 +23,7 @@ check! {
     /// Give the commands it names; they are in the language of whatever wrote the rule.
     ///
     /// ## When it is wrong
-    /// A rule that depends on more than the packet, such as a rate or an address list of ipset, leaves the check
+    /// A rule that depends on more than the packet, such as a rate or what other packets came before, leaves the check
     /// unknown; it never guesses.
     ///
     /// Source: Docker docs "Open protocols and ports between the hosts"; Linux `net/netfilter/nf_tables_core.c`.
@@ -92,7 +93,8 @@ pub(super) fn follow(
     }
     match open {
         Some(gap) => Err(gap),
-        None => Ok(()),
+        // Whether ESP has to get through only the overlays tell.
+        None => host.overlays.get().map(drop),
     }
 }
 

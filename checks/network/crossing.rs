@@ -5,7 +5,7 @@ use crate::Evidence;
 use facts::host::Protocol;
 use facts::link::Outcome;
 use facts::log::Log;
-use facts::overlay::{Echo, Overlay, Peer, Plane, Tried};
+use facts::overlay::{Course, Echo, Overlay, Peer, Plane, Tried, Wire};
 use facts::swarm::SwarmState;
 use facts::{Gap, Host, Seen, Timestamp, Why};
 use std::collections::BTreeMap;
@@ -69,6 +69,17 @@ impl<'a> Crossing<'a> {
         beneath.into_iter().any(Echo::answered)
     }
 
+    /// How far the echoes got over those that are encrypted, or that are not, where that was listened to.
+    pub(super) fn course(&self, encrypted: bool) -> Option<Course> {
+        let wires = self.of(encrypted).filter_map(|asked| asked.peer.wire);
+        let sum = |sum: Wire, wire: Wire| Wire {
+            went: sum.went + wire.went,
+            came: sum.came + wire.came,
+            answers: sum.answers + wire.answers,
+        };
+        wires.reduce(sum).map(Wire::course)
+    }
+
     /// Whether nothing came back over any overlay.
     pub(super) fn silent(&self) -> bool {
         self.asked.iter().all(|asked| !asked.peer.small.answered())
@@ -88,8 +99,17 @@ impl Asked<'_> {
             Some(echo) => format!("; {} itself, beneath the overlay, {}", peer.node, once(echo)),
             None => String::new(),
         };
+        let wire = match (&peer.wire, overlay.encrypted) {
+            (None, _) => String::new(),
+            (Some(Wire { went, came, .. }), true) => {
+                format!("; of ESP meanwhile {went} packets went there and {came} came from there")
+            }
+            (Some(Wire { went, came, answers }), false) => format!(
+                "; on the wire meanwhile {went} packets went there and {came} came from there, {answers} of them answers"
+            ),
+        };
         format!(
-            "{} (VNI {}, {}) to {} on {}: small echo {}, one of {} bytes {}{beneath}",
+            "{} (VNI {}, {}) to {} on {}: small echo {}, one of {} bytes {}{beneath}{wire}",
             overlay.name,
             plane.vni,
             self.port(),

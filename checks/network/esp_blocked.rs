@@ -2,6 +2,7 @@ use super::crossing::{Asked, Crossing, by_node, gaps, is_up, newcomers};
 use super::reach::by_peer;
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
+use facts::overlay::Course;
 use facts::{Host, NodeName};
 
 check! {
@@ -25,7 +26,7 @@ check! {
     /// moby#45635, moby#51798.
     "network/esp-blocked": Error, "an encrypted overlay's packets do not pass between nodes";
     needs Overlays, Probes, Nodes, EngineLog;
-    caused_by "network/vxlan-blocked", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 
@@ -55,6 +56,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         .filter_map(|crossing| Some((crossing, reach(crossing)?)))
         .collect();
     let all = cut.len() == comparable.len() && (cut.len() > 1 || keyless.is_some());
+    let mut courses = cut.iter().map(|(crossing, _)| crossing.course(true));
+    let common = courses.next().flatten().filter(|first| courses.all(|other| other == Some(*first)));
     let mut told: Option<&mut Finding> = None;
     for (crossing, reach) in cut {
         let Some(first) = crossing.of(true).next() else { continue };
@@ -64,7 +67,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             None => {
                 let to = view.name_of_peer(reach.peer);
                 let first_shown = Evidence::value(overlays, first.shown());
-                let finding = report(host, first, to, all, keyless.is_some(), first_shown, out);
+                let whose = Cut {
+                    to,
+                    all,
+                    keyless: keyless.is_some(),
+                    course: if all { common } else { crossing.course(true) },
+                };
+                let finding = report(host, first, whose, first_shown, out);
                 let others = crossing.asked.iter().filter(|asked| !std::ptr::eq(*asked, first));
                 let finding = others
                     .fold(finding, |finding, asked| finding.and(Evidence::value(overlays, asked.shown())));
@@ -91,13 +100,21 @@ fn keyless(log: &Log) -> Option<&Line> {
     log.lines.get(start..)?.iter().rev().find(failed)
 }
 
+/// To whom nothing passes, and what is known of why.
+struct Cut {
+    to: NodeName,
+    /// To no other either.
+    all: bool,
+    /// The kernel does not take the engine's keys.
+    keyless: bool,
+    course: Option<Course>,
+}
+
 /// Says that nothing passes to one node, or to any.
 fn report<'f>(
     host: &Host,
     asked: &Asked<'_>,
-    to: NodeName,
-    all: bool,
-    keyless: bool,
+    Cut { to, all, keyless, course }: Cut,
     first: Evidence,
     out: &'f mut Findings<'_>,
 ) -> &'f mut Finding {
@@ -107,9 +124,14 @@ fn report<'f>(
         true => ("any other node".to_owned(), Subject::Node(here.clone())),
         false => (to.to_string(), Subject::Link { from: here.clone(), to: to.clone() }),
     };
-    let story = match keyless {
-        true => "this node's kernel does not take the engine's keys for ESP",
-        false => "ESP, IP protocol 50, does not pass",
+    let story = match course {
+        _ if keyless => "this node's kernel does not take the engine's keys for ESP".to_owned(),
+        Some(Course::HeldBack) => format!("no ESP, IP protocol 50, leaves {here} for there"),
+        Some(Course::NotTaken | Course::OneWay) => format!(
+            "ESP, IP protocol 50, comes to {here} from there; {here} does not take it, or its own does not get there"
+        ),
+        Some(Course::Lost) => format!("ESP, IP protocol 50, leaves {here}, and none comes from there"),
+        None => "ESP, IP protocol 50, does not pass".to_owned(),
     };
     let summary = format!(
         "nothing passes over the encrypted network {network} between {here} and {whom}, while overlays in clear do: {story}"

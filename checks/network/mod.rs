@@ -1,6 +1,7 @@
 //! Ports, paths and networks between the nodes.
 
 mod addresses_exhausted;
+mod asymmetric;
 pub(crate) mod blocked;
 mod crossing;
 mod esp_blocked;
@@ -27,6 +28,7 @@ use crate::BuiltIn;
 pub const CHECKS: &[&BuiltIn] = &[
     &port_taken::CHECK,
     &manager_port_blocked::CHECK,
+    &asymmetric::CHECK,
     &gossip_port_blocked::CHECK,
     &gossip_join_failed::CHECK,
     &peer_unreachable::CHECK,

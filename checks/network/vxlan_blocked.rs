@@ -2,6 +2,7 @@ use super::blocked::open_port;
 use super::crossing::{Asked, Crossing, apart, by_node, gaps, is_up, newcomers, too_early};
 use super::reach::{Reach, by_peer};
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Subject, View};
+use facts::overlay::Course;
 use facts::{Host, NodeName};
 
 check! {
@@ -21,13 +22,14 @@ check! {
     ///
     /// ## When it is wrong
     /// Where the other node sends from another address than the one it advertises, this one drops what comes; run
-    /// the doctor there as well. An echo covers both directions, so it cannot tell which of the two is closed. Of a node that has joined within
-    /// the last ten seconds nothing is said.
+    /// the doctor there as well. An echo covers both directions. Which of the two is closed is told where a packet of it
+    /// does not leave this machine, or one from the other comes. Of a node that has joined within the last ten seconds
+    /// nothing is said.
     ///
     /// Source: Docker docs "Use Swarm mode routing mesh" and `docker swarm init --data-path-port`.
     "network/vxlan-blocked": Error, "the overlays' packets do not pass between nodes";
     needs Overlays, Probes, SwarmState, Nodes, EngineLog;
-    caused_by "host/firewall-drops-swarm", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 
@@ -72,6 +74,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         all if all.len() == there.len() => Whom::All,
         several => Whom::Several(several),
     };
+    // What is told of the way has to hold for each of them.
+    let mut courses = silent.iter().map(|(crossing, ..)| crossing.course(false));
+    let course = courses.next().flatten().filter(|first| courses.all(|other| other == Some(*first)));
     let mut told: Option<&mut Finding> = None;
     for (crossing, reach, _) in silent {
         let Some(first) = crossing.asked.first() else { continue };
@@ -83,7 +88,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         match told.take() {
             Some(finding) => told = Some(evidence.fold(finding, Finding::and)),
             None => {
-                let finding = report(host, first, whom, Evidence::value(overlays, first.shown()), out);
+                let finding =
+                    report(host, first, (whom, course), Evidence::value(overlays, first.shown()), out);
                 // One silent endpoint may be at fault itself; those of two overlays, or of two nodes, are not.
                 let certain = names.len() > 1 || crossing.asked.len() > 1;
                 finding.certainty(if certain { Certainty::Proven } else { Certainty::Likely });
@@ -115,7 +121,7 @@ const NAMED: usize = 5;
 fn report<'f>(
     host: &Host,
     asked: &Asked<'_>,
-    whom: Whom<'_>,
+    (whom, course): (Whom<'_>, Option<Course>),
     first: Evidence,
     out: &'f mut Findings<'_>,
 ) -> &'f mut Finding {
@@ -129,10 +135,15 @@ fn report<'f>(
     let between = format!("nothing passes over {port}{custom} between {here} and");
     let to = match whom {
         Whom::All => {
-            let summary = format!(
-                "{between} any other node, while their machines answer: this machine's own firewall is the first \
-                 suspect"
-            );
+            let why = match course {
+                Some(Course::HeldBack) => format!("what {here} sends does not leave it"),
+                Some(Course::NotTaken) => format!("their answers come to {here}, which does not take them"),
+                Some(Course::OneWay) => {
+                    format!("what they send comes to {here}, and what {here} sends does not get there")
+                }
+                Some(Course::Lost) | None => "this machine's own firewall is the first suspect".to_owned(),
+            };
+            let summary = format!("{between} any other node, while their machines answer: {why}");
             return out.report(Subject::Node(here), summary, first).remedy(remedy);
         }
         Whom::Several(nodes) => {
@@ -152,7 +163,15 @@ fn report<'f>(
         }
         Whom::One(to) => to.clone(),
     };
-    let summary = format!("{between} {to}, while its machine answers");
+    let why = match course {
+        Some(Course::HeldBack) => format!(": what {here} sends there does not leave {here}"),
+        Some(Course::NotTaken) => format!(": its answers come to {here}, which does not take them"),
+        Some(Course::OneWay) => {
+            format!(": what {to} sends comes to {here}, and what {here} sends does not get there")
+        }
+        Some(Course::Lost) | None => String::new(),
+    };
+    let summary = format!("{between} {to}, while its machine answers{why}");
     let mut steps = open_port(to.clone(), &port, false).steps;
     steps.append(&mut remedy.steps);
     remedy.steps = steps;

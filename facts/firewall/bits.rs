@@ -120,9 +120,62 @@ impl Bits {
         }
     }
 
+    /// So many bytes as a number whose first byte weighs most; none where it is not that long.
+    pub(super) fn word(&self, offset: usize, length: usize) -> Option<Word> {
+        (offset.checked_add(length)? <= self.value.len()).then(|| {
+            let part = self.part(offset, length);
+            let number = |bytes: &[u8]| bytes.iter().fold(0, |sum: u32, byte| sum << 8 | u32::from(*byte));
+            let above = u32::MAX.checked_shl(8 * u32::try_from(length).unwrap_or(4)).unwrap_or(0);
+            Word { value: number(&part.value), known: number(&part.known) | above }
+        })
+    }
+
     /// How many bytes it has.
     pub(super) fn length(&self) -> usize {
         self.value.len()
+    }
+}
+
+/// A number of which not every bit is known. An unknown bit is 0 in the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    value: u32,
+    known: u32,
+}
+
+impl Word {
+    pub(super) fn of(value: u32) -> Self {
+        Self { value, known: u32::MAX }
+    }
+
+    pub(super) fn exact(self) -> Option<u32> {
+        (self.known == u32::MAX).then_some(self.value)
+    }
+
+    pub(super) fn and(self, mask: u32) -> Self {
+        Self { value: self.value & mask, known: self.known | !mask }
+    }
+
+    pub(super) fn up(self, bits: u32) -> Self {
+        let moved = |number: u32| number.checked_shl(bits).unwrap_or(0);
+        Self { value: moved(self.value), known: moved(self.known) | !moved(u32::MAX) }
+    }
+
+    pub(super) fn down(self, bits: u32) -> Self {
+        let moved = |number: u32| number.checked_shr(bits).unwrap_or(0);
+        Self { value: moved(self.value), known: moved(self.known) | !moved(u32::MAX) }
+    }
+
+    /// Whether it lies between two numbers, both included.
+    pub(super) fn within(self, from: u32, to: u32) -> Truth {
+        let (lowest, highest) = (self.value, self.value | !self.known);
+        if lowest >= from && highest <= to {
+            Truth::Yes
+        } else if highest < from || lowest > to {
+            Truth::No
+        } else {
+            Truth::Open
+        }
     }
 }
 

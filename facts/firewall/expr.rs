@@ -1,5 +1,6 @@
 //! What rules are made of.
 
+use super::program::{Instruction, Number};
 use super::{Bytes, Verdict};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -204,6 +205,8 @@ pub enum Load {
     ComesBack,
     /// The index of the interface that an answer to the sender would leave by.
     WayBack,
+    /// The user of the program that it leaves from.
+    SocketUser,
 }
 
 /// Which address the routing table is asked for.
@@ -284,6 +287,30 @@ pub enum Xt {
         which: Fib,
         /// The kinds, by the numbers of routes.
         kinds: u16,
+    },
+    /// `u32`: all of these hold.
+    Numbers(Vec<Number>),
+    /// `bpf`
+    Program(Vec<Instruction>),
+    /// `policy --pol none`: it is not of IPsec, or was not before it was taken out of that.
+    Clear,
+    /// `owner --uid-owner`: the user of the program that it leaves from is one of these.
+    Owner {
+        /// The lowest.
+        from: u32,
+        /// The highest.
+        to: u32,
+    },
+    /// `owner --socket-exists`: it leaves from a program.
+    Socket,
+    /// `set`: it is in a set of ipset.
+    Set {
+        /// The number that the kernel knows the set by.
+        index: u16,
+        /// The set's name, where it could be read.
+        name: String,
+        /// Of which end each part of a key is: of the source, or not.
+        sources: Vec<bool>,
     },
     /// `iprange`
     AddressRange {

@@ -26,6 +26,10 @@ pub struct Packet {
     pub link: Option<Link>,
     /// The interface that one which passes through leaves by.
     pub onward: Option<Link>,
+    /// The number of the overlay that it carries a packet of, where it does.
+    pub vni: Option<u32>,
+    /// The user of the program here that it leaves from, where one is known.
+    pub owner: Option<u32>,
 }
 
 /// Which way a packet goes.
@@ -73,6 +77,7 @@ impl Packet {
         match self.protocol {
             Protocol::Tcp => 6,
             Protocol::Udp => 17,
+            Protocol::Esp => 50,
         }
     }
 
@@ -92,6 +97,8 @@ impl Packet {
             destination_port: self.source_port,
             link: if self.way == Way::Through { self.onward.clone() } else { self.link.clone() },
             onward: self.link.clone().filter(|_| self.way == Way::Through),
+            vni: self.vni,
+            owner: self.owner,
         };
         match self.flow {
             Flow::New => Vec::new(),
@@ -127,9 +134,34 @@ impl Packet {
         }
     }
 
-    /// The TCP or UDP header, as far as it is known.
+    /// The packet from its IP header on, as far as it is known.
+    pub(super) fn bytes(&self) -> Bits {
+        let (network, transport) = (self.network(), self.transport());
+        let mut bytes = Bits::unknown(network.length() + transport.length());
+        bytes.put(0, &network);
+        bytes.put(network.length(), &transport);
+        bytes
+    }
+
+    /// Where its content begins, where every such packet has it at one place.
+    pub(super) fn content(&self) -> Option<u32> {
+        let header = if self.source.is_ipv4() { 20 } else { 40 };
+        (self.protocol == Protocol::Udp).then_some(header + 8)
+    }
+
+    /// The TCP or UDP header and that of an overlay, as far as they are known.
     pub(super) fn transport(&self) -> Bits {
-        let mut header = Bits::unknown(if self.protocol == Protocol::Tcp { 20 } else { 8 });
+        if self.protocol == Protocol::Esp {
+            return Bits::unknown(8);
+        }
+        let mut header = Bits::unknown(match (self.protocol, self.vni) {
+            (Protocol::Tcp, _) => 20,
+            (_, None) => 8,
+            (_, Some(_)) => 16,
+        });
+        if let (Protocol::Udp, Some(vni)) = (self.protocol, self.vni) {
+            header.put(12, &Bits::known((vni << 8).to_be_bytes()));
+        }
         for (offset, port) in [(0, self.source_port), (2, self.destination_port)] {
             header.put(
                 offset,
@@ -189,6 +221,10 @@ impl Packet {
             // The interface of a packet is the one that the routes to the other machine lead to.
             Load::ComesBack if self.way != Way::Out && self.link.is_some() => Bits::known([1]),
             Load::WayBack if self.way != Way::Out => self.index(Way::In),
+            Load::SocketUser => match self.owner.filter(|_| self.way == Way::Out) {
+                Some(user) => four(user),
+                None => Bits::unknown(4),
+            },
             Load::ComesBack => Bits::unknown(1),
             Load::WayBack => Bits::unknown(4),
         }

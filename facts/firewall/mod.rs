@@ -8,6 +8,8 @@ mod bits;
 mod bytes;
 mod expr;
 mod header;
+mod ipset;
+mod program;
 mod rule;
 mod set;
 mod text;
@@ -20,6 +22,8 @@ use std::fmt;
 pub use bytes::Bytes;
 pub use expr::{Expr, Fib, Load, Net, Op, Ports, Range16, Side, Xt};
 pub use header::{Flow, Link, Packet, Way};
+pub use ipset::{IpSet, Member, Part, Reach};
+pub use program::{Instruction, Number, Step};
 pub use set::{Element, Set};
 pub use text::{Condition, Field, conditions};
 pub use walk::{Fate, Place, fate};
@@ -29,6 +33,9 @@ pub use walk::{Fate, Place, fate};
 pub struct Ruleset {
     /// The tables, in the order of the kernel.
     pub tables: Vec<Table>,
+    /// The sets of ipset, where rules of iptables ask for any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ipsets: Vec<IpSet>,
 }
 
 /// A table.

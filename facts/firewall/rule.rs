@@ -3,11 +3,12 @@
 use super::bits::{Bits, Truth};
 use super::expr::{Expr, Load, Op};
 use super::header::{INVALID, Packet, UNTRACKED};
-use super::{Base, Bytes, Hook, Rule, Table, Verdict, xt};
+use super::{Base, Bytes, Hook, IpSet, Rule, Table, Verdict, xt};
 
 /// A packet on its way, with what rules have changed of it.
 pub(super) struct Journey<'a> {
     pub(super) packet: &'a Packet,
+    pub(super) ipsets: &'a [IpSet],
     mark: Bits,
     ct_mark: Bits,
     /// Whether the kernel has looked for its connection yet.
@@ -38,9 +39,10 @@ pub(super) struct Step<'a> {
 const REGISTERS: usize = 80;
 
 impl<'a> Journey<'a> {
-    pub(super) fn new(packet: &'a Packet) -> Self {
+    pub(super) fn new(packet: &'a Packet, ipsets: &'a [IpSet]) -> Self {
         Self {
             packet,
+            ipsets,
             mark: packet.load(Load::Mark),
             ct_mark: packet.load(Load::CtMark),
             looked_up: false,
@@ -144,7 +146,13 @@ impl<'a> Journey<'a> {
                     }
                     found
                 }
-                Expr::Match { ask, negated } => xt::ask(ask, self).negated(*negated),
+                Expr::Match { ask, negated } => {
+                    let answer = xt::ask(ask, self).negated(*negated);
+                    if answer == Truth::Open {
+                        doubt = doubt.or_else(|| xt::doubt(ask));
+                    }
+                    answer
+                }
                 Expr::Verdict { verdict } => return act(Act::Verdict(verdict), doubt),
                 Expr::Reject { with } => return act(Act::Reject(with), doubt),
                 Expr::Masquerade { .. } => return act(Act::Verdict(&Verdict::Accept), doubt),

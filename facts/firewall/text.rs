@@ -37,6 +37,8 @@ pub enum Field {
     OutInterface,
     /// The state of the connection.
     State,
+    /// Whether it is in a set of ipset, with the ends of the packet that are looked for in it.
+    IpSet(String),
     /// Something else, in nft's words.
     Other(String),
 }
@@ -130,6 +132,7 @@ impl Condition {
             Field::InInterface => "iifname".to_owned(),
             Field::OutInterface => "oifname".to_owned(),
             Field::State => "ct state".to_owned(),
+            Field::IpSet(ends) => format!("-m set --match-set ({ends})"),
             Field::Other(words) => words.clone(),
         };
         let named = matches!(self.field, Field::InInterface | Field::OutInterface);
@@ -161,6 +164,7 @@ impl Condition {
             Field::DestinationPort if single => format!("{not}--dport {ranges}"),
             Field::SourcePort if !all.starts_with('@') => format!("-m multiport {not}--sports {ranges}"),
             Field::DestinationPort if !all.starts_with('@') => format!("-m multiport {not}--dports {ranges}"),
+            Field::IpSet(ends) if !all.is_empty() => format!("-m set {not}--match-set {all} {ends}"),
             Field::State => format!("-m conntrack {not}--ctstate {}", all.to_uppercase()),
             _ => return None,
         })
@@ -327,6 +331,18 @@ impl Reader<'_> {
                 let which = if *which == Fib::Source { "saddr" } else { "daddr" };
                 (Field::Other(format!("fib {which} type {kinds:#x}")), Vec::new())
             }
+            Xt::Numbers(_) => (Field::Other("-m u32".to_owned()), Vec::new()),
+            Xt::Program(_) => (Field::Other("-m bpf".to_owned()), Vec::new()),
+            Xt::Clear => (Field::Other("-m policy --pol none".to_owned()), Vec::new()),
+            Xt::Socket => (Field::Other("-m owner --socket-exists".to_owned()), Vec::new()),
+            Xt::Owner { from, to } if from == to => {
+                (Field::Other("meta skuid".to_owned()), vec![from.to_string()])
+            }
+            Xt::Owner { from, to } => (Field::Other("meta skuid".to_owned()), vec![format!("{from}-{to}")]),
+            Xt::Set { name, sources, .. } => {
+                let ends = sources.iter().map(|source| if *source { "src" } else { "dst" });
+                (Field::IpSet(ends.collect::<Vec<_>>().join(",")), vec![name.clone()])
+            }
             Xt::AddressRange { which, from, to } => {
                 let which = if *which == Fib::Source { "saddr" } else { "daddr" };
                 (Field::Other(format!("ip {which} {from}-{to}")), Vec::new())
@@ -354,6 +370,7 @@ fn field(what: Load) -> Field {
         Load::PacketType => Field::Other("meta pkttype".to_owned()),
         Load::AddressType(Fib::Source) => Field::Other("fib saddr type".to_owned()),
         Load::AddressType(Fib::Destination) => Field::Other("fib daddr type".to_owned()),
+        Load::SocketUser => Field::Other("meta skuid".to_owned()),
         Load::ComesBack | Load::WayBack => Field::Other("fib saddr . iif oif".to_owned()),
         Load::Network { offset, length } => Field::Other(format!("@nh,{},{}", offset * 8, length * 8)),
         Load::Transport { offset: 13, length: 1 } => Field::Other("tcp flags".to_owned()),

@@ -47,9 +47,9 @@ const DEEPEST: usize = 16;
 
 /// What becomes of a packet on its whole way between the wire and a program.
 pub fn fate<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Fate<'a> {
-    let mut journey = Journey::new(packet);
+    let mut journey = Journey::new(packet, &ruleset.ipsets);
     for before in packet.before() {
-        let mut past = Journey::new(&before);
+        let mut past = Journey::new(&before, &ruleset.ipsets);
         go(ruleset, &mut past);
         journey.goes_on_from(&past);
     }

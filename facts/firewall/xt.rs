@@ -4,6 +4,7 @@ use super::bits::{Bits, Truth};
 use super::expr::{Fib, Load, Net, Range16, Side, Xt};
 use super::header::{Flow, Way};
 use super::rule::Journey;
+use super::{ipset, program};
 use crate::host::Protocol;
 use std::net::IpAddr;
 
@@ -55,6 +56,17 @@ pub(super) fn ask(ask: &Xt, journey: &Journey<'_>) -> Truth {
         // What comes to this machine or from it is routed, and has no headers but the usual ones.
         Xt::Bridged | Xt::ExtensionHeader(_) => Truth::No,
         Xt::AddressTypes { which, kinds } => Truth::of(u32::from(*kinds) & (1 << packet.kind(*which)) != 0),
+        Xt::Numbers(tests) => tests.iter().fold(Truth::Yes, |all, test| all.and(test.asked(packet))),
+        Xt::Program(program) => program::run(program, packet),
+        // No packet that is asked about comes out of IPsec, and one that is ESP is on its way as such.
+        Xt::Clear => Truth::Yes,
+        Xt::Owner { from, to } => match packet.owner {
+            Some(user) => Truth::of((*from..=*to).contains(&user)),
+            None => Truth::Open,
+        },
+        Xt::Socket if packet.owner.is_some() => Truth::Yes,
+        Xt::Socket => Truth::Open,
+        Xt::Set { index, sources, .. } => ipset::find(journey.ipsets, *index, sources, packet),
         Xt::AddressRange { which, from, to } => {
             let addr = match which {
                 Fib::Source => packet.source,
@@ -65,10 +77,20 @@ pub(super) fn ask(ask: &Xt, journey: &Journey<'_>) -> Truth {
     }
 }
 
-const SOURCE: Load = Load::Transport { offset: 0, length: 2 };
-const DESTINATION: Load = Load::Transport { offset: 2, length: 2 };
+/// What leaves a question open, where there is a word for it.
+pub(super) fn doubt(ask: &Xt) -> Option<String> {
+    Some(match ask {
+        Xt::Set { name, .. } => format!("the set {name} of ipset"),
+        Xt::Owner { .. } | Xt::Socket => "the user whose program sends it".to_owned(),
+        Xt::Numbers(_) | Xt::Program(_) => "bytes of the packet that differ from packet to packet".to_owned(),
+        _ => return None,
+    })
+}
 
-fn named(name: &str, packet: &Bits) -> Truth {
+pub(super) const SOURCE: Load = Load::Transport { offset: 0, length: 2 };
+pub(super) const DESTINATION: Load = Load::Transport { offset: 2, length: 2 };
+
+pub(super) fn named(name: &str, packet: &Bits) -> Truth {
     match name.strip_suffix('+') {
         Some(start) => packet.equals(start.as_bytes()),
         None => packet.equals(&[name.as_bytes(), &[0]].concat()),

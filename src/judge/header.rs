@@ -1,7 +1,6 @@
 //! The head of a report: where, when and on what.
 
 use facts::bundle::Manifest;
-use facts::host::Protocol;
 use facts::link::{Attempt, Outcome};
 use facts::{NodeName, Snapshot, Timestamp};
 
@@ -117,8 +116,7 @@ fn peers(snapshot: &Snapshot) -> Vec<PeerAnswers> {
         peer.all_open &= probe.outcome == Outcome::Open || muted;
         let word = match probe.attempt {
             Attempt::Echo => "icmp".to_owned(),
-            Attempt::Connect { protocol: Protocol::Tcp, port } => format!("{port}/tcp"),
-            Attempt::Connect { protocol: Protocol::Udp, port } => format!("{port}/udp"),
+            Attempt::Connect { protocol, port } => format!("{port}/{protocol}"),
         };
         let said = match probe.outcome {
             Outcome::Open => "open",

@@ -4,7 +4,7 @@ use super::{Layer, Path, Row, State};
 use facts::host::Protocol;
 use facts::link::{Attempt, Outcome, Peer, Probe};
 use facts::overheard::{Gossip, Heard, Overheard};
-use facts::overlay::{self, Echo, Overlay, Plane};
+use facts::overlay::{self, Course, Echo, Overlay, Plane, Wire};
 use facts::{Fact, Gap, Host};
 
 /// From how many milliseconds on two clocks are apart.
@@ -22,7 +22,7 @@ pub(super) fn row(host: &Host, peer: &Peer) -> Row {
             Layer::GossipUdp => gossip(host, peer),
             Layer::Vxlan => crossing(host, peer, false),
             Layer::Mtu => mtu(host, peer),
-            Layer::Esp => crossing(host, peer, true),
+            Layer::Esp => esp(host, peer),
             Layer::Clock => clock(host, peer),
         };
         Path { layer, state, says, why }
@@ -145,10 +145,38 @@ fn crossing(host: &Host, peer: &Peer, encrypted: bool) -> Said {
         (Some((overlay, plane, took_us)), _) => {
             said(State::Proven, millis(took_us), format!("an echo came back {}", over(overlay, plane)))
         }
-        (None, Some((overlay, plane, _))) => {
-            said(State::Refuted, "lost", format!("no echo came back {}", over(overlay, plane)))
+        (None, Some((overlay, plane, to))) => {
+            let (says, more) = match to.wire.map(|wire| (wire, wire.course())) {
+                None => ("lost", String::new()),
+                Some((_, Course::HeldBack)) => ("held back", "; none of it left this machine".to_owned()),
+                Some((Wire { went, answers, .. }, Course::NotTaken)) => (
+                    "not taken",
+                    format!("; {went} packets left, and {answers} answers came to this machine"),
+                ),
+                Some((Wire { went, came, .. }, Course::OneWay)) => {
+                    ("one way", format!("; {went} packets left, and {came} others came from there"))
+                }
+                Some((Wire { went, .. }, Course::Lost)) => {
+                    ("lost", format!("; {went} packets left, and none came from there"))
+                }
+            };
+            said(State::Refuted, says, format!("no echo came back {}{more}", over(overlay, plane)))
         }
         (None, None) => said(State::Unknown, "", "nothing was asked"),
+    }
+}
+
+/// Where no echo tells, what was overheard does not prove that both ways are open.
+fn esp(host: &Host, peer: &Peer) -> Said {
+    let (state, says, why) = crossing(host, peer, true);
+    let heard = host.overheard.get().ok().and_then(|overheard| overheard.with(peer.addr));
+    match heard {
+        Some(Heard { esp_came, esp_went, .. }) if esp_came + esp_went > 0 => (
+            state,
+            says,
+            format!("{why}; overheard were {esp_came} packets of ESP from there and {esp_went} to it"),
+        ),
+        _ => (state, says, why),
     }
 }
 

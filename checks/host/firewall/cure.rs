@@ -6,6 +6,7 @@ use crate::remedy::word;
 use crate::{Opening, Step};
 use facts::NodeName;
 use facts::firewall::{Condition, Field, Place, Ruleset, Way, conditions};
+use facts::host::Protocol;
 use std::collections::BTreeSet;
 
 /// What one rule keeps out.
@@ -94,9 +95,16 @@ fn firewalld(zone: Option<&str>, barred: &[Barred<'_>]) -> Cure {
     }
     let inward = ports(barred, Way::In);
     for permanent in [true, false] {
-        deeds.extend(inward.iter().map(|port| {
+        deeds.extend(inward.iter().filter(|port| has_number(port)).map(|port| {
             Deed::Opens(Opening::FirewalldPort { zone: owned(), port: port.to_string(), permanent })
         }));
+    }
+    if inward.iter().any(|port| !has_number(port)) {
+        let zone = zone.map(|zone| format!("--zone={} ", word(zone))).unwrap_or_default();
+        deeds.extend(
+            ["--permanent ", ""]
+                .map(|lasting| Deed::Typed(format!("firewall-cmd {lasting}{zone}--add-protocol=esp"))),
+        );
     }
     if inward.is_empty() {
         text = "a policy or a direct rule of firewalld keeps it in: see which, and take it out".to_owned();
@@ -138,6 +146,11 @@ fn ufw(barred: &[Barred<'_>]) -> Cure {
     let mut text = "open it in ufw, which keeps it open across restarts".to_owned();
     for (way, out) in [(Way::In, false), (Way::Out, true)] {
         for port in ports(barred, way) {
+            if !has_number(&port) {
+                let way = if out { "out " } else { "" };
+                deeds.push(Deed::Typed(format!("ufw allow {way}proto esp from any to any")));
+                continue;
+            }
             let forbids = |one: &&Barred<'_>| {
                 one.place.rule.is_some() && one.place.chain.name.contains("user") && {
                     one.errands.iter().any(|(errand, other)| *other == port && errand.way() == way)
@@ -195,6 +208,7 @@ fn iptables(program: &'static str, barred: &[Barred<'_>]) -> Cure {
         }
         for (errand, port) in &one.errands {
             let accept = match calls(*errand) {
+                true if !has_number(port) => format!("-p {} -j ACCEPT", port.protocol),
                 true => format!("-p {} --dport {} -j ACCEPT", port.protocol, port.number),
                 false => "-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT".to_owned(),
             };
@@ -225,6 +239,7 @@ fn nft(barred: &[Barred<'_>]) -> Cure {
         }
         for (errand, port) in &one.errands {
             let accept = match calls(*errand) {
+                true if !has_number(port) => format!("meta l4proto {} accept", port.protocol),
                 true => format!("{} dport {} accept", port.protocol, port.number),
                 false => "ct state established,related accept".to_owned(),
             };
@@ -239,6 +254,11 @@ fn nft(barred: &[Barred<'_>]) -> Cure {
     let text = "change the rule now, and in the file it was loaded from (/etc/nftables.conf, /etc/sysconfig/nftables.conf), or \
                 the next start brings it back";
     Cure { text: text.into(), deeds }
+}
+
+/// ESP has no ports.
+fn has_number(port: &Port) -> bool {
+    port.protocol != Protocol::Esp
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -259,7 +279,9 @@ fn aimed(one: &Barred<'_>) -> bool {
     let sources = |c: &&Condition| matches!(c.field, Field::Source | Field::Destination);
     let named = asked.iter().filter(plain).filter(ports).flat_map(|c| &c.values).collect::<Vec<_>>();
     let nodes = asked.iter().filter(plain).filter(sources).flat_map(|c| &c.values).collect::<Vec<_>>();
+    let esp = |c: &Condition| c.field == Field::Protocol && !c.negated && c.values == ["esp"];
     match named.is_empty() {
+        true if asked.iter().any(esp) => true,
         false => named.iter().all(|port| swarm.contains(port)),
         true => !nodes.is_empty() && nodes.iter().all(|addr| addr.parse::<std::net::IpAddr>().is_ok()),
     }

@@ -3,7 +3,7 @@
 use facts::firewall::{Flow, Link, Packet, Way};
 use facts::host::{Interface, Protocol, Route};
 use facts::link::Peer;
-use facts::overlay::Plane;
+use facts::overlay::{Overlay, Plane};
 use facts::parse::peers_of;
 use facts::swarm::{LocalState, MANAGER_PORT, SwarmState};
 use facts::{Gap, Host, Snapshot};
@@ -23,7 +23,10 @@ pub(in crate::host) struct Port {
 
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.number, self.protocol)
+        match self.protocol {
+            Protocol::Esp => f.write_str("ESP (IP protocol 50)"),
+            _ => write!(f, "{}/{}", self.number, self.protocol),
+        }
     }
 }
 
@@ -55,7 +58,7 @@ impl Errand {
     fn flows(self, protocol: Protocol) -> &'static [Flow] {
         match (self, protocol) {
             (Self::Called | Self::Calls, Protocol::Tcp) => &[Flow::New, Flow::Further],
-            (Self::Called | Self::Calls, Protocol::Udp) => &[Flow::New],
+            (Self::Called | Self::Calls, Protocol::Udp | Protocol::Esp) => &[Flow::New],
             (Self::Answers | Self::Answered, _) => &[Flow::Answer],
         }
     }
@@ -124,23 +127,39 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
         }
     }
     let overlays = host.overlays.get().map(|overlays| overlays.value.as_slice()).unwrap_or_default();
-    let planes = overlays.iter().filter_map(|overlay| overlay.plane.as_ref().ok());
     // Where the data goes by a network of its own, the overlays know the others' addresses there.
     let apart = state.and_then(|state| ip(&state.data_path_addr)).filter(|addr| Some(*addr) != here.addr);
     let others: BTreeSet<Peer> = match apart {
-        Some(_) => planes.flat_map(neighbours).collect(),
+        Some(_) => planes(overlays).flat_map(|(_, plane)| neighbours(plane)).collect(),
         None => peers.into_iter().collect(),
     };
     let here = Here { addr: apart.or(here.addr), ..here };
     for peer in &others {
-        let port = Port { number: host.data_path_port(), protocol: Protocol::Udp };
-        trips.extend(
-            [Errand::Called, Errand::Calls]
-                .iter()
-                .filter_map(|errand| here.trip(*errand, Flow::New, port, peer)),
-        );
+        let mut add = |port: Port, vni| {
+            let errands = [Errand::Called, Errand::Calls];
+            let trips_of = errands.iter().filter_map(|errand| here.trip(*errand, Flow::New, port, peer));
+            trips.extend(trips_of.map(|trip| Trip { packet: Packet { vni, ..trip.packet }, ..trip }));
+        };
+        let on_it = |plane: &Plane| plane.peers.iter().any(|other| other.node == peer.addr);
+        // An overlay in clear that both are on, so that the rules that the engine has for encrypted ones are told apart.
+        let clear = planes(overlays).filter(|(overlay, _)| !overlay.encrypted);
+        let vni = clear.filter(|(_, plane)| on_it(plane)).map(|(_, plane)| plane.vni).next();
+        add(Port { number: host.data_path_port(), protocol: Protocol::Udp }, vni);
+        if planes(overlays).any(|(overlay, plane)| overlay.encrypted && silent(plane, peer.addr)) {
+            add(Port { number: 0, protocol: Protocol::Esp }, None);
+        }
     }
     Ok(trips)
+}
+
+fn planes(overlays: &[Overlay]) -> impl Iterator<Item = (&Overlay, &Plane)> {
+    overlays.iter().filter_map(|overlay| Some((overlay, overlay.plane.as_ref().ok()?)))
+}
+
+/// Whether a node on an overlay did not answer over it. Of two that both send ESP the kernel takes what comes for an
+/// answer, so that a filter which lets answers in alone need not keep it out.
+fn silent(plane: &Plane, node: IpAddr) -> bool {
+    plane.peers.iter().any(|peer| peer.node == node && !peer.small.answered())
 }
 
 fn neighbours(plane: &Plane) -> impl Iterator<Item = Peer> {
@@ -205,6 +224,8 @@ pub(in crate::host) fn way_out(host: &Host) -> Result<Vec<Packet>, Gap> {
         destination_port: Some(HTTPS),
         link: Some(inner.clone()),
         onward: Some(link.clone()),
+        vni: None,
+        owner: None,
     };
     let back = Packet {
         way: Way::Through,
@@ -216,6 +237,8 @@ pub(in crate::host) fn way_out(host: &Host) -> Result<Vec<Packet>, Gap> {
         destination_port: None,
         link: Some(link.clone()),
         onward: Some(inner.clone()),
+        vni: None,
+        owner: None,
     };
     Ok(vec![out(Flow::New), back, out(Flow::Further)])
 }
@@ -234,9 +257,12 @@ fn packet(errand: Errand, flow: Flow, port: Port, own: IpAddr, link: Option<Link
     // Gossip's datagrams leave from the port they go to; who else calls, calls from any.
     let caller = (port.number == GOSSIP && port.protocol == Protocol::Udp).then_some(GOSSIP);
     let (source_port, destination_port) = match flow {
+        _ if port.protocol == Protocol::Esp => (None, None),
         Flow::New | Flow::Further => (caller, Some(port.number)),
         Flow::Answer => (Some(port.number), caller),
     };
+    // The engine is root's, and has its own sockets for all but the overlays' packets.
+    let of_engine = port.protocol == Protocol::Tcp || port.number == GOSSIP;
     Packet {
         way,
         flow,
@@ -247,6 +273,8 @@ fn packet(errand: Errand, flow: Flow, port: Port, own: IpAddr, link: Option<Link
         destination_port,
         link,
         onward: None,
+        vni: None,
+        owner: (of_engine && way == Way::Out).then_some(0),
     }
 }
 

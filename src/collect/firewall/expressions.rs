@@ -130,6 +130,7 @@ fn meta(data: Attributes<'_>) -> Option<Expr> {
         5 => Load::Oif,
         6 => Load::IifName,
         7 => Load::OifName,
+        10 => Load::SocketUser,
         15 => Load::NfProto,
         16 => Load::L4Proto,
         19 => Load::PacketType,

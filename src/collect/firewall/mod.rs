@@ -2,6 +2,7 @@
 
 mod attributes;
 mod expressions;
+mod ipsets;
 mod legacy;
 mod tables;
 #[cfg(test)]
@@ -70,7 +71,9 @@ fn ruleset(nf_tables: bool) -> io::Result<Ruleset> {
     }
     let mut tables = if nf_tables { tables::tables()? } else { Vec::new() };
     tables.extend(legacy::tables()?);
-    Ok(Ruleset { tables })
+    // What cannot be read leaves open what depends on it.
+    let ipsets = ipsets::ipsets(&mut tables).unwrap_or_default();
+    Ok(Ruleset { tables, ipsets })
 }
 
 fn gap(error: &io::Error) -> Why {

@@ -20,17 +20,17 @@ const TRIES: u32 = 4;
 /// More elements of one set are not kept: a list of a hundred thousand addresses tells nothing about ports.
 const MOST_ELEMENTS: usize = 20_000;
 
-/// A message of nf_tables: `struct nfgenmsg` and attributes.
-struct Message {
-    kind: u16,
-    family: u8,
+/// A message of netfilter: `struct nfgenmsg` and attributes.
+pub(super) struct Message {
+    pub(super) kind: u16,
+    pub(super) family: u8,
     /// The low half of the ruleset's generation.
-    generation: u16,
-    attributes: Vec<u8>,
+    pub(super) generation: u16,
+    pub(super) attributes: Vec<u8>,
 }
 
 #[derive(Debug)]
-struct TooShort;
+pub(super) struct TooShort;
 
 impl std::fmt::Display for TooShort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

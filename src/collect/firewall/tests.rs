@@ -106,6 +106,8 @@ fn packet(way: Way, protocol: Protocol, port: u16) -> Packet {
         destination_port: Some(port),
         link: Some(Link { name: "eth0".into(), index: interface_index() }),
         onward: None,
+        vni: None,
+        owner: None,
     }
 }
 
@@ -136,7 +138,7 @@ fn compare(rulesets: &'static [(&'static str, bool)]) {
                     let seen = match (way, protocol) {
                         (Way::In, Protocol::Tcp) => other.does(move || calls_by_tcp(HERE, port)),
                         (Way::Out, Protocol::Tcp) => calls_by_tcp(THERE, port),
-                        (Way::Through, _) => panic!("nothing is forwarded here"),
+                        (Way::Through, _) | (_, Protocol::Esp) => panic!("no such packet is sent here"),
                         (Way::In, Protocol::Udp) => {
                             other.does(move || calls_by_udp(HERE, port));
                             heard(&own.0[at].1)

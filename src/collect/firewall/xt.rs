@@ -1,7 +1,7 @@
 //! Matches and targets of iptables, from the structures of the kernel's `xt_*.h`.
 
 use super::attributes::{ip, text};
-use facts::firewall::{Expr, Fib, Ports, Range16, Side, Verdict, Xt};
+use facts::firewall::{Expr, Fib, Instruction, Number, Ports, Range16, Side, Step, Verdict, Xt};
 
 /// The questions of a match, for IPv6 or IPv4.
 pub(super) fn matched(name: &str, revision: u32, info: &[u8], v6: bool) -> Vec<Expr> {
@@ -19,6 +19,11 @@ pub(super) fn matched(name: &str, revision: u32, info: &[u8], v6: bool) -> Vec<E
         ("physdev", 0) => bridged(info),
         ("addrtype", 1) => address_types(info),
         ("iprange", 1) => ranges(info, v6),
+        ("u32", 0) => numbers(info),
+        ("bpf", 0 | 1) => program(info, revision),
+        ("policy", 0) => policy(info),
+        ("owner", 1) => owner(info),
+        ("set", 1..=4) => ipset(info, revision),
         ("rt" | "frag" | "hbh" | "dst", 0) if v6 => Some(vec![(Xt::ExtensionHeader(name.to_owned()), false)]),
         ("comment", _) => Some(Vec::new()),
         _ => None,
@@ -236,4 +241,100 @@ pub(super) fn interface(name: &[u8], mask: &[u8]) -> Option<String> {
         Some(start) => Some(format!("{start}+")),
         None => Some(full),
     }
+}
+
+/// `struct xt_u32`: eleven tests of 180 bytes each, of which so many are used, and whether all is negated.
+fn numbers(info: &[u8]) -> Questions {
+    const TEST: usize = 180;
+    let [tests, negated] = *info.get(11 * TEST..11 * TEST + 2)? else { return None };
+    let test = |at: usize| {
+        let one = info.get(at * TEST..(at + 1) * TEST)?;
+        let [steps, values] = *one.get(176..178)? else { return None };
+        let step = |at: usize| {
+            let step = match one.get(8 * at + 4)? {
+                0 => Step::And,
+                1 => Step::Up,
+                2 => Step::Down,
+                _ => Step::At,
+            };
+            Some((step, u32_at(one, 8 * at)?))
+        };
+        let range = |at: usize| Some((u32_at(one, 88 + 8 * at)?, u32_at(one, 92 + 8 * at)?));
+        Some(Number {
+            way: (0..steps.into()).map(step).collect::<Option<_>>()?,
+            ranges: (0..values.into()).map(range).collect::<Option<_>>()?,
+        })
+    };
+    let tests = (0..tests.into()).map(test).collect::<Option<_>>()?;
+    Some(vec![(Xt::Numbers(tests), negated != 0)])
+}
+
+/// `struct xt_bpf_info` and `struct xt_bpf_info_v1`, where the program is in it.
+fn program(info: &[u8], revision: u32) -> Questions {
+    let (count, begins) = match revision {
+        0 => (u16_at(info, 0)?, 4),
+        _ if u16_at(info, 0)? == 0 => (u16_at(info, 2)?, 8),
+        _ => return None,
+    };
+    let instruction = |at: usize| {
+        let one = info.get(begins + 8 * at..begins + 8 * at + 8)?;
+        Some(Instruction {
+            code: u16_at(one, 0)?,
+            holds: *one.get(2)?,
+            fails: *one.get(3)?,
+            k: u32_at(one, 4)?,
+        })
+    };
+    let program = (0..count.into()).map(instruction).collect::<Option<_>>()?;
+    Some(vec![(Xt::Program(program), false)])
+}
+
+/// `struct xt_policy_info`, where nothing but whether there is any is asked.
+fn policy(info: &[u8]) -> Questions {
+    const NONE: u16 = 4;
+    let (flags, count) = (u16_at(info, 304)?, u16_at(info, 306)?);
+    match (flags & NONE != 0, count) {
+        (true, _) => Some(vec![(Xt::Clear, false)]),
+        // Whatever kind of IPsec it asks for.
+        (false, _) => Some(vec![(Xt::Clear, true)]),
+    }
+}
+
+/// `struct xt_owner_match_info`, where no group is asked for.
+fn owner(info: &[u8]) -> Questions {
+    const USER: u8 = 1;
+    const SOCKET: u8 = 4;
+    let [asked, negated] = *info.get(16..18)? else { return None };
+    if asked & !(USER | SOCKET) != 0 {
+        return None;
+    }
+    let mut questions = Vec::new();
+    if asked & USER != 0 {
+        questions.push((Xt::Owner { from: u32_at(info, 0)?, to: u32_at(info, 4)? }, negated & USER != 0));
+    }
+    if asked & SOCKET != 0 {
+        questions.push((Xt::Socket, negated & SOCKET != 0));
+    }
+    Some(questions)
+}
+
+/// `struct xt_set_info_match_v1`, `_v3` and `_v4`: the set's number, how many parts a key has, of which end each is, where
+/// counters and exceptions are not asked for.
+fn ipset(info: &[u8], revision: u32) -> Questions {
+    const NEGATED: u8 = 1;
+    const NO_EXCEPTIONS: u32 = 1 << 7;
+    let index = u16_at(info, 0)?;
+    let [parts, flags] = *info.get(2..4)? else { return None };
+    let counters: &[usize] = match revision {
+        3 => &[8, 24],
+        4 => &[16, 32],
+        _ => &[],
+    };
+    let counted = counters.iter().any(|at| info.get(*at).is_none_or(|kind| *kind != 0));
+    let wishes = if revision > 2 { u32_at(info, 40)? } else { 0 };
+    if parts > 3 || flags & !0x0f != 0 || counted || wishes & NO_EXCEPTIONS != 0 {
+        return None;
+    }
+    let sources = (1..=parts).map(|part| flags & (1 << part) != 0).collect();
+    Some(vec![(Xt::Set { index, name: String::new(), sources }, flags & NEGATED != 0)])
 }

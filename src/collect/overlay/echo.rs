@@ -3,6 +3,7 @@
 //! The socket forbids to split packets and pays no heed to what the kernel has learnt of the way (`IP_PMTUDISC_PROBE`),
 //! so that a run finds the same as the one before it.
 
+use super::ear::{Ear, Wrap};
 use super::tables::Endpoint;
 use crate::collect::ip::{self, word};
 use facts::overlay::{Echo, Peer, Tried};
@@ -39,23 +40,45 @@ struct Ask {
 /// Asks each node from the namespace that this thread is in. Each has at least one endpoint; where it has another, that
 /// one is asked the second time: the first may be that of a task which is no more.
 ///
-/// A node that keeps silent is asked once more beneath the overlay, on the line of the namespace that the overlay's
-/// packets travel through. A node gets two packets, and twelve at most.
+/// A node that keeps silent is asked once more beneath the overlay, in the namespace that the overlay's packets travel
+/// through, and what passes there meanwhile is listened to. A node gets two packets, and twelve at most.
 pub(super) fn ask(
     nodes: &[Vec<Endpoint>],
     mtu: u32,
-    overhead: u32,
-    beneath: &mut Line,
+    wrap: Wrap,
+    beneath: &mut Beneath,
 ) -> io::Result<Vec<Peer>> {
-    ask_on(&mut Line::open()?, nodes, mtu, overhead, beneath)
+    ask_on(&mut Line::open()?, nodes, mtu, wrap, beneath)
+}
+
+/// The namespace that the overlay's packets travel through.
+pub(super) struct Beneath {
+    line: Line,
+    /// Without the right to it, nothing is heard.
+    ear: Option<Ear>,
+}
+
+impl Beneath {
+    /// The namespace that this thread is in.
+    pub(super) fn here() -> io::Result<Self> {
+        Ok(Self { line: Line::open()?, ear: Ear::open().ok() })
+    }
+}
+
+/// What an overlay puts around a packet: VXLAN, and ESP around that.
+fn overhead(wrap: Wrap) -> u32 {
+    match wrap {
+        Wrap::Vxlan { .. } => 50,
+        Wrap::Esp => 76,
+    }
 }
 
 fn ask_on(
     line: &mut Line,
     nodes: &[Vec<Endpoint>],
     mtu: u32,
-    overhead: u32,
-    beneath: &mut Line,
+    wrap: Wrap,
+    beneath: &mut Beneath,
 ) -> io::Result<Vec<Peer>> {
     let first = |endpoints: &Vec<Endpoint>| endpoints.first().cloned();
     let mut peers: Vec<(Endpoint, Peer)> =
@@ -83,18 +106,22 @@ fn ask_on(
             }
         } else if peer.full == Echo::Lost {
             ask(endpoint, mtu);
-            let sizes = UNDERLAYS.iter().map(|underlay| underlay - overhead);
+            let sizes = UNDERLAYS.iter().map(|underlay| underlay - overhead(wrap));
             sizes.filter(|size| *size < mtu).for_each(|size| ask(endpoint, size));
         }
     }
-    let asked = beneath.send(&mut below);
+    let silent: Vec<Ipv4Addr> = below.iter().map(|ask| ask.to).collect();
+    let ear = beneath.ear.as_ref().filter(|ear| !silent.is_empty() && ear.turn_to(&silent, wrap).is_ok());
+    let asked = beneath.line.send(&mut below);
     line.round(&mut again)?;
     note(&again, mtu, &mut peers);
     // The answers came in while the others were waited for.
-    beneath.receive(asked, &mut below, Instant::now() + PATIENCE / 10)?;
+    beneath.line.receive(asked, &mut below, Instant::now() + PATIENCE / 10)?;
+    let heard = ear.map(|ear| ear.heard(&silent, wrap, line.identifier)).unwrap_or_default();
     for ask in below {
         if let Some((_, peer)) = peers.get_mut(ask.node).filter(|(_, peer)| peer.small == Echo::Lost) {
             peer.beneath = Some(ask.echo.unwrap_or(Echo::Lost));
+            peer.wire = heard.get(&peer.node).copied();
         }
     }
     Ok(peers.into_iter().map(|(_, peer)| peer).collect())
@@ -109,6 +136,7 @@ fn peer(endpoint: &Endpoint) -> Peer {
         full: Echo::Lost,
         between: Vec::new(),
         beneath: None,
+        wire: None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! kernel answers it; no engine, and no log, has part in it. Nothing is put into the tables: the engine's entries are
 //! permanent. As with any packet, the place that asks holds the neighbour it asked for some seconds.
 
+mod ear;
 mod echo;
 mod tables;
 
@@ -163,7 +164,7 @@ impl Paths {
             }
         };
         let asking = |error: io::Error| why(&error, "send ICMP echoes");
-        let mut beneath = echo::Line::open().map_err(asking)?;
+        let mut beneath = echo::Beneath::here().map_err(asking)?;
         enter(&overlay)?;
         let read = || tables::read().map_err(|error| why(&error, "read the overlay's tables over netlink"));
         let (device, endpoints) = read()?;
@@ -182,8 +183,11 @@ impl Paths {
         }
         let left_out = nodes.len().saturating_sub(most);
         let nodes: Vec<_> = nodes.into_values().take(most).collect();
-        let overhead = if encrypted { 76 } else { 50 };
-        let mut peers = echo::ask(&nodes, mtu, overhead, &mut beneath).map_err(asking)?;
+        let wrap = match encrypted {
+            true => ear::Wrap::Esp,
+            false => ear::Wrap::Vxlan { port: device.port, vni: device.vni },
+        };
+        let mut peers = echo::ask(&nodes, mtu, wrap, &mut beneath).map_err(asking)?;
         if peers.iter().any(|peer| !peer.small.answered()) {
             // Who went meanwhile owes no answer.
             enter(&overlay)?;

@@ -5,6 +5,31 @@ use super::dice::Dice;
 const PORT: &[&str] =
     &["22", "2377", "4789", "7946", "2376:2378", "7000:8000", ":1023", "4000:", "9100", "2377:7946"];
 
+/// The sets that rules ask for, as `ipset restore` reads them.
+pub(super) const SETS: &str = "\
+create -exist nodes hash:net
+add -exist nodes 192.0.2.0/25
+add -exist nodes 192.0.2.64/27 nomatch
+add -exist nodes 203.0.113.0/24
+create -exist ports bitmap:port range 0-65535
+add -exist ports 22
+add -exist ports 7946-8000
+create -exist pairs hash:ip,port
+add -exist pairs 192.0.2.2,tcp:2377
+add -exist pairs 192.0.2.66,udp:4789
+add -exist pairs 192.0.2.1,7946
+create -exist links hash:net,iface
+add -exist links 192.0.2.0/26,eth0
+add -exist links 192.0.2.64/26,eth1
+create -exist nodes6 hash:net family inet6
+add -exist nodes6 2001:db8::/127
+create -exist addresses hash:ip timeout 3600
+add -exist addresses 192.0.2.66
+create -exist several list:set
+add -exist several nodes
+add -exist several addresses
+";
+
 /// The rules of one of both protocols, in every table that is used.
 pub(super) fn ruleset(dice: &mut Dice, v6: bool) -> String {
     let mut text = String::new();
@@ -241,6 +266,19 @@ impl Table {
                     "-m owner --uid-owner 1000",
                 ])
                 .to_owned(),
+            21 | 22 if !self.v6 => {
+                let (set, ends): (&str, &[&str]) = match dice.below(5) {
+                    0 => ("nodes", &["src", "dst", "src,dst"]),
+                    1 => ("ports", &["dst", "src"]),
+                    2 => ("pairs", &["src,dst", "dst,dst", "src"]),
+                    3 if base.is_none_or(|base| matches!(base, "INPUT" | "PREROUTING" | "FORWARD")) => {
+                        ("links", &["src,src"])
+                    }
+                    _ => ("several", &["src"]),
+                };
+                format!("-m set {not}--match-set {set} {}", dice.one(ends))
+            }
+            21 => format!("-m set {not}--match-set nodes6 {}", dice.one(&["src", "dst"])),
             _ => String::new(),
         }
     }

@@ -188,6 +188,9 @@ fn load(machine: &Machine, tool: Tool, seed: u64) -> Result<String, (String, Str
         text += &format!("# {}\n{input}", words.join(" "));
         done.map_err(|why| (text.clone(), why))
     };
+    if tool != Tool::Nft {
+        machine.run(&["ipset", "restore"], iptables::SETS.into()).map_err(|why| (String::new(), why))?;
+    }
     if matches!(tool, Tool::IptablesLegacy | Tool::Both) {
         // A table that a ruleset leaves out is emptied.
         let whole = |given: String| {

@@ -214,7 +214,19 @@ impl Wire {
             Flow::Answer => (Some(asked.port), caller),
         };
         let (protocol, link) = (asked.protocol, Some(self.link.clone()));
-        Packet { way, flow, protocol, source, destination, source_port, destination_port, link, onward: None }
+        Packet {
+            way,
+            flow,
+            protocol,
+            source,
+            destination,
+            source_port,
+            destination_port,
+            link,
+            onward: None,
+            vni: None,
+            owner: (way == Way::Out).then_some(0),
+        }
     }
 
     /// Sends them all. Those that `comes` speaks of are waited for; the others have their chance meanwhile.
@@ -333,6 +345,7 @@ impl Call {
                 call.socket.connect(&to).unwrap();
                 call.socket.send(&id.to_ne_bytes()).map(drop)
             }
+            Protocol::Esp => panic!("a program does not send ESP"),
         };
         if let Err(error) = done {
             call.takes(&error);

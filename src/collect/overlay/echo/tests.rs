@@ -14,8 +14,8 @@ fn endpoint(last: u8) -> Endpoint {
 fn asked(commands: &'static [&'static str], nodes: Vec<Vec<Endpoint>>) -> Option<(Vec<Peer>, Duration)> {
     in_new_namespace(commands, move || {
         let began = Instant::now();
-        let mut beneath = Line::open().unwrap();
-        (ask(&nodes, 1450, 50, &mut beneath).unwrap(), began.elapsed())
+        let mut beneath = Beneath::here().unwrap();
+        (ask(&nodes, 1450, Wrap::Vxlan { port: 4789, vni: 1 }, &mut beneath).unwrap(), began.elapsed())
     })
 }
 
@@ -138,11 +138,12 @@ fn what_asking_costs_is_a_second_and_a_dozen_packets_a_node() {
         for nodes in SWARMS {
             let measured = in_new_namespace(commands, move || {
                 let endpoints: Vec<_> = (1..=nodes).map(|last| vec![endpoint(last)]).collect();
-                let mut beneath = Line::open().unwrap();
+                let mut beneath = Beneath::here().unwrap();
                 let mut line = Line::open().unwrap();
                 let began = Instant::now();
-                ask_on(&mut line, &endpoints, 1450, 50, &mut beneath).unwrap();
-                (began.elapsed(), line.sequence + beneath.sequence)
+                ask_on(&mut line, &endpoints, 1450, Wrap::Vxlan { port: 4789, vni: 1 }, &mut beneath)
+                    .unwrap();
+                (began.elapsed(), line.sequence + beneath.line.sequence)
             });
             let Some((took, packets)) = measured else { return };
             let each = f64::from(packets) / f64::from(nodes);
