@@ -3,6 +3,7 @@
 use crate::remedy::word;
 use crate::{Mend, Opening};
 use facts::NodeName;
+use std::net::IpAddr;
 
 /// The file for the kernel settings of a swarm.
 pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-swarm.conf";
@@ -108,8 +109,46 @@ pub enum Step {
     },
     /// Make a manager a worker.
     DemoteManager {
-        /// The manager.
+        /// The other manager where it is done.
         node: NodeName,
+        /// The manager.
+        name: NodeName,
+        /// Its id, where it is known.
+        id: Option<String>,
+    },
+    /// Leave the swarm.
+    Leave {
+        /// Who leaves.
+        node: NodeName,
+        /// Although it is a manager, or no manager knows of it.
+        force: bool,
+    },
+    /// Join the swarm that is remembered, with the token that is asked for.
+    Join {
+        /// Who joins.
+        node: NodeName,
+        /// The address to advertise, where it is another one than before.
+        advertise: Option<String>,
+        /// As a manager.
+        manager: bool,
+    },
+    /// Make a swarm.
+    Init {
+        /// Its first manager.
+        node: NodeName,
+        /// The address to advertise.
+        advertise: String,
+    },
+    /// Give an interface one more address.
+    AddAddress {
+        /// Where.
+        node: NodeName,
+        /// The interface.
+        device: String,
+        /// The address.
+        addr: IpAddr,
+        /// The length of its prefix.
+        prefix: u8,
     },
     /// Something to be done by a person.
     ByHand {
@@ -139,7 +178,11 @@ impl Step {
             | Self::CreateIngress { node }
             | Self::Unlock { node }
             | Self::ForceNewCluster { node, .. }
-            | Self::DemoteManager { node }
+            | Self::DemoteManager { node, .. }
+            | Self::Leave { node, .. }
+            | Self::Join { node, .. }
+            | Self::Init { node, .. }
+            | Self::AddAddress { node, .. }
             | Self::ByHand { node, .. } => node,
         }
     }
@@ -161,6 +204,10 @@ impl Step {
             Self::Unlock { .. } => "unlock",
             Self::ForceNewCluster { .. } => "force-new-cluster",
             Self::DemoteManager { .. } => "demote-manager",
+            Self::Leave { .. } => "leave",
+            Self::Join { .. } => "join",
+            Self::Init { .. } => "init",
+            Self::AddAddress { .. } => "add-address",
             Self::ByHand { .. } => "by-hand",
         }
     }
@@ -198,6 +245,13 @@ impl Step {
                     .to_owned()
             }
             Self::DemoteManager { .. } => "demote the node, from a manager that answers".to_owned(),
+            Self::Leave { .. } => "leave the swarm".to_owned(),
+            Self::Join { manager, .. } => {
+                let role = if *manager { "manager" } else { "worker" };
+                format!("join with the token that `docker swarm join-token {role}` prints on a manager")
+            }
+            Self::Init { .. } => "make a swarm anew".to_owned(),
+            Self::AddAddress { .. } => "add the old address beside the present one".to_owned(),
         }
     }
 
@@ -230,7 +284,17 @@ impl Step {
             Self::CreateIngress { .. } => one("docker network create --driver overlay --ingress ingress"),
             Self::Unlock { .. } => one("docker swarm unlock"),
             Self::ForceNewCluster { .. } => one("docker swarm init --force-new-cluster"),
-            Self::DemoteManager { node } => vec![format!("docker node demote {}", word(node.as_str()))],
+            Self::DemoteManager { name, .. } => vec![format!("docker node demote {}", word(name.as_str()))],
+            Self::Leave { force: true, .. } => one("docker swarm leave --force"),
+            Self::Leave { force: false, .. } => one("docker swarm leave"),
+            Self::Join { advertise: Some(addr), .. } => {
+                vec![format!("docker swarm join --advertise-addr {addr} --token TOKEN MANAGER:2377")]
+            }
+            Self::Join { .. } => one("docker swarm join --token TOKEN MANAGER:2377"),
+            Self::Init { advertise, .. } => vec![format!("docker swarm init --advertise-addr {advertise}")],
+            Self::AddAddress { device, addr, prefix, .. } => {
+                vec![format!("ip addr add {addr}/{prefix} dev {}", word(device))]
+            }
             Self::ByHand { commands, .. } => commands.clone(),
         }
     }

@@ -191,6 +191,12 @@ pub struct Fixing {
     /// Read the unlock key from standard input
     #[arg(long)]
     pub key_stdin: bool,
+    /// Read the join token from standard input
+    #[arg(long, conflicts_with = "key_stdin")]
+    pub token_stdin: bool,
+    /// The manager to join; one that this node remembers where none is given
+    #[arg(long, value_name = "ADDRESS")]
+    pub manager: Option<String>,
     /// Where receipts are.
     #[command(flatten)]
     pub receipts: Receipts,

@@ -1,3 +1,4 @@
+use super::rejoin::demote;
 use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::{Certificate, LocalState};
@@ -27,13 +28,12 @@ check! {
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let now = view.snapshot.taken;
     let read = [("node", host.certificate.get()), ("root", host.root_certificate.get())];
     let (mut gap, mut found) = (None, false);
     for (name, certificate) in read {
         match certificate {
             // A clock that is wrong is so for both; one finding says it.
-            Ok(seen) => found = found || judge(name, seen, now, host, out),
+            Ok(seen) => found = found || judge(name, seen, view, host, out),
             Err(why) => gap = Some(why),
         }
     }
@@ -44,7 +44,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if error.contains("not valid after") || error.contains("not valid before") {
         let summary = "the swarm component does not run: the node's certificate is outside its time";
         out.report(subject(host), summary, Evidence::value(info, format!("Swarm.Error: {error}")))
-            .remedy(remedy(host, error.contains("not valid before")));
+            .remedy(remedy(host, error.contains("not valid before"), view));
         return Ok(());
     }
     match info.swarm.state {
@@ -56,11 +56,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 fn judge(
     name: &str,
     seen: &Seen<Option<Certificate>>,
-    now: Timestamp,
+    view: &View<'_>,
     host: &Host,
     out: &mut Findings<'_>,
 ) -> bool {
     let Some(certificate) = &seen.value else { return false };
+    let now = view.snapshot.taken;
     let summary = if certificate.not_after < now {
         format!("the {name} certificate ran out at {}", minute(certificate.not_after))
     } else if certificate.not_before > now {
@@ -80,7 +81,7 @@ fn judge(
     {
         finding.and(Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)));
     }
-    finding.remedy(remedy(host, certificate.not_before > now));
+    finding.remedy(remedy(host, certificate.not_before > now, view));
     true
 }
 
@@ -92,7 +93,7 @@ fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn remedy(host: &Host, early: bool) -> Remedy {
+fn remedy(host: &Host, early: bool, view: &View<'_>) -> Remedy {
     let node = host.name.clone();
     let clock = Step::ByHand {
         node: node.clone(),
@@ -131,7 +132,7 @@ fn remedy(host: &Host, early: bool) -> Remedy {
     let role = if is_manager { "manager" } else { "worker" };
     let mut steps = vec![clock];
     if is_manager {
-        steps.push(Step::DemoteManager { node: node.clone() });
+        steps.push(demote(&node, view));
     }
     steps.extend([
         Step::ByHand {

@@ -1,5 +1,6 @@
 use super::moved::moved;
-use super::stale_advertise_addr::{present, rejoin_manager, rejoin_worker};
+use super::rejoin::{rejoin_manager, rejoin_worker};
+use super::stale_advertise_addr::present;
 use crate::network::gossip_udp::without_udp;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::Interface;
@@ -187,7 +188,7 @@ fn remedy(host: &Host, is_manager: bool, way: Option<&Interface>, view: &View<'_
     };
     match (is_manager, managers) {
         (false, _) => rejoin_worker(&host.name, &new),
-        (true, 2..) => rejoin_manager(&host.name, &new),
+        (true, 2..) => rejoin_manager(&host.name, &new, view),
         (true, _) => init_anew(&host.name, &new),
     }
 }
@@ -214,14 +215,8 @@ fn init_anew(node: &NodeName, new: &str) -> Remedy {
             "the services, networks, secrets and configs of this swarm are gone; deploy them again afterwards"
                 .into(),
         steps: vec![
-            Step::ByHand {
-                node: node.clone(),
-                text: "leave, and begin again".into(),
-                commands: vec![
-                    "docker swarm leave --force".into(),
-                    format!("docker swarm init --advertise-addr {new}"),
-                ],
-            },
+            Step::Leave { node: node.clone(), force: true },
+            Step::Init { node: node.clone(), advertise: new.to_owned() },
             Step::ByHand {
                 node: "each other node".into(),
                 text: "leave, and join with the command that this prints".into(),

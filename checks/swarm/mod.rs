@@ -21,6 +21,7 @@ mod node_down;
 mod not_a_manager;
 mod promotion_stalled;
 mod refusals;
+mod rejoin;
 mod removed_from_swarm;
 mod session_failed;
 mod stale_advertise_addr;

@@ -1,6 +1,6 @@
 //! A manager whose connections come from another address than the one that raft dials.
 
-use super::stale_advertise_addr::rejoin_manager;
+use super::rejoin::rejoin_manager;
 use crate::{Certainty, Evidence, Findings, Subject, View};
 use facts::host::Protocol;
 use facts::link::{Attempt, Outcome};
@@ -26,7 +26,7 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) {
         let summary = format!("raft dials {} at {}, and it now comes from {seen}", node.name, raft.ip());
         let shown = format!("ManagerStatus.Addr: {raft}, unreachable; Status.Addr: {seen}");
         out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, shown))
-            .remedy(rejoin_manager(&node.name, &seen.to_string()));
+            .remedy(rejoin_manager(&node.name, &seen.to_string(), view));
     }
     // With two that are lost nobody can say which of them calls.
     let [(node, raft)] = unlisted.as_slice() else { return };
@@ -48,7 +48,7 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) {
     )
     .and(Evidence::value(nodes, format!("ManagerStatus.Addr: {raft}, unreachable")))
     .certainty(Certainty::Likely)
-    .remedy(rejoin_manager(&node.name, &caller.value.to_string()));
+    .remedy(rejoin_manager(&node.name, &caller.value.to_string(), view));
 }
 
 /// The address at which raft dials a manager that does not answer.

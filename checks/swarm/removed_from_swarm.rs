@@ -52,16 +52,8 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                  given again"
             .into(),
         steps: vec![
-            Step::ByHand {
-                node: host.name.clone(),
-                text: "leave; --force where it was a manager".into(),
-                commands: vec!["docker swarm leave --force".into()],
-            },
-            Step::ByHand {
-                node: "a manager".into(),
-                text: "print the command that joins, and give it on this node".into(),
-                commands: vec!["docker swarm join-token worker".into()],
-            },
+            Step::Leave { node: host.name.clone(), force: true },
+            Step::Join { node: host.name.clone(), advertise: None, manager: false },
         ],
     });
     Ok(())

@@ -1,11 +1,11 @@
 use super::local_advertise_addr::holder_here;
 use super::moved::{Moved, moved};
 use super::moved_manager;
-use crate::remedy::word;
+use super::rejoin::{rejoin_manager, rejoin_worker};
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Address, Interface};
 use facts::swarm::LocalState;
-use facts::{Host, NodeName, Seen};
+use facts::{Host, Seen};
 use std::net::{IpAddr, SocketAddr};
 
 check! {
@@ -72,6 +72,7 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let interfaces = host.interfaces.get()?;
     if interfaces.iter().any(|interface| interface.holds(advertised)) {
+        remembered(host, advertised, view, out);
         return Ok(());
     }
     let first = match (&info, &state) {
@@ -116,8 +117,30 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         finding.certainty(Certainty::Likely);
     }
     let only_manager = is_manager && info.as_ref().is_ok_and(|info| info.swarm.managers.len() <= 1);
-    finding.remedy(remedy(host, advertised, interfaces, is_manager, only_manager));
+    finding.remedy(remedy(host, advertised, interfaces, is_manager, only_manager, view));
     Ok(())
+}
+
+/// Raft keeps the address of a manager for ever, also when the swarm is founded anew with another one.
+fn remembered(host: &Host, advertised: IpAddr, view: &View<'_>, out: &mut Findings<'_>) {
+    let (Ok(nodes), Ok(interfaces)) = (view.snapshot.nodes.get(), host.interfaces.get()) else { return };
+    let Some(node) = view.node_of(host).ok().flatten() else { return };
+    let Some(raft) = node.manager.as_ref().and_then(|manager| manager.addr) else { return };
+    if raft.ip() == advertised || interfaces.iter().any(|interface| interface.holds(raft.ip())) {
+        return;
+    }
+    let summary = format!(
+        "raft knows this manager as {}, which no interface holds, though it advertises {advertised}: a manager that joins \
+         now takes the swarm its leader",
+        raft.ip()
+    );
+    out.report(
+        Subject::Node(host.name.clone()),
+        summary,
+        Evidence::value(nodes, format!("ManagerStatus.Addr: {raft}")),
+    )
+    .and(Evidence::value(interfaces, held(interfaces)))
+    .remedy(remedy(host, raft.ip(), interfaces, true, true, view));
 }
 
 /// The address of `10.0.0.1`, `10.0.0.1:2377` or `[::1]:2377`; an interface name has none.
@@ -143,6 +166,7 @@ fn remedy(
     interfaces: &[Interface],
     is_manager: bool,
     only_manager: bool,
+    view: &View<'_>,
 ) -> Remedy {
     let node = host.name.clone();
     let (device, prefix, new) = match present(interfaces) {
@@ -155,15 +179,11 @@ fn remedy(
             risk: Risk::Harmless,
             impact: "nothing that runs is touched; make the address permanent in the network's configuration"
                 .into(),
-            steps: vec![Step::ByHand {
-                node,
-                text: "add the old address beside the present one".into(),
-                commands: vec![format!("ip addr add {old}/{prefix} dev {}", word(device))],
-            }],
+            steps: vec![Step::AddAddress { node, device: device.to_owned(), addr: old, prefix }],
         };
     }
     if is_manager {
-        return rejoin_manager(&node, &new);
+        return rejoin_manager(&node, &new, view);
     }
     rejoin_worker(&node, &new)
 }
@@ -177,69 +197,4 @@ pub(super) fn present(interfaces: &[Interface]) -> Option<(&str, &Address)> {
             && i.kind != "bridge"
     })?;
     Some((uplink.name.as_str(), uplink.addresses.first()?))
-}
-
-/// What a worker does whose address changed.
-pub(super) fn rejoin_worker(node: &NodeName, new: &str) -> Remedy {
-    Remedy {
-        title: "Join again from the present address".into(),
-        risk: Risk::RestartsTasks,
-        impact: "the tasks of this node are started elsewhere".into(),
-        steps: vec![
-            Step::ByHand {
-                node: "a manager".into(),
-                text: "print the command to join with".into(),
-                commands: vec!["docker swarm join-token worker".into()],
-            },
-            Step::ByHand {
-                node: node.clone(),
-                text: "leave, then join with that command and the present address".into(),
-                commands: vec![
-                    "docker swarm leave".into(),
-                    format!("docker swarm join --advertise-addr {new} --token TOKEN MANAGER:2377"),
-                ],
-            },
-            Step::ByHand {
-                node: "a manager".into(),
-                text: "once the old entry is down, remove it by its id".into(),
-                commands: vec![
-                    format!("docker node ls --filter name={}", word(node.as_str())),
-                    "docker node rm OLD-ID".into(),
-                ],
-            },
-        ],
-    }
-}
-
-/// What a manager does whose address changed.
-pub(super) fn rejoin_manager(node: &NodeName, new: &str) -> Remedy {
-    Remedy {
-        title: "Rejoin the manager from its present address".into(),
-        risk: Risk::EndangersQuorum,
-        impact: "the swarm has one manager fewer until it has joined; its tasks restart".into(),
-        steps: vec![
-            Step::DemoteManager { node: node.clone() },
-            Step::ByHand {
-                node: "a manager".into(),
-                text: "print the command with which a manager joins".into(),
-                commands: vec!["docker swarm join-token manager".into()],
-            },
-            Step::ByHand {
-                node: node.clone(),
-                text: "leave, then join with that command and the present address".into(),
-                commands: vec![
-                    "docker swarm leave --force".into(),
-                    format!("docker swarm join --advertise-addr {new} --token TOKEN MANAGER:2377"),
-                ],
-            },
-            Step::ByHand {
-                node: "a manager".into(),
-                text: "once the old entry is down, remove it by its id".into(),
-                commands: vec![
-                    format!("docker node ls --filter name={}", word(node.as_str())),
-                    "docker node rm OLD-ID".into(),
-                ],
-            },
-        ],
-    }
 }

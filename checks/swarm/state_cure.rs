@@ -120,7 +120,7 @@ fn rejoin(host: &Host, manager: bool) -> Remedy {
                 .into(),
             commands: vec!["systemctl start docker".into(), "docker swarm init --force-new-cluster".into()],
         });
-        steps.push(Step::DemoteManager { node: node() });
+        steps.push(Step::DemoteManager { node: "another manager".into(), name: node(), id: None });
     }
     steps.extend([
         Step::ByHand {

@@ -42,6 +42,7 @@ use tokio::sync::OnceCell;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use engine_api::Engine;
 pub use join::{Secret, Target};
+pub(crate) use join::{greet, with_port};
 pub(crate) use neighbour::neighbour;
 pub use stack::StackFile;
 

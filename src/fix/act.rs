@@ -1,16 +1,20 @@
 //! What a step comes down to: acts that are done one by one, each with a way back that is written down first.
 
+use super::address::Address;
 use super::copy;
 use super::engine::{self, Turn};
 use super::file::{self, FileChange, Print};
 use super::filter::{self, Kept, NftRule};
 use super::journal::{self, Receipt};
 use super::swarm::{self, Verb};
-use super::{Ground, host};
+use super::{Ground, host, membership};
 use checks::Opening;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The name of the copy beside the journal.
+pub(super) const COPY: &str = "swarm";
 
 /// One act.
 #[derive(Clone, Debug)]
@@ -30,11 +34,15 @@ pub(super) enum Act {
     Open(Opening),
     /// The engine is turned.
     Engine(Turn),
-    /// What a manager knows of the swarm is copied.
+    /// What a node knows of the swarm is copied.
     Copy {
         /// The directory.
         from: PathBuf,
+        /// What is left out.
+        but: Option<&'static str>,
     },
+    /// An interface gets one more address.
+    Address(Address),
     /// The swarm is changed.
     Swarm(Verb),
 }
@@ -87,6 +95,18 @@ pub(super) enum Undo {
     /// The engine is started, after all else, where it does not run. What it has read it keeps: the old configuration may
     /// be the very one that it dies of.
     Running,
+    /// The interface loses the address.
+    Address(Address),
+    /// A node becomes a manager again.
+    Promotion {
+        /// Its id.
+        id: String,
+    },
+    /// The engine gets back what it knew of the swarm.
+    State {
+        /// The directory.
+        place: PathBuf,
+    },
     /// A node gets its old availability back.
     Availability {
         /// Its id.
@@ -114,7 +134,8 @@ impl Act {
             Self::Module(name) => format!("load the kernel module {name}"),
             Self::Open(opening) => opening.command(),
             Self::Engine(turn) => turn.text().to_owned(),
-            Self::Copy { from } => format!("copy {} beside the journal", from.display()),
+            Self::Copy { from, .. } => format!("copy {} beside the journal", from.display()),
+            Self::Address(address) => address.text(),
             Self::Swarm(verb) => verb.text(),
         }
     }
@@ -133,6 +154,7 @@ impl Act {
             Self::Open(opening) => filter::undo(opening, receipt)?,
             Self::Engine(turn) => turn.undo(),
             Self::Copy { .. } => Undo::Stays,
+            Self::Address(address) => Undo::Address(address.clone()),
             Self::Swarm(verb) => verb.undo(ground).await?,
         })
     }
@@ -145,7 +167,8 @@ impl Act {
             Self::Module(name) => host::load(name),
             Self::Open(opening) => filter::open(opening),
             Self::Engine(turn) => engine::turn(*turn, ground).await,
-            Self::Copy { from } => copy::copy(from, &receipt.directory.join("swarm")),
+            Self::Copy { from, but } => copy::copy(from, &receipt.directory.join(COPY), *but),
+            Self::Address(address) => address.add(),
             Self::Swarm(verb) => verb.carry_out(ground).await,
         }
     }
@@ -154,7 +177,9 @@ impl Act {
     pub(super) fn patience(&self) -> Duration {
         Duration::from_secs(match self {
             Self::File(_) | Self::Sysctl { .. } | Self::Module(_) | Self::Copy { .. } => 5,
-            Self::Open(_) => 30,
+            // It heals nothing by itself.
+            Self::Swarm(Verb::Demote { .. }) => 5,
+            Self::Open(_) | Self::Address(_) => 30,
             Self::Engine(Turn::Reload) => 15,
             Self::Engine(_) | Self::Swarm(_) => 90,
         })
@@ -187,6 +212,9 @@ impl Undo {
             Self::NftPut(rule) => rule.put(),
             Self::NftTake(rule) => rule.take(),
             Self::Running => engine::turn(Turn::Start, ground).await,
+            Self::Address(address) => address.remove(),
+            Self::Promotion { id } => swarm::promote(id, ground).await,
+            Self::State { place } => membership::restore(place, &kept.join(COPY), ground).await,
             Self::Availability { id, before } => swarm::set_availability(id, before, ground).await,
             Self::Ingress => swarm::remove_ingress(ground).await,
             Self::Stays => Ok(()),

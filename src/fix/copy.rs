@@ -6,10 +6,11 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Copies a directory with all its plain files, and compares what was written with what was read.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<(), String> {
+/// Copies a directory with all its plain files `but` one, and compares what was written with what was read.
+pub(super) fn copy(from: &Path, to: &Path, but: Option<&str>) -> Result<(), String> {
     let failed = |error: io::Error| format!("failed to copy {} to {}: {error}", from.display(), to.display());
-    let files = files(from).map_err(failed)?;
+    let mut files = files(from).map_err(failed)?;
+    files.retain(|path| but.is_none_or(|but| *path != from.join(but)));
     let size: u64 = files.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();
     let parent = to.parent().unwrap_or(Path::new("/"));
     let room = statvfs(parent).map_err(|error| failed(error.into()))?;
@@ -70,9 +71,12 @@ mod tests {
         let (from, to) = (directory.path().join("swarm"), directory.path().join("kept/swarm"));
         fs::create_dir_all(from.join("raft/snap")).unwrap();
         fs::create_dir_all(directory.path().join("kept")).unwrap();
+        fs::create_dir_all(from.join("worker")).unwrap();
+        fs::write(from.join("worker/tasks.db"), "").unwrap();
         fs::write(from.join("state.json"), "[]").unwrap();
         fs::write(from.join("raft/snap/1"), [0; 9000]).unwrap();
-        copy(&from, &to).unwrap();
+        copy(&from, &to, Some("worker/tasks.db")).unwrap();
+        assert!(!to.join("worker").exists());
         assert_eq!(fs::read(to.join("state.json")).unwrap(), b"[]");
         assert_eq!(fs::read(to.join("raft/snap/1")).unwrap().len(), 9000);
         assert_eq!(fs::metadata(to.join("raft")).unwrap().mode() & 0o777, 0o700);

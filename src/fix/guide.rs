@@ -1,6 +1,6 @@
 //! Leading through the plans: showing each, asking, doing, looking again, and taking back what did not heal.
 
-use super::act::Act;
+use super::act::{Act, COPY};
 use super::gate::{Consent, consent};
 use super::journal::{Begun, Event, Outcome, Receipt};
 use super::lock::State;
@@ -50,6 +50,8 @@ impl Guide<'_> {
             cluster: diagnosis.header.cluster_id.clone(),
             options,
             key: None,
+            token: None,
+            manager: self.fixing.manager.clone(),
             lost: self.fixing.lost.clone(),
             advertise: self.fixing.advertise_addr.clone(),
         };
@@ -107,8 +109,9 @@ impl Guide<'_> {
             self.voice.plan(&plan, number, &[]);
             return Answer::Skip;
         }
-        if plan.here.iter().any(|step| matches!(step, Step::Unlock { .. })) {
-            ground.key = self.key();
+        let said = consent(&plan, self.fixing, self.allowed, ground);
+        if !matches!(said, Consent::Withheld(_)) {
+            self.secrets(&plan, ground).await;
         }
         let ready = prepared(&plan.here, ground).await;
         let difference = match &ready {
@@ -116,20 +119,17 @@ impl Guide<'_> {
             Err(_) => Vec::new(),
         };
         self.voice.plan(&plan, number, &difference);
-        let prepared = match ready {
-            Ok(prepared) => prepared,
-            Err(why) => {
-                self.voice.say(Tone::Bad, &format!("Not done: {why}"));
-                return Answer::Skip;
-            }
-        };
-        match consent(&plan, self.fixing, self.allowed, ground) {
-            Consent::Given => Answer::Go(Box::new(plan), prepared),
-            Consent::Withheld(why) => {
+        match (said, ready) {
+            (Consent::Withheld(why), _) => {
                 self.voice.say(Tone::Plain, &format!("Not done: {why}"));
                 Answer::Skip
             }
-            Consent::Asked { name } => self.answered(plan, prepared, name.as_deref()),
+            (_, Err(why)) => {
+                self.voice.say(Tone::Bad, &format!("Not done: {why}"));
+                Answer::Skip
+            }
+            (Consent::Given, Ok(prepared)) => Answer::Go(Box::new(plan), prepared),
+            (Consent::Asked { name }, Ok(prepared)) => self.answered(plan, prepared, name.as_deref()),
         }
     }
 
@@ -155,14 +155,29 @@ impl Guide<'_> {
         }
     }
 
-    /// The unlock key, from the terminal or standard input, and never from the command line, which others can read.
-    fn key(&self) -> Option<Secret> {
-        if self.fixing.key_stdin {
+    /// Asks for the secrets that a plan takes.
+    async fn secrets(&self, plan: &Plan, ground: &mut Ground) {
+        for step in &plan.here {
+            match step {
+                Step::Unlock { .. } => ground.key = self.secret("Unlock key:", self.fixing.key_stdin),
+                // Its engine is stopped on the way, and starts locked.
+                Step::ForceNewCluster { .. } if quorum::is_locking(ground).await => {
+                    ground.key = self.secret("Unlock key:", self.fixing.key_stdin);
+                }
+                Step::Join { .. } => ground.token = self.secret("Join token:", self.fixing.token_stdin),
+                _ => {}
+            }
+        }
+    }
+
+    /// A secret, from the terminal or standard input, and never from the command line, which others can read.
+    fn secret(&self, question: &str, piped: bool) -> Option<Secret> {
+        if piped {
             let mut line = String::new();
             return std::io::stdin().read_line(&mut line).ok().map(|_| Secret(line));
         }
         (std::io::stdin().is_terminal() && !self.fixing.yes)
-            .then(|| self.voice.secret("Unlock key:").map(Secret))?
+            .then(|| self.voice.secret(question).map(Secret))?
     }
 
     /// Does it, looks again, and takes it back where the check has not fallen silent.
@@ -180,21 +195,25 @@ impl Guide<'_> {
         let mut receipt = Receipt::begin(&state.receipts, begun)?;
         let done = self.acted(&prepared.acts, &mut receipt, ground).await;
         let healed = match done {
-            Ok(()) => self.healed(plan, &prepared.acts).await,
+            Ok(()) => self.healed(plan, &prepared.acts).await.map(|()| Outcome::Healed).or_else(|why| {
+                // What others have to do as well cannot be healed by this part of it.
+                if plan.is_shared() { Ok(Outcome::Done) } else { Err(why) }
+            }),
             Err(why) => Err(why),
         };
         match healed {
-            Ok(()) => {
-                receipt.note(&Event::Closed { outcome: Outcome::Healed })?;
+            Ok(outcome) => {
+                receipt.note(&Event::Closed { outcome })?;
                 let last = plan.is_final();
                 let back =
                     if last { "It cannot be taken back:" } else { "To take it back: swarm-doctor undo" };
-                self.voice.say(Tone::Good, &format!("Healed. {back} {}", receipt.id));
+                let said = match outcome {
+                    Outcome::Done => "Done here; what is left to other nodes heals it.",
+                    _ => "Healed.",
+                };
+                self.voice.say(Tone::Good, &format!("{said} {back} {}", receipt.id));
                 if plan.here.iter().any(|step| matches!(step, Step::ForceNewCluster { .. })) {
-                    let copy = receipt.directory.join("swarm");
-                    self.voice
-                        .say(Tone::Plain, &format!("What was known before is kept in {}.", copy.display()));
-                    self.voice.lines(&quorum::aftermath(ground).await?);
+                    self.voice.lines(&quorum::aftermath(&receipt.directory.join(COPY), ground).await?);
                 }
             }
             Err(why) => {

@@ -61,6 +61,8 @@ pub(super) struct Begun {
 pub(super) enum Outcome {
     /// The check has nothing more to say.
     Healed,
+    /// This node's part of it was done, and others have theirs to do.
+    Done,
     /// All that could be was taken back.
     Undone,
     /// Something could not be taken back.
@@ -72,6 +74,7 @@ impl Outcome {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Healed => "healed",
+            Self::Done => "done here",
             Self::Undone => "undone",
             Self::Stuck => "not all undone",
         }

@@ -27,11 +27,16 @@ impl Level {
             | Step::CreateIngress { .. }
             | Step::Unlock { .. }
             | Step::ByHand { .. } => Self::Safe,
-            Step::StartEngine { .. }
+            Step::AddAddress { .. }
+            | Step::StartEngine { .. }
             | Step::RestartEngine { .. }
             | Step::ActivateNode { .. }
             | Step::RemoveNode { .. } => Self::Disruptive,
-            Step::DemoteManager { .. } | Step::ForceNewCluster { .. } => Self::Destructive,
+            Step::DemoteManager { .. }
+            | Step::Leave { .. }
+            | Step::Join { .. }
+            | Step::Init { .. }
+            | Step::ForceNewCluster { .. } => Self::Destructive,
         }
     }
 

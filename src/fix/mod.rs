@@ -4,6 +4,7 @@
 //! found it does not call so on facts taken afterwards.
 
 mod act;
+mod address;
 mod copy;
 mod engine;
 mod file;
@@ -15,6 +16,7 @@ mod journal;
 mod json;
 mod level;
 mod lock;
+mod membership;
 mod plan;
 mod prepare;
 mod program;
@@ -46,6 +48,8 @@ pub(crate) struct Ground {
     cluster: Option<String>,
     options: Options,
     key: Option<Secret>,
+    token: Option<Secret>,
+    manager: Option<String>,
     lost: Vec<String>,
     advertise: Option<String>,
 }
@@ -124,6 +128,8 @@ pub async fn undo(id: &str, source: &Source, kept: &Receipts, voice: &Voice) -> 
         cluster: None,
         options: options(source, Asked::default())?,
         key: None,
+        token: None,
+        manager: None,
         lost: Vec::new(),
         advertise: None,
     };

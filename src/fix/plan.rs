@@ -31,9 +31,7 @@ impl Plan {
             let step = steps.remove(at);
             return Self { finding: finding.clone(), here: vec![step], rest: steps };
         }
-        let done = |step: &&Step| {
-            step.node() == here && !matches!(step, Step::ByHand { .. } | Step::DemoteManager { .. })
-        };
+        let done = |step: &&Step| step.node() == here && !matches!(step, Step::ByHand { .. });
         let count = steps.iter().take_while(done).count();
         let rest = steps.split_off(count);
         // Half of what belongs together on one node would leave it between the two.
@@ -64,6 +62,11 @@ impl Plan {
     /// Whether something in it has no way back.
     pub fn is_final(&self) -> bool {
         self.here.iter().filter_map(Verb::of).any(|verb| verb.last().is_some())
+    }
+
+    /// Whether other nodes have a part in it that is as necessary.
+    pub fn is_shared(&self) -> bool {
+        self.rest.iter().any(|step| matches!(step, Step::Leave { .. } | Step::Join { .. }))
     }
 
     /// How much it may hurt.

@@ -1,13 +1,18 @@
 //! From steps to acts: what is there now is read, and what cannot be done is said before anything is.
 
 use super::act::Act;
+use super::address::Address;
 use super::engine::{Turn, way};
 use super::file::{self, FileChange};
 use super::swarm::{self, Api, Verb};
-use super::{Ground, filter, host, quorum};
+use super::{Ground, filter, host, membership, quorum};
 use crate::collect::dockerd;
 use checks::{SYSCTL_FILE, Step};
+use serde_json::Value;
 use std::path::Path;
+
+const NO_KEY: &str =
+    "the unlock key is read from the terminal, or with --key-stdin from standard input, and there is none";
 
 /// The acts of a plan, in order.
 #[derive(Default)]
@@ -63,27 +68,67 @@ impl Prepared {
             Step::StartEngine { .. } => self.turn(Turn::Start)?,
             Step::RestartEngine { .. } => self.turn(Turn::Restart)?,
             Step::Unlock { .. } if ground.key.is_none() => {
-                return Err(
-                    "the unlock key is read from the terminal, or with --key-stdin from standard input, and there is none"
-                        .into(),
-                );
+                return Err(NO_KEY.into());
             }
             Step::ForceNewCluster { .. } => {
                 quorum::refusal(&ground.lost, ground).await?;
-                way(Turn::Stop)?;
+                let locking = quorum::is_locking(ground).await;
+                if locking && ground.key.is_none() {
+                    return Err(NO_KEY.into());
+                }
                 let info = Api::of(ground).await?.get("/info").await?;
-                self.acts.extend([
-                    Act::Engine(Turn::Stop),
-                    Act::Copy { from: swarm::state(&info) },
-                    Act::Engine(Turn::Start),
-                    Act::Swarm(Verb::ForceNewCluster),
-                ]);
+                self.put_aside(&info)?;
+                self.acts.extend(locking.then_some(Act::Swarm(Verb::Unlock)));
+                self.acts.push(Act::Swarm(Verb::ForceNewCluster));
+            }
+            Step::DemoteManager { id: Some(id), .. } => {
+                quorum::spares(id, &Api::of(ground).await?).await?;
+                self.acts.push(Act::Swarm(Verb::Demote { id: id.clone() }));
+            }
+            Step::Leave { force, .. } => {
+                let api = Api::of(ground).await?;
+                let info = api.get("/info").await?;
+                membership::bound(&info, &api).await?;
+                let state = swarm::state(&info);
+                if state.join("raft").is_dir() {
+                    self.put_aside(&info)?;
+                } else {
+                    way(Turn::Stop)?;
+                    self.acts.push(Act::Copy { from: state.clone(), but: Some(membership::TASKS) });
+                }
+                self.acts.push(Act::Swarm(Verb::Leave { force: *force, state }));
+            }
+            Step::Join { advertise, .. } => {
+                let info = Api::of(ground).await?.get("/info").await?;
+                let request = membership::joining(advertise.as_deref(), &info, ground).await?;
+                self.acts.push(Act::Swarm(Verb::Join(request)));
+            }
+            Step::Init { advertise, .. } => {
+                let info = Api::of(ground).await?.get("/info").await?;
+                self.acts.push(Act::Swarm(Verb::Init(membership::beginning(advertise, &info))));
+            }
+            Step::AddAddress { device, addr, prefix, .. } => {
+                let address = Address { device: device.clone(), addr: *addr, prefix: *prefix };
+                if !address.is_there().await? {
+                    self.acts.push(Act::Address(address));
+                }
             }
             _ => match Verb::of(step) {
                 Some(verb) => self.acts.push(Act::Swarm(verb)),
                 None => return Err(format!("a person has to do this: {}", step.text())),
             },
         }
+        Ok(())
+    }
+
+    /// Copies what a manager knows of the swarm, while nobody writes to it.
+    fn put_aside(&mut self, info: &Value) -> Result<(), String> {
+        way(Turn::Stop)?;
+        self.acts.extend([
+            Act::Engine(Turn::Stop),
+            Act::Copy { from: swarm::state(info), but: None },
+            Act::Engine(Turn::Start),
+        ]);
         Ok(())
     }
 

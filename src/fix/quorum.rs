@@ -1,14 +1,17 @@
 //! A swarm founded anew from what one manager knows: when that may be, and how.
 
 use super::Ground;
+use super::engine::{Turn, way};
+use super::membership::{is_local, written};
 use super::swarm::{Api, state};
 use crate::collect::neighbour;
+use checks::word;
 use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
-use std::fmt::Display;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -95,11 +98,10 @@ async fn alive(addr: SocketAddr) -> Option<String> {
 /// Founds the swarm anew. What it had written down when it was made is given again, or the engine would take what is
 /// usual in its place.
 pub(super) async fn found(api: &Api, ground: &Ground) -> Result<(), String> {
-    let info = api.get("/info").await?;
-    let path = state(&info).join("docker-state.json");
-    let failed = |error: &dyn Display| format!("failed to read {}: {error}", path.display());
-    let text = fs::read_to_string(&path).map_err(|error| failed(&error))?;
-    let old: Value = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+    let old = written(&api.get("/info").await?);
+    if old.is_null() {
+        return Err("what the engine wrote down of its swarm cannot be read".into());
+    }
     let mut body = json!({"ForceNewCluster": true, "Spec": {}});
     for key in ["ListenAddr", "AdvertiseAddr", "DataPathAddr", "DataPathPort"] {
         if !old[key].is_null() {
@@ -122,34 +124,97 @@ pub(super) async fn found(api: &Api, ground: &Ground) -> Result<(), String> {
     }
 }
 
-/// What is left to do once the swarm was founded anew, node by node.
-pub(super) async fn aftermath(ground: &Ground) -> Result<Vec<String>, String> {
+/// Why a manager must not be demoted, where that would take the swarm its leader.
+pub(super) async fn spares(id: &str, api: &Api) -> Result<(), String> {
+    let nodes = api.get("/nodes").await?;
+    let others: Vec<&Value> = nodes
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|node| node["ManagerStatus"].is_object() && node["ID"] != id)
+        .collect();
+    let present = others.iter().filter(|node| node["ManagerStatus"]["Reachability"] == "reachable").count();
+    let needed = others.len() / 2 + 1;
+    match present >= needed {
+        true => Ok(()),
+        false => Err(format!(
+            "without it {present} of {} managers answer, and {needed} are needed: the swarm would lose its leader",
+            others.len()
+        )),
+    }
+}
+
+/// Whether the managers of this swarm start locked.
+pub(super) async fn is_locking(ground: &Ground) -> bool {
+    let Ok(api) = Api::of(ground).await else { return false };
+    let Ok(info) = api.get("/info").await else { return false };
+    fs::read_to_string(state(&info).join("certificates/swarm-node.key"))
+        .is_ok_and(|key| key.contains("ENCRYPTED"))
+}
+
+/// What is left to do once the swarm was founded anew, node by node; `kept` is the copy of what was known before.
+pub(super) async fn aftermath(kept: &Path, ground: &Ground) -> Result<Vec<String>, String> {
     let api = Api::of(ground).await?;
     let (info, nodes) = (api.get("/info").await?, api.get("/nodes").await?);
     let services = api.get("/services").await?.as_array().map_or(0, Vec::len);
     let own = info["Swarm"]["NodeID"].as_str().unwrap_or_default();
     let advertised = info["Swarm"]["NodeAddr"].as_str().unwrap_or_default();
-    let mut lines = vec![format!("the new swarm has one manager, {}, and {services} services", ground.here)];
-    for node in nodes.as_array().into_iter().flatten() {
-        let name = node["Description"]["Hostname"].as_str().unwrap_or_default();
-        let id = node["ID"].as_str().unwrap_or_default();
-        if id == own {
-            let raft = node["ManagerStatus"]["Addr"].as_str().unwrap_or_default();
-            // Raft keeps the old address for ever, and whoever joins is told to dial it.
-            if !raft.starts_with(&format!("{advertised}:")) {
-                lines.push(format!(
-                    "raft still knows this manager as {raft}: let no manager join before the machine has that address \
-                     too (`ip addr add`), or the swarm loses its leader again"
-                ));
-            }
-            continue;
-        }
-        if node["Status"]["State"] != "ready" && node["Spec"]["Role"] == "worker" {
-            lines.push(format!("on {name}: a worker comes back by itself; a former manager: docker swarm leave --force, then \
-                 docker swarm join --token TOKEN {advertised}:2377"));
-            lines.push(format!("on {}, once {name} has joined again: docker node rm {id}", ground.here));
+    let text = fs::read_to_string(kept.join("state.json")).unwrap_or_default();
+    let known: Value = serde_json::from_str(&text).unwrap_or_default();
+    let was_manager =
+        |id: &str| known.as_array().into_iter().flatten().any(|manager| manager["node_id"] == id);
+    let here = &ground.here;
+    let all: Vec<&Value> = nodes.as_array().into_iter().flatten().collect();
+    let raft =
+        all.iter().find(|node| node["ID"] == own).and_then(|node| node["ManagerStatus"]["Addr"].as_str());
+    let raft = raft.unwrap_or_default();
+    let reachable = raft.parse::<SocketAddr>().is_ok_and(|addr| is_local(addr.ip()));
+    let mut lines =
+        vec![format!("The new swarm has one manager, {here} at {advertised}, and {services} services.")];
+    // Raft keeps the old address for ever, and whoever joins is told to dial it.
+    if !reachable {
+        lines.push(format!(
+            "Raft still knows this manager as {raft}: let no manager join, and promote none, before the machine has that \
+             address too, or the swarm loses its leader again."
+        ));
+    }
+    lines.push("Each former manager leaves before the next one is switched on: two of them that meet are the old swarm.".into());
+    let (former, workers): (Vec<&Value>, Vec<&Value>) = all
+        .into_iter()
+        .filter(|node| node["ID"] != own)
+        .partition(|node| was_manager(node["ID"].as_str().unwrap_or_default()));
+    let name = |node: &Value| word(node["Description"]["Hostname"].as_str().unwrap_or_default());
+    for node in former {
+        let (name, id) = (name(node), node["ID"].as_str().unwrap_or_default());
+        lines.push(format!("on {name}: docker swarm leave --force"));
+        lines.push(format!("on {here}: docker node rm --force {id}"));
+        if reachable {
+            lines.push(format!("on {here}: docker swarm join-token -q manager"));
+            lines.push(format!("on {name}: docker swarm join --token TOKEN {raft}"));
         }
     }
-    lines.push(format!("on {}: docker swarm join-token manager prints the token", ground.here));
+    for node in workers {
+        let name = name(node);
+        lines.push(format!(
+            "{name} is a worker and comes back by itself; where it does not, it leaves and joins anew:"
+        ));
+        lines.push(format!("on {name}: docker swarm leave"));
+        lines.push(format!("on {here}: docker swarm join-token -q worker"));
+        lines.push(format!("on {name}: docker swarm join --token TOKEN {advertised}:2377"));
+    }
+    lines.push("As long as nobody has joined, this brings back what was before:".into());
+    lines.extend(restoring(&state(&info), kept)?.into_iter().map(|command| format!("on {here}: {command}")));
     Ok(lines)
+}
+
+/// The commands that put a copy of the state in the place of the present one.
+fn restoring(place: &Path, kept: &Path) -> Result<[String; 4], String> {
+    let (place, kept) = (word(&place.to_string_lossy()), word(&kept.to_string_lossy()));
+    let line = |argv: Vec<String>| argv.join(" ");
+    Ok([
+        line(way(Turn::Stop)?),
+        format!("mv {place} {place}.new"),
+        format!("cp -a {kept} {place}"),
+        line(way(Turn::Start)?),
+    ])
 }

@@ -32,6 +32,22 @@ pub(super) enum Verb {
     Ingress,
     /// The manager gets its key.
     Unlock,
+    /// A manager becomes a worker.
+    Demote {
+        /// Its id.
+        id: String,
+    },
+    /// This node leaves the swarm.
+    Leave {
+        /// Although it is a manager, or no manager knows of it.
+        force: bool,
+        /// Where it keeps what it knows of the swarm.
+        state: PathBuf,
+    },
+    /// This node joins a swarm: the request, without the token.
+    Join(Value),
+    /// A swarm is made: the request.
+    Init(Value),
     /// The swarm is founded anew.
     ForceNewCluster,
 }
@@ -44,6 +60,7 @@ impl Verb {
             Step::RemoveNode { id, manager, .. } => Self::Remove { id: id.clone(), manager: *manager },
             Step::CreateIngress { .. } => Self::Ingress,
             Step::Unlock { .. } => Self::Unlock,
+            Step::DemoteManager { id, .. } => Self::Demote { id: id.clone()? },
             Step::ForceNewCluster { .. } => Self::ForceNewCluster,
             _ => return None,
         })
@@ -67,6 +84,14 @@ impl Verb {
             Self::Remove { id, .. } => format!("remove the node {id}"),
             Self::Ingress => "create the ingress network".into(),
             Self::Unlock => "unlock the manager".into(),
+            Self::Demote { id } => format!("demote the manager {id}"),
+            Self::Leave { .. } => "leave the swarm".into(),
+            Self::Join(request) => {
+                format!("join the manager at {}", request["RemoteAddrs"][0].as_str().unwrap_or_default())
+            }
+            Self::Init(request) => {
+                format!("make a swarm at {}", request["AdvertiseAddr"].as_str().unwrap_or_default())
+            }
             Self::ForceNewCluster => "found the swarm anew from what this manager knows".into(),
         }
     }
@@ -83,6 +108,8 @@ impl Verb {
                 Ok(Undo::Availability { id: id.clone(), before })
             }
             Self::Ingress => Ok(Undo::Ingress),
+            Self::Demote { id } => Ok(Undo::Promotion { id: id.clone() }),
+            Self::Leave { state, .. } => Ok(Undo::State { place: state.clone() }),
             _ => Ok(Undo::Stays),
         }
     }
@@ -102,6 +129,20 @@ impl Verb {
                 let key = ground.key.as_ref().map(|key| key.0.trim()).unwrap_or_default();
                 api.change(Method::POST, "/swarm/unlock", &json!({"UnlockKey": key})).await
             }
+            Self::Demote { id } => {
+                quorum::spares(id, &api).await?;
+                api.update(id, |spec| spec["Role"] = "worker".into()).await
+            }
+            Self::Leave { force, .. } => {
+                api.change(Method::POST, &format!("/swarm/leave?force={force}"), &Value::Null).await
+            }
+            Self::Join(request) => {
+                let token = ground.token.as_ref().map(|token| token.0.trim()).unwrap_or_default();
+                let mut request = request.clone();
+                request["JoinToken"] = token.into();
+                api.change(Method::POST, "/swarm/join", &request).await
+            }
+            Self::Init(request) => api.change(Method::POST, "/swarm/init", request).await,
             Self::ForceNewCluster => quorum::found(&api, ground).await,
         }
     }
@@ -110,6 +151,11 @@ impl Verb {
 /// Gives a node an availability.
 pub(super) async fn set_availability(id: &str, to: &str, ground: &Ground) -> Result<(), String> {
     Api::of(ground).await?.update(id, |spec| spec["Availability"] = to.into()).await
+}
+
+/// Makes a node a manager again.
+pub(super) async fn promote(id: &str, ground: &Ground) -> Result<(), String> {
+    Api::of(ground).await?.update(id, |spec| spec["Role"] = "manager".into()).await
 }
 
 /// Removes the ingress network, where there is one.

@@ -31,7 +31,7 @@ const EMPTY: &[u8] = &[0, 0, 0, 0, 0];
 const MOST: usize = 1 << 16;
 
 /// Asks who is there.
-pub(super) async fn greet(addr: SocketAddr, deadline: Duration) -> Greeting {
+pub(crate) async fn greet(addr: SocketAddr, deadline: Duration) -> Greeting {
     let silent = |what: String| Greeting::Silent { what };
     let late = || format!("no answer within {} ms", deadline.as_millis());
     let stream = match timeout(deadline, begin(addr)).await {

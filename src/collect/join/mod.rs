@@ -2,6 +2,8 @@
 
 mod manager;
 
+pub(crate) use manager::greet;
+
 use super::probe::connect;
 use super::{Artifact, Place, Session};
 use facts::Need;
@@ -55,7 +57,7 @@ pub(super) async fn join(session: &Session) -> Vec<Artifact> {
 }
 
 /// The manager with its port, in the way in which docker reads it.
-pub(super) fn with_port(named: &str) -> String {
+pub(crate) fn with_port(named: &str) -> String {
     if let Ok(ip) = named.parse::<IpAddr>() {
         return SocketAddr::from((ip, MANAGER_PORT)).to_string();
     }
@@ -71,7 +73,7 @@ async fn look(addr: SocketAddr, deadline: Duration) -> Manager {
     let mut greeting = None;
     // Gossip takes TLS for a broken message and says so in its log; it is known by its port.
     if port == Outcome::Open && addr.port() != GOSSIP {
-        greeting = Some(manager::greet(addr, deadline * PATIENCE).await);
+        greeting = Some(greet(addr, deadline * PATIENCE).await);
     }
     Manager { addr, from, port, gossip, greeting }
 }
