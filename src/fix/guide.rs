@@ -129,17 +129,17 @@ impl Guide<'_> {
                 Answer::Skip
             }
             (Consent::Given, Ok(prepared)) => Answer::Go(Box::new(plan), prepared),
-            (Consent::Asked { name }, Ok(prepared)) => self.answered(plan, prepared, name.as_deref()),
+            (Consent::Asked { name }, Ok(prepared)) => self.answered(plan, prepared, name.as_deref()).await,
         }
     }
 
-    fn answered(&self, plan: Plan, prepared: Prepared, name: Option<&str>) -> Answer {
+    async fn answered(&self, plan: Plan, prepared: Prepared, name: Option<&str>) -> Answer {
         let question = match name {
             Some(name) => format!("Type {name} to do it, n for no, s to see more, q to quit:"),
             None => "Do it? [y]es, [n]o, [s]how more, [q]uit:".to_owned(),
         };
         loop {
-            let said = self.voice.ask(&question);
+            let said = self.voice.ask(&question).await;
             match (said.as_deref(), name) {
                 (Some(said), Some(name)) if said == name => return Answer::Go(Box::new(plan), prepared),
                 (Some("y" | "yes"), None) => return Answer::Go(Box::new(plan), prepared),
@@ -159,25 +159,27 @@ impl Guide<'_> {
     async fn secrets(&self, plan: &Plan, ground: &mut Ground) {
         for step in &plan.here {
             match step {
-                Step::Unlock { .. } => ground.key = self.secret("Unlock key:", self.fixing.key_stdin),
+                Step::Unlock { .. } => ground.key = self.secret("Unlock key:", self.fixing.key_stdin).await,
                 // Its engine is stopped on the way, and starts locked.
                 Step::ForceNewCluster { .. } if quorum::is_locking(ground).await => {
-                    ground.key = self.secret("Unlock key:", self.fixing.key_stdin);
+                    ground.key = self.secret("Unlock key:", self.fixing.key_stdin).await;
                 }
-                Step::Join { .. } => ground.token = self.secret("Join token:", self.fixing.token_stdin),
+                Step::Join { .. } => ground.token = self.secret("Join token:", self.fixing.token_stdin).await,
                 _ => {}
             }
         }
     }
 
     /// A secret, from the terminal or standard input, and never from the command line, which others can read.
-    fn secret(&self, question: &str, piped: bool) -> Option<Secret> {
+    async fn secret(&self, question: &str, piped: bool) -> Option<Secret> {
         if piped {
             let mut line = String::new();
             return std::io::stdin().read_line(&mut line).ok().map(|_| Secret(line));
         }
-        (std::io::stdin().is_terminal() && !self.fixing.yes)
-            .then(|| self.voice.secret(question).map(Secret))?
+        if self.fixing.yes || !std::io::stdin().is_terminal() {
+            return None;
+        }
+        self.voice.secret(question).await.map(Secret)
     }
 
     /// Does it, looks again, and takes it back where the check has not fallen silent.

@@ -4,7 +4,7 @@ use super::pen::{Indent, Ink, Pen, Span};
 use super::{Terminal, remedy, stats};
 use crate::fix::{Level, Plan};
 use crate::judge::Diagnosis;
-use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use std::io::{self, BufRead as _, Write};
 
 /// Says what is done. A report for programs has standard output to itself.
@@ -111,24 +111,46 @@ impl Voice {
         });
     }
 
-    /// Asks, and gives back the answer without blanks; none where there is nobody to answer.
-    pub fn ask(&self, question: &str) -> Option<String> {
+    /// Asks, and gives back the answer without blanks; none where there is nobody to answer. Whoever waits for it can be
+    /// interrupted.
+    pub async fn ask(&self, question: &str) -> Option<String> {
         let mut out = io::stderr();
         drop(write!(out, "{question} ").and_then(|()| out.flush()));
-        let mut line = String::new();
-        let read = io::stdin().lock().read_line(&mut line);
-        read.is_ok_and(|length| length > 0).then(|| line.trim().to_owned())
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            let read = io::stdin().lock().read_line(&mut line);
+            read.is_ok_and(|length| length > 0).then(|| line.trim().to_owned())
+        });
+        answer.await.ok()?
     }
 
     /// Asks for what nobody looking on may see.
-    pub fn secret(&self, question: &str) -> Option<String> {
-        let input = io::stdin();
-        let shown = tcgetattr(&input).ok()?;
+    pub async fn secret(&self, question: &str) -> Option<String> {
+        let hidden = Hidden::begin()?;
+        let said = self.ask(question).await;
+        drop(hidden);
+        // The key that ended the answer was not shown either.
+        drop(writeln!(io::stderr()));
+        said
+    }
+}
+
+/// While it lives the terminal does not show what is typed.
+struct Hidden(Termios);
+
+impl Hidden {
+    fn begin() -> Option<Self> {
+        let shown = tcgetattr(io::stdin()).ok()?;
         let mut hidden = shown.clone();
         hidden.local_flags.remove(LocalFlags::ECHO);
-        tcsetattr(&input, SetArg::TCSAFLUSH, &hidden).ok()?;
-        let said = self.ask(question);
-        tcsetattr(&input, SetArg::TCSAFLUSH, &shown).ok()?;
-        said
+        tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &hidden).ok()?;
+        Some(Self(shown))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // A terminal that is gone shows nothing anyway.
+        tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.0).ok();
     }
 }

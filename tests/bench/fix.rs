@@ -26,6 +26,7 @@ const STATE: &str = r"
     iptables-save | grep -v '^[#:]' | sort -u
     nft --stateless list ruleset | sort -u
     cat /proc/sys/net/ipv4/ip_forward
+    ip -brief -4 addr show dev eth0
 ";
 
 /// What became of fixing a fault.

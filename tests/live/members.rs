@@ -1,0 +1,182 @@
+//! Who belongs to the swarm, changed by fixes on several nodes: what one of them says is left to others is done there
+//! as it was printed.
+
+use crate::doctor::install;
+use crate::needs_a_lab;
+use lab::{Lab, Node};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// One remedy, up to what can be lost; what was said, each sentence on one line.
+fn fix(node: &Node, check: &str, token: &str) -> String {
+    let confirm = format!("{check}={}", node.name());
+    let mut words =
+        vec!["swarm-doctor", "fix", check, "--level", "destructive", "--yes", "--confirm", &confirm];
+    words.extend((!token.is_empty()).then_some("--token-stdin"));
+    let command = node.command(&words).unwrap().stdin(format!("{token}\n")).timeout(Duration::from_secs(300));
+    let output = command.run().unwrap();
+    format!("{}{}", output.stdout, output.stderr)
+}
+
+/// The same without the ends of lines.
+fn flat(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn managers(node: &Node) -> Vec<String> {
+    let list = node.docker(&["node", "ls", "--format", "{{.Hostname}} {{.Status}} {{.ManagerStatus}}"]);
+    let list = list.unwrap_or_default();
+    let of = |line: &str| (line.contains("Leader") || line.contains("Reachable")) && line.contains("Ready");
+    list.lines().filter(|line| of(line)).map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+fn wait_for_managers(lab: &Lab, wanted: &[&str]) {
+    let what = format!("the managers {wanted:?}");
+    let there = || {
+        let mut found = managers(lab.node("node1"));
+        found.sort();
+        Ok(found == wanted)
+    };
+    lab.wait(&what, PATIENCE, there).unwrap();
+}
+
+/// Does what was printed for these nodes, in its order: `on NODE: COMMAND`. TOKEN is what the command before gave.
+fn obey(lab: &Lab, said: &str, wanted: &dyn Fn(&str) -> bool) {
+    let mut token = String::new();
+    for line in said.lines() {
+        let Some((name, command)) = line.trim().strip_prefix("on ").and_then(|line| line.split_once(": "))
+        else {
+            continue;
+        };
+        if !wanted(line) {
+            continue;
+        }
+        let command = command.replace("TOKEN", &token);
+        println!("on {name}: {}", command.split(" --token").next().unwrap_or_default());
+        // The engine that a script starts would hold on to its output.
+        let given = lab
+            .node(name)
+            .shell(&format!("{{ {command}; }} < /dev/null > /run/said 2>&1; cat /run/said"), &[]);
+        let given = given.unwrap();
+        if command.contains("join-token") {
+            token = given.trim().to_owned();
+        }
+    }
+}
+
+#[test]
+fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_says() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(3).workers(1).up().unwrap();
+    let node = lab.node("node1");
+    install(node);
+    for name in ["web", "api"] {
+        let service = ["service", "create", "--detach", "--no-resolve-image", "--name", name];
+        node.docker(&[&service[..], &["--replicas", "2", "lab/busybox:1", "sleep", "1000000"]].concat())
+            .unwrap();
+    }
+    for name in ["node2", "node3"] {
+        lab.node(name).power_off().unwrap();
+    }
+    let lost = || Ok(!node.exec(&["docker", "node", "ls"])?.success());
+    lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
+    let said = fix(node, "swarm/lost-quorum", "");
+    assert!(said.contains("Healed"), "{said}");
+    let services = node.docker(&["service", "ls", "-q"]).unwrap();
+    assert_eq!(services.lines().count(), 2, "{services}");
+
+    // What was known before comes back as it was printed, and the swarm can be founded anew once more.
+    obey(&lab, &said, &|line| {
+        line.contains("/swarm.new")
+            || line.contains("cp -a")
+            || line.ends_with("stop")
+            || line.ends_with("start")
+    });
+    lab.wait("the swarm as it was, without a leader", PATIENCE, lost).unwrap();
+    let known = node.shell("docker info --format '{{len .Swarm.RemoteManagers}}'", &[]).unwrap();
+    assert_eq!(known, "3");
+    node.remove_file("/var/lib/docker/swarm.new").unwrap();
+    let said = fix(node, "swarm/lost-quorum", "");
+    assert!(said.contains("Healed"), "{said}");
+
+    for name in ["node2", "node3"] {
+        lab.node(name).power_on().unwrap();
+        lab.node(name).start_engine(&[]).unwrap();
+        let own = format!("on {name}: ");
+        let id = said.lines().skip_while(|line| !line.contains(&own)).nth(1).unwrap_or_default().to_owned();
+        obey(&lab, &said, &|line| {
+            line.contains(&own) || line == id || line.contains("join-token -q manager")
+        });
+    }
+    wait_for_managers(&lab, &["node1", "node2", "node3"]);
+    let replicas = || Ok(node.docker(&["service", "ls", "--format", "{{.Replicas}}"])? == "2/2\n2/2");
+    lab.wait("all replicas", PATIENCE, replicas).unwrap();
+    for name in ["node1", "node2", "node3"] {
+        let up = || Ok(lab.node(name).docker(&["node", "ls", "-q"])?.lines().count() == 4);
+        lab.wait("four nodes", PATIENCE, up).unwrap();
+    }
+}
+
+#[test]
+fn managers_that_may_come_back_forbid_a_new_swarm() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(3).up().unwrap();
+    let node = lab.node("node1");
+    install(node);
+    let others = || ["node2", "node3"].map(|name| lab.node(name));
+    let lost = || Ok(!node.exec(&["docker", "node", "ls"])?.success());
+    others().iter().for_each(|other| other.freeze_engine().unwrap());
+    lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
+    let said = flat(&fix(node, "swarm/lost-quorum", ""));
+    assert!(!said.contains("... ") && !said.contains("Healed"), "{said}");
+    assert!(said.contains("a new cluster would leave two swarms"), "{said}");
+    others().iter().for_each(|other| other.thaw_engine().unwrap());
+    wait_for_managers(&lab, &["node1", "node2", "node3"]);
+
+    let shut = "nft add table ip shut; nft 'add chain ip shut in { type filter hook input priority -300; policy drop; }'";
+    for other in others() {
+        other.shell(shut, &[]).unwrap();
+    }
+    lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
+    let said = flat(&fix(node, "swarm/lost-quorum", ""));
+    assert!(said.contains("Not done: the manager at 192.0.2.2 may come back"), "{said}");
+    assert!(said.contains("behind a firewall"), "{said}");
+    for other in others() {
+        other.shell("nft delete table ip shut", &[]).unwrap();
+    }
+    wait_for_managers(&lab, &["node1", "node2", "node3"]);
+}
+
+#[test]
+fn a_manager_that_moved_is_demoted_by_another_and_joins_again() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(3).workers(1).up().unwrap();
+    let (first, moved) = (lab.node("node1"), lab.node("node3"));
+    install(first);
+    install(moved);
+    moved.stop_engine().unwrap();
+    moved.shell("ip addr flush dev eth0; ip addr add 192.0.2.33/24 dev eth0", &[]).unwrap();
+    moved.start_engine(&[]).unwrap();
+    let check = "swarm/stale-advertise-addr";
+    let listed = || {
+        let said = first.exec(&["swarm-doctor", "run", "--dry-run"])?.stdout;
+        Ok(said.contains(&format!("{check} on node3")))
+    };
+    lab.wait("the moved manager", PATIENCE, listed).unwrap();
+    let said = flat(&fix(moved, check, "rubbish"));
+    assert!(!said.contains("... "), "{said}");
+    let said = flat(&fix(first, check, ""));
+    assert!(said.contains("2 of 2 managers answer without it, and 2 are needed"), "{said}");
+    assert!(said.contains("Done here"), "{said}");
+    let demoted = || Ok(moved.docker(&["info", "--format", "{{.Swarm.ControlAvailable}}"])? == "false");
+    lab.wait("the node to learn that it is a worker", PATIENCE, demoted).unwrap();
+    let token = first.docker(&["swarm", "join-token", "-q", "manager"]).unwrap();
+    // The authority is right and the secret is not: only the join tells, and what was left is put back.
+    let said = flat(&fix(moved, check, &format!("{}0000", &token[..token.len() - 4])));
+    assert!(said.contains("Taken back, for POST /swarm/join"), "{said}");
+    assert_eq!(moved.docker(&["info", "--format", "{{.Swarm.NodeAddr}}"]).unwrap(), "192.0.2.3");
+    let said = flat(&fix(moved, check, &token));
+    assert!(said.contains("Healed"), "{said}");
+    wait_for_managers(&lab, &["node1", "node2", "node3"]);
+}
