@@ -177,8 +177,6 @@ impl Act {
     pub(super) fn patience(&self) -> Duration {
         Duration::from_secs(match self {
             Self::File(_) | Self::Sysctl { .. } | Self::Module(_) | Self::Copy { .. } => 5,
-            // It heals nothing by itself.
-            Self::Swarm(Verb::Demote { .. }) => 5,
             Self::Open(_) | Self::Address(_) => 30,
             Self::Engine(Turn::Reload) => 15,
             Self::Engine(_) | Self::Swarm(_) => 90,

@@ -197,10 +197,9 @@ impl Guide<'_> {
         let mut receipt = Receipt::begin(&state.receipts, begun)?;
         let done = self.acted(&prepared.acts, &mut receipt, ground).await;
         let healed = match done {
-            Ok(()) => self.healed(plan, &prepared.acts).await.map(|()| Outcome::Healed).or_else(|why| {
-                // What others have to do as well cannot be healed by this part of it.
-                if plan.is_shared() { Ok(Outcome::Done) } else { Err(why) }
-            }),
+            // What others have to do as well cannot be healed by this part of it.
+            Ok(()) if plan.is_shared() => Ok(Outcome::Done),
+            Ok(()) => self.healed(plan, &prepared.acts).await.map(|()| Outcome::Healed),
             Err(why) => Err(why),
         };
         match healed {

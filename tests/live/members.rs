@@ -93,9 +93,11 @@ fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_say
             || line.ends_with("stop")
             || line.ends_with("start")
     });
-    lab.wait("the swarm as it was, without a leader", PATIENCE, lost).unwrap();
-    let known = node.shell("docker info --format '{{len .Swarm.RemoteManagers}}'", &[]).unwrap();
-    assert_eq!(known, "3");
+    let known = || {
+        Ok(node.shell("docker info --format '{{len .Swarm.RemoteManagers}}'", &[]).is_ok_and(|n| n == "3"))
+    };
+    lab.wait("the managers that were known before", PATIENCE, known).unwrap();
+    assert!(lost().unwrap());
     node.remove_file("/var/lib/docker/swarm.new").unwrap();
     let said = fix(node, "swarm/lost-quorum", "");
     assert!(said.contains("Healed"), "{said}");
