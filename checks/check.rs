@@ -14,6 +14,10 @@ pub trait Check: Send + Sync {
     fn meta(&self) -> &Meta;
     /// Looks, and reports.
     fn judge(&self, view: &View<'_>, out: &mut Findings<'_>);
+    /// Whether it looks at each machine for itself, from where that machine stands; else it looks at the swarm.
+    fn each_host(&self) -> bool {
+        false
+    }
 }
 
 /// What is known of a check before it runs.
@@ -59,6 +63,10 @@ pub type Judged = Result<(), Gap>;
 impl Check for BuiltIn {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn each_host(&self) -> bool {
+        matches!(self.run, Run::Host(_))
     }
 
     fn judge(&self, view: &View<'_>, out: &mut Findings<'_>) {

@@ -211,6 +211,16 @@ impl Finding {
         std::iter::once(&self.subject).chain(&self.felt)
     }
 
+    /// Changes where its evidence was seen.
+    pub fn sources(&mut self, change: impl Fn(&mut Source)) {
+        for piece in &mut self.evidence {
+            let (Evidence::Line { source, .. }
+            | Evidence::Value { source, .. }
+            | Evidence::Absent { source, .. }) = piece;
+            change(source);
+        }
+    }
+
     /// Says where else it is felt: a service on the node where its tasks are, for one. A finding there may then
     /// be its cause, or follow from it.
     pub fn felt_at(&mut self, place: Subject) -> &mut Self {

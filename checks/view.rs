@@ -4,6 +4,7 @@ use crate::Thresholds;
 use facts::link::Peer;
 use facts::swarm::Node;
 use facts::{Gap, Host, NodeId, NodeName, Snapshot};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What a check sees.
@@ -12,12 +13,14 @@ pub struct View<'a> {
     pub snapshot: &'a Snapshot,
     /// From where on something is said.
     pub thresholds: Thresholds,
+    /// Machines by the address that they advertise, where several were looked at.
+    pub names: Option<&'a BTreeMap<IpAddr, NodeName>>,
 }
 
 impl<'a> View<'a> {
     /// A view of a snapshot.
     pub fn of(snapshot: &'a Snapshot) -> Self {
-        Self { snapshot, thresholds: Thresholds::default() }
+        Self { snapshot, thresholds: Thresholds::default(), names: None }
     }
 
     /// The entry of a host in the node list; `None` where the list has no such entry.
@@ -43,6 +46,8 @@ impl<'a> View<'a> {
             node.addr == Some(addr)
                 || node.manager.as_ref().and_then(|m| m.addr).is_some_and(|manager| manager.ip() == addr)
         };
-        nodes.iter().find(holds).map_or_else(|| NodeName(addr.to_string()), |node| node.name.clone())
+        let listed = nodes.iter().find(holds).map(|node| node.name.clone());
+        let known = || self.names?.get(&addr).cloned();
+        listed.or_else(known).unwrap_or_else(|| NodeName(addr.to_string()))
     }
 }

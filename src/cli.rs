@@ -54,6 +54,10 @@ pub enum Command {
     Demo(Output),
     /// Write what a run would collect into a bundle, with secrets taken out.
     Collect(Collect),
+    /// Say what changed between two bundles: in what the doctor says, and in the facts.
+    Diff(Diff),
+    /// Judge the bundles of several nodes as one swarm, or put them into one bundle.
+    Merge(Merge),
     /// List the checks.
     List {
         /// As JSON.
@@ -99,9 +103,9 @@ pub struct Run {
     /// Where to look.
     #[command(flatten)]
     pub source: Source,
-    /// Examine this bundle instead of this node.
+    /// Examine this bundle instead of this node; several are judged as one swarm.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "context", "root"])]
-    pub bundle: Option<PathBuf>,
+    pub bundle: Vec<PathBuf>,
     /// Also write what was collected into this bundle; `run --bundle` on it gives the same report.
     #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
     pub save: Option<PathBuf>,
@@ -154,7 +158,7 @@ impl From<Fix> for Run {
         let gate = Gate::default();
         Self {
             source,
-            bundle: None,
+            bundle: Vec::new(),
             save: None,
             output,
             gate,
@@ -258,9 +262,9 @@ pub struct Matrix {
     /// Where to look. Without --listen, it is listened for as long as silence needs to tell something, and 30s at most.
     #[command(flatten)]
     pub source: Source,
-    /// Show the paths that this bundle tells of, instead of this node's.
+    /// Show the paths that this bundle tells of, instead of this node's; of several, those between all of them.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "context", "root"])]
-    pub bundle: Option<PathBuf>,
+    pub bundle: Vec<PathBuf>,
     /// The format
     #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
     pub format: Format,
@@ -278,6 +282,41 @@ pub struct Collect {
     /// The bundle to write, such as `node1.tar.zst`.
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
+    /// Keep no more than this many lines of each log, the last ones
+    #[arg(long, value_name = "NUMBER")]
+    pub log_lines: Option<usize>,
+}
+
+/// `diff`.
+#[derive(Clone, Debug, Args)]
+pub struct Diff {
+    /// The bundle from before.
+    pub before: PathBuf,
+    /// The bundle from after.
+    pub after: PathBuf,
+    /// The format
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}
+
+/// `merge`.
+#[derive(Clone, Debug, Args)]
+pub struct Merge {
+    /// The bundles, each of one node or of several.
+    #[arg(value_name = "BUNDLE", required = true)]
+    pub bundles: Vec<PathBuf>,
+    /// Write them into this bundle instead of judging them; `run --bundle` judges it
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// What to show.
+    #[command(flatten)]
+    pub output: Output,
+    /// What counts.
+    #[command(flatten)]
+    pub gate: Gate,
 }
 
 /// Where to look.

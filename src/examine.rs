@@ -3,12 +3,13 @@
 use crate::cli::{self, Run, Source};
 use crate::collect::{Endpoint, Options, Session, StackFile, Target};
 use crate::error::ExpectedError;
-use crate::judge::{Diagnosis, judge};
+use crate::judge::{Diagnosis, Member, judge, judge_swarm};
 use crate::matrix::Matrix;
 use crate::policy::Policy;
 use checks::Check;
-use facts::bundle::Bundle;
+use facts::bundle::{Bundle, Manifest};
 use facts::{Need, Snapshot};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The most one probe of another node may take.
@@ -47,29 +48,59 @@ pub async fn examine(
     policy: &Policy,
     asked: Asked,
 ) -> Result<(Snapshot, Diagnosis), ExpectedError> {
-    let bundle = match &run.bundle {
-        Some(path) => crate::bundle::read(path)?,
-        None => collect(&run.source, policy, asked).await?,
-    };
+    if !run.bundle.is_empty() {
+        return offline(&run.bundle, policy);
+    }
+    let bundle = collect(&run.source, policy, asked).await?;
     if let Some(path) = &run.save {
         crate::bundle::write(&bundle, path)?;
     }
     let snapshot = facts::parse::snapshot(&bundle);
-    let diagnosis = judged(&snapshot, &bundle, policy);
+    let diagnosis = judged(&snapshot, &bundle.manifest, policy);
     Ok((snapshot, diagnosis))
 }
 
+/// Examines what is in bundles: one machine as if the doctor ran there, several as one swarm.
+pub fn offline(paths: &[PathBuf], policy: &Policy) -> Result<(Snapshot, Diagnosis), ExpectedError> {
+    together(members(paths)?, policy).ok_or_else(|| ExpectedError::usage("there is no machine in the bundle"))
+}
+
+/// What is to be said of machines that were looked at together; nothing of none.
+pub fn together(mut members: Vec<Member>, policy: &Policy) -> Option<(Snapshot, Diagnosis)> {
+    if members.len() == 1 {
+        let Member { snapshot, manifest } = members.pop()?;
+        let diagnosis = judged(&snapshot, &manifest, policy);
+        return Some((snapshot, diagnosis));
+    }
+    judge_swarm(checks::built_in().map(|check| check as &dyn Check), members, policy)
+}
+
+/// The machines in these bundles. Their bytes are let go one by one, so that many take no more room than what they say.
+pub fn members(paths: &[PathBuf]) -> Result<Vec<Member>, ExpectedError> {
+    let mut members = Vec::new();
+    for path in paths {
+        crate::bundle::each(path, &mut |bundle| members.push(Member::of(bundle)))?;
+    }
+    Ok(members)
+}
+
 /// Looks at the paths to the other nodes that the command line names.
-pub async fn matrix(matrix: &cli::Matrix) -> Result<Matrix, ExpectedError> {
-    let bundle = match &matrix.bundle {
-        Some(path) => crate::bundle::read(path)?,
-        None => {
-            let listen = matrix.source.listen.or(Some(MATRIX_LISTENS));
-            let asked = Asked { matrix: true, ..Asked::default() };
-            collect(&cli::Source { listen, ..matrix.source.clone() }, &Policy::default(), asked).await?
+pub async fn matrix(matrix: &cli::Matrix) -> Result<Vec<Matrix>, ExpectedError> {
+    if !matrix.bundle.is_empty() {
+        let mut members = members(&matrix.bundle)?;
+        if members.len() < 2 {
+            let one = |member: &Member| Matrix::of(&member.snapshot, member.manifest.took_ms);
+            return Ok(members.iter().map(one).collect());
         }
-    };
-    Ok(Matrix::of(&facts::parse::snapshot(&bundle), bundle.manifest.took_ms))
+        let names = crate::judge::names(&members);
+        members.sort_by(|one, other| one.manifest.host.cmp(&other.manifest.host));
+        let one = |member: &Member| Matrix::of(&member.snapshot, member.manifest.took_ms).named(&names);
+        return Ok(members.iter().map(one).collect());
+    }
+    let listen = matrix.source.listen.or(Some(MATRIX_LISTENS));
+    let asked = Asked { matrix: true, ..Asked::default() };
+    let bundle = collect(&cli::Source { listen, ..matrix.source.clone() }, &Policy::default(), asked).await?;
+    Ok(vec![Matrix::of(&facts::parse::snapshot(&bundle), bundle.manifest.took_ms)])
 }
 
 /// Collects everything that a run rests on.
@@ -117,9 +148,9 @@ pub fn diagnose(bundle: &Bundle) -> Diagnosis {
 
 /// The same where something else counts than usual.
 pub fn diagnose_by(bundle: &Bundle, policy: &Policy) -> Diagnosis {
-    judged(&facts::parse::snapshot(bundle), bundle, policy)
+    judged(&facts::parse::snapshot(bundle), &bundle.manifest, policy)
 }
 
-fn judged(snapshot: &Snapshot, bundle: &Bundle, policy: &Policy) -> Diagnosis {
-    judge(checks::built_in().map(|check| check as &dyn Check), snapshot, &bundle.manifest, policy)
+fn judged(snapshot: &Snapshot, manifest: &Manifest, policy: &Policy) -> Diagnosis {
+    judge(checks::built_in().map(|check| check as &dyn Check), snapshot, manifest, policy)
 }

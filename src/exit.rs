@@ -50,16 +50,16 @@ impl ExitCode {
     }
 
     /// What a matrix ends with. A swarm needs no echo, and no kernel owes another the time.
-    pub fn of_paths(matrix: &Matrix) -> Self {
+    pub fn of_paths(matrices: &[Matrix]) -> Self {
         let counts = |path: &&Path| match path.state {
             State::Refuted => path.layer != Layer::Icmp,
             State::Unknown => !matches!(path.layer, Layer::Icmp | Layer::Clock),
             State::Proven | State::None => false,
         };
-        let worst = matrix.paths().filter(counts).map(|path| path.state).min();
+        let worst = matrices.iter().flat_map(Matrix::paths).filter(counts).map(|path| path.state).min();
         match worst {
             Some(State::Refuted) => Self::Errors,
-            None if matrix.why.is_none() => Self::Healthy,
+            None if matrices.iter().all(|matrix| matrix.why.is_none()) => Self::Healthy,
             _ => Self::Unknown,
         }
     }

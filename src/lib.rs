@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod cli;
 pub mod collect;
 pub mod demo;
+pub mod diff;
 pub mod error;
 pub mod examine;
 pub mod exit;

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::process;
 use std::time::Instant;
 use swarm_doctor::cli::{
-    Chosen, Cli, Collect, Command, Document, Format, Matrix, Output, Preflight, Receipts, Run, Source, When,
+    Chosen, Cli, Collect, Command, Diff, Document, Format, Matrix, Merge, Output, Preflight, Receipts, Run,
+    Source, When,
 };
 use swarm_doctor::error::ExpectedError;
 use swarm_doctor::examine::Asked;
@@ -38,6 +39,8 @@ fn main() -> process::ExitCode {
         Command::Preflight(preflight) => interruptible(preflight_and_report(&preflight, began)),
         Command::Matrix(matrix) => interruptible(show_matrix(&matrix)),
         Command::Collect(collect) => interruptible(collect_into_file(&collect)),
+        Command::Diff(diff) => show_difference(&diff),
+        Command::Merge(merge) => merge_bundles(&merge, began),
         Command::Demo(output) => {
             let policy = Policy::default();
             demo::bundle().and_then(|bundle| show(&examine::diagnose(&bundle), &policy, &output, began))
@@ -164,8 +167,32 @@ async fn collect_into_file(collect: &Collect) -> Result<ExitCode, ExpectedError>
     let progress = Progress::start(true, "collecting");
     let collected = examine::collect(&collect.source, &Policy::default(), Asked::default()).await;
     drop(progress);
-    bundle::write(&collected?, &collect.file)?;
+    let mut collected = collected?;
+    if let Some(lines) = collect.log_lines {
+        bundle::shorten_logs(&mut collected, lines);
+    }
+    bundle::fit(&mut collected);
+    bundle::write(&collected, &collect.file)?;
     Ok(ExitCode::Healthy)
+}
+
+fn show_difference(diff: &Diff) -> Result<ExitCode, ExpectedError> {
+    let difference = swarm_doctor::diff::of_files(&diff.before, &diff.after)?;
+    print(|out| match diff.format {
+        Format::Json => report::difference_json(&difference, out),
+        Format::Table => report::difference(&difference, Terminal::stdout(diff.color), out),
+    })?;
+    Ok(ExitCode::Healthy)
+}
+
+fn merge_bundles(merge: &Merge, began: Instant) -> Result<ExitCode, ExpectedError> {
+    match &merge.file {
+        Some(file) => bundle::merge(&merge.bundles, file).map(|()| ExitCode::Healthy),
+        None => {
+            let policy = Policy::of(&merge.gate, &[])?;
+            show(&examine::offline(&merge.bundles, &policy)?.1, &policy, &merge.output, began)
+        }
+    }
 }
 
 async fn show_matrix(matrix: &Matrix) -> Result<ExitCode, ExpectedError> {
@@ -173,9 +200,11 @@ async fn show_matrix(matrix: &Matrix) -> Result<ExitCode, ExpectedError> {
     let paths = examine::matrix(matrix).await;
     drop(progress);
     let paths = paths?;
-    print(|out| match matrix.format {
-        Format::Json => report::matrix_json(&paths, out),
-        Format::Table => report::matrix(&paths, Terminal::stdout(matrix.color), out),
+    print(|out| match (paths.as_slice(), matrix.format) {
+        ([one], Format::Json) => report::matrix_json(one, out),
+        ([one], Format::Table) => report::matrix(one, Terminal::stdout(matrix.color), out),
+        (all, Format::Json) => report::matrices_json(all, out),
+        (all, Format::Table) => report::matrices(all, Terminal::stdout(matrix.color), out),
     })?;
     Ok(ExitCode::of_paths(&paths))
 }

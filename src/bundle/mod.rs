@@ -1,10 +1,18 @@
-//! Bundles on disk: a tar of the artifacts with a manifest, compressed with zstd.
+//! Bundles on disk: a tar of the artifacts with a manifest, compressed with zstd. A bundle of one machine has its
+//! manifest and its artifacts beside each other; one of several has a folder for each.
 
+mod fit;
+mod merge;
 mod read;
+mod sums;
 mod write;
 
-pub use read::{read, read_from};
-pub use write::write;
+pub use fit::{fit, shorten_logs};
+pub use merge::merge;
+pub use read::{each, each_from, read, read_from};
+pub use write::{Writer, write};
+
+use serde::{Deserialize, Serialize};
 
 /// The manifest's name in the archive.
 const MANIFEST: &str = "manifest.json";
@@ -12,5 +20,33 @@ const MANIFEST: &str = "manifest.json";
 /// The folder in the archive under which everything stands.
 const FOLDER: &str = "swarm-doctor";
 
+/// The folder below it under which the machines stand, where there are several.
+const NODES: &str = "nodes";
+
+/// The digests of everything else, in the words of sha256sum(1).
+const SUMS: &str = "SHA256SUMS";
+
+/// The layout of a bundle of several machines; a reader refuses one it does not know.
+const MERGED: &str = "swarm-doctor.merged/v1";
+
+/// The most that one artifact may have. What is more is left out when writing.
+const MOST_OF_ARTIFACT: u64 = 64 << 20;
+/// The most that the artifacts of one machine may have together.
+const MOST_OF_MACHINE: u64 = 256 << 20;
+/// The most artifacts a machine may have.
+const MOST_ARTIFACTS: usize = 20_000;
+
+/// The manifest of a bundle of several machines, each of which has a manifest of its own.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Merged {
+    /// [`MERGED`].
+    schema: String,
+    /// The version of swarm-doctor that wrote it.
+    tool: String,
+}
+
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

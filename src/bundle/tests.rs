@@ -80,6 +80,42 @@ fn refuses_what_is_cut_short_or_no_archive() {
 }
 
 #[test]
+fn leaves_out_what_is_too_large_and_says_so() {
+    let mut large = bundle();
+    large.artifacts.insert("engine/info.json".into(), vec![b' '; 100]);
+    super::fit::fit_into(&mut large, 99, 1000);
+    assert!(large.artifacts.is_empty());
+    let Look::Missed { why } = &large.manifest.entries[0].look else { unreachable!() };
+    assert!(why.to_string().contains("100 bytes were left out"), "{why}");
+    let mut whole = bundle();
+    whole.artifacts.insert("log/messages".into(), vec![b' '; 10]);
+    whole.artifacts.insert("engine/info.json".into(), vec![b' '; 100]);
+    whole.manifest.entries[1].artifact = "log/messages".into();
+    whole.manifest.entries[1].need = Need::EngineLog;
+    super::fit::fit_into(&mut whole, 1000, 105);
+    assert_eq!(whole.artifacts.keys().collect::<Vec<_>>(), ["engine/info.json"]);
+}
+
+#[test]
+fn several_machines_stand_in_one_bundle() {
+    let path = std::env::temp_dir().join(format!("swarm-doctor-merged-{}.tar.zst", std::process::id()));
+    let mut writer = super::Writer::of_several(&path).unwrap();
+    let mut second = bundle();
+    // A name that leads nowhere, and one that is there already.
+    second.manifest.host = "../node1".into();
+    for machine in [&bundle(), &second, &bundle()] {
+        writer.machine(machine).unwrap();
+    }
+    writer.end().unwrap();
+    let mut read = Vec::new();
+    super::each(&path, &mut |bundle| read.push(bundle)).unwrap();
+    let one = super::read(&path).unwrap_err().to_string();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(read, [bundle(), second, bundle()]);
+    assert!(one.contains("of 3 machines"), "{one}");
+}
+
+#[test]
 fn refuses_a_bomb() {
     let path = "swarm-doctor/bomb";
     let bomb = archive(&[(path, tar::EntryType::Regular, &vec![0; (512 << 20) + 1])]);
@@ -98,4 +134,21 @@ fn says_which_schema_it_does_not_know() {
 fn refuses_a_name_that_comes_twice() {
     let twice = ("swarm-doctor/x", tar::EntryType::Regular, &b"1"[..]);
     assert!(read_from(&archive(&[twice, twice])[..]).unwrap_err().contains("twice"));
+}
+
+#[test]
+fn the_last_lines_of_a_log_stay() {
+    let shortened = |text: &str, lines| {
+        let mut bundle = bundle();
+        bundle.manifest.entries[0].need = Need::EngineLog;
+        bundle.artifacts.insert("engine/info.json".into(), text.into());
+        super::shorten_logs(&mut bundle, lines);
+        String::from_utf8(bundle.artifacts["engine/info.json"].clone()).unwrap()
+    };
+    assert_eq!(shortened("a\nb\nc\n", 2), "b\nc\n");
+    assert_eq!(shortened("a\nb\nc", 2), "b\nc");
+    assert_eq!(shortened("a\nb\n", 2), "a\nb\n");
+    assert_eq!(shortened("a\nb\n", 9), "a\nb\n");
+    assert_eq!(shortened("a\nb", 0), "");
+    assert_eq!(shortened("", 1), "");
 }

@@ -105,7 +105,7 @@ pub async fn fix(
 /// Says why nothing is fixed from here, or with nobody to ask.
 fn attended(run: &Run, fixing: &Fixing, local: &Options) -> Result<(), ExpectedError> {
     let elsewhere =
-        run.bundle.is_some() || run.source.root != std::path::Path::new("/") || !local.endpoint.is_local();
+        !run.bundle.is_empty() || run.source.root != std::path::Path::new("/") || !local.endpoint.is_local();
     if elsewhere {
         let why = "only the machine that it runs on is changed; run it there, or take --dry-run or --emit-script FILE";
         return Err(ExpectedError::usage(why));

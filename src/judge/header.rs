@@ -7,8 +7,10 @@ use facts::{NodeName, Snapshot, Timestamp};
 /// Where, when and on what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The machine.
+    /// The machine; of several that are judged together, the one that speaks for the swarm.
     pub host: NodeName,
+    /// The machines that are judged together; none where it is one.
+    pub members: Vec<NodeName>,
     /// The version of the engine, where it is known.
     pub engine: Option<String>,
     /// The API version the engine speaks at most.
@@ -57,6 +59,7 @@ pub(super) fn header(snapshot: &Snapshot, manifest: &Manifest) -> Header {
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     Header {
         host: manifest.host.clone(),
+        members: Vec::new(),
         engine: version.map(|v| v.engine.clone()).or(info.map(|i| i.server_version.clone())),
         api: version.map(|v| v.api.clone()),
         role: role(snapshot),

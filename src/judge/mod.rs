@@ -1,7 +1,9 @@
 //! Judging: every check over one snapshot, and their findings in the order in which a person should read them.
 
 mod causes;
+mod gather;
 mod header;
+mod swarm;
 
 use crate::policy::{Excuse, Policy};
 use checks::{Check, Finding, Findings, Severity, Step, Str, Subject, View};
@@ -11,7 +13,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+pub use gather::{Member, names};
 pub use header::Header;
+pub use swarm::judge_swarm;
 
 /// What the doctor has to say.
 #[derive(Clone, Debug)]
@@ -24,7 +28,8 @@ pub struct Diagnosis {
     pub verdicts: Vec<Verdict>,
     /// What is wrong and does not count, and why.
     pub ignored: Vec<Ignored>,
-    /// What is to be said of the judgment itself: what was left out, which ignores are in vain.
+    /// What is to be said of the judgment itself: what was left out, which ignores are in vain, what is odd about machines
+    /// that were judged together.
     pub notes: Vec<String>,
     /// How long each kind of artifact took to collect.
     pub collected: BTreeMap<Need, Duration>,
@@ -119,26 +124,36 @@ pub fn judge<'a>(
     policy: &Policy,
 ) -> Diagnosis {
     let view = View { thresholds: policy.thresholds, ..View::of(snapshot) };
+    let checks = checks.into_iter().filter(|check| policy.selection.judges(check.meta()));
+    let looked = checks.map(|check| {
+        let began = Instant::now();
+        (looked(check, &view), began.elapsed())
+    });
+    concluded(looked.collect(), header::header(snapshot, manifest), manifest, policy, false)
+}
+
+/// What the findings of all checks come to. Where several machines looked, one ailment may have been seen from several.
+fn concluded(
+    mut looked: Vec<(Findings<'_>, Duration)>,
+    header: Header,
+    manifest: &Manifest,
+    policy: &Policy,
+    several: bool,
+) -> Diagnosis {
     let mut found = Vec::new();
     let mut judged = Vec::new();
     let mut causes = Vec::new();
-    for check in checks.into_iter().filter(|check| policy.selection.judges(check.meta())) {
-        let began = Instant::now();
-        let mut out = Findings::of(check.meta());
-        // A check that panics has judged nothing, and must not take the others with it.
-        if catch_unwind(AssertUnwindSafe(|| check.judge(&view, &mut out))).is_err() {
-            out = Findings::of(check.meta());
-            out.lacking(Subject::Cluster, broken_check(check));
-        }
+    for (mut out, took) in looked.drain(..) {
         out.unknown.sort();
         out.unknown.dedup();
-        if let Some(severity) = policy.severities.get(check.meta().id.as_ref()) {
+        if let Some(severity) = policy.severities.get(out.meta.id.as_ref()) {
             out.found.iter_mut().for_each(|finding| finding.severity = *severity);
         }
-        causes.push((check.meta().id.clone(), check.meta().caused_by.clone()));
+        causes.push((out.meta.id.clone(), out.meta.caused_by.clone()));
         let asked = asked(&out);
         found.append(&mut out.found);
-        judged.push((out, asked && policy.selection.asks(check.meta()), began.elapsed()));
+        let asked = asked && policy.selection.asks(out.meta);
+        judged.push((out, asked, took));
     }
     let told = |id: &str| judged.iter().any(|(out, _, _)| out.meta.id == id && !leaves_open(out));
     let (excuses, mut notes) = policy.excuses(&found, manifest.taken, told);
@@ -158,7 +173,7 @@ pub fn judge<'a>(
         let key = |ignored: &Ignored| (ignored.finding.check.clone(), ignored.finding.subject.clone());
         key(one).cmp(&key(other)).then_with(|| one.finding.summary.cmp(&other.finding.summary))
     });
-    let mut findings = causes::fold(found, &counting, &causes);
+    let mut findings = causes::fold(found, &counting, &causes, several);
     // The cause of what was asked for is shown, and no other finding of a check that was not.
     let asks =
         |finding: &Finding| judged.iter().any(|(out, asked, _)| *asked && out.meta.id == finding.check);
@@ -172,8 +187,18 @@ pub fn judge<'a>(
         let took = collected.entry(entry.need).or_default();
         *took = (*took).max(Duration::from_micros(entry.took_us));
     }
-    let header = header::header(snapshot, manifest);
     Diagnosis { header, findings, verdicts, ignored, notes, collected, next: Vec::new() }
+}
+
+/// What one check has to say.
+fn looked<'c>(check: &'c dyn Check, view: &View<'_>) -> Findings<'c> {
+    let mut out = Findings::of(check.meta());
+    // A check that panics has judged nothing, and must not take the others with it.
+    if catch_unwind(AssertUnwindSafe(|| check.judge(view, &mut out))).is_err() {
+        out = Findings::of(check.meta());
+        out.lacking(Subject::Cluster, broken_check(check));
+    }
+    out
 }
 
 /// Whether the check is part of this run at all: those of a preflight are not, where nobody asked for one.

@@ -6,7 +6,9 @@ mod path;
 use facts::link::Peer;
 use facts::{NodeName, Snapshot, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 /// The paths from this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -146,6 +148,16 @@ impl Matrix {
             peers: rows.collect(),
             why,
         }
+    }
+
+    /// With the names of nodes that this one knows by their address only.
+    pub fn named(mut self, names: &BTreeMap<IpAddr, NodeName>) -> Self {
+        for row in self.peers.iter_mut().filter(|row| row.name == row.addr) {
+            if let Some(name) = row.addr.parse().ok().and_then(|addr: IpAddr| names.get(&addr)) {
+                row.name = name.to_string();
+            }
+        }
+        self
     }
 
     /// All paths.

@@ -66,7 +66,7 @@ fn each_layer_says_what_was_seen() {
     );
     assert_eq!(of(&matrix, Layer::Esp), (State::None, "", "this node is on no encrypted overlay"));
     assert_eq!(of(&matrix, Layer::Clock), (State::Refuted, "-75 s", "its clock is -75 s from this one's"));
-    assert_eq!(crate::exit::ExitCode::of_paths(&matrix).number(), 1);
+    assert_eq!(crate::exit::ExitCode::of_paths(std::slice::from_ref(&matrix)).number(), 1);
 }
 
 #[test]
@@ -78,5 +78,5 @@ fn what_was_not_looked_at_is_unknown_with_its_reason() {
     assert_eq!(matrix.listened_ms, None);
     let alone = paths(&[(Need::Probes, "probes.json", "[]")]);
     assert_eq!((alone.peers.len(), alone.why.as_deref()), (0, Some("this node knows of no other")));
-    assert_eq!(crate::exit::ExitCode::of_paths(&alone).number(), 3);
+    assert_eq!(crate::exit::ExitCode::of_paths(std::slice::from_ref(&alone)).number(), 3);
 }

@@ -32,6 +32,8 @@ struct Report<'a> {
     schema: &'static str,
     tool: Tool,
     host: Host<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    nodes: &'a [NodeName],
     taken: Timestamp,
     took_ms: u64,
     summary: Summary,
@@ -112,6 +114,7 @@ impl<'a> Report<'a> {
                 kernel: &header.kernel,
                 unprivileged: header.unprivileged,
             },
+            nodes: &header.members,
             taken: header.taken,
             took_ms: header.took_ms,
             summary: Summary {

@@ -69,7 +69,7 @@ pub fn table(matrix: &Matrix, terminal: Terminal, out: &mut dyn Write) -> io::Re
     pen.items(Indent(0, 2), tally.into())
 }
 
-fn mark(state: State) -> Mark {
+pub(super) fn mark(state: State) -> Mark {
     match state {
         State::Proven => Mark::Healthy,
         State::Refuted => Mark::Of(Severity::Error),
@@ -78,7 +78,7 @@ fn mark(state: State) -> Mark {
     }
 }
 
-fn ink(state: State) -> Ink {
+pub(super) fn ink(state: State) -> Ink {
     match state {
         State::Proven => Ink::Green,
         State::Refuted => Ink::Red,

@@ -1,11 +1,13 @@
 //! Reports: a diagnosis as a person or a program reads it.
 
+mod difference;
 mod evidence;
 mod explain;
 mod finding;
 mod ignored;
 mod json;
 mod list;
+mod matrices;
 mod matrix;
 mod peers;
 mod pen;
@@ -23,9 +25,11 @@ mod voice;
 use crate::judge::Diagnosis;
 use std::io::{self, Write};
 
+pub use difference::{json as difference_json, table as difference};
 pub use explain::{explain, nearest};
 pub use json::Json;
 pub use list::list;
+pub use matrices::{json as matrices_json, table as matrices};
 pub use matrix::{json as matrix_json, table as matrix};
 pub use progress::Progress;
 pub use table::Table;

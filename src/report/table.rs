@@ -8,6 +8,9 @@ use crate::judge::{Diagnosis, Header, Status};
 use checks::Severity;
 use std::io::{self, Write};
 
+/// How many of the machines that are judged together are named.
+const NAMED: usize = 12;
+
 /// The report for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -27,6 +30,7 @@ impl Format for Table {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         let mut pen = Pen::new(out, self.width, self.color, self.ascii);
         head(&mut pen, &diagnosis.header)?;
+        company(&mut pen, diagnosis)?;
         pen.blank()?;
         sentence(&mut pen, diagnosis)?;
         for (at, cause) in diagnosis.findings.iter().enumerate() {
@@ -47,6 +51,20 @@ impl Format for Table {
         pen.blank()?;
         tally(&mut pen, diagnosis, self.elapsed_ms)
     }
+}
+
+/// Which machines were judged together, and what is to be known of them.
+fn company(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+    let members = &diagnosis.header.members;
+    if !members.is_empty() {
+        let mut named: Vec<_> = members.iter().take(NAMED).map(ToString::to_string).collect();
+        if let more @ 1.. = members.len().saturating_sub(NAMED) {
+            named.push(format!("{more} more"));
+        }
+        let text = format!("{} judged as one swarm: {}", count(members.len(), "node"), named.join(", "));
+        pen.flow(Indent(0, 2), &[Span::plain(text)])?;
+    }
+    Ok(())
 }
 
 /// Where, when and on what, in lines to be pasted into a chat.

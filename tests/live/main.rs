@@ -17,6 +17,7 @@ mod gone;
 mod healthy;
 mod hostile;
 mod members;
+mod merged;
 mod secrets;
 mod terminal;
 mod unchanged;

@@ -1,0 +1,125 @@
+//! Judging several machines as one swarm. What concerns a machine is judged from where that machine stands and with no
+//! more than it knows, as the doctor would there, but with the names of all; what concerns the swarm is judged once, over
+//! all. A machine is not told what a manager believes of it: of one that is cut off, that is what was true once.
+
+use super::gather::{Gathered, Member};
+use super::{Diagnosis, Header, concluded, header, looked};
+use crate::policy::Policy;
+use checks::{Certainty, Check, Finding, Findings, Severity, Subject, View};
+use facts::{Need, NodeName, Snapshot, Source};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Runs the checks over several machines; gives back what is known of all of them together, too. Of none nothing can
+/// be said.
+pub fn judge_swarm<'a>(
+    checks: impl IntoIterator<Item = &'a dyn Check>,
+    members: Vec<Member>,
+    policy: &Policy,
+) -> Option<(Snapshot, Diagnosis)> {
+    let Gathered { members, lead, notes, names } = Gathered::of(members);
+    let speaker = members.get(lead)?;
+    let judges = |check: &&dyn Check| policy.selection.judges(check.meta());
+    let checks: Vec<&dyn Check> = checks.into_iter().filter(judges).collect();
+    let mut took = vec![Duration::ZERO; checks.len()];
+    let mut outs: Vec<Vec<(usize, Findings<'_>)>> = checks.iter().map(|_| Vec::new()).collect();
+    let mut whole = cluster_of(&speaker.snapshot);
+    let manifest = speaker.manifest.clone();
+    let hosts: Vec<NodeName> = members.iter().map(|member| member.manifest.host.clone()).collect();
+    let mut seen = Vec::new();
+    for (at, mut member) in members.into_iter().enumerate() {
+        let view = View { names: Some(&names), thresholds: policy.thresholds, ..View::of(&member.snapshot) };
+        for ((check, outs), took) in checks.iter().zip(&mut outs).zip(&mut took) {
+            if !check.each_host() {
+                continue;
+            }
+            let began = Instant::now();
+            let mut out = looked(*check, &view);
+            *took += began.elapsed();
+            locate(&mut out, |source| source.origin = format!("{}: {}", member.manifest.host, source.origin));
+            outs.push((at, out));
+        }
+        seen.append(&mut member.snapshot.hosts);
+    }
+    // Whoever asks for the first machine means the one that speaks for the swarm.
+    if lead < seen.len() {
+        let first = seen.remove(lead);
+        seen.insert(0, first);
+    }
+    whole.hosts = seen;
+    let view = View { names: Some(&names), thresholds: policy.thresholds, ..View::of(&whole) };
+    for ((check, outs), took) in checks.iter().zip(&mut outs).zip(&mut took) {
+        if check.each_host() {
+            continue;
+        }
+        let began = Instant::now();
+        let mut out = looked(*check, &view);
+        *took += began.elapsed();
+        locate(&mut out, |source| {
+            if of_cluster(source.need) {
+                source.origin = format!("{}: {}", manifest.host, source.origin);
+            }
+        });
+        outs.push((usize::MAX, out));
+    }
+    let looked = outs.into_iter().zip(took).filter_map(|(outs, took)| Some((united(outs, &hosts)?, took)));
+    let looked = looked.collect();
+    let header = Header { members: hosts, peers: Vec::new(), ..header::header(&whole, &manifest) };
+    let mut diagnosis = concluded(looked, header, &manifest, policy, true);
+    diagnosis.notes.splice(0..0, notes);
+    Some((whole, diagnosis))
+}
+
+/// What the machine that speaks for the swarm knows of it.
+fn cluster_of(snapshot: &Snapshot) -> Snapshot {
+    Snapshot {
+        taken: snapshot.taken,
+        hosts: Vec::new(),
+        cluster: snapshot.cluster.clone(),
+        nodes: snapshot.nodes.clone(),
+        services: snapshot.services.clone(),
+        tasks: snapshot.tasks.clone(),
+        stack: snapshot.stack.clone(),
+    }
+}
+
+/// Whether an artifact tells of the swarm, and not of a machine.
+fn of_cluster(need: Need) -> bool {
+    matches!(need, Need::Swarm | Need::Nodes | Need::Services | Need::Tasks)
+}
+
+/// Says on which machine each thing was seen.
+fn locate(out: &mut Findings<'_>, place: impl Fn(&mut Source)) {
+    out.found.iter_mut().for_each(|finding| finding.sources(&place));
+    out.unknown.iter_mut().for_each(|(_, gap)| place(&mut gap.source));
+}
+
+/// What one check found from all places, each thing once: as the place tells it that is surest of it, or that it is about.
+fn united<'c>(outs: Vec<(usize, Findings<'c>)>, hosts: &[NodeName]) -> Option<Findings<'c>> {
+    let mut said: BTreeMap<Subject, (usize, (Severity, Certainty, bool))> = BTreeMap::new();
+    for (at, out) in &outs {
+        for finding in &out.found {
+            let itself = hosts.get(*at).is_some_and(|host| finding.subject == Subject::Node(host.clone()));
+            let weight = (finding.severity, finding.certainty, itself);
+            let best = said.entry(finding.subject.clone()).or_insert((*at, weight));
+            if weight > best.1 {
+                *best = (*at, weight);
+            }
+        }
+    }
+    let mut whole: Option<Findings<'_>> = None;
+    let mut healthy = false;
+    for (at, mut out) in outs {
+        healthy |= out.found.is_empty() && out.unknown.is_empty();
+        let whole = whole.get_or_insert_with(|| Findings::of(out.meta));
+        out.found.retain(|finding: &Finding| said.get(&finding.subject).is_some_and(|best| best.0 == at));
+        whole.found.append(&mut out.found);
+        whole.unknown.append(&mut out.unknown);
+    }
+    let mut whole = whole?;
+    // One machine of which a thing cannot be asked does not keep the others from being healthy.
+    if healthy {
+        whole.unknown.retain(|(_, gap)| gap.why.leaves_open());
+    }
+    Some(whole)
+}
