@@ -456,3 +456,24 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
     let millis = number.checked_mul(millis).filter(|millis| *millis > 0);
     millis.map(std::time::Duration::from_millis).ok_or_else(|| "a time above zero is expected".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn help_fits_a_page_of_80_columns() {
+        let mut cli = Cli::command().term_width(80);
+        cli.build();
+        let names: Vec<String> = cli.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let mut pages = vec![cli.render_long_help().to_string()];
+        for name in names {
+            let command = cli.find_subcommand_mut(&name).unwrap();
+            pages.extend([command.render_help().to_string(), command.render_long_help().to_string()]);
+        }
+        for line in pages.iter().flat_map(|page| page.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}

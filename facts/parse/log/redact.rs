@@ -167,6 +167,8 @@ fn flag_value(text: &str, at: usize) -> Option<Range<usize>> {
     if !is_login && (!is_secret(name) || name.ends_with("stdin")) {
         return None;
     }
+    let before = text[line..at].trim_start();
+    let is_in_list = before.starts_with("- ") || before.contains('[');
     let value = match Quote::after(text, end) {
         Some(closed) => {
             let opened = Quote::after(text, next_item(text, closed.start)?)?;
@@ -175,10 +177,11 @@ fn flag_value(text: &str, at: usize) -> Option<Range<usize>> {
         None if text[end..].starts_with(' ') => {
             value(text, run(text, end, |b| b == b' '), |b| b.is_ascii_whitespace())
         }
-        None => {
+        None if is_in_list => {
             let closed = end + usize::from(text[end..].starts_with('\''));
             value(text, next_item(text, closed)?, |b| b.is_ascii_whitespace() || b",]".contains(&b))
         }
+        None => return None,
     };
     // Another flag is no value, and a token of the swarm is known by itself.
     let shown = &text[value.clone()];
