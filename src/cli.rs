@@ -58,6 +58,8 @@ pub enum Command {
     Diff(Diff),
     /// Judge the bundles of several nodes as one swarm, or put them into one bundle.
     Merge(Merge),
+    /// Serve the report over HTTP: /healthz, /metrics, /report. Looks only while somebody asks.
+    Serve(Serve),
     /// List the checks.
     List {
         /// As JSON.
@@ -84,6 +86,31 @@ pub enum Command {
         #[arg(value_name = "DOCUMENT", default_value = "report")]
         of: Document,
     },
+    /// Print what makes a shell complete the command line, such as `swarm-doctor completions bash`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, of all or of one command.
+    Man {
+        /// The command.
+        #[arg(value_name = "COMMAND")]
+        of: Option<String>,
+    },
+}
+
+impl Command {
+    /// What it shows, where that is a report.
+    pub fn output(&self) -> Option<&Output> {
+        match self {
+            Self::Run(chosen) => Some(&chosen.run.output),
+            Self::Fix(fix) => Some(&fix.output),
+            Self::Preflight(preflight) => Some(&preflight.run.output),
+            Self::Merge(merge) => Some(&merge.output),
+            Self::Demo(output) => Some(output),
+            _ => None,
+        }
+    }
 }
 
 /// `run`, with what is asked.
@@ -267,10 +294,19 @@ pub struct Matrix {
     pub bundle: Vec<PathBuf>,
     /// The format
     #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
-    pub format: Format,
+    pub format: Layout,
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: When,
+}
+
+/// How a table is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
 /// `collect`.
@@ -296,7 +332,7 @@ pub struct Diff {
     pub after: PathBuf,
     /// The format
     #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
-    pub format: Format,
+    pub format: Layout,
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: When,
@@ -317,6 +353,23 @@ pub struct Merge {
     /// What counts.
     #[command(flatten)]
     pub gate: Gate,
+}
+
+/// `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// Where to look.
+    #[command(flatten)]
+    pub source: Source,
+    /// The address and port to serve on; the report tells much of a swarm, so that others reach it only if told so
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9787")]
+    pub address: std::net::SocketAddr,
+    /// What counts.
+    #[command(flatten)]
+    pub gate: Gate,
+    /// For how long a look is good for all who ask
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub fresh: std::time::Duration,
 }
 
 /// Where to look.
@@ -361,8 +414,11 @@ pub struct App {
 #[derive(Clone, Debug, Args)]
 pub struct Output {
     /// The format
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "human")]
     pub format: Format,
+    /// Also write a report into a file, such as sarif=swarm.sarif; as often as wanted
+    #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = wanted)]
+    pub reports: Vec<Wanted>,
     /// Show healthy, skipped and unknown checks one by one
     #[arg(short, long)]
     pub verbose: bool,
@@ -401,9 +457,45 @@ pub struct Gate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
-    Table,
+    Human,
+    /// For people in a hurry: a line for each cause.
+    Short,
     /// For programs; `swarm-doctor schema` describes it.
     Json,
+    /// The same, for programs that will not follow when a newer layout comes.
+    JsonV1,
+    /// The same, a line for the run and one for each finding, check and peer.
+    Jsonl,
+    /// A test suite for each category, a case for each check.
+    Junit,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Metrics, for the textfile collector.
+    Prometheus,
+    /// What a monitoring plugin says; as -o it also ends like one, with 0, 1, 2 or 3.
+    Nagios,
+    /// Annotations of a GitHub workflow.
+    Github,
+    /// For tickets.
+    Markdown,
+    /// For browsers, in one file, with a picture of the swarm.
+    Html,
+}
+
+impl Format {
+    /// Whether a person reads it as it is.
+    pub fn is_prose(self) -> bool {
+        matches!(self, Self::Human | Self::Short)
+    }
+}
+
+/// A report that goes into a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its format.
+    pub format: Format,
+    /// The file.
+    pub path: PathBuf,
 }
 
 /// The documents that programs read.
@@ -438,6 +530,19 @@ fn app(text: &str) -> Result<App, String> {
             Err(format!("{program:?} is not one of {}", known.join(", ")))
         }
     }
+}
+
+/// Reads `FORMAT=PATH`.
+fn wanted(text: &str) -> Result<Wanted, String> {
+    let Some((format, path)) = text.split_once('=').filter(|(_, path)| !path.is_empty()) else {
+        return Err("a format, = and a file are expected, such as sarif=swarm.sarif".into());
+    };
+    let known = || Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    let format = Format::from_str(format, false).map_err(|_| {
+        let names: Vec<_> = known().map(|value| value.get_name().to_owned()).collect();
+        format!("{format:?} is not one of {}", names.join(", "))
+    })?;
+    Ok(Wanted { format, path: path.into() })
 }
 
 /// Reads a time such as `250ms`, `2s`, `90m`, `24h` or `7d`.

@@ -1,6 +1,6 @@
 //! Exit codes, fixed since 0.1.0.
 
-use crate::judge::Diagnosis;
+use crate::judge::{Diagnosis, Verdict};
 use crate::matrix::{Layer, Matrix, Path, State};
 use checks::Severity;
 
@@ -35,7 +35,24 @@ pub enum FailOn {
     Never,
 }
 
+impl FailOn {
+    /// The same for a monitoring plugin, which has a word for warnings.
+    pub fn of_plugin(self) -> Self {
+        if self == Self::Never { Self::Never } else { Self::Warning }
+    }
+}
+
 impl ExitCode {
+    /// The number that a monitoring plugin ends with: 0 is well, 1 a warning, 2 critical, 3 unknown.
+    pub fn of_plugin(self) -> u8 {
+        match self {
+            Self::Healthy => 0,
+            Self::Warnings => 1,
+            Self::Errors => 2,
+            Self::Unknown | Self::Usage | Self::Refused | Self::Interrupted => 3,
+        }
+    }
+
     /// The number.
     pub fn number(self) -> u8 {
         match self {
@@ -71,7 +88,7 @@ impl ExitCode {
         }
         let worst = diagnosis.all_findings().map(|finding| finding.severity).max();
         // A check that found something may also have left something open.
-        let open = diagnosis.verdicts.iter().any(|v| v.unknown.iter().any(|(_, gap)| gap.why.leaves_open()));
+        let open = diagnosis.verdicts.iter().any(Verdict::is_open);
         match worst {
             Some(Severity::Error) => Self::Errors,
             Some(Severity::Warning) if fail_on == FailOn::Warning => Self::Warnings,

@@ -1,13 +1,13 @@
 //! Parse arguments, run, turn the outcome into an exit code.
 
 use checks::BuiltIn;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::io::{self, Write};
 use std::process;
 use std::time::Instant;
 use swarm_doctor::cli::{
-    Chosen, Cli, Collect, Command, Diff, Document, Format, Matrix, Merge, Output, Preflight, Receipts, Run,
-    Source, When,
+    Chosen, Cli, Collect, Command, Diff, Document, Format, Layout, Matrix, Merge, Output, Preflight,
+    Receipts, Run, Serve, Source, When,
 };
 use swarm_doctor::error::ExpectedError;
 use swarm_doctor::examine::Asked;
@@ -15,13 +15,14 @@ use swarm_doctor::exit::ExitCode;
 use swarm_doctor::fix::{self, Level};
 use swarm_doctor::judge::Diagnosis;
 use swarm_doctor::policy::{self, Policy};
-use swarm_doctor::report::{self, Format as _, Json, Progress, Table, Terminal, Voice};
-use swarm_doctor::{bundle, demo, examine, preflight, vigil};
+use swarm_doctor::report::{self, Progress, Terminal, Voice};
+use swarm_doctor::{bundle, demo, examine, pager, preflight, serve, vigil};
 
 fn main() -> process::ExitCode {
     let began = Instant::now();
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Run(Chosen { checks: Vec::new(), run: cli.run }));
+    let plugin = command.output().is_some_and(|output| output.format == Format::Nagios);
     let outcome = match command {
         Command::Run(Chosen { checks, run }) => Policy::of(&run.gate, &checks).and_then(|policy| {
             match run.fix.is_some() || run.fixing.dry_run || run.fixing.emit_script.is_some() {
@@ -45,6 +46,9 @@ fn main() -> process::ExitCode {
             let policy = Policy::default();
             demo::bundle().and_then(|bundle| show(&examine::diagnose(&bundle), &policy, &output, began))
         }
+        Command::Serve(serve) => interruptible(serve_reports(&serve)),
+        Command::Completions { shell } => completions(shell),
+        Command::Man { of } => man(of.as_deref()),
         Command::List { json } => list(json),
         Command::Explain { check } => explain(&check),
         Command::Init { file, force } => policy::init(&file, force).map(|()| ExitCode::Healthy),
@@ -61,7 +65,7 @@ fn main() -> process::ExitCode {
         drop(writeln!(io::stderr(), "swarm-doctor: {error}"));
         error.exit()
     });
-    process::ExitCode::from(code.number())
+    process::ExitCode::from(if plugin { code.of_plugin() } else { code.number() })
 }
 
 /// Runs to the end, or until the user interrupts. One thread is enough: the time goes into waiting.
@@ -85,7 +89,7 @@ fn interruptible(
 
 async fn examine_and_report(run: &Run, policy: &Policy, began: Instant) -> Result<ExitCode, ExpectedError> {
     let look = async || {
-        let progress = Progress::start(run.output.format == Format::Table, "examining the swarm");
+        let progress = Progress::start(run.output.format.is_prose(), "examining the swarm");
         let examined = examine::examine(run, policy, Asked::default()).await;
         drop(progress);
         Ok(examined?.1)
@@ -112,9 +116,9 @@ async fn look_and_report(
     let Some(every) = run.watch else { return Ok(code) };
     let voice = voice(run);
     vigil::watch(look, diagnosis, every, |diagnosis, changes| {
-        match run.output.format {
-            Format::Table => changes.iter().for_each(|(tone, change)| voice.say(*tone, change)),
-            Format::Json => drop(show(diagnosis, policy, &run.output, Instant::now())?),
+        match run.output.format.is_prose() {
+            true => changes.iter().for_each(|(tone, change)| voice.say(*tone, change)),
+            false => drop(show(diagnosis, policy, &run.output, Instant::now())?),
         }
         Ok(())
     })
@@ -129,9 +133,10 @@ async fn fix_and_report(
     began: Instant,
 ) -> Result<ExitCode, ExpectedError> {
     let diagnosis = fix::fix(run, &run.fixing, level, only, policy, &voice(run)).await?;
-    if run.fixing.dry_run && run.output.format == Format::Table {
+    if run.fixing.dry_run && run.output.format.is_prose() {
         // The plan was the report.
-        return Ok(ExitCode::of(&diagnosis, policy.fail_on, policy.allow_unknown));
+        run.output.save(&diagnosis, policy).map_err(ExpectedError::usage)?;
+        return Ok(run.output.exit(&diagnosis, policy));
     }
     show(&diagnosis, policy, &run.output, began)
 }
@@ -148,14 +153,14 @@ fn history(receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
 }
 
 fn voice(run: &Run) -> Voice {
-    Voice::new(Terminal::stdout(run.output.color), run.output.format == Format::Json)
+    Voice::new(Terminal::stdout(run.output.color), !run.output.format.is_prose())
 }
 
 async fn preflight_and_report(preflight: &Preflight, began: Instant) -> Result<ExitCode, ExpectedError> {
     let run = &preflight.run;
     let policy = Policy::of(&run.gate, &[])?;
     let look = async || {
-        let progress = Progress::start(run.output.format == Format::Table, "examining what is to be done");
+        let progress = Progress::start(run.output.format.is_prose(), "examining what is to be done");
         let diagnosis = preflight::preflight(preflight, &policy).await;
         drop(progress);
         diagnosis
@@ -179,8 +184,8 @@ async fn collect_into_file(collect: &Collect) -> Result<ExitCode, ExpectedError>
 fn show_difference(diff: &Diff) -> Result<ExitCode, ExpectedError> {
     let difference = swarm_doctor::diff::of_files(&diff.before, &diff.after)?;
     print(|out| match diff.format {
-        Format::Json => report::difference_json(&difference, out),
-        Format::Table => report::difference(&difference, Terminal::stdout(diff.color), out),
+        Layout::Json => report::difference_json(&difference, out),
+        Layout::Table => report::difference(&difference, Terminal::stdout(diff.color), out),
     })?;
     Ok(ExitCode::Healthy)
 }
@@ -196,15 +201,15 @@ fn merge_bundles(merge: &Merge, began: Instant) -> Result<ExitCode, ExpectedErro
 }
 
 async fn show_matrix(matrix: &Matrix) -> Result<ExitCode, ExpectedError> {
-    let progress = Progress::start(matrix.format == Format::Table, "trying each path and listening");
+    let progress = Progress::start(matrix.format == Layout::Table, "trying each path and listening");
     let paths = examine::matrix(matrix).await;
     drop(progress);
     let paths = paths?;
     print(|out| match (paths.as_slice(), matrix.format) {
-        ([one], Format::Json) => report::matrix_json(one, out),
-        ([one], Format::Table) => report::matrix(one, Terminal::stdout(matrix.color), out),
-        (all, Format::Json) => report::matrices_json(all, out),
-        (all, Format::Table) => report::matrices(all, Terminal::stdout(matrix.color), out),
+        ([one], Layout::Json) => report::matrix_json(one, out),
+        ([one], Layout::Table) => report::matrix(one, Terminal::stdout(matrix.color), out),
+        (all, Layout::Json) => report::matrices_json(all, out),
+        (all, Layout::Table) => report::matrices(all, Terminal::stdout(matrix.color), out),
     })?;
     Ok(ExitCode::of_paths(&paths))
 }
@@ -215,22 +220,8 @@ fn show(
     output: &Output,
     began: Instant,
 ) -> Result<ExitCode, ExpectedError> {
-    print(|out| match output.format {
-        Format::Json => Json.render(diagnosis, out),
-        Format::Table => {
-            let terminal = Terminal::stdout(output.color);
-            let elapsed_ms = u64::try_from(began.elapsed().as_millis()).ok();
-            Table {
-                verbose: output.verbose,
-                width: terminal.width,
-                color: terminal.color,
-                ascii: terminal.ascii,
-                elapsed_ms,
-            }
-            .render(diagnosis, out)
-        }
-    })?;
-    Ok(ExitCode::of(diagnosis, policy.fail_on, policy.allow_unknown))
+    output.deliver(diagnosis, policy, began, &mut io::BufWriter::new(io::stdout().lock()))?;
+    Ok(output.exit(diagnosis, policy))
 }
 
 fn list(json: bool) -> Result<ExitCode, ExpectedError> {
@@ -251,7 +242,44 @@ fn check_of(id: &str) -> Result<&'static BuiltIn, ExpectedError> {
 fn explain(id: &str) -> Result<ExitCode, ExpectedError> {
     let check = check_of(id)?;
     let terminal = Terminal::stdout(When::Auto);
-    print(|out| report::explain(check, terminal.width, terminal.color, out))?;
+    let mut text = Vec::new();
+    let shown =
+        report::explain(check, terminal.width, terminal.color, &mut text).and_then(|()| pager::show(&text));
+    print(|_| shown)?;
+    Ok(ExitCode::Healthy)
+}
+
+async fn serve_reports(serve: &Serve) -> Result<ExitCode, ExpectedError> {
+    let never = serve::serve(serve, |address| {
+        // Nothing hangs on somebody reading along.
+        drop(writeln!(io::stderr(), "swarm-doctor: serving http://{address}"));
+    });
+    match never.await? {}
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<ExitCode, ExpectedError> {
+    print(|out| {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "swarm-doctor", &mut text);
+        out.write_all(&text)
+    })?;
+    Ok(ExitCode::Healthy)
+}
+
+fn man(of: Option<&str>) -> Result<ExitCode, ExpectedError> {
+    let mut all = Cli::command();
+    all.build();
+    let page = match of {
+        None => Some(all),
+        Some(name) => all.find_subcommand(name).cloned(),
+    };
+    let page = page.ok_or_else(|| {
+        ExpectedError::usage(format!(
+            "there is no command {:?}; swarm-doctor --help lists them",
+            of.unwrap_or_default()
+        ))
+    })?;
+    print(|out| clap_mangen::Man::new(page).render(&mut &mut *out))?;
     Ok(ExitCode::Healthy)
 }
 

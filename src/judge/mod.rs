@@ -3,6 +3,7 @@
 mod causes;
 mod gather;
 mod header;
+mod map;
 mod swarm;
 
 use crate::policy::{Excuse, Policy};
@@ -14,7 +15,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 pub use gather::{Member, names};
-pub use header::Header;
+pub use header::{Header, PeerAnswers};
+pub use map::{Link, Map, Role, Spot};
 pub use swarm::judge_swarm;
 
 /// What the doctor has to say.
@@ -22,6 +24,8 @@ pub use swarm::judge_swarm;
 pub struct Diagnosis {
     /// Where, when and on what.
     pub header: Header,
+    /// The swarm, as far as it was seen.
+    pub map: Map,
     /// What is wrong: causes, worst first, each with what follows from it.
     pub findings: Vec<Cause>,
     /// What became of each check, in the order of the checks.
@@ -104,6 +108,13 @@ impl Status {
     }
 }
 
+impl Verdict {
+    /// Whether something was left that could not be judged. A check that found something may have left something, too.
+    pub fn is_open(&self) -> bool {
+        self.unknown.iter().any(|(_, gap)| gap.why.leaves_open())
+    }
+}
+
 impl Diagnosis {
     /// How many checks ended so.
     pub fn count(&self, status: Status) -> usize {
@@ -129,13 +140,21 @@ pub fn judge<'a>(
         let began = Instant::now();
         (looked(check, &view), began.elapsed())
     });
-    concluded(looked.collect(), header::header(snapshot, manifest), manifest, policy, false)
+    concluded(
+        looked.collect(),
+        header::header(snapshot, manifest),
+        Map::of(snapshot),
+        manifest,
+        policy,
+        false,
+    )
 }
 
 /// What the findings of all checks come to. Where several machines looked, one ailment may have been seen from several.
 fn concluded(
     mut looked: Vec<(Findings<'_>, Duration)>,
     header: Header,
+    map: Map,
     manifest: &Manifest,
     policy: &Policy,
     several: bool,
@@ -187,7 +206,7 @@ fn concluded(
         let took = collected.entry(entry.need).or_default();
         *took = (*took).max(Duration::from_micros(entry.took_us));
     }
-    Diagnosis { header, findings, verdicts, ignored, notes, collected, next: Vec::new() }
+    Diagnosis { header, map, findings, verdicts, ignored, notes, collected, next: Vec::new() }
 }
 
 /// What one check has to say.

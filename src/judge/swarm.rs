@@ -3,7 +3,7 @@
 //! all. A machine is not told what a manager believes of it: of one that is cut off, that is what was true once.
 
 use super::gather::{Gathered, Member};
-use super::{Diagnosis, Header, concluded, header, looked};
+use super::{Diagnosis, Header, Map, concluded, header, looked};
 use crate::policy::Policy;
 use checks::{Certainty, Check, Finding, Findings, Severity, Subject, View};
 use facts::{Need, NodeName, Snapshot, Source};
@@ -65,7 +65,7 @@ pub fn judge_swarm<'a>(
     let looked = outs.into_iter().zip(took).filter_map(|(outs, took)| Some((united(outs, &hosts)?, took)));
     let looked = looked.collect();
     let header = Header { members: hosts, peers: Vec::new(), ..header::header(&whole, &manifest) };
-    let mut diagnosis = concluded(looked, header, &manifest, policy, true);
+    let mut diagnosis = concluded(looked, header, Map::of(&whole), &manifest, policy, true);
     diagnosis.notes.splice(0..0, notes);
     Some((whole, diagnosis))
 }

@@ -3,8 +3,8 @@
 
 mod path;
 
-use facts::link::Peer;
-use facts::{NodeName, Snapshot, Timestamp};
+use facts::link::Probe;
+use facts::{Host, NodeName, Snapshot, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -123,21 +123,24 @@ impl fmt::Display for Layer {
     }
 }
 
+/// The other nodes that a machine knows of, each with what was tried on it and the paths to it.
+pub(crate) fn rows(host: &Host) -> impl Iterator<Item = (&[Probe], Row)> {
+    let probes = host.probes.get().ok().map(|probes| probes.value.as_slice()).unwrap_or_default();
+    let of_one = probes.chunk_by(|one, next| one.peer == next.peer);
+    of_one.filter_map(move |probes| Some((probes, path::row(host, &probes.first()?.peer, probes))))
+}
+
 impl Matrix {
     /// The paths that a snapshot tells of.
     pub fn of(snapshot: &Snapshot, took_ms: u64) -> Self {
         let host = snapshot.hosts.first();
         let probes = host.map(|host| host.probes.get());
-        let (probes, why) = match &probes {
-            Some(Ok(probes)) if probes.is_empty() => (None, Some("this node knows of no other".to_owned())),
-            Some(Ok(probes)) => (Some(probes), None),
-            Some(Err(gap)) => (None, Some(gap.why.to_string())),
-            None => (None, Some("no machine was looked at".to_owned())),
+        let why = match &probes {
+            Some(Ok(probes)) if probes.is_empty() => Some("this node knows of no other".to_owned()),
+            Some(Ok(_)) => None,
+            Some(Err(gap)) => Some(gap.why.to_string()),
+            None => Some("no machine was looked at".to_owned()),
         };
-        let mut peers: Vec<&Peer> =
-            probes.iter().flat_map(|probes| probes.iter().map(|probe| &probe.peer)).collect();
-        peers.dedup();
-        let rows = peers.into_iter().zip(host.into_iter().cycle()).map(|(peer, host)| path::row(host, peer));
         Self {
             host: host.map_or_else(|| "unknown".into(), |host| host.name.clone()),
             taken: snapshot.taken,
@@ -145,7 +148,7 @@ impl Matrix {
             listened_ms: host
                 .and_then(|host| host.overheard.get().ok())
                 .map(|overheard| overheard.listened_ms),
-            peers: rows.collect(),
+            peers: host.into_iter().flat_map(rows).map(|(_, row)| row).collect(),
             why,
         }
     }

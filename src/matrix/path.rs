@@ -13,12 +13,12 @@ const APART_MS: i64 = 60_000;
 /// What is said of one path: its state, in a word or two, and why.
 type Said = (State, String, String);
 
-pub(super) fn row(host: &Host, peer: &Peer) -> Row {
+pub(super) fn row(host: &Host, peer: &Peer, probes: &[Probe]) -> Row {
     let paths = Layer::ALL.map(|layer| {
         let (state, says, why) = match layer {
-            Layer::Icmp => probed(host, peer, Some(Attempt::Echo), ""),
-            Layer::Manager => probed(host, peer, peer.manager_port.map(tcp), "it is no manager"),
-            Layer::GossipTcp => probed(host, peer, Some(tcp(7946)), ""),
+            Layer::Icmp => probed(probes, Some(Attempt::Echo), ""),
+            Layer::Manager => probed(probes, peer.manager_port.map(tcp), "it is no manager"),
+            Layer::GossipTcp => probed(probes, Some(tcp(7946)), ""),
             Layer::GossipUdp => gossip(host, peer),
             Layer::Vxlan => crossing(host, peer, false),
             Layer::Mtu => mtu(host, peer),
@@ -43,13 +43,9 @@ fn tcp(port: u16) -> Attempt {
     Attempt::Connect { protocol: Protocol::Tcp, port }
 }
 
-fn probed(host: &Host, peer: &Peer, attempt: Option<Attempt>, none: &str) -> Said {
+fn probed(probes: &[Probe], attempt: Option<Attempt>, none: &str) -> Said {
     let Some(attempt) = attempt else { return said(State::None, "", none) };
-    let probes = match host.probes.get() {
-        Ok(probes) => probes,
-        Err(gap) => return unseen(&gap),
-    };
-    let same = |probe: &&Probe| probe.peer == *peer && probe.attempt == attempt;
+    let same = |probe: &&Probe| probe.attempt == attempt;
     let Some(probe) = probes.iter().find(same) else { return said(State::Unknown, "", "it was not tried") };
     let why = format!("{} {}", probe.attempt, probe.outcome);
     let (state, says) = match (&probe.outcome, attempt) {

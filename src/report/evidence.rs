@@ -30,14 +30,20 @@ pub(super) fn write(
     }
 }
 
-fn one(pen: &mut Pen<'_>, indent: usize, evidence: &Evidence, whole: bool) -> io::Result<()> {
-    let (place, text) = match evidence {
-        Evidence::Line { source, line, text } => (format!("{}:{line}: ", source.origin), text),
+/// Where a piece is to be seen, and what stands there.
+pub(super) fn said(evidence: &Evidence) -> (String, &str) {
+    match evidence {
+        Evidence::Line { source, line, text } => (format!("{}:{line}", source.origin), text),
         // What is absent is said in words that tell so: "no process dockerd", "permission denied".
         Evidence::Value { source, shown: text } | Evidence::Absent { source, what: text } => {
-            (format!("{}: ", source.origin), text)
+            (source.origin.clone(), text)
         }
-    };
+    }
+}
+
+fn one(pen: &mut Pen<'_>, indent: usize, evidence: &Evidence, whole: bool) -> io::Result<()> {
+    let (place, text) = said(evidence);
+    let place = format!("{place}: ");
     let text = pen.clean(text.trim_end()).into_owned();
     let beside = columns(&pen.clean(&place)) + columns(&text) <= pen.room(indent);
     if beside {

@@ -11,11 +11,13 @@ use std::io;
 /// on every node in the same words.
 const ALIKE: usize = 3;
 
+/// How wide lines are in formats that hold text.
+const PLAIN_WIDTH: u16 = 100;
+
 /// Writes a cause and all that belongs to it.
-pub(super) fn write(pen: &mut Pen<'_>, number: usize, cause: &Cause, verbose: bool) -> io::Result<()> {
+pub(super) fn write(pen: &mut Pen<'_>, number: &str, cause: &Cause, verbose: bool) -> io::Result<()> {
     let finding = &cause.finding;
     let ink = Ink::of(finding.severity);
-    let number = format!("{number} ");
     let lead = format!("{number}{} {}", pen.mark(Mark::Of(finding.severity)), weight(finding));
     let head = [lead, finding.check.to_string(), finding.subject.to_string()];
     let mut inks = [ink, Ink::Bold, Ink::Plain].into_iter();
@@ -36,8 +38,15 @@ pub(super) fn write(pen: &mut Pen<'_>, number: usize, cause: &Cause, verbose: bo
     Ok(())
 }
 
+/// A cause and all that belongs to it, as clean lines of text for formats that hold text.
+pub(super) fn plain(cause: &Cause) -> io::Result<Vec<String>> {
+    let mut text = Vec::new();
+    write(&mut Pen::new(&mut text, PLAIN_WIDTH, false, false), "", cause, false)?;
+    Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+}
+
 /// How much a finding weighs, and how sure it is where it is not proven.
-fn weight(finding: &Finding) -> String {
+pub(super) fn weight(finding: &Finding) -> String {
     match finding.certainty {
         Certainty::Proven => finding.severity.word().to_owned(),
         Certainty::Likely => format!("{} (likely)", finding.severity.word()),

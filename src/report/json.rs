@@ -1,17 +1,20 @@
 //! The report for programs. It says nothing that the diagnosis does not hold, so that a bundle judged twice
 //! gives the same bytes; `schema.json` describes it.
 
+mod escape;
 mod finding;
 mod subject;
 mod verdict;
 
-use super::Format;
+use super::{Format, TOOL_VERSION};
 use crate::judge::{Diagnosis, Status};
 use facts::{NodeName, Timestamp};
 use finding::{Action, OneFinding};
 use serde::Serialize;
 use std::io::{self, Write};
 use verdict::CheckEnd;
+
+pub(super) use escape::write;
 
 /// The layout; a change that could break a reader changes its number.
 const LAYOUT: &str = "swarm-doctor.report/v1";
@@ -22,13 +25,12 @@ pub struct Json;
 
 impl Format for Json {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, &Report::of(diagnosis))?;
-        out.write_all(b"\n")
+        write(&Report::of(diagnosis), true, out)
     }
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+pub(super) struct Report<'a> {
     schema: &'static str,
     tool: Tool,
     host: Host<'a>,
@@ -92,7 +94,7 @@ struct Answer<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(diagnosis: &'a Diagnosis) -> Self {
+    pub(super) fn of(diagnosis: &'a Diagnosis) -> Self {
         let header = &diagnosis.header;
         let peers = header.peers.iter().map(|peer| Peer {
             name: &peer.name,
@@ -101,7 +103,7 @@ impl<'a> Report<'a> {
         });
         Self {
             schema: LAYOUT,
-            tool: Tool { name: "swarm-doctor", version: env!("CARGO_PKG_VERSION") },
+            tool: Tool { name: "swarm-doctor", version: TOOL_VERSION },
             host: Host {
                 name: &header.host,
                 role: &header.role,
@@ -188,9 +190,10 @@ mod tests {
 
     #[test]
     fn evidence_is_whole() {
-        let rendered = rendered(&sample::rich());
-        let text = serde_json::to_string(&sample::long_line()).unwrap();
-        assert!(rendered.contains(&text), "{rendered}");
+        let report: Value = serde_json::from_str(&rendered(&sample::rich())).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let mut pieces = findings.iter().flat_map(|finding| finding["evidence"].as_array().unwrap());
+        assert!(pieces.any(|piece| piece["text"] == sample::long_line().as_str()), "{report:#}");
     }
 
     #[test]

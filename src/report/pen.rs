@@ -1,7 +1,7 @@
 //! The pen that writes for people. Every text goes through it, so that none reaches the terminal uncleaned
 //! and none is wider than the page.
 
-use super::text::{clean, columns, split_at_column};
+use super::text::{clean, columns, is_wider, split_at_column};
 use checks::Severity;
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -131,6 +131,13 @@ impl<'a> Pen<'a> {
         self.put(indent, &[(ink, text)])
     }
 
+    /// Spans on one line, however long.
+    pub(super) fn whole(&mut self, spans: &[Span<'_>]) -> io::Result<()> {
+        let line: Word =
+            spans.iter().map(|span| (span.ink, clean(&span.text, self.ascii).into_owned())).collect();
+        self.put(0, &line)
+    }
+
     /// Things side by side, with a mark between them; lines break there and nowhere else.
     pub(super) fn items(&mut self, indent: Indent, items: Vec<Span<'_>>) -> io::Result<()> {
         let between = format!(" {}", self.mark(Mark::Between));
@@ -166,7 +173,7 @@ impl<'a> Pen<'a> {
             }
             for (ink, text) in word {
                 let mut rest = text.as_str();
-                while taken + columns(rest) > self.room(start).max(1) {
+                while is_wider(rest, self.room(start).max(1).saturating_sub(taken)) {
                     let (head, tail) = split_at_column(rest, self.room(start).saturating_sub(taken));
                     // A wide letter may have no room left on this line, and still has to go somewhere.
                     let head = if taken > 0 && taken + columns(head) > self.room(start) { "" } else { head };

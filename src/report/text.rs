@@ -37,8 +37,9 @@ pub(super) fn clean(text: &str, ascii: bool) -> Cow<'_, str> {
 
 /// Control characters, those that reorder text, break lines, or are not to be seen (Unicode's
 /// `Default_Ignorable_Code_Point`).
-fn misleads(char: char) -> bool {
+pub(super) fn misleads(char: char) -> bool {
     char.is_control()
+        || is_no_character(char)
         || matches!(char,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -47,9 +48,40 @@ fn misleads(char: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Code points that are never to stand for a character; XML and HTML forbid them.
+fn is_no_character(char: char) -> bool {
+    matches!(u32::from(char) & 0xffff, 0xfffe..=0xffff) || matches!(char, '\u{fdd0}'..='\u{fdef}')
+}
+
+/// The text for an element or an attribute of XML or HTML: no control character is left, for XML allows few, and
+/// nothing that could be an element.
+pub(super) fn markup(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len() + 16);
+    for char in clean(text, false).chars() {
+        match char {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '"' => shown.push_str("&quot;"),
+            '\'' => shown.push_str("&#39;"),
+            _ => shown.push(char),
+        }
+    }
+    shown
+}
+
 /// How many columns a text takes on a terminal.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
+}
+
+/// Whether a text takes more than so many columns. Long ones are not read to the end for it.
+pub(super) fn is_wider(text: &str, limit: usize) -> bool {
+    let mut taken = 0;
+    text.chars().any(|char| {
+        taken += columns_of(char);
+        taken > limit
+    })
 }
 
 fn columns_of(char: char) -> usize {
@@ -72,16 +104,18 @@ pub(super) fn split_at_column(text: &str, limit: usize) -> (&str, &str) {
 /// The text in no more than so many columns. What is left out is taken from the middle: the beginning of a
 /// log line says who speaks, its end mostly why.
 pub(super) fn cut(text: &str, limit: usize, ascii: bool) -> Cow<'_, str> {
-    if columns(text) <= limit {
+    if !is_wider(text, limit) {
         return Cow::Borrowed(text);
     }
     let mark = if ascii { " ... " } else { " … " };
     let room = limit.saturating_sub(columns(mark));
     let (head, rest) = split_at_column(text, room * 2 / 3);
     let mut tail = rest;
-    while columns(tail) > room.saturating_sub(columns(head)) {
+    let mut left = columns(tail);
+    let most = room.saturating_sub(columns(head));
+    while left > most {
         let mut chars = tail.chars();
-        chars.next();
+        left -= chars.next().map_or(left, columns_of);
         tail = chars.as_str();
     }
     Cow::Owned(format!("{}{mark}{}", head.trim_end(), tail.trim_start()))
@@ -99,6 +133,14 @@ mod tests {
     #[test]
     fn an_escape_sequence_is_shown_and_not_obeyed() {
         assert_eq!(clean("a\u{1b}[2Jb\u{7}\u{9b}c", false), "a\\u{1b}[2Jb\\u{7}\\u{9b}c");
+    }
+
+    #[test]
+    fn markup_holds_no_element_and_no_forbidden_character() {
+        assert_eq!(
+            markup("<script>a & \"b\"]]>'\u{b}\u{0}\u{ffff}\u{fdd0}\n"),
+            "&lt;script&gt;a &amp; &quot;b&quot;]]&gt;&#39;\\u{b}\\u{0}\\u{ffff}\\u{fdd0}⏎"
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod healthy;
 mod hostile;
 mod members;
 mod merged;
+mod reports;
 mod secrets;
 mod terminal;
 mod unchanged;

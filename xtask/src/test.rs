@@ -1,23 +1,31 @@
 //! `cargo xtask test`: what is missing is installed, then everything is checked and run.
 
+use crate::consumers;
 use anyhow::{Context, bail};
 use std::process::Command;
 use std::time::Instant;
 
-/// Runs every step and stops at the first that fails.
-pub(crate) fn test() -> anyhow::Result<()> {
-    install()?;
-    let steps: &[(&str, &[&str])] = &[
+/// Runs every step and stops at the first that fails; with `all` also those that are too heavy for every time.
+pub(crate) fn test(all: bool) -> anyhow::Result<()> {
+    install(all)?;
+    consumers::fetch(all);
+    let mut steps: Vec<(&str, &[&str])> = vec![
         ("format", &["fmt", "--all", "--check"]),
         ("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ("pages", &["xtask", "generate", "--check"]),
         ("unit, contract, fixture and live tests", &["test", "--workspace", "--no-fail-fast"]),
         ("static binary", &["xtask", "dist"]),
     ];
+    if all {
+        steps.push((
+            "heavy readers of reports",
+            &["test", "--test", "formats", "--", "--ignored", "--nocapture"],
+        ));
+    }
     for (name, arguments) in steps {
         println!("== {name}: cargo {}", arguments.join(" "));
         let began = Instant::now();
-        let status = Command::new("cargo").current_dir(crate::root()).args(*arguments).status();
+        let status = Command::new("cargo").current_dir(crate::root()).args(arguments).status();
         let status = status.with_context(|| format!("failed to start cargo {}", arguments.join(" ")))?;
         if !status.success() {
             bail!("{name} failed");
@@ -32,9 +40,11 @@ pub(crate) fn test() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs with apt what the live tests need; without root they are skipped and say why.
-fn install() -> anyhow::Result<()> {
-    let missing = lab::missing();
+/// Installs with apt what the live tests need, and who reads reports; without root they are skipped and say why.
+fn install(all: bool) -> anyhow::Result<()> {
+    let mut missing = lab::missing();
+    let readers = consumers::missing(all);
+    missing.extend(readers.iter().map(|package| format!("no {package}")));
     if missing.is_empty() {
         return Ok(());
     }
@@ -55,6 +65,7 @@ fn install() -> anyhow::Result<()> {
     let done = apt(&["update"]).and_then(|_| {
         let mut install = vec!["install", "--no-install-recommends"];
         install.extend_from_slice(&lab::APT_PACKAGES);
+        install.extend_from_slice(&readers);
         apt(&install)
     });
     drop(policy);

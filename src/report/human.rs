@@ -1,11 +1,11 @@
 //! The report for people, in the order in which they need it: where we are, what is wrong and what to do, who
 //! answers, what could not be seen, and the tally.
 
-use super::pen::{Indent, Ink, Mark, Pen, Span};
+use super::pen::{Indent, Ink, Pen, Span};
+use super::sentence::{Sentence, sentence};
 use super::text::count;
-use super::{Format, finding, ignored, peers, remedy, verdicts};
+use super::{Format, Page, finding, ignored, peers, remedy, verdicts};
 use crate::judge::{Diagnosis, Header, Status};
-use checks::Severity;
 use std::io::{self, Write};
 
 /// How many of the machines that are judged together are named.
@@ -13,33 +13,26 @@ const NAMED: usize = 12;
 
 /// The report for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Table {
-    /// Show all evidence, and healthy, skipped and unknown checks one by one.
-    pub verbose: bool,
-    /// The columns there are.
-    pub width: u16,
-    /// Whether to use colour.
-    pub color: bool,
-    /// Whether to write nothing but ASCII.
-    pub ascii: bool,
-    /// How long the run took, to be shown on the last line.
-    pub elapsed_ms: Option<u64>,
+pub struct Human {
+    /// What it is written on.
+    pub page: Page,
 }
 
-impl Format for Table {
+impl Format for Human {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
-        let mut pen = Pen::new(out, self.width, self.color, self.ascii);
+        let Page { verbose, width, color, ascii, elapsed_ms } = self.page;
+        let mut pen = Pen::new(out, width, color, ascii);
         head(&mut pen, &diagnosis.header)?;
         company(&mut pen, diagnosis)?;
         pen.blank()?;
-        sentence(&mut pen, diagnosis)?;
+        verdict(&mut pen, diagnosis)?;
         for (at, cause) in diagnosis.findings.iter().enumerate() {
             pen.blank()?;
-            finding::write(&mut pen, at + 1, cause, self.verbose)?;
+            finding::write(&mut pen, &format!("{} ", at + 1), cause, verbose)?;
         }
-        peers::write(&mut pen, &diagnosis.header, self.verbose)?;
-        verdicts::unknown(&mut pen, diagnosis, self.verbose)?;
-        if self.verbose {
+        peers::write(&mut pen, &diagnosis.header, verbose)?;
+        verdicts::unknown(&mut pen, diagnosis, verbose)?;
+        if verbose {
             verdicts::quiet(&mut pen, diagnosis)?;
         }
         ignored::write(&mut pen, diagnosis)?;
@@ -49,7 +42,7 @@ impl Format for Table {
             remedy::steps(&mut pen, 0, &diagnosis.next)?;
         }
         pen.blank()?;
-        tally(&mut pen, diagnosis, self.elapsed_ms)
+        tally(&mut pen, diagnosis, elapsed_ms)
     }
 }
 
@@ -100,55 +93,15 @@ fn head(pen: &mut Pen<'_>, header: &Header) -> io::Result<()> {
     Ok(())
 }
 
-/// What it all comes to, in one sentence.
-fn sentence(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
-    let found = diagnosis.all_findings().count();
-    let causes = diagnosis.findings.len();
-    let open =
-        diagnosis.verdicts.iter().filter(|v| v.unknown.iter().any(|(_, gap)| gap.why.leaves_open())).count();
-    let healthy = diagnosis.count(Status::Healthy);
-    let worst = diagnosis.all_findings().map(|finding| finding.severity).max();
-    let findings = match (found, causes) {
-        (found, causes) if found == causes => count(found, "finding"),
-        (found, causes) => format!("{} with {}", count(found, "finding"), count(causes, "cause")),
-    };
-    let first = if causes > 1 { "; begin with the first" } else { "" };
-    let (ink, mark, verdict, rest) = match worst {
-        Some(Severity::Error) => {
-            (Ink::Red, Mark::Of(Severity::Error), "Not well", format!(": {findings}{first}."))
-        }
-        Some(Severity::Warning) => {
-            let verdict = "Nothing at error level was found";
-            (Ink::Yellow, Mark::Of(Severity::Warning), verdict, format!("; {findings} to look at."))
-        }
-        Some(Severity::Info) => {
-            let verdict = "Nothing at error or warning level was found";
-            (Ink::Green, Mark::Of(Severity::Info), verdict, format!("; {findings} worth knowing."))
-        }
-        None if open == 0 && healthy == 0 => {
-            (Ink::Plain, Mark::Skipped, "Nothing to examine", ": no check applies here.".to_owned())
-        }
-        None if open == 0 && !diagnosis.ignored.is_empty() => {
-            (Ink::Plain, Mark::Skipped, "Nothing that counts was found", ignored::said(diagnosis))
-        }
-        None if open == 0 => {
-            let rest = format!(": {} looked, and nothing is wrong.", count(healthy, "check"));
-            (Ink::Green, Mark::Healthy, "Healthy", rest)
-        }
-        None => (Ink::Yellow, Mark::Unknown, "Nothing wrong was found", String::new()),
-    };
-    // What was not seen must never read as health.
-    let rest = match (worst, open) {
-        (_, 0) => rest,
-        (None, open) => format!("{rest}, but {} could not tell.", count(open, "check")),
-        (Some(_), open) => format!("{rest} {} could not look at everything.", count(open, "check")),
-    };
+/// What it all comes to.
+fn verdict(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+    let Sentence { ink, mark, verdict, rest } = sentence(diagnosis);
     let verdict = Span::solid(ink, format!("{} {verdict}", pen.mark(mark)));
     pen.flow(Indent(0, 2), &[verdict, Span::plain(rest)])
 }
 
 /// How many checks ended how, and how long the run took.
-fn tally(pen: &mut Pen<'_>, diagnosis: &Diagnosis, elapsed_ms: Option<u64>) -> io::Result<()> {
+pub(super) fn tally(pen: &mut Pen<'_>, diagnosis: &Diagnosis, elapsed_ms: Option<u64>) -> io::Result<()> {
     let of = |status| diagnosis.count(status);
     let inked = |number: usize, ink: Ink| if number > 0 { ink } else { Ink::Plain };
     let mut items = vec![
@@ -176,12 +129,11 @@ mod tests {
     use crate::report::text::columns;
     use crate::report::{explain, list, sample};
 
-    const PLAIN: Table =
-        Table { verbose: false, width: 80, color: false, ascii: false, elapsed_ms: Some(84) };
+    const PLAIN: Page = Page { elapsed_ms: Some(84), ..Page::PLAIN };
 
-    fn shown(table: Table, diagnosis: &Diagnosis) -> String {
+    fn shown(page: Page, diagnosis: &Diagnosis) -> String {
         let mut out = Vec::new();
-        table.render(diagnosis, &mut out).unwrap();
+        Human { page }.render(diagnosis, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -191,14 +143,14 @@ mod tests {
     #[expect(clippy::print_stdout, reason = "a person reads it")]
     fn looks_like_this() {
         for diagnosis in [sample::rich(), sample::healthy(), sample::warned(), sample::blind()] {
-            for table in [
+            for page in [
                 PLAIN,
-                Table { width: 120, ..PLAIN },
-                Table { color: true, ..PLAIN },
-                Table { verbose: true, ..PLAIN },
-                Table { ascii: true, ..PLAIN },
+                Page { width: 120, ..PLAIN },
+                Page { color: true, ..PLAIN },
+                Page { verbose: true, ..PLAIN },
+                Page { ascii: true, ..PLAIN },
             ] {
-                println!("===== {table:?}\n{}", shown(table, &diagnosis));
+                println!("===== {page:?}\n{}", shown(page, &diagnosis));
             }
         }
         let mut out = Vec::new();
@@ -253,7 +205,7 @@ mod tests {
                 remedies.flat_map(|r| &r.steps).flat_map(checks::Step::commands).collect();
             for width in [40, 80, 120] {
                 for verbose in [false, true] {
-                    for line in shown(Table { verbose, width, ..PLAIN }, &diagnosis).lines() {
+                    for line in shown(Page { verbose, width, ..PLAIN }, &diagnosis).lines() {
                         let command = commands.iter().any(|command| command == line.trim());
                         assert!(command || columns(line) <= usize::from(width), "{line}");
                     }
@@ -273,7 +225,7 @@ mod tests {
     fn an_ascii_terminal_gets_nothing_but_ascii() {
         for diagnosis in [sample::rich(), sample::healthy(), sample::warned(), sample::blind()] {
             for verbose in [false, true] {
-                let shown = shown(Table { ascii: true, verbose, ..PLAIN }, &diagnosis);
+                let shown = shown(Page { ascii: true, verbose, ..PLAIN }, &diagnosis);
                 assert!(shown.is_ascii(), "{shown}");
             }
         }
@@ -282,13 +234,13 @@ mod tests {
     #[test]
     fn without_colour_there_is_no_escape() {
         for verbose in [false, true] {
-            assert!(!shown(Table { verbose, ..PLAIN }, &sample::rich()).contains('\u{1b}'));
+            assert!(!shown(Page { verbose, ..PLAIN }, &sample::rich()).contains('\u{1b}'));
         }
     }
 
     #[test]
     fn hostile_names_are_shown_and_not_obeyed() {
-        let shown = shown(Table { verbose: true, ..PLAIN }, &sample::rich());
+        let shown = shown(Page { verbose: true, ..PLAIN }, &sample::rich());
         assert!(shown.contains("evil\\u{1b}]0;pwned\\u{7}\\u{202e}"), "{shown}");
         assert!(!shown.contains('\u{202e}') && !shown.contains('\u{7}'), "{shown}");
     }
@@ -323,12 +275,12 @@ mod tests {
         assert!(brief.contains("Peers: 29 of 30 answered every probe"), "{brief}");
         assert!(brief.contains("and 29 more that answered every probe"), "{brief}");
         assert!(brief.contains("10.0.1.7") && !brief.contains("10.0.1.8"), "{brief}");
-        assert!(shown(Table { verbose: true, ..PLAIN }, &diagnosis).contains("10.0.1.8"));
+        assert!(shown(Page { verbose: true, ..PLAIN }, &diagnosis).contains("10.0.1.8"));
     }
 
     #[test]
     fn asked_for_all_it_shows_every_check() {
-        let shown = shown(Table { verbose: true, ..PLAIN }, &sample::rich());
+        let shown = shown(Page { verbose: true, ..PLAIN }, &sample::rich());
         for verdict in &sample::rich().verdicts {
             assert!(shown.contains(verdict.check.as_ref()), "{} is missing in\n{shown}", verdict.check);
         }

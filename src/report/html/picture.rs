@@ -1,0 +1,262 @@
+//! The picture of the swarm: who is there, who reaches whom, and what is sick at a glance.
+
+use super::layout::{Layout, Point};
+use crate::judge::{Diagnosis, Link, Map, Role, Spot};
+use crate::matrix::State;
+use crate::report::text::{clean, cut, markup};
+use checks::{Severity, Subject};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// How many links that do not work are drawn between many nodes; more would be one blot.
+const ILL_LINKS: usize = 250;
+/// From how many links on those that work are drawn faintly.
+const CROWDED: usize = 60;
+
+/// How a node or a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Health {
+    Open,
+    Well,
+    Warn,
+    Ill,
+}
+
+impl Health {
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Well => "well",
+            Self::Warn => "warn",
+            Self::Ill => "ill",
+        }
+    }
+
+    fn of(severity: Severity) -> Self {
+        match severity {
+            Severity::Error => Self::Ill,
+            Severity::Warning => Self::Warn,
+            Severity::Info => Self::Well,
+        }
+    }
+}
+
+/// How everything in the picture is.
+pub(super) struct Picture<'a> {
+    map: &'a Map,
+    /// How each node is.
+    pub(super) spots: Vec<Health>,
+    /// How the ways between two nodes are, both ways taken together.
+    links: BTreeMap<(usize, usize), Health>,
+}
+
+impl<'a> Picture<'a> {
+    pub(super) fn of(diagnosis: &'a Diagnosis) -> Self {
+        let map = &diagnosis.map;
+        let labels: BTreeMap<&str, usize> =
+            map.spots.iter().enumerate().map(|(at, spot)| (spot.label.as_str(), at)).collect();
+        let mut spots: Vec<Health> = map.spots.iter().map(standing).collect();
+        let mut links = BTreeMap::new();
+        for link in map.links.iter().filter(|link| link.from != link.to) {
+            worsen(&mut links, link.from, link.to, quality(link));
+        }
+        let mut answers = vec![None; spots.len()];
+        for link in &map.links {
+            for path in link.paths.iter().filter(|path| path.state != State::Unknown) {
+                if let Some(answer) = answers.get_mut(link.to) {
+                    *answer = Some(answer.unwrap_or_default() || path.state == State::Proven);
+                }
+            }
+        }
+        for (spot, _) in spots.iter_mut().zip(answers).filter(|(_, answer)| *answer == Some(false)) {
+            // It was tried, and nothing at all came back.
+            *spot = Health::Ill;
+        }
+        for found in diagnosis.all_findings() {
+            let health = Health::of(found.severity);
+            let at = |name: &str| labels.get(name).copied();
+            match &found.subject {
+                Subject::Node(name) => {
+                    if let Some(spot) = at(name.as_str()).and_then(|at| spots.get_mut(at)) {
+                        *spot = health.max(*spot);
+                    }
+                }
+                Subject::Link { from, to } => {
+                    if let (Some(from), Some(to)) = (at(from.as_str()), at(to.as_str())) {
+                        worsen(&mut links, from, to, health);
+                    }
+                }
+                Subject::Cluster | Subject::Service(_) | Subject::Network(_) => {}
+            }
+        }
+        Self { map, spots, links }
+    }
+
+    /// The nodes that are not well.
+    pub(super) fn ailing(&self) -> impl Iterator<Item = (&'a Spot, Health)> {
+        let not_well = |(_, health): &(&Spot, Health)| *health > Health::Well;
+        self.map.spots.iter().zip(self.spots.iter().copied()).filter(not_well)
+    }
+
+    pub(super) fn draw(&self, out: &mut dyn Write) -> io::Result<()> {
+        let layout = Layout::of(self.map.spots.len());
+        let managers = self.map.spots.iter().filter(|spot| spot.role <= Role::Manager).count();
+        let alt = format!(
+            "{} nodes, {managers} of them managers; {} not well; {} of {} ways between nodes do not work",
+            self.map.spots.len(),
+            self.ailing().count(),
+            self.links.values().filter(|health| **health == Health::Ill).count(),
+            self.links.len(),
+        );
+        let (width, height) = (layout.width, layout.height);
+        writeln!(out, r#"<svg viewBox="0 0 {width} {height}" role="img" aria-label="{}">"#, markup(&alt))?;
+        self.ways(&layout, out)?;
+        for (at, spot) in self.map.spots.iter().enumerate() {
+            let health = self.spots.get(at).copied().unwrap_or(Health::Open);
+            match layout.card {
+                Some(size) => card(spot, health, layout.point(at), size, out)?,
+                None => dot(spot, health, layout.point(at), layout.pitch, out)?,
+            }
+        }
+        writeln!(out, "</svg>")
+    }
+
+    fn ways(&self, layout: &Layout, out: &mut dyn Write) -> io::Result<()> {
+        let many = layout.card.is_none();
+        // What is sick is drawn last, and so lies on top.
+        let mut links: Vec<_> = self.links.iter().collect();
+        links.sort_by_key(|(_, health)| **health);
+        let mut ill = 0;
+        for ((from, to), health) in links {
+            let sick = *health > Health::Well;
+            ill += usize::from(sick);
+            if many && (!sick || ill > ILL_LINKS) {
+                continue;
+            }
+            let (a, b) = (layout.point(*from), layout.point(*to));
+            // Bent a little, so that it does not hide behind the nodes between.
+            let bend = if layout.ring { 0.0 } else { 0.12 };
+            let middle = Point {
+                x: (a.x + b.x) / 2.0 + (b.y - a.y) * bend,
+                y: (a.y + b.y) / 2.0 - (b.x - a.x) * bend,
+            };
+            let faint = if !sick && self.links.len() > CROWDED { " faint" } else { "" };
+            writeln!(
+                out,
+                r#"<path class="link {}{faint}" d="M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}"/>"#,
+                health.class(),
+                a.x,
+                a.y,
+                middle.x,
+                middle.y,
+                b.x,
+                b.y
+            )?;
+            if *health == Health::Ill && !many {
+                // The curve passes half way between the chord and its handle.
+                let (x, y) = ((a.x + b.x) / 4.0 + middle.x / 2.0, (a.y + b.y) / 4.0 + middle.y / 2.0);
+                let (left, right, top, bottom) = (x - 7.0, x + 7.0, y - 7.0, y + 7.0);
+                writeln!(
+                    out,
+                    r#"<path class="cross" d="M{left:.1} {top:.1}L{right:.1} {bottom:.1}M{left:.1} {bottom:.1}L{right:.1} {top:.1}"/>"#
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn worsen(links: &mut BTreeMap<(usize, usize), Health>, from: usize, to: usize, health: Health) {
+    let entry = links.entry((from.min(to), from.max(to))).or_insert(Health::Open);
+    *entry = health.max(*entry);
+}
+
+/// How a node is by what the managers say.
+fn standing(spot: &Spot) -> Health {
+    match (spot.state.as_deref(), spot.availability.as_deref()) {
+        (Some("down" | "disconnected"), _) => Health::Ill,
+        (Some("ready"), Some(_)) => Health::Warn,
+        (Some("ready"), None) => Health::Well,
+        (None, _) if spot.looked_at => Health::Well,
+        _ => Health::Open,
+    }
+}
+
+fn quality(link: &Link) -> Health {
+    match link.state() {
+        State::Refuted => Health::Ill,
+        State::Proven => Health::Well,
+        State::Unknown | State::None => Health::Open,
+    }
+}
+
+/// What a node is, in a word or two.
+fn role(spot: &Spot) -> String {
+    let role = match spot.role {
+        Role::Leader => "leader",
+        Role::Manager => "manager",
+        Role::Worker => "worker",
+        Role::Unknown => "node",
+    };
+    let state = spot.state.as_deref().filter(|state| *state != "ready");
+    match state.or(spot.availability.as_deref()) {
+        Some(state) => format!("{role}, {state}"),
+        None => role.to_owned(),
+    }
+}
+
+fn title(spot: &Spot) -> String {
+    let addr = spot.addr.as_ref().filter(|addr| **addr != spot.label);
+    let addr = addr.map(|addr| format!(", {addr}")).unwrap_or_default();
+    markup(&format!("{}{addr}: {}", spot.label, role(spot)))
+}
+
+fn classes(spot: &Spot, health: Health) -> String {
+    let manager = if spot.role <= Role::Manager { " manager" } else { "" };
+    format!("{}{manager}", health.class())
+}
+
+fn card(spot: &Spot, health: Health, at: Point, size: Point, out: &mut dyn Write) -> io::Result<()> {
+    // Managers have corners, and all others are round.
+    let round = if spot.role <= Role::Manager { 6.0 } else { size.y / 2.0 };
+    let mark = match health {
+        Health::Ill => "✗ ",
+        Health::Warn => "! ",
+        Health::Well | Health::Open => "",
+    };
+    let star = if spot.role == Role::Leader { "★ " } else { "" };
+    let name = clean(&spot.label, false);
+    let name = markup(&cut(&name, if size.x > 120.0 { 13 } else { 11 }, false));
+    let (x, y) = (at.x - size.x / 2.0, at.y - size.y / 2.0);
+    writeln!(
+        out,
+        r#"<g class="spot {}"><title>{}</title>
+<rect class="shape" x="{x:.1}" y="{y:.1}" width="{}" height="{}" rx="{round}"/>
+<text class="name" x="{:.1}" y="{:.1}">{name}</text>
+<text class="role" x="{:.1}" y="{:.1}">{mark}{star}{}</text></g>"#,
+        classes(spot, health),
+        title(spot),
+        size.x,
+        size.y,
+        at.x,
+        at.y - 3.0,
+        at.x,
+        at.y + 15.0,
+        markup(&role(spot)),
+    )
+}
+
+fn dot(spot: &Spot, health: Health, at: Point, pitch: f64, out: &mut dyn Write) -> io::Result<()> {
+    let radius = pitch * if health > Health::Well { 0.46 } else { 0.32 };
+    let corner = if spot.role <= Role::Manager { 0.0 } else { radius };
+    writeln!(
+        out,
+        r#"<g class="dot {}"><title>{}</title><rect class="shape" x="{:.1}" y="{:.1}" width="{:.1}" height="{:.1}" rx="{corner:.1}"/></g>"#,
+        classes(spot, health),
+        title(spot),
+        at.x - radius,
+        at.y - radius,
+        radius * 2.0,
+        radius * 2.0,
+    )
+}

