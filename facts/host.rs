@@ -107,6 +107,51 @@ pub struct Route {
     pub interface: Option<String>,
     /// The source address the kernel prefers on it.
     pub source: Option<IpAddr>,
+    /// What becomes of packets that it is for.
+    #[serde(default, skip_serializing_if = "RouteKind::leads")]
+    pub kind: RouteKind,
+}
+
+/// What a route does with packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RouteKind {
+    /// It leads them on.
+    #[default]
+    Unicast,
+    /// It drops them without a word.
+    Blackhole,
+    /// It says that the host is unreachable.
+    Unreachable,
+    /// It says that it is forbidden.
+    Prohibit,
+}
+
+impl RouteKind {
+    /// Whether packets get anywhere.
+    pub fn leads(&self) -> bool {
+        *self == Self::Unicast
+    }
+
+    /// The word of `ip route` for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unicast => "unicast",
+            Self::Blackhole => "blackhole",
+            Self::Unreachable => "unreachable",
+            Self::Prohibit => "prohibit",
+        }
+    }
+
+    /// The errno that a program of the machine itself gets (`fib_props`), where it gets one.
+    pub fn errno(self) -> Option<i32> {
+        match self {
+            Self::Unicast => None,
+            Self::Blackhole => Some(crate::link::EINVAL),
+            Self::Unreachable => Some(113),
+            Self::Prohibit => Some(13),
+        }
+    }
 }
 
 /// The transport protocol of a port.

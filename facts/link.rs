@@ -109,13 +109,21 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Linux's errno where a firewall of this machine forbids to send.
+pub const EPERM: i32 = 1;
+/// Its errno where a route of the kind blackhole stands for the address.
+pub const EINVAL: i32 = 22;
+/// Its errno where no route leads there.
+pub const ENETUNREACH: i32 = 101;
+
 /// The name of an errno as in errno(3), for those that connecting ends in; the numbers are those of Linux on every
 /// architecture that Docker runs on.
 fn name(errno: i32) -> String {
     let name = match errno {
-        1 => "EPERM",
+        EPERM => "EPERM",
         13 => "EACCES",
-        101 => "ENETUNREACH",
+        EINVAL => "EINVAL",
+        ENETUNREACH => "ENETUNREACH",
         104 => "ECONNRESET",
         111 => "ECONNREFUSED",
         113 => "EHOSTUNREACH",

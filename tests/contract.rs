@@ -265,6 +265,7 @@ fn the_ids_are_these() {
         "network/gossip-port-blocked",
         "network/ingress-missing",
         "network/manager-port-blocked",
+        "network/no-route",
         "network/path-mtu",
         "network/peer-unreachable",
         "network/port-taken",

@@ -23,7 +23,7 @@ check! {
     ///
     /// Source: Docker docs "Protect the Docker daemon socket", "Configure remote access for Docker daemon".
     "host/firewall-drops-access": Warning, "the node's own firewall drops calls to the engine's API or to SSH";
-    needs Sockets, Info, Firewall, Interfaces, Routes, Nodes, Networks, SwarmState;
+    needs Sockets, Info, Firewall, Interfaces, Routes, Nodes, Networks, SwarmState, Overlays;
     caused_by "host/firewall-drops-swarm";
     for each Host: run
 }

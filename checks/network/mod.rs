@@ -12,6 +12,7 @@ mod gossip_port_blocked;
 pub(crate) mod gossip_udp;
 mod ingress_missing;
 mod manager_port_blocked;
+mod no_route;
 mod path_mtu;
 mod peer_unreachable;
 mod port_taken;
@@ -27,6 +28,7 @@ use crate::BuiltIn;
 /// The checks of this folder.
 pub const CHECKS: &[&BuiltIn] = &[
     &port_taken::CHECK,
+    &no_route::CHECK,
     &manager_port_blocked::CHECK,
     &asymmetric::CHECK,
     &gossip_port_blocked::CHECK,

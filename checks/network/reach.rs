@@ -1,7 +1,7 @@
 //! What the probes of one peer say together.
 
 use facts::host::Protocol;
-use facts::link::{Attempt, Outcome, Peer, Probe};
+use facts::link::{Attempt, EPERM, Outcome, Peer, Probe};
 use facts::{Gap, Host};
 
 /// The port of gossip, fixed in libnetwork.
@@ -54,6 +54,11 @@ impl Reach<'_> {
         connects.into_iter().any(|probe| probe.outcome == Outcome::Open)
     }
 
+    /// What came of each attempt.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.probes.iter().map(|probe| &probe.outcome)
+    }
+
     /// Everything that was tried with what came of it, in one line.
     pub(super) fn shown(&self) -> String {
         let one = |probe: &&Probe| format!("{} {}", probe.attempt, probe.outcome);
@@ -79,6 +84,7 @@ pub(crate) fn story(outcome: &Outcome) -> &'static str {
         Outcome::Refused { .. } => "refused: nobody listens there, or a firewall rejects it",
         Outcome::Filtered => "dropped: no answer comes, while the machine answers otherwise",
         Outcome::Unreachable { .. } => "rejected on the way, as a firewall does with icmp-host-prohibited",
-        Outcome::NotSent { .. } => "not let out by this machine's own firewall",
+        Outcome::NotSent { errno: EPERM } => "not let out by this machine's own firewall",
+        Outcome::NotSent { .. } => "not sent: this machine's kernel refuses to",
     }
 }

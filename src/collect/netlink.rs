@@ -4,7 +4,7 @@
 //! namespace asks with the same functions.
 
 use super::{Artifact, Place, Session, why};
-use facts::host::{Address, Interface, Route};
+use facts::host::{Address, Interface, Route, RouteKind};
 use facts::{Need, Why};
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -112,22 +112,33 @@ fn own_address(attributes: &[AddressAttribute]) -> Option<IpAddr> {
     })
 }
 
-/// The unicast routes of the main table of the network namespace that this thread is in.
+/// The routes of the main table of the network namespace that this thread is in.
 pub(super) fn main_table() -> io::Result<Vec<Route>> {
     let names: BTreeMap<_, _> = links()?.into_iter().map(|link| (link.index, link.name)).collect();
     let mut routes = Vec::new();
     for message in dump(NETLINK_ROUTE, RouteNetlinkMessage::GetRoute(RouteMessage::default()))? {
         if let RouteNetlinkMessage::NewRoute(message) = message
             && message.header.table == RouteHeader::RT_TABLE_MAIN
-            && message.header.kind == RouteType::Unicast
+            && let Some(kind) = kind(message.header.kind)
         {
-            routes.extend(hops(&message, &names));
+            routes.extend(hops(&message, &names).into_iter().map(|hop| Route { kind, ..hop }));
         }
     }
     routes.sort_by(|a: &Route, b: &Route| {
         (a.network, a.prefix, a.gateway, &a.interface).cmp(&(b.network, b.prefix, b.gateway, &b.interface))
     });
     Ok(routes)
+}
+
+/// What a route does with the packets of this machine; of broadcast and the like nothing is told.
+fn kind(kind: RouteType) -> Option<RouteKind> {
+    match kind {
+        RouteType::Unicast => Some(RouteKind::Unicast),
+        RouteType::BlackHole => Some(RouteKind::Blackhole),
+        RouteType::Unreachable => Some(RouteKind::Unreachable),
+        RouteType::Prohibit => Some(RouteKind::Prohibit),
+        _ => None,
+    }
 }
 
 /// One route for each next hop of the message.
@@ -138,7 +149,8 @@ fn hops(message: &RouteMessage, names: &BTreeMap<u32, String>) -> Vec<Route> {
         _ => return Vec::new(),
     };
     let prefix = message.header.destination_prefix_length;
-    let mut route = Route { network, prefix, gateway: None, interface: None, source: None };
+    let mut route =
+        Route { network, prefix, gateway: None, interface: None, source: None, kind: RouteKind::Unicast };
     let mut paths = Vec::new();
     for attribute in &message.attributes {
         match attribute {
