@@ -23,6 +23,20 @@ pub enum Opening {
         /// For every start instead of for now.
         permanent: bool,
     },
+    /// firewalld takes an interface into a zone.
+    FirewalldInterface {
+        /// The zone.
+        zone: &'static str,
+        /// The interface.
+        interface: &'static str,
+        /// For every start instead of for now.
+        permanent: bool,
+    },
+    /// ufw lets through what comes from an interface.
+    UfwRoute {
+        /// The interface.
+        interface: &'static str,
+    },
     /// ufw allows a port.
     UfwAllow {
         /// The port, such as `7946/udp`.
@@ -126,6 +140,17 @@ impl Opening {
                 argv.extend(zone.iter().map(|zone| format!("--zone={zone}")));
                 argv.extend(permanent.then(|| "--permanent".to_owned()));
                 argv.push(format!("--{verb}-rich-rule={rule}"));
+            }
+            Self::FirewalldInterface { zone, interface, permanent } => {
+                let verb = if back { "remove" } else { "change" };
+                put(&["firewall-cmd"]);
+                argv.extend(permanent.then(|| "--permanent".to_owned()));
+                argv.extend([format!("--zone={zone}"), format!("--{verb}-interface={interface}")]);
+            }
+            Self::UfwRoute { interface } => {
+                put(&["ufw", "route"]);
+                put(if back { &["delete"] } else { &[] });
+                put(&["allow", "in", "on", interface]);
             }
             Self::UfwAllow { port, out, first } => {
                 put(&["ufw"]);

@@ -1,7 +1,7 @@
 //! One thing to do on one node.
 
 use crate::remedy::word;
-use crate::{Mend, Opening};
+use crate::{Mend, Opening, ServiceChange};
 use facts::NodeName;
 use std::net::IpAddr;
 
@@ -90,10 +90,32 @@ pub enum Step {
         /// It was a manager, and is demoted first.
         manager: bool,
     },
+    /// Change what a service asks for.
+    UpdateService {
+        /// The manager where it is done.
+        node: NodeName,
+        /// The service's name.
+        service: String,
+        /// What is done, in words.
+        text: String,
+        /// The changes, which are made at once.
+        changes: Vec<ServiceChange>,
+    },
     /// Make the network that published ports live on.
     CreateIngress {
         /// The manager where it is done.
         node: NodeName,
+    },
+    /// Make the network that published ports live on anew, in another subnet.
+    RemakeIngress {
+        /// The manager where it is done.
+        node: NodeName,
+        /// The network's name.
+        network: String,
+        /// Its subnet from then on.
+        subnet: String,
+        /// The services that publish through it, each with its ports, outside and inside.
+        published: Vec<(String, Vec<(u16, u16)>)>,
     },
     /// Unlock the manager with the key that is asked for.
     Unlock {
@@ -175,7 +197,9 @@ impl Step {
             | Self::RestartEngine { node }
             | Self::ActivateNode { node, .. }
             | Self::RemoveNode { node, .. }
+            | Self::UpdateService { node, .. }
             | Self::CreateIngress { node }
+            | Self::RemakeIngress { node, .. }
             | Self::Unlock { node }
             | Self::ForceNewCluster { node, .. }
             | Self::DemoteManager { node, .. }
@@ -200,7 +224,9 @@ impl Step {
             Self::RestartEngine { .. } => "restart-engine",
             Self::ActivateNode { .. } => "activate-node",
             Self::RemoveNode { .. } => "remove-node",
+            Self::UpdateService { .. } => "update-service",
             Self::CreateIngress { .. } => "create-ingress",
+            Self::RemakeIngress { .. } => "remake-ingress",
             Self::Unlock { .. } => "unlock",
             Self::ForceNewCluster { .. } => "force-new-cluster",
             Self::DemoteManager { .. } => "demote-manager",
@@ -227,7 +253,9 @@ impl Step {
             Self::LoadModule { module, .. } => {
                 format!("load the kernel module {module}, now and at every start")
             }
-            Self::OpenFilter { text, .. } | Self::ByHand { text, .. } => text.clone(),
+            Self::OpenFilter { text, .. } | Self::UpdateService { text, .. } | Self::ByHand { text, .. } => {
+                text.clone()
+            }
             Self::ReloadEngine { .. } => {
                 "let the engine read its configuration again; nothing restarts".to_owned()
             }
@@ -237,6 +265,15 @@ impl Step {
             Self::RemoveNode { .. } => "remove it by its id".to_owned(),
             Self::CreateIngress { .. } => {
                 "create it on a manager; choose a subnet that no other network of yours has".to_owned()
+            }
+            Self::RemakeIngress { network, subnet, published, .. } => {
+                let services: Vec<_> = published.iter().map(|(service, _)| service.as_str()).collect();
+                let first = match services.is_empty() {
+                    true => String::new(),
+                    false => format!("take the published ports off {}, ", services.join(", ")),
+                };
+                let last = if services.is_empty() { "" } else { ", and publish them again" };
+                format!("{first}remove {network}, make it anew with {subnet}{last}")
             }
             Self::Unlock { .. } => "give the key".to_owned(),
             Self::ForceNewCluster { .. } => {
@@ -281,7 +318,27 @@ impl Step {
                 let demote = manager.then(|| format!("docker node demote {}", word(id)));
                 demote.into_iter().chain([format!("docker node rm {}", word(id))]).collect()
             }
+            Self::UpdateService { service, changes, .. } => {
+                let flags: Vec<_> = changes.iter().map(ServiceChange::flag).collect();
+                vec![format!("docker service update {} {}", flags.join(" "), word(service))]
+            }
             Self::CreateIngress { .. } => one("docker network create --driver overlay --ingress ingress"),
+            Self::RemakeIngress { network, subnet, published, .. } => {
+                let update = |(service, ports): &(String, Vec<(u16, u16)>),
+                              flag: fn(&(u16, u16)) -> String| {
+                    let flags: Vec<_> = ports.iter().map(flag).collect();
+                    format!("docker service update {} {}", flags.join(" "), word(service))
+                };
+                let off =
+                    published.iter().map(|one| update(one, |(_, inside)| format!("--publish-rm {inside}")));
+                let on = published
+                    .iter()
+                    .map(|one| update(one, |(outside, inside)| format!("--publish-add {outside}:{inside}")));
+                let network = word(network);
+                let make =
+                    format!("docker network create --driver overlay --ingress --subnet {subnet} {network}");
+                off.chain([format!("docker network rm {network}"), make]).chain(on).collect()
+            }
             Self::Unlock { .. } => one("docker swarm unlock"),
             Self::ForceNewCluster { .. } => one("docker swarm init --force-new-cluster"),
             Self::DemoteManager { name, .. } => vec![format!("docker node demote {}", word(name.as_str()))],

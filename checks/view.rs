@@ -29,6 +29,12 @@ impl<'a> View<'a> {
         self.node(&info.swarm.node_id)
     }
 
+    /// The manager on which to do what only a manager can: one that was looked at, where there is one.
+    pub fn manager(&self) -> Option<NodeName> {
+        let controls = |host: &&Host| host.info.get().is_ok_and(|info| info.swarm.control_available);
+        self.snapshot.hosts.iter().find(controls).map(|host| host.name.clone())
+    }
+
     /// The entry with this id.
     pub fn node(&self, id: &NodeId) -> Result<Option<&'a Node>, Gap> {
         Ok(self.snapshot.nodes.get()?.value.iter().find(|node| node.id == *id))

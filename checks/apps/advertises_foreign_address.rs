@@ -23,7 +23,7 @@ check! {
     ///
     /// Source: Docker docs, "Use swarm mode networking" (a service's name is its virtual address).
     "apps/advertises-foreign-address": Error, "a clustered application tells its peers that it is where it is not";
-    needs Services, Apps;
+    needs Services, Apps, Info;
     caused_by "apps/binds-foreign-address", "apps/setting-malformed", "apps/shared-identity";
     for each Cluster: run
 }
@@ -60,7 +60,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let finding = out
             .report(member.subject(), summary, member.evidence(&claim.said))
             .certainty(first.certainty)
-            .remedy(own_name(member, &claims));
+            .remedy(own_name(member, &claims, view));
         if let Some(app) = member.app.filter(|app| !app.addresses.is_empty()) {
             let held: Vec<String> = app.addresses.iter().map(|it| it.addr.to_string()).collect();
             finding.and(member.shown(format!("{}: its addresses are {}", app.name, held.join(", "))));

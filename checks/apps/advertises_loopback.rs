@@ -20,7 +20,7 @@ check! {
     ///
     /// Source: `NiFiProperties.getNodeApiAddress`, `getClusterNodeProtocolAddress`.
     "apps/advertises-loopback": Error, "a clustered application tells its peers that it is at localhost";
-    needs Services, Apps;
+    needs Services, Apps, Info;
     caused_by "apps/binds-loopback";
     for each Cluster: run
 }
@@ -63,7 +63,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     .shown(format!("its list of nodes: {}:{} {}", node.address, node.api_port, node.status)),
             );
         }
-        finding.remedy(own_name(member, &claims));
+        finding.remedy(own_name(member, &claims, view));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ check! {
     ///
     /// Source: `NiFiProperties.getNodeApiAddress`; 31z4/zookeeper-docker#115.
     "apps/advertises-wildcard": Error, "a clustered application tells its peers that it is at 0.0.0.0";
-    needs Services, Apps;
+    needs Services, Apps, Info;
     for each Cluster: run
 }
 
@@ -80,8 +80,8 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.and(member.shown(format!("its log: {line}")));
         }
         finding.remedy(match zookeeper {
-            true => own_number(member, first.what.trim_start_matches("server.")),
-            false => own_name(member, &claims),
+            true => own_number(member, first.what.trim_start_matches("server."), view),
+            false => own_name(member, &claims, view),
         });
     }
     Ok(())

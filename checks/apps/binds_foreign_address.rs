@@ -23,7 +23,7 @@ check! {
     ///
     /// Source: moby#30963; the bind of Jetty, ZooKeeper's `QuorumCnxManager.Listener`.
     "apps/binds-foreign-address": Error, "a clustered application is told to listen at an address that its container does not hold";
-    needs Services, Apps;
+    needs Services, Apps, Info;
     caused_by "apps/setting-malformed";
     for each Cluster: run
 }
@@ -70,8 +70,8 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.and(member.shown(format!("{}: exited with {}", app.name, app.exit_code)));
         }
         finding.remedy(match number(member) {
-            Some(number) => own_number(member, number),
-            None => own_name(member, &claims),
+            Some(number) => own_number(member, number, view),
+            None => own_name(member, &claims, view),
         });
     }
     Ok(())

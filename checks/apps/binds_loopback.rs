@@ -22,7 +22,7 @@ check! {
     ///
     /// Source: `nifi.web.https.host=127.0.0.1` in `nifi.properties` from 1.14.0 on.
     "apps/binds-loopback": Error, "a clustered application listens on loopback only";
-    needs Services, Apps, Containers, TaskNetns;
+    needs Services, Apps, Containers, TaskNetns, Info;
     for each Cluster: run
 }
 
@@ -58,7 +58,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             };
             finding.and(member.shown(format!("GET {} ({}): {what}", asked.url, asked.target)));
         }
-        finding.remedy(own_name(member, &claims));
+        finding.remedy(own_name(member, &claims, view));
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! The remedy that all of these have in common: a name for each task that stands for nothing else.
 
 use super::member::Member;
-use crate::remedy::word;
-use crate::{Remedy, Risk, Step};
+use crate::service_change::update;
+use crate::{Remedy, Risk, ServiceChange, Step, View};
 use facts::app::{Claim, Origin};
 
 /// Gives each task a hostname of its own and puts it into these settings.
-pub(super) fn own_name(member: &Member<'_>, claims: &[&Claim]) -> Remedy {
+pub(super) fn own_name(member: &Member<'_>, claims: &[&Claim], view: &View<'_>) -> Remedy {
     let name = name(member);
-    let mut update = String::new();
+    let mut changes = Vec::new();
     if member.hostname() != Some(&name) {
-        update = format!(" --hostname {}", word(&name));
+        changes.push(ServiceChange::Hostname(name.clone()));
     }
     let mut by_hand = Vec::new();
     for claim in claims {
@@ -21,8 +21,7 @@ pub(super) fn own_name(member: &Member<'_>, claims: &[&Claim]) -> Remedy {
                 by_hand.push(format!("in {} write {value} in the place of {}", said.name, said.value));
             }
             Origin::Environment if said.value.contains(&claim.host) => {
-                let pair = word(&format!("{}={value}", said.name));
-                update.push_str(&format!(" --env-add {pair}"));
+                changes.push(ServiceChange::Environment { name: said.name.clone(), value });
             }
             Origin::File { path, line } => {
                 by_hand.push(format!("in {path}, line {line}, write {}={value}", said.name));
@@ -32,17 +31,25 @@ pub(super) fn own_name(member: &Member<'_>, claims: &[&Claim]) -> Remedy {
     }
     let mut text =
         format!("let the task have the hostname {name}, and tell {} that name", member.program.title);
-    for what in by_hand {
+    for what in &by_hand {
         text.push_str("; ");
-        text.push_str(&what);
+        text.push_str(what);
     }
-    let command = || format!("docker service update{update} {}", word(member.service));
-    let commands = if update.is_empty() { Vec::new() } else { vec![command()] };
+    let node = view.manager().unwrap_or_else(|| "a manager".into());
+    let step = match (changes.is_empty(), by_hand.is_empty()) {
+        (true, _) => Step::ByHand { node, text, commands: Vec::new() },
+        (false, true) => update(view, member.service, text, changes),
+        // Half of it would leave the application between two names.
+        (false, false) => {
+            let step = update(view, member.service, text, changes);
+            Step::ByHand { node, text: step.text(), commands: step.commands() }
+        }
+    };
     Remedy {
         title: format!("Give {} a name of its own", member.service).into(),
         risk: Risk::RestartsTasks,
         impact: "the tasks of the service restart".into(),
-        steps: vec![Step::ByHand { node: "a manager".into(), text, commands }],
+        steps: vec![step],
     }
 }
 
@@ -63,8 +70,7 @@ pub(super) fn name(member: &Member<'_>) -> String {
 }
 
 /// Makes a server of ZooKeeper the one with this number.
-pub(super) fn own_number(member: &Member<'_>, number: &str) -> Remedy {
-    let service = word(member.service);
+pub(super) fn own_number(member: &Member<'_>, number: &str, view: &View<'_>) -> Remedy {
     let name = member.config.identity.as_ref().map_or("ZOO_MY_ID", |said| match said.name.as_str() {
         "myid" => "ZOO_MY_ID",
         name => name,
@@ -73,12 +79,12 @@ pub(super) fn own_number(member: &Member<'_>, number: &str) -> Remedy {
         title: format!("Let {} be the server whose entry is its own", member.service).into(),
         risk: Risk::RestartsTasks,
         impact: "the tasks of the service restart".into(),
-        steps: vec![Step::ByHand {
-            node: "a manager".into(),
-            text: "give the server the number of its own entry; a file myid in its data has the last word"
-                .into(),
-            commands: vec![format!("docker service update --env-add {name}={} {service}", word(number))],
-        }],
+        steps: vec![update(
+            view,
+            member.service,
+            "give the server the number of its own entry; a file myid in its data has the last word".into(),
+            vec![ServiceChange::Environment { name: name.to_owned(), value: number.to_owned() }],
+        )],
     }
 }
 

@@ -1,6 +1,6 @@
 use super::member::{Member, members};
-use crate::remedy::word;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, View};
+use crate::service_change::update;
+use crate::{Evidence, Findings, Judged, Remedy, Risk, ServiceChange, View};
 use facts::container::{Container, Netns};
 use facts::host::Protocol;
 use facts::service::PublishedPort;
@@ -22,7 +22,7 @@ check! {
     ///
     /// Source: the `ports:` of a stack against `nifi.web.http.port`.
     "apps/port-disagrees": Error, "a clustered application does not listen on the port that its service publishes";
-    needs Services, Apps, Containers, TaskNetns;
+    needs Services, Apps, Containers, TaskNetns, Info;
     caused_by "apps/binds-foreign-address", "apps/setting-malformed";
     for each Cluster: run
 }
@@ -70,19 +70,16 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         for socket in netns.iter().flat_map(|netns| sockets(netns)) {
             finding.and(socket);
         }
-        let service = word(member.service);
         finding.remedy(Remedy {
             title: "Publish the port that is listened on".into(),
             risk: Risk::RestartsTasks,
             impact: "connections through the published port break off".into(),
-            steps: vec![Step::ByHand {
-                node: "a manager".into(),
-                text: format!("let {published} lead to {own}"),
-                commands: vec![
-                    format!("docker service update --publish-rm {target} {service}"),
-                    format!("docker service update --publish-add {published}:{own} {service}"),
-                ],
-            }],
+            steps: vec![update(
+                view,
+                member.service,
+                format!("let {published} lead to {own}"),
+                vec![ServiceChange::Port { published, from: target, to: own }],
+            )],
         });
     }
     Ok(())

@@ -1,6 +1,6 @@
 use super::member::{Member, members};
-use crate::remedy::word;
-use crate::{Findings, Judged, Remedy, Risk, Step, View};
+use crate::service_change::update;
+use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
 use facts::app::{Asked, Reply};
 
 check! {
@@ -22,7 +22,7 @@ check! {
     ///
     /// Source: `HostHeaderHandler` of NiFi, its `HostPortValidatorHandler`, and `SecureRequestCustomizer` of Jetty.
     "apps/request-refused": Error, "requests for the name or port by which NiFi is called are refused";
-    needs Services, Apps;
+    needs Services, Apps, Info;
     for each Cluster: run
 }
 
@@ -54,22 +54,26 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let listed = proxy.map(|said| said.value.as_str()).filter(|value| !value.is_empty());
         let list = listed.map_or_else(|| host.clone(), |listed| format!("{listed},{host}"));
         let certificate = words.contains("SNI");
-        let text = match certificate {
-            true => format!("give the node a certificate whose subject alternative names list {host}"),
-            false => format!(
-                "let NiFi take requests for {host}; where the file is one's own, nifi.web.proxy.host there"
+        let step = match certificate {
+            true => Step::ByHand {
+                node: "a manager".into(),
+                text: format!("give the node a certificate whose subject alternative names list {host}"),
+                commands: Vec::new(),
+            },
+            false => update(
+                view,
+                member.service,
+                format!(
+                    "let NiFi take requests for {host}; where the file is one's own, nifi.web.proxy.host there"
+                ),
+                vec![ServiceChange::Environment { name: "NIFI_WEB_PROXY_HOST".into(), value: list }],
             ),
-        };
-        let pair = word(&format!("NIFI_WEB_PROXY_HOST={list}"));
-        let commands = match certificate {
-            true => Vec::new(),
-            false => vec![format!("docker service update --env-add {pair} {}", word(member.service))],
         };
         finding.remedy(Remedy {
             title: "Let NiFi know the name by which it is called".into(),
             risk: Risk::RestartsTasks,
             impact: "the tasks of the service restart".into(),
-            steps: vec![Step::ByHand { node: "a manager".into(), text, commands }],
+            steps: vec![step],
         });
     }
     Ok(())

@@ -1,6 +1,7 @@
 use super::member::members;
 use crate::remedy::word;
-use crate::{Findings, Judged, Remedy, Risk, Step, View};
+use crate::service_change::update;
+use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
 use facts::app::Origin;
 
 check! {
@@ -18,7 +19,7 @@ check! {
     ///
     /// Source: `java.util.Properties.load`, which takes everything after the first `=`.
     "apps/setting-malformed": Error, "a setting of a clustered application has a value that cannot be meant";
-    needs Services, Apps;
+    needs Services, Apps, Info;
     for each Cluster: run
 }
 
@@ -35,27 +36,29 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let summary = format!("{title} in {} takes {value:?} for {name} ({said})", member.name());
             let meant = value.trim_matches(['=', ' ', '/']).rsplit("//").next().unwrap_or_default();
             let pair = format!("{name}={meant}");
-            let (text, commands) = match &said.origin {
-                Origin::File { path, line } => (
-                    format!("in {path}, line {line}, write {pair}, and restart the task"),
-                    force(member.service),
-                ),
-                _ => (
-                    format!("write {pair}"),
-                    vec![format!("docker service update --env-add {} {}", word(&pair), word(member.service))],
-                ),
+            let step = match &said.origin {
+                Origin::File { path, line } => Step::ByHand {
+                    node: view.manager().unwrap_or_else(|| "a manager".into()),
+                    text: format!("in {path}, line {line}, write {pair}, and restart the task"),
+                    commands: vec![format!("docker service update --force {}", word(member.service))],
+                },
+                Origin::Environment => {
+                    let change = ServiceChange::Environment { name: name.clone(), value: meant.to_owned() };
+                    update(view, member.service, format!("write {pair}"), vec![change])
+                }
+                Origin::Argument | Origin::Unsaid => Step::ByHand {
+                    node: "a manager".into(),
+                    text: format!("write {pair} in the arguments of {}", member.service),
+                    commands: vec![format!("docker service inspect --pretty {}", word(member.service))],
+                },
             };
             out.report(member.subject(), summary, member.evidence(said)).remedy(Remedy {
                 title: format!("Correct {name}").into(),
                 risk: Risk::RestartsTasks,
                 impact: "the tasks of the service restart".into(),
-                steps: vec![Step::ByHand { node: "a manager".into(), text, commands }],
+                steps: vec![step],
             });
         }
     }
     Ok(())
-}
-
-fn force(service: &str) -> Vec<String> {
-    vec![format!("docker service update --force {}", word(service))]
 }

@@ -1,7 +1,8 @@
 use super::member::{Member, members};
 use super::naming;
 use crate::remedy::word;
-use crate::{Findings, Judged, Remedy, Risk, Step, View};
+use crate::service_change::update;
+use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
 use facts::app::Said;
 
 check! {
@@ -20,7 +21,7 @@ check! {
     ///
     /// Source: `NodeClusterCoordinator` of NiFi; `myid` of ZooKeeper; `node.id` of Kafka.
     "apps/shared-identity": Error, "two members of an application's cluster have the same identity";
-    needs Services, Apps;
+    needs Services, Apps, Info;
     for each Cluster: run
 }
 
@@ -64,11 +65,11 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .clone()
             .find_map(|it| Some((it, naming::number(it).filter(|number| *number != said.value)?)));
         if let Some((other, number)) = numbered {
-            finding.remedy(naming::own_number(other, number));
+            finding.remedy(naming::own_number(other, number, view));
             continue;
         }
         let other = wrong.clone().find(|it| naming::name(it) != said.value);
-        finding.remedy(remedy(other.unwrap_or(member), said));
+        finding.remedy(remedy(other.unwrap_or(member), said, view));
     }
     Ok(())
 }
@@ -98,41 +99,43 @@ fn is_repeated(member: &Member<'_>, said: &Said) -> bool {
     fixed && member.replicas().is_some_and(|replicas| replicas > 1)
 }
 
-fn remedy(member: &Member<'_>, said: &Said) -> Remedy {
+fn remedy(member: &Member<'_>, said: &Said, view: &View<'_>) -> Remedy {
     let number = said.value.parse::<u32>().is_ok();
     let several = member.replicas().is_some_and(|replicas| replicas > 1);
-    let value = match (number, several) {
-        (true, true) => "{{.Task.Slot}}".to_owned(),
-        (true, false) => "NUMBER".to_owned(),
-        (false, _) => naming::name(member),
-    };
     let variable =
         said.name.chars().all(|char| char.is_ascii_uppercase() || char == '_' || char.is_ascii_digit());
-    let (service, hostname) = (word(member.service), word(&naming::name(member)));
-    let commands = match variable {
-        true if number => vec![format!(
-            "docker service update --env-add {} {service}",
-            word(&format!("{}={value}", said.name))
-        )],
-        true => {
-            let pair = word(&format!("{}={value}", said.name));
-            vec![format!("docker service update --hostname {hostname} --env-add {pair} {service}")]
+    let set = |value: String| ServiceChange::Environment { name: said.name.clone(), value };
+    let own = || "give each member its own value".to_owned();
+    let step = match (variable, number, several) {
+        // Which numbers the others have, only a person knows.
+        (true, true, false) => Step::ByHand {
+            node: "a manager".into(),
+            text: "give each member its own number, one that no other member has".into(),
+            commands: vec![format!(
+                "docker service update --env-add {}=NUMBER {}",
+                word(&said.name),
+                word(member.service)
+            )],
+        },
+        (true, true, true) => update(view, member.service, own(), vec![set("{{.Task.Slot}}".to_owned())]),
+        (true, false, _) => {
+            let name = naming::name(member);
+            let changes = vec![ServiceChange::Hostname(name.clone()), set(name)];
+            update(view, member.service, own(), changes)
         }
-        false => Vec::new(),
-    };
-    let text = match variable {
-        true => {
-            "give each member its own value; where it is a number, one that no other member has".to_owned()
-        }
-        false => format!(
-            "in the file of {} write a value for {} that no other member has",
-            member.service, said.name
-        ),
+        (false, ..) => Step::ByHand {
+            node: "a manager".into(),
+            text: format!(
+                "in the file of {} write a value for {} that no other member has",
+                member.service, said.name
+            ),
+            commands: Vec::new(),
+        },
     };
     Remedy {
         title: format!("Give {} an identity of its own", member.service).into(),
         risk: Risk::RestartsTasks,
         impact: "the tasks of the service restart".into(),
-        steps: vec![Step::ByHand { node: "a manager".into(), text, commands }],
+        steps: vec![step],
     }
 }

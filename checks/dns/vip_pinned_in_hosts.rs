@@ -1,8 +1,12 @@
 use crate::remedy::word;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::service_change::update;
+use crate::{
+    Certainty, Evidence, Findings, Judged, Remedy, Risk, ServiceChange, Severity, Step, Subject, View,
+};
 use facts::Host;
 use facts::Seen;
 use facts::container::{Answer, Container, HostsFile, HostsLine};
+use facts::service::Service;
 use std::net::IpAddr;
 
 check! {
@@ -25,7 +29,7 @@ check! {
     ///
     /// Source: moby#30963.
     "dns/vip-pinned-in-hosts": Warning, "a hosts file pins a service name away from its virtual address";
-    needs Containers, TaskNetns, Services, Networks;
+    needs Containers, TaskNetns, Services, Networks, Info;
     caused_by "apps/shared-identity", "apps/binds-foreign-address", "apps/advertises-foreign-address";
     for each Host: run
 }
@@ -70,18 +74,7 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
             title: "Take the name out of the hosts file".into(),
             risk: Risk::RestartsTasks,
             impact: "the tasks of the service restart".into(),
-            steps: vec![Step::ByHand {
-                node: "a manager".into(),
-                text: format!(
-                    "remove the host entry for {name} from the service, or from `extra_hosts` of its stack"
-                ),
-                commands: vec![format!(
-                    "docker service update --host-rm {}:{} {}",
-                    word(name),
-                    line.addr,
-                    word(&container.service_name)
-                )],
-            }],
+            steps: vec![entry_gone(&container.service_name, name, line.addr, view)],
         });
     }
 }
@@ -120,10 +113,20 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
         }
         let own = container.attachments.iter().any(|attachment| attachment.addr == Some(line.addr));
         let replicas = service.map_or(tasks, |service| service.replicas).unwrap_or(2);
-        if own && container.hostname.eq_ignore_ascii_case(name) && replicas <= 1 {
+        let named = container.hostname.eq_ignore_ascii_case(name);
+        let deliberate = own && named && replicas <= 1;
+        if deliberate {
             finding.severity(Severity::Info);
         }
-        finding.remedy(a_name_for_each(&container.service_name));
+        finding.remedy(match named {
+            true => a_name_for_each(&container.service_name, service, deliberate, view),
+            false => Remedy {
+                title: "Take the name out of the hosts file".into(),
+                risk: Risk::RestartsTasks,
+                impact: "the tasks of the service restart".into(),
+                steps: vec![entry_gone(&container.service_name, name, line.addr, view)],
+            },
+        });
     }
     Ok(())
 }
@@ -154,27 +157,39 @@ fn elsewhere(host: &Host, containers: &[Container], view: &View<'_>, out: &mut F
         let shown = format!("hostname {hostname}, virtual addresses {vips}");
         let finding =
             out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown));
-        finding.certainty(Certainty::Likely).remedy(a_name_for_each(&service.name));
-        if service.replicas.is_some_and(|replicas| replicas <= 1) {
+        let deliberate = service.replicas.is_some_and(|replicas| replicas <= 1);
+        let remedy = a_name_for_each(&service.name, Some(service), deliberate, view);
+        finding.certainty(Certainty::Likely).remedy(remedy);
+        if deliberate {
             finding.severity(Severity::Info);
         }
     }
 }
 
-fn a_name_for_each(service: &str) -> Remedy {
-    let name = word(service);
+fn entry_gone(service: &str, name: &str, addr: IpAddr, view: &View<'_>) -> Step {
+    let text =
+        format!("remove the host entry for {name} from the service, or from `extra_hosts` of its stack");
+    let change = ServiceChange::HostEntryGone { name: name.to_owned(), addr: addr.to_string() };
+    update(view, service, text, vec![change])
+}
+
+/// A hostname that differs from task to task and stands for nothing else. What may be deliberate is left to a person.
+fn a_name_for_each(service: &str, spec: Option<&Service>, deliberate: bool, view: &View<'_>) -> Remedy {
+    let every_node = spec.is_some_and(|spec| spec.replicas.is_none());
+    let each = if every_node { "{{.Node.Hostname}}" } else { "{{.Task.Slot}}" };
+    let own = ServiceChange::Hostname(format!("{{{{.Service.Name}}}}-{each}"));
+    let text = "give each task a hostname of its own, and let peers use tasks.NAME";
+    let mut step = update(view, service, text.into(), vec![own]);
+    if deliberate {
+        let mut commands = step.commands();
+        commands.push(format!("docker service update --endpoint-mode dnsrr {}", word(service)));
+        step = Step::ByHand { node: "a manager".into(), text: "choose one of the two".into(), commands };
+    }
     Remedy {
         title: "Give each task a name of its own".into(),
         risk: Risk::RestartsTasks,
         impact: "the tasks of the service restart".into(),
-        steps: vec![Step::ByHand {
-            node: "a manager".into(),
-            text: "choose one of the two; where `extra_hosts` wrote the line, remove it there".into(),
-            commands: vec![
-                format!("docker service update --hostname '{{{{.Service.Name}}}}-{{{{.Task.Slot}}}}' {name}"),
-                format!("docker service update --endpoint-mode dnsrr {name}"),
-            ],
-        }],
+        steps: vec![step],
     }
 }
 

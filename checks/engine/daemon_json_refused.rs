@@ -1,4 +1,4 @@
-use super::directives::{NEWEST, directive, flattened, known, meant};
+use super::directives::{NEWEST, alike, directive, flattened, known, meant};
 use super::ending::last_words;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::engine::{DaemonJson, Process};
@@ -38,6 +38,8 @@ struct Refusal {
     what: String,
     advice: String,
     certainty: Certainty,
+    /// What corrects it, where only one thing can: pointers with their new values, or without for keys to remove.
+    edits: Vec<(String, Option<String>)>,
 }
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -58,7 +60,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let version = host.version.get().ok().and_then(|version| version.engine.split('.').next()?.parse().ok());
     let mut refusals = Vec::new();
     for (key, value) in flattened(config) {
-        refusals.extend(refusal(key, value, version, process));
+        refusals.extend(refusal(key, value, config, version, process));
     }
     if let Some(certainty) = refusals.iter().map(|refusal| refusal.certainty).max() {
         let line = |refusal: &Refusal| file.text.line_of_key(&refusal.key);
@@ -87,10 +89,13 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.certainty(Certainty::Proven).and(Evidence::log(log, line));
         }
         let advice = refusals.iter().map(|refusal| refusal.advice.as_str()).collect::<Vec<_>>().join("; ");
-        let plain =
-            refusals.iter().all(|refusal| refusal.advice == TAKE_OUT && config.contains_key(&refusal.key));
-        let keys = refusals.iter().filter(|_| plain).map(|refusal| refusal.key.as_str()).collect::<Vec<_>>();
-        finding.remedy(remedy(host, file, &advice, &keys, process.is_some()));
+        // A key inside a group counts as one of the file, and stands elsewhere.
+        let sure = |refusal: &Refusal| !refusal.edits.is_empty() && config.contains_key(&refusal.key);
+        let sure = refusals.iter().all(sure);
+        let edits =
+            refusals.into_iter().filter(|_| sure).flat_map(|refusal| refusal.edits).collect::<Vec<_>>();
+        finding.remedy(remedy(host, file, &advice, edits, process.is_some()));
+        return Ok(());
     }
     // What no table tells of, such as a log level that does not exist, dockerd says itself.
     if let Some((log, line)) = dying
@@ -106,7 +111,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             host,
             file,
             "correct what dockerd complains of",
-            &[],
+            Vec::new(),
             false,
         ));
     }
@@ -129,28 +134,31 @@ fn is_refusal(line: &Line) -> bool {
 fn refusal(
     key: &str,
     value: &serde_json::Value,
+    config: &serde_json::Map<String, serde_json::Value>,
     version: Option<u16>,
     process: Option<&Process>,
 ) -> Option<Refusal> {
-    let refused = |what: String, advice: String, certainty| {
-        Some(Refusal { key: key.to_owned(), what, advice, certainty })
+    let refused = |what: String, advice: String, certainty, edits| {
+        Some(Refusal { key: key.to_owned(), what, advice, certainty, edits })
     };
+    let take_out = || vec![(pointer(key), None)];
     let unknown = || format!("dockerd knows no directive \"{key}\"");
     let Some(directive) = directive(key) else {
         if known(key) {
             return None;
         }
-        let (what, advice) = match meant(key) {
+        let (what, advice, edits) = match meant(key) {
             Some(meant) => (
                 format!("{}; did you mean \"{meant}\"?", unknown()),
                 format!("write \"{meant}\", or take the key out"),
+                renamed(key, value, meant, config, version),
             ),
-            None => (unknown(), TAKE_OUT.to_owned()),
+            None => (unknown(), TAKE_OUT.to_owned(), take_out()),
         };
         // A newer engine may know more than this table.
         let certainty =
             if version.is_some_and(|major| major > NEWEST) { Certainty::Hint } else { Certainty::Likely };
-        return refused(what, advice, certainty);
+        return refused(what, advice, certainty, edits);
     };
     if let Some(major) = version.filter(|major| *major < directive.since || *major >= directive.until) {
         let when = if major < directive.since {
@@ -159,15 +167,19 @@ fn refusal(
             format!("it was taken out in {}", directive.until)
         };
         let what = format!("dockerd {major} does not know the directive \"{key}\": {when}");
-        return refused(what, TAKE_OUT.to_owned(), Certainty::Likely);
+        return refused(what, TAKE_OUT.to_owned(), Certainty::Likely, take_out());
     }
     if let Some(wanted) = directive.kind.refuses(value) {
         let what = format!("\"{key}\" has to be {wanted}, and is {value}");
-        return refused(what, format!("make it {wanted}"), Certainty::Likely);
+        let edits = directive.kind.mended(value).into_iter();
+        let edits = edits.map(|(below, to)| (pointer(key) + &below, Some(to.to_string()))).collect();
+        return refused(what, format!("make it {wanted}"), Certainty::Likely, edits);
     }
     // Runtimes of both places are taken together.
     let given = process.filter(|_| key != "runtimes").and_then(|process| given(process, directive.flag));
     let given = given?;
+    // What both say alike is said once without the file.
+    let same = process.and_then(|process| process.flag(directive.flag)) == Some(spoken(value).as_str());
     let what = format!(
         "\"{key}\" stands in the file and as {given} on the command line of dockerd, which takes only one"
     );
@@ -175,7 +187,40 @@ fn refusal(
         what,
         format!("take \"{key}\" out of the file, or {given} out of the unit that starts dockerd"),
         Certainty::Likely,
+        if same && !value.is_array() { take_out() } else { Vec::new() },
     )
+}
+
+/// The key under the name that was meant, where its value fits there and nothing else stands there.
+fn renamed(
+    key: &str,
+    value: &serde_json::Value,
+    meant: &'static str,
+    config: &serde_json::Map<String, serde_json::Value>,
+    version: Option<u16>,
+) -> Vec<(String, Option<String>)> {
+    let fits = directive(meant).is_some_and(|directive| {
+        directive.kind.refuses(value).is_none()
+            && match version {
+                Some(major) => (directive.since..directive.until).contains(&major),
+                // An engine that is dead does not tell which it was.
+                None => directive.is_ageless(),
+            }
+    });
+    // What would stop the engine of a swarm is no mend.
+    let worse = meant == "live-restore" && *value == true;
+    if !fits || worse || config.contains_key(meant) || alike(key) != 1 {
+        return Vec::new();
+    }
+    vec![(pointer(key), None), (pointer(meant), Some(value.to_string()))]
+}
+
+fn pointer(key: &str) -> String {
+    format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+fn spoken(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The flag as it was given to dockerd.
@@ -211,7 +256,13 @@ fn quote(seen: &Seen<Option<DaemonJson>>, file: &DaemonJson, key: &str, line: Op
 }
 
 /// What to do; `keys` are those that only have to go, where that is all there is to do.
-fn remedy(host: &Host, file: &DaemonJson, advice: &str, keys: &[&str], alive: bool) -> Remedy {
+fn remedy(
+    host: &Host,
+    file: &DaemonJson,
+    advice: &str,
+    edits: Vec<(String, Option<String>)>,
+    alive: bool,
+) -> Remedy {
     let start = if alive {
         (
             "see that dockerd accepts it before the engine is next started (23.0 and later)",
@@ -228,19 +279,20 @@ fn remedy(host: &Host, file: &DaemonJson, advice: &str, keys: &[&str], alive: bo
         },
         Step::ByHand { node: host.name.clone(), text: start.0.into(), commands: vec![start.1.into()] },
     ];
-    let edit = |key: &&str| Step::EditJson {
+    let edit = |(pointer, to): (String, Option<String>)| Step::EditJson {
         node: host.name.clone(),
         file: file.path.clone(),
-        pointer: format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-        to: None,
+        pointer,
+        to,
     };
-    let mut out: Vec<Step> = keys.iter().map(edit).collect();
+    let by_hand = if edits.is_empty() { by_hand } else { Vec::new() };
+    let mut out: Vec<Step> = edits.into_iter().map(edit).collect();
     out.extend((!alive).then(|| Step::StartEngine { node: host.name.clone() }));
     Remedy {
         title: "Correct daemon.json".into(),
         risk: Risk::Harmless,
         impact: "nothing until the engine is started; an engine that runs keeps its old configuration".into(),
-        steps: if keys.is_empty() { by_hand } else { out },
+        steps: if by_hand.is_empty() { out } else { by_hand },
     }
 }
 

@@ -17,6 +17,13 @@ pub(super) struct Directive {
     pub(super) until: u16,
 }
 
+impl Directive {
+    /// Whether every version knows it.
+    pub(super) fn is_ageless(&self) -> bool {
+        self.since == 0 && self.until == STAYS
+    }
+}
+
 /// What a value has to be. `null` is nothing said, wherever it stands.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
@@ -200,6 +207,14 @@ pub(super) fn meant(key: &str) -> Option<&'static str> {
     (near(best) <= 2 && key.len() > 3).then_some(best.key)
 }
 
+/// How many keys are as near to this one as the nearest.
+pub(super) fn alike(key: &str) -> usize {
+    let key = key.replace('_', "-").to_ascii_lowercase();
+    let far: Vec<_> = DIRECTIVES.iter().map(|directive| distance(&key, directive.key)).collect();
+    let least = far.iter().min().copied();
+    far.into_iter().filter(|far| Some(*far) == least).count()
+}
+
 /// The keys with their values as dockerd counts them.
 pub(super) fn flattened(map: &serde_json::Map<String, Value>) -> Vec<(&str, &Value)> {
     let mut keys = Vec::new();
@@ -215,6 +230,36 @@ pub(super) fn flattened(map: &serde_json::Map<String, Value>) -> Vec<(&str, &Val
 }
 
 impl Kind {
+    /// What a value of the wrong kind can only have meant, by where below the key it stands; nothing where it may have
+    /// meant several things.
+    pub(super) fn mended(self, value: &Value) -> Vec<(String, Value)> {
+        let below = |map: &serde_json::Map<String, Value>,
+                     fits: fn(&Value) -> bool,
+                     mend: fn(&Value) -> Option<Value>| {
+            let wrong = map.iter().filter(|(_, value)| !fits(value) && !value.is_null());
+            let one = |(key, value): (&String, &Value)| {
+                Some((format!("/{}", key.replace('~', "~0").replace('/', "~1")), mend(value)?))
+            };
+            wrong.map(one).collect::<Option<Vec<_>>>().unwrap_or_default()
+        };
+        let switch: fn(&Value) -> Option<Value> = |value| match value.as_str()? {
+            "true" => Some(true.into()),
+            "false" => Some(false.into()),
+            _ => None,
+        };
+        let text: fn(&Value) -> Option<Value> =
+            |value| (value.is_number() || value.is_boolean()).then(|| value.to_string().into());
+        let whole = |value: Option<Value>| value.map(|value| (String::new(), value)).into_iter().collect();
+        match (self, value) {
+            (Self::Switch, value) => whole(switch(value)),
+            (Self::Number, Value::String(digits)) => whole(digits.parse::<i64>().ok().map(Value::from)),
+            (Self::Texts, Value::String(one)) => whole(Some(vec![one.as_str()].into())),
+            (Self::TextMap, Value::Object(map)) => below(map, Value::is_string, text),
+            (Self::Switches, Value::Object(map)) => below(map, Value::is_boolean, switch),
+            _ => Vec::new(),
+        }
+    }
+
     /// What is wanted, where the value is something else.
     pub(super) fn refuses(self, value: &Value) -> Option<&'static str> {
         let texts = |value: &Value| {

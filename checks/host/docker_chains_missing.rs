@@ -59,20 +59,19 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let summary = format!("the engine's rules on {node} are gone: {}", words.join(", "));
     let finding =
         out.report(Subject::Node(node.clone()), summary, Evidence::value(firewall, words.join("\n")));
-    let mut steps = vec![Step::RestartEngine { node: node.clone() }];
-    if Author::runs_firewalld(&firewall.value) {
-        steps.push(Step::ByHand {
-            node: node.clone(),
-            text: "firewalld runs here: an engine that was started before it never hears of its reloads, so have the \
-                   engine start after it"
-                .into(),
-            commands: vec!["systemctl cat docker | grep firewalld".into()],
-        });
-    }
+    let steps = vec![Step::RestartEngine { node: node.clone() }];
+    let impact = match Author::runs_firewalld(&firewall.value) {
+        // An engine that was started before firewalld never hears of its reloads.
+        true => {
+            "the tasks of this node stop, and start again here or elsewhere; firewalld runs here, and the engine has to \
+             start after it at the next boot as well"
+        }
+        false => "the tasks of this node stop, and start again here or elsewhere",
+    };
     finding.remedy(Remedy {
         title: format!("Have the engine of {node} make its rules anew").into(),
         risk: Risk::RestartsTasks,
-        impact: "the tasks of this node stop, and start again here or elsewhere".into(),
+        impact: impact.into(),
         steps,
     });
     Ok(())

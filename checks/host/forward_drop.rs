@@ -1,7 +1,7 @@
 use super::firewall::author::{Author, spoken};
 use super::firewall::traffic::{BRIDGE, way_out};
 use crate::remedy::word;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Opening, Remedy, Risk, Step, Subject, View};
 use facts::firewall::{Fate, Flow, Place, Ruleset, fate};
 use facts::{Gap, Host, Why};
 
@@ -59,70 +59,108 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 fn remedy(host: &Host, author: &Author, place: &Place<'_>, ruleset: &Ruleset) -> Remedy {
-    let (table, chain) = (place.table, place.chain);
-    let at = format!("{} {} {}", table.family, word(&table.name), word(&chain.name));
-    let (text, commands) = match (author, place.rule) {
-        (Author::Firewalld { panic: true, .. }, _) => (
-            "firewalld is in panic mode and lets nothing through: end it",
-            vec!["firewall-cmd --panic-off".to_owned()],
-        ),
-        (Author::Firewalld { .. }, _) => (
-            "put the bridge into a zone that lets everything on, for good and at once",
-            vec![
-                format!("firewall-cmd --permanent --zone=trusted --change-interface={BRIDGE}"),
-                format!("firewall-cmd --zone=trusted --change-interface={BRIDGE}"),
-            ],
-        ),
-        (Author::Ufw, _) => (
-            "have ufw route what comes from the bridge, which it keeps across restarts",
-            vec![format!("ufw route allow in on {BRIDGE}")],
-        ),
-        (Author::Nft, Some((_, rule))) => (
-            "take the rule away now, and out of the file it was loaded from, or the next start brings it back",
-            vec![format!("nft delete rule {at} handle {}", rule.handle)],
-        ),
-        (Author::Nft, None) => (
-            "let the bridge through now, and in the file that the chain was loaded from, or the next start forgets it",
-            vec![
-                format!("nft insert rule {at} iifname {BRIDGE} accept"),
-                format!("nft insert rule {at} oifname {BRIDGE} ct state established,related accept"),
-            ],
-        ),
-        (Author::Iptables { .. }, rule) => {
-            let program = author.program(ruleset);
-            let name = match table.name.as_str() {
-                "filter" => String::new(),
-                other => format!("-t {other} "),
-            };
-            match rule {
-                Some((number, rule)) => (
-                    "take the rule away now, and where rules are loaded from at the next start",
-                    vec![format!(
-                        "{program} {name}-D {} {}",
-                        word(&chain.name),
-                        rule.as_iptables(table).unwrap_or_else(|| number.to_string())
-                    )],
-                ),
-                None => (
-                    "let the bridge through now, and where rules are loaded from at the next start",
-                    vec![
-                        format!(
-                            "{program} {name}-I {} -i {BRIDGE} ! -o {BRIDGE} -j ACCEPT",
-                            word(&chain.name)
-                        ),
-                        format!(
-                            "{program} {name}-I {} -o {BRIDGE} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-                            word(&chain.name)
-                        ),
-                    ],
-                ),
-            }
-        }
+    let node = host.name.clone();
+    let (text, openings) = openings(author, place, ruleset);
+    let step = match openings {
+        Ok(openings) => Step::OpenFilter { node, text: text.into(), openings },
+        Err(command) => Step::ByHand { node, text: text.into(), commands: vec![command] },
     };
     Remedy {
         title: format!("Let {} forward for its containers", host.name).into(),
         risk: Risk::Harmless,
         impact: "nothing that runs is touched".into(),
-        steps: vec![Step::ByHand { node: host.name.clone(), text: text.into(), commands }],
+        steps: vec![step],
+    }
+}
+
+/// What to do, and how; a command where a person has to do it.
+fn openings(
+    author: &Author,
+    place: &Place<'_>,
+    ruleset: &Ruleset,
+) -> (&'static str, Result<Vec<Opening>, String>) {
+    let (table, chain) = (place.table, place.chain);
+    let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    match (author, place.rule) {
+        (Author::Firewalld { panic: true, .. }, _) => (
+            "firewalld is in panic mode and lets nothing through: end it",
+            Err("firewall-cmd --panic-off".to_owned()),
+        ),
+        (Author::Firewalld { .. }, _) => (
+            "put the bridge into a zone that lets everything on, for good and at once",
+            Ok([true, false]
+                .map(|permanent| Opening::FirewalldInterface {
+                    zone: "trusted",
+                    interface: BRIDGE,
+                    permanent,
+                })
+                .to_vec()),
+        ),
+        (Author::Ufw, _) => (
+            "have ufw route what comes from the bridge, which it keeps across restarts",
+            Ok(vec![Opening::UfwRoute { interface: BRIDGE }]),
+        ),
+        (Author::Nft, rule) => {
+            let chain = [table.family.to_string(), table.name.clone(), chain.name.clone()];
+            match rule {
+                Some((_, rule)) => (
+                    "take the rule away now, and out of the file it was loaded from, or the next start brings it back",
+                    Ok(vec![Opening::NftDelete { chain, handle: rule.handle }]),
+                ),
+                None => (
+                    "let the bridge through now, and in the file that the chain was loaded from, or the next start forgets \
+                     it",
+                    Ok([
+                        format!("iifname {BRIDGE} accept"),
+                        format!("oifname {BRIDGE} ct state established,related accept"),
+                    ]
+                    .map(|rule| Opening::NftInsert { chain: chain.clone(), before: None, rule: words(rule) })
+                    .to_vec()),
+                ),
+            }
+        }
+        (Author::Iptables { .. }, rule) => {
+            let program = author.program(ruleset);
+            let (table_name, chain) = (table.name.clone(), chain.name.clone());
+            match rule {
+                Some((number, rule)) => {
+                    let written = rule.as_iptables(table);
+                    // A rule with quotes in it, or one that iptables has no words for, is left to a person.
+                    let plain = written.clone().filter(|written| !written.contains('"'));
+                    let opening = plain.map(|written| Opening::IptablesDelete {
+                        program,
+                        table: table_name.clone(),
+                        chain: chain.clone(),
+                        rule: words(written),
+                        number,
+                    });
+                    let in_table = match table_name.as_str() {
+                        "filter" => String::new(),
+                        other => format!("-t {other} "),
+                    };
+                    let written = written.unwrap_or_else(|| number.to_string());
+                    (
+                        "take the rule away now, and where rules are loaded from at the next start",
+                        opening
+                            .map(|opening| vec![opening])
+                            .ok_or_else(|| format!("{program} {in_table}-D {} {written}", word(&chain))),
+                    )
+                }
+                None => (
+                    "let the bridge through now, and where rules are loaded from at the next start",
+                    Ok([
+                        format!("-i {BRIDGE} ! -o {BRIDGE} -j ACCEPT"),
+                        format!("-o {BRIDGE} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+                    ]
+                    .map(|rule| Opening::IptablesInsert {
+                        program,
+                        table: table_name.clone(),
+                        chain: chain.clone(),
+                        rule: words(rule),
+                    })
+                    .to_vec()),
+                ),
+            }
+        }
     }
 }

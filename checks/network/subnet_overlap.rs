@@ -3,6 +3,7 @@ use crate::remedy::word;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Address, Interface};
 use facts::network::Network;
+use facts::service::Service;
 use facts::{Host, Seen};
 use std::net::IpAddr;
 
@@ -23,7 +24,7 @@ check! {
     ///
     /// Source: moby#27399, moby#31281; Docker docs "Manage swarm service networks".
     "network/subnet-overlap": Error, "a network of Docker's overlaps the network around it";
-    needs Networks, Interfaces, Routes, ResolvConf, Info, Nodes;
+    needs Networks, Interfaces, Routes, ResolvConf, Info, Nodes, Services;
     for each Host: run
 }
 
@@ -79,7 +80,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let covered = known.iter().filter(|(addr, _)| subnet.covers(*addr) && !addr.is_loopback());
             hits.extend(covered.map(|(_, what)| Hit { what: what.clone(), grave: true }));
             if !hits.is_empty() {
-                tell(host, networks, network, &hits, out);
+                tell(host, view, networks, network, &hits, out);
             }
         }
     }
@@ -103,7 +104,14 @@ fn is_dockers(interface: &Interface, networks: &[Network]) -> bool {
             .any(|subnet| interface.addresses.iter().any(|a| subnet.covers(a.addr)))
 }
 
-fn tell(host: &Host, networks: &Seen<Vec<Network>>, network: &Network, hits: &[Hit], out: &mut Findings<'_>) {
+fn tell(
+    host: &Host,
+    view: &View<'_>,
+    networks: &Seen<Vec<Network>>,
+    network: &Network,
+    hits: &[Hit],
+    out: &mut Findings<'_>,
+) {
     let what: Vec<_> = hits.iter().map(|hit| hit.what.as_str()).collect();
     let subnets = network.subnets.join(", ");
     let kind = if network.driver == "overlay" { "overlay" } else { "bridge" };
@@ -122,10 +130,48 @@ fn tell(host: &Host, networks: &Seen<Vec<Network>>, network: &Network, hits: &[H
     if let Ok(interfaces) = host.interfaces.get() {
         finding.and(Evidence::value(interfaces, what.join(", ")));
     }
-    finding.remedy(remedy(host, networks, network));
+    finding.remedy(
+        ingress_anew(host, view, networks, network).unwrap_or_else(|| remedy(host, networks, network)),
+    );
 }
 
 /// Make it anew, each kind in its own way.
+/// The routing mesh's network with another subnet, where this is a manager that knows who publishes through it.
+fn ingress_anew(
+    host: &Host,
+    view: &View<'_>,
+    networks: &Seen<Vec<Network>>,
+    network: &Network,
+) -> Option<Remedy> {
+    let services = view.snapshot.services.get().ok().filter(|_| network.ingress)?;
+    let here = host.info.get().is_ok_and(|info| info.swarm.control_available);
+    let through = |service: &Service| {
+        let ports = service.ports.iter().filter(|port| port.ingress);
+        ports.map(|port| (port.published, port.target)).collect::<Vec<_>>()
+    };
+    let published = services.iter().map(|service| (service.name.clone(), through(service)));
+    let published: Vec<_> = published.filter(|(_, ports)| !ports.is_empty()).collect();
+    let names: Vec<_> = published.iter().map(|(name, _)| name.as_str()).collect();
+    let impact = match names.is_empty() {
+        true => "nothing publishes through it now".to_owned(),
+        false => format!(
+            "the published ports of {} answer nobody for that time, and the tasks restart twice",
+            names.join(", ")
+        ),
+    };
+    here.then(|| Remedy {
+        title: format!("Give {} a subnet of its own", network.name).into(),
+        risk: Risk::RestartsTasks,
+        impact: impact.into(),
+        steps: vec![Step::RemakeIngress {
+            node: host.name.clone(),
+            network: network.name.clone(),
+            subnet: free(host, networks),
+            published,
+        }],
+    })
+}
+
 fn remedy(host: &Host, networks: &Seen<Vec<Network>>, network: &Network) -> Remedy {
     let name = word(&network.name);
     let free = free(host, networks);

@@ -59,14 +59,10 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     finding.remedy(Remedy {
         title: "Let the node renew its certificate".into(),
         risk: Risk::RestartsTasks,
-        impact: "a restart of the engine restarts the tasks of this node".into(),
+        impact: "a restart of the engine restarts the tasks of this node; it renews where the node reaches a manager and \
+                 an external CA answers"
+            .into(),
         steps: vec![
-            Step::ByHand {
-                node: host.name.clone(),
-                text: "see why it is not renewed: the way to the managers, their leader, an external CA"
-                    .into(),
-                commands: vec!["journalctl -u docker --no-pager | grep -i renew".into()],
-            },
             Step::RestartEngine { node: host.name.clone() },
         ],
     });

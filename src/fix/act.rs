@@ -6,10 +6,12 @@ use super::engine::{self, Turn};
 use super::file::{self, FileChange, Print};
 use super::filter::{self, Kept, NftRule};
 use super::journal::{self, Receipt};
+use super::service::{self, ServiceEdit};
 use super::swarm::{self, Verb};
-use super::{Ground, host, membership};
+use super::{Ground, host, ingress, membership};
 use checks::Opening;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +45,12 @@ pub(super) enum Act {
     },
     /// An interface gets one more address.
     Address(Address),
+    /// A service is changed.
+    Service(ServiceEdit),
+    /// The ingress network goes.
+    IngressGone(Value),
+    /// An ingress network comes.
+    IngressMade(Value),
     /// The swarm is changed.
     Swarm(Verb),
 }
@@ -114,8 +122,22 @@ pub(super) enum Undo {
         /// What it was.
         before: String,
     },
+    /// A service asks for what it did before.
+    Service {
+        /// Its id.
+        id: String,
+        /// The copy of what it asked for, beside the journal.
+        before: String,
+        /// The copy of what it asks for since.
+        after: String,
+    },
     /// The network is removed.
     Ingress,
+    /// The network is made as it was.
+    IngressAsBefore {
+        /// What has to be asked for to get it.
+        network: Value,
+    },
     /// What was done stays, and does no harm.
     Stays,
     /// There is no way back, and this is said before.
@@ -136,6 +158,12 @@ impl Act {
             Self::Engine(turn) => turn.text().to_owned(),
             Self::Copy { from, .. } => format!("copy {} beside the journal", from.display()),
             Self::Address(address) => address.text(),
+            Self::Service(edit) => format!("update the service {}, and wait for its tasks", edit.name),
+            Self::IngressGone(network) => format!("remove the network {}", network["Name"]),
+            Self::IngressMade(network) => format!(
+                "make the network {} with {}",
+                network["Name"], network["IPAM"]["Config"][0]["Subnet"]
+            ),
             Self::Swarm(verb) => verb.text(),
         }
     }
@@ -155,6 +183,13 @@ impl Act {
             Self::Engine(turn) => turn.undo(),
             Self::Copy { .. } => Undo::Stays,
             Self::Address(address) => Undo::Address(address.clone()),
+            Self::Service(edit) => {
+                // What a service asks for may hold secrets, and the copies are for root alone.
+                let keep = |spec: &Value| receipt.keep(spec.to_string().as_bytes());
+                Undo::Service { id: edit.id.clone(), before: keep(&edit.before)?, after: keep(&edit.after)? }
+            }
+            Self::IngressGone(network) => Undo::IngressAsBefore { network: network.clone() },
+            Self::IngressMade(_) => Undo::Ingress,
             Self::Swarm(verb) => verb.undo(ground).await?,
         })
     }
@@ -169,6 +204,9 @@ impl Act {
             Self::Engine(turn) => engine::turn(*turn, ground).await,
             Self::Copy { from, but } => copy::copy(from, &receipt.directory.join(COPY), *but),
             Self::Address(address) => address.add(),
+            Self::Service(edit) => edit.carry_out(ground).await,
+            Self::IngressGone(_) => ingress::remove(ground).await,
+            Self::IngressMade(network) => ingress::make(network, ground).await,
             Self::Swarm(verb) => verb.carry_out(ground).await,
         }
     }
@@ -179,12 +217,21 @@ impl Act {
             Self::File(_) | Self::Sysctl { .. } | Self::Module(_) | Self::Copy { .. } => 5,
             Self::Open(_) | Self::Address(_) => 30,
             Self::Engine(Turn::Reload) => 15,
-            Self::Engine(_) | Self::Swarm(_) => 90,
+            Self::Engine(_)
+            | Self::Service(_)
+            | Self::IngressGone(_)
+            | Self::IngressMade(_)
+            | Self::Swarm(_) => 90,
         })
     }
 }
 
 impl Undo {
+    /// Whether there is nothing to take back: what was done stays, or the engine is left running.
+    pub(super) fn stays(&self) -> bool {
+        matches!(self, Self::Stays | Self::Running)
+    }
+
     /// Whether it has to wait until all else has been taken back.
     pub(super) fn comes_last(&self) -> bool {
         *self == Self::Running
@@ -214,7 +261,15 @@ impl Undo {
             Self::Promotion { id } => swarm::promote(id, ground).await,
             Self::State { place } => membership::restore(place, &kept.join(COPY), ground).await,
             Self::Availability { id, before } => swarm::set_availability(id, before, ground).await,
-            Self::Ingress => swarm::remove_ingress(ground).await,
+            Self::Service { id, before, after } => {
+                let read = |name: &String| {
+                    serde_json::from_slice(&journal::kept(kept, name)?)
+                        .map_err(|error| format!("the copy {name} is not what it was: {error}"))
+                };
+                service::restore(id, &read(before)?, &read(after)?, ground).await
+            }
+            Self::Ingress => ingress::remove(ground).await,
+            Self::IngressAsBefore { network } => ingress::make(network, ground).await,
             Self::Stays => Ok(()),
             Self::Final { why } => Err(why.clone()),
         }

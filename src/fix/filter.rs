@@ -101,10 +101,65 @@ pub(super) fn is_open(opening: &Opening) -> bool {
             // firewalld answers with the one word; where it cannot be asked, the attempt tells.
             run(&argv.iter().map(query).collect::<Vec<_>>()).is_err_and(|why| why.ends_with(": no"))
         }
-        Opening::UfwAllow { first: false, .. } => is_added(opening),
+        Opening::FirewalldInterface { .. } => {
+            let query = |word: &String| word.replacen("--change-interface=", "--query-interface=", 1);
+            run(&argv.iter().map(query).collect::<Vec<_>>()).is_ok()
+        }
+        Opening::UfwRoute { .. } | Opening::UfwAllow { first: false, .. } => is_added(opening),
         Opening::UfwDelete { .. } => !is_added(opening),
         _ => false,
     }
+}
+
+/// The opening, with the rule that it takes out in the words of iptables: they hold comments, and an order that counts.
+pub(super) fn verbatim(opening: &Opening) -> Opening {
+    let Opening::IptablesDelete { program, table, chain, rule, number } = opening else {
+        return opening.clone();
+    };
+    let number_word = number.to_string();
+    let argv = [*program, "-t", table, "-S", chain, &number_word].map(str::to_owned);
+    let listed = run(&argv).map(|text| split(text.trim())).unwrap_or_default();
+    let words = listed.get(2..).unwrap_or_default();
+    let rule = if essence(words) == essence(rule) { words.to_vec() } else { rule.clone() };
+    Opening::IptablesDelete { program, table: table.clone(), chain: chain.clone(), rule, number: *number }
+}
+
+/// What a rule does, without comments, the names of the parts that do it, and what goes without saying.
+fn essence(rule: &[String]) -> Vec<&str> {
+    let mut words: Vec<&str> = Vec::new();
+    let mut rest = rule.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        match word {
+            "-m" | "--comment" => drop(rest.next()),
+            "--reject-with" => words.extend(rest.next().filter(|kind| !kind.ends_with("port-unreachable"))),
+            _ => words.push(word.strip_suffix("/32").unwrap_or(word)),
+        }
+    }
+    words.sort_unstable();
+    words
+}
+
+/// The words of a line as iptables writes it, where quotes hold some together and a backslash stands before others.
+fn split(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
+    let mut chars = line.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '"' => (quoted, begun) = (!quoted, true),
+            '\\' => word.extend(chars.next()),
+            ' ' if !quoted => {
+                if begun || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                begun = false;
+            }
+            char => word.push(char),
+        }
+    }
+    if begun || !word.is_empty() {
+        words.push(word);
+    }
+    words
 }
 
 /// What lists ufw's rules as the commands that make them.
@@ -154,12 +209,33 @@ pub(super) fn undo(opening: &Opening, receipt: &Receipt) -> Result<Undo, String>
             let kept = Some(Kept::of_zone(zone.as_deref(), receipt)?);
             Undo::Run { argv, needed: None, unneeded: None, kept }
         }
+        Opening::FirewalldInterface { zone, interface, permanent } => {
+            let permanently = permanent.then(|| "--permanent".to_owned());
+            let mut asked = vec!["firewall-cmd".to_owned()];
+            asked.extend(permanently.clone());
+            asked.push(format!("--get-zone-of-interface={interface}"));
+            // It goes back to the zone that it is taken from, or to none.
+            let argv = match run(&asked) {
+                Ok(before) => {
+                    let mut back = vec!["firewall-cmd".to_owned()];
+                    back.extend(permanently);
+                    back.extend([
+                        format!("--zone={}", before.trim()),
+                        format!("--change-interface={interface}"),
+                    ]);
+                    back
+                }
+                Err(_) => argv,
+            };
+            let kept = permanent.then(|| Kept::of_zone(Some(zone), receipt)).transpose()?;
+            Undo::Run { argv, needed: None, unneeded: None, kept }
+        }
         Opening::UfwAllow { first: true, .. } if is_added(opening) => {
             return Err(
                 "ufw has that rule already, behind the one that forbids: see `ufw status numbered`".into()
             );
         }
-        Opening::UfwAllow { .. } | Opening::UfwDelete { .. } => {
+        Opening::UfwRoute { .. } | Opening::UfwAllow { .. } | Opening::UfwDelete { .. } => {
             let kept = Some(Kept::of_ufw(receipt)?);
             Undo::Run { argv, needed: None, unneeded: None, kept }
         }
@@ -198,7 +274,11 @@ impl NftRule {
     /// Takes it out, where it is there.
     pub(super) fn take(&self) -> Result<(), String> {
         let rules = listed(&self.chain)?;
-        let Some((_, handle)) = rules.iter().find(|(rule, _)| *rule == self.rule) else { return Ok(()) };
+        // nft lists names in quotes, however they were given.
+        let plain = |rule: &str| rule.replace('"', "");
+        let Some((_, handle)) = rules.iter().find(|(rule, _)| plain(rule) == plain(&self.rule)) else {
+            return Ok(());
+        };
         open(&Opening::NftDelete { chain: self.chain.clone(), handle: *handle })
     }
 }
@@ -219,4 +299,20 @@ fn listed(chain: &[String; 3]) -> Result<Vec<(String, u64)>, String> {
 
 fn gone(opening: &Opening) -> String {
     format!("the rule is not there any more, so that `{}` would do nothing", opening.command())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{essence, split};
+
+    #[test]
+    fn a_rule_is_known_by_what_it_does() {
+        let listed = split(
+            r#"-p tcp -m comment --comment "see \"7\", then" -m tcp --dport 2377 -s 192.0.2.1/32 -j REJECT --reject-with icmp-port-unreachable"#,
+        );
+        assert_eq!(listed[5], "see \"7\", then");
+        assert_eq!(essence(&listed), essence(&split("-s 192.0.2.1 -p tcp --dport 2377 -j REJECT")));
+        assert_ne!(essence(&listed), essence(&split("-s 192.0.2.2 -p tcp --dport 2377 -j REJECT")));
+        assert_ne!(essence(&listed), essence(&split("-p tcp --dport 2377 -j REJECT")));
+    }
 }

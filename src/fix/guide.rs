@@ -2,7 +2,7 @@
 
 use super::act::{Act, COPY};
 use super::gate::{Consent, consent};
-use super::journal::{Begun, Event, Outcome, Receipt};
+use super::journal::{self, Begun, Event, Outcome, Receipt};
 use super::lock::State;
 use super::prepare::{Prepared, prepared};
 use super::{Ground, Level, Plan, file, quorum, script, undo};
@@ -205,9 +205,13 @@ impl Guide<'_> {
         match healed {
             Ok(outcome) => {
                 receipt.note(&Event::Closed { outcome })?;
-                let last = plan.is_final();
-                let back =
-                    if last { "It cannot be taken back:" } else { "To take it back: swarm-doctor undo" };
+                let stays = journal::record(&receipt.directory, &receipt.id)
+                    .is_some_and(|record| record.acts.iter().all(|done| done.undo.stays()));
+                let back = match (plan.is_final(), stays) {
+                    (true, _) => "It cannot be taken back:",
+                    (_, true) => "There is nothing to take back:",
+                    _ => "To take it back: swarm-doctor undo",
+                };
                 let said = match outcome {
                     Outcome::Done => "Done here; what is left to other nodes heals it.",
                     _ => "Healed.",

@@ -31,8 +31,10 @@ impl Level {
             | Step::StartEngine { .. }
             | Step::RestartEngine { .. }
             | Step::ActivateNode { .. }
+            | Step::UpdateService { .. }
             | Step::RemoveNode { .. } => Self::Disruptive,
-            Step::DemoteManager { .. }
+            Step::RemakeIngress { .. }
+            | Step::DemoteManager { .. }
             | Step::Leave { .. }
             | Step::Join { .. }
             | Step::Init { .. }

@@ -12,6 +12,7 @@ mod filter;
 mod gate;
 mod guide;
 mod host;
+mod ingress;
 mod journal;
 mod json;
 mod level;
@@ -22,6 +23,7 @@ mod prepare;
 mod program;
 mod quorum;
 mod script;
+mod service;
 mod swarm;
 mod undo;
 
@@ -143,7 +145,12 @@ pub fn history(kept: &Receipts) -> Result<Vec<String>, ExpectedError> {
     let line = |record: &journal::Record| {
         let outcome = record.outcome.map_or("interrupted", Outcome::word);
         let last = record.acts.iter().any(|done| matches!(done.undo, act::Undo::Final { .. }));
-        let back = if outcome == "healed" && last { ", cannot be undone" } else { "" };
+        let stays = record.acts.iter().all(|done| done.undo.stays());
+        let back = match (outcome, last, stays) {
+            ("healed", true, _) => ", cannot be undone",
+            ("healed", _, true) => ", nothing to undo",
+            _ => "",
+        };
         let begun = &record.begun;
         format!("{}  {outcome}{back}  {} on {}: {}", record.id, begun.check, begun.subject, begun.title)
     };

@@ -86,7 +86,7 @@ impl Plan {
     }
 
     /// What it weighs however harmless its steps are.
-    fn least(&self) -> Level {
+    pub(super) fn least(&self) -> Level {
         match self.finding.remedy.as_ref().map(|remedy| remedy.risk) {
             Some(Risk::EndangersQuorum) => Level::Destructive,
             Some(Risk::ByHand) => Level::Disruptive,

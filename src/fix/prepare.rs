@@ -4,6 +4,7 @@ use super::act::Act;
 use super::address::Address;
 use super::engine::{Turn, way};
 use super::file::{self, FileChange};
+use super::service::ServiceEdit;
 use super::swarm::{self, Api, Verb};
 use super::{Ground, filter, host, membership, quorum};
 use crate::collect::dockerd;
@@ -62,11 +63,17 @@ impl Prepared {
             }
             Step::OpenFilter { openings, .. } => {
                 let needed = openings.iter().filter(|opening| !filter::is_open(opening));
-                self.acts.extend(needed.cloned().map(Act::Open));
+                self.acts.extend(needed.map(filter::verbatim).map(Act::Open));
             }
             Step::ReloadEngine { .. } => self.acts.push(Act::Engine(Turn::Reload)),
             Step::StartEngine { .. } => self.turn(Turn::Start)?,
             Step::RestartEngine { .. } => self.turn(Turn::Restart)?,
+            Step::RemakeIngress { subnet, .. } => {
+                self.acts.extend(super::ingress::anew(subnet, ground).await?);
+            }
+            Step::UpdateService { service, changes, .. } => {
+                self.acts.push(Act::Service(ServiceEdit::planned(service, changes, ground).await?));
+            }
             Step::Unlock { .. } if ground.key.is_none() => {
                 return Err(NO_KEY.into());
             }

@@ -1,8 +1,27 @@
 //! The commands of a plan as a script for the nodes that they are for.
 
+use super::level::Level;
 use super::plan::Plan;
-use checks::Step;
+use checks::{Step, word};
 use std::collections::BTreeMap;
+
+/// What the lines of the script call: engines are turned by what started them, and a fix whose node has other ailments
+/// left is none that failed.
+const FUNCTIONS: &str = r#"
+engine() {
+    if [ -d /run/systemd/system ]; then systemctl "$1" docker; else /etc/init.d/docker "$1"; fi
+}
+fix() {
+    command -v swarm-doctor > /dev/null || { echo "bring swarm-doctor here for this: swarm-doctor fix $1" >&2; exit 1; }
+    swarm-doctor fix "$1" --level "$2" --yes || [ $? -eq 1 ]
+}
+is_manager() {
+    [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ]
+}
+"#;
+
+/// Where what any manager can do is done.
+const A_MANAGER: &str = "a manager";
 
 /// A script of plain sh: on each node it does what is for that node, and nothing on others. What a person has to judge
 /// stands there as a comment.
@@ -11,7 +30,8 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
     for plan in plans {
         let (check, subject) = plan.key();
         let mut told = None;
-        for step in plan.here.iter().chain(&plan.rest) {
+        let steps: Vec<_> = plan.here.iter().chain(&plan.rest).collect();
+        for (at, step) in steps.iter().enumerate() {
             let lines = nodes.entry(step.node().to_string()).or_default();
             if told != Some(step.node()) {
                 lines
@@ -19,30 +39,66 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
                 told = Some(step.node());
             }
             lines.push(format!("# {}", plain(&step.text())));
-            let by_hand = matches!(step, Step::ByHand { .. } | Step::ForceNewCluster { .. });
-            lines.extend(step.commands().iter().map(|command| match by_hand {
-                true => format!("#   {}", plain(command)),
-                false => plain(command),
-            }));
-            if step.commands().is_empty() {
-                lines.push(format!("swarm-doctor fix {check}"));
+            let there: Vec<_> = steps.iter().filter(|other| other.node() == step.node()).collect();
+            if !there.iter().any(|step| is_own(step)) {
+                lines.extend(typed(step));
+            } else if !steps[..at].iter().any(|other| other.node() == step.node()) {
+                // What no command does, swarm-doctor does there, and with it the whole remedy.
+                let level = there.iter().map(|step| Level::of(step)).fold(plan.least(), Level::max);
+                lines.push(format!("fix {} {}", word(&check), level.word()));
             }
         }
     }
     let mut text = format!(
-        "#!/bin/sh\n# Written by swarm-doctor {} from what it saw at {taken}. Read it before you run it.\nset -eu\ncase \
-         \"$(hostname)\" in\n",
+        "#!/bin/sh\n# Written by swarm-doctor {} from what it saw at {taken}. Read it before you run it.\nset -eu\n",
         env!("CARGO_PKG_VERSION")
     );
+    for (name, head) in [("engine", "\nengine() {"), ("fix", "\nfix() {"), ("is_manager", "\nis_manager() {")]
+    {
+        let called = |line: &String| line.split(' ').next() == Some(name);
+        let wanted = name == "is_manager" && nodes.contains_key(A_MANAGER);
+        if (wanted || nodes.values().flatten().any(called))
+            && let Some(at) = FUNCTIONS.find(head)
+            && let Some(length) = FUNCTIONS[at..].find("\n}\n")
+        {
+            text.push_str(&FUNCTIONS[at + 1..at + length + 3]);
+        }
+    }
+    let on_managers = nodes.remove(A_MANAGER);
+    text.push_str("case \"$(hostname)\" in\n");
     for (node, lines) in nodes {
-        text.push_str(&format!("{})\n", checks::word(&node)));
+        text.push_str(&format!("{})\n", word(&node)));
         for line in lines {
             text.push_str(&format!("    {line}\n"));
         }
         text.push_str("    ;;\n");
     }
-    text.push_str("*) echo \"nothing of this is for $(hostname)\" ;;\nesac\n");
+    text.push_str("*) echo \"nothing of this is for $(hostname) alone\" ;;\nesac\n");
+    if let Some(lines) = on_managers {
+        text.push_str("# On one manager, whichever it is.\nif is_manager; then\n");
+        for line in lines {
+            text.push_str(&format!("    {line}\n"));
+        }
+        text.push_str("    :\nfi\n");
+    }
     text
+}
+
+/// Whether no command does it.
+fn is_own(step: &Step) -> bool {
+    matches!(step, Step::EditJson { .. } | Step::MendJson { .. })
+}
+
+/// The lines that do it; comments where a person has to judge.
+fn typed(step: &Step) -> Vec<String> {
+    let comment = |command: &String| format!("#   {}", plain(command));
+    match step {
+        Step::ReloadEngine { .. } => vec!["engine reload".into()],
+        Step::StartEngine { .. } => vec!["engine start".into()],
+        Step::RestartEngine { .. } => vec!["engine restart".into()],
+        Step::ByHand { .. } | Step::ForceNewCluster { .. } => step.commands().iter().map(comment).collect(),
+        _ => step.commands().iter().map(|command| plain(command)).collect(),
+    }
 }
 
 /// A line that stays one line.

@@ -158,16 +158,6 @@ pub(super) async fn promote(id: &str, ground: &Ground) -> Result<(), String> {
     Api::of(ground).await?.update(id, |spec| spec["Role"] = "manager".into()).await
 }
 
-/// Removes the ingress network, where there is one.
-pub(super) async fn remove_ingress(ground: &Ground) -> Result<(), String> {
-    let api = Api::of(ground).await?;
-    let there = api.get("/networks").await?;
-    let mut all = there.as_array().into_iter().flatten();
-    let Some(ingress) = all.find(|network| network["Ingress"] == true) else { return Ok(()) };
-    let path = format!("/networks/{}", plain(ingress["Id"].as_str().unwrap_or_default())?);
-    api.change(Method::DELETE, &path, &Value::Null).await
-}
-
 /// Takes an entry out of the node list, if nobody is behind it any more.
 async fn remove(id: &str, manager: bool, api: &Api) -> Result<(), String> {
     let path = format!("/nodes/{}", plain(id)?);
@@ -231,8 +221,9 @@ impl Api {
     }
 }
 
-/// An id as part of a path: it must not lead anywhere else.
-fn plain(id: &str) -> Result<&str, String> {
-    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if plain { Ok(id) } else { Err(format!("{id:?} is no id")) }
+/// An id or a name as part of a path: it must not lead anywhere else.
+pub(super) fn plain(id: &str) -> Result<&str, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let plain = !id.is_empty() && !id.starts_with('.') && id.bytes().all(fits);
+    if plain { Ok(id) } else { Err(format!("{id:?} is no id and no name")) }
 }

@@ -19,7 +19,7 @@ const CLEAN: Duration = Duration::from_secs(90);
 const FIXING: Duration = Duration::from_secs(300);
 
 /// What a fix could have changed: each file of the configuration, the rules and the settings.
-const STATE: &str = r"
+const STATE: &str = r#"
     find /etc -xdev -type f ! -name '*.swarm-doctor' ! -path '/etc/docker/key.json' -exec sha256sum {} + | sort -k2
     find /etc -xdev -name '*.swarm-doctor'
     # An engine that starts puts its own rules elsewhere in the list, and some of them twice.
@@ -27,7 +27,11 @@ const STATE: &str = r"
     nft --stateless list ruleset | sort -u
     cat /proc/sys/net/ipv4/ip_forward
     ip -brief -4 addr show dev eth0
-";
+    # A worker that is asked for services notes the refusal in its log.
+    if [ "$(docker info --format '{{.Swarm.ControlAvailable}}' 2> /dev/null)" = true ]; then
+        docker service ls -q | xargs -r docker service inspect --format '{{json .Spec}}'
+    fi
+"#;
 
 /// What became of fixing a fault.
 #[derive(Clone, Debug, Serialize)]
@@ -48,6 +52,8 @@ pub enum Undone {
     ToTheByte,
     /// It was said before that it cannot be.
     Final,
+    /// What was done stays, as an engine that runs again does.
+    Stays,
     /// Nothing was done, and rightly so.
     Refused,
 }
@@ -57,6 +63,7 @@ impl fmt::Display for Fixed {
         let undone = match self.undone {
             Undone::ToTheByte => "healed, undone to the byte",
             Undone::Final => "healed, final as it said",
+            Undone::Stays => "healed, nothing to undo",
             Undone::Refused => "refused",
         };
         write!(f, "{} {undone} {:.0} s", self.level, self.seconds)
@@ -104,6 +111,9 @@ impl Fix {
                 "undo is offered: {history}"
             );
             return Ok(fixed(Undone::Final));
+        }
+        if healed.iter().all(|line| line.contains("nothing to undo")) {
+            return Ok(fixed(Undone::Stays));
         }
         for line in healed.iter().rev() {
             let receipt = line.split_whitespace().next().unwrap_or_default();
