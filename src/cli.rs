@@ -259,7 +259,7 @@ pub struct Preflight {
 #[derive(Clone, Debug, Args)]
 pub struct Stack {
     /// Whether this stack can be deployed on this swarm
-    #[arg(long = "stack", value_name = "FILE", conflicts_with_all = ["bundle", "manager"])]
+    #[arg(long = "stack", value_name = "FILE", conflicts_with_all = ["bundle", "join"])]
     pub file: Option<PathBuf>,
     /// The name it will be deployed under
     #[arg(long = "stack-name", value_name = "NAME", requires = "file")]
@@ -270,7 +270,7 @@ pub struct Stack {
 #[derive(Clone, Debug, Args)]
 pub struct Join {
     /// Whether this machine can join the swarm of this manager
-    #[arg(long = "join", value_name = "MANAGER[:PORT]", conflicts_with = "bundle")]
+    #[arg(id = "join", long = "join", value_name = "MANAGER[:PORT]", conflicts_with = "bundle")]
     pub manager: Option<String>,
     /// The join token; a file or the environment keeps it out of the list of processes [env: SWARM_JOIN_TOKEN]
     #[arg(long, value_name = "TOKEN")]
