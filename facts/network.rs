@@ -19,6 +19,8 @@ pub struct Network {
     pub ingress: bool,
     /// Whether what it carries between nodes is encrypted.
     pub encrypted: bool,
+    /// The interface that is its bridge on this node, where its driver makes one.
+    pub bridge: Option<String>,
     /// Its subnets in CIDR notation.
     pub subnets: Vec<String>,
     /// `Peers`: the nodes gossip knows on it, as this node sees it. Only where the network was inspected.

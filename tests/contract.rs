@@ -259,6 +259,7 @@ fn the_ids_are_these() {
         "join/token-of-another-swarm",
         "network/addresses-exhausted",
         "network/asymmetric",
+        "network/bridge-down",
         "network/esp-blocked",
         "network/fdb-stale",
         "network/gossip-join-failed",

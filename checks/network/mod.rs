@@ -3,6 +3,7 @@
 mod addresses_exhausted;
 mod asymmetric;
 pub(crate) mod blocked;
+mod bridge_down;
 mod crossing;
 mod esp_blocked;
 mod fdb_stale;
@@ -29,6 +30,7 @@ use crate::BuiltIn;
 pub const CHECKS: &[&BuiltIn] = &[
     &port_taken::CHECK,
     &no_route::CHECK,
+    &bridge_down::CHECK,
     &manager_port_blocked::CHECK,
     &asymmetric::CHECK,
     &gossip_port_blocked::CHECK,

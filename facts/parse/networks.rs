@@ -104,6 +104,11 @@ fn network(answer: Answer) -> Network {
         peers.sort_by_key(|peer| peer.addr);
         peers
     });
+    // Where nobody chose a name it is that of the id (libnetwork `drivers/bridge/bridge.go`).
+    let named =
+        || answer.options.get("com.docker.network.bridge.name").filter(|name| !name.is_empty()).cloned();
+    let numbered = || format!("br-{}", answer.id.as_str().chars().take(12).collect::<String>());
+    let bridge = (answer.driver == "bridge").then(|| named().unwrap_or_else(numbered));
     Network {
         id: answer.id,
         name: answer.name,
@@ -111,6 +116,7 @@ fn network(answer: Answer) -> Network {
         scope: answer.scope,
         ingress: answer.ingress,
         encrypted: encrypted(&answer.options),
+        bridge,
         created: answer.created.parse().ok(),
         subnets: answer.ipam.config.into_iter().map(|c| c.subnet).filter(|s| !s.is_empty()).collect(),
         peers,
