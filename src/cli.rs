@@ -321,6 +321,9 @@ pub struct Collect {
     /// Keep no more than this many lines of each log, the last ones
     #[arg(long, value_name = "NUMBER")]
     pub log_lines: Option<usize>,
+    /// Put pseudonyms in the place of names and addresses. Of several nodes, `merge --anonymize` gives them the same
+    #[arg(long)]
+    pub anonymize: bool,
 }
 
 /// `diff`.
@@ -347,6 +350,9 @@ pub struct Merge {
     /// Write them into this bundle instead of judging them; `run --bundle` judges it
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Put pseudonyms in the place of names and addresses, the same in all of them
+    #[arg(long, requires = "file")]
+    pub anonymize: bool,
     /// What to show.
     #[command(flatten)]
     pub output: Output,

@@ -177,6 +177,9 @@ async fn collect_into_file(collect: &Collect) -> Result<ExitCode, ExpectedError>
         bundle::shorten_logs(&mut collected, lines);
     }
     bundle::fit(&mut collected);
+    if collect.anonymize {
+        collected = bundle::Pseudonyms::of(&collected).bundle(collected);
+    }
     bundle::write(&collected, &collect.file)?;
     Ok(ExitCode::Healthy)
 }
@@ -192,7 +195,7 @@ fn show_difference(diff: &Diff) -> Result<ExitCode, ExpectedError> {
 
 fn merge_bundles(merge: &Merge, began: Instant) -> Result<ExitCode, ExpectedError> {
     match &merge.file {
-        Some(file) => bundle::merge(&merge.bundles, file).map(|()| ExitCode::Healthy),
+        Some(file) => bundle::merge(&merge.bundles, file, merge.anonymize).map(|()| ExitCode::Healthy),
         None => {
             let policy = Policy::of(&merge.gate, &[])?;
             show(&examine::offline(&merge.bundles, &policy)?.1, &policy, &merge.output, began)

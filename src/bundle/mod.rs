@@ -1,12 +1,14 @@
 //! Bundles on disk: a tar of the artifacts with a manifest, compressed with zstd. A bundle of one machine has its
 //! manifest and its artifacts beside each other; one of several has a folder for each.
 
+mod anonymize;
 mod fit;
 mod merge;
 mod read;
 mod sums;
 mod write;
 
+pub use anonymize::Pseudonyms;
 pub use fit::{fit, shorten_logs};
 pub use merge::merge;
 pub use read::{each, each_from, read, read_from};

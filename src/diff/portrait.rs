@@ -320,7 +320,7 @@ impl Portrait {
 
 /// Whether an interface is the machine's own, and not one that came with a container.
 fn lasts(interface: &Interface) -> bool {
-    !matches!(interface.kind.as_str(), "veth" | "vxlan")
+    !interface.name.starts_with("veth") && interface.kind != "vxlan"
 }
 
 fn policy(chain: &Chain) -> Option<&'static str> {

@@ -15,7 +15,7 @@ const NAMED: usize = 5;
 pub struct Member {
     /// What is known of it.
     pub snapshot: Snapshot,
-    /// Its manifest, without the entries.
+    /// Its manifest.
     pub manifest: Manifest,
 }
 
@@ -23,8 +23,7 @@ impl Member {
     /// A machine's bundle, read; the bytes are not needed any more.
     pub fn of(bundle: facts::bundle::Bundle) -> Self {
         let snapshot = facts::parse::snapshot(&bundle);
-        let manifest = Manifest { entries: Vec::new(), ..bundle.manifest };
-        Self { snapshot, manifest }
+        Self { snapshot, manifest: bundle.manifest }
     }
 
     /// The swarm it is in, as its engine says, else as its certificate does.
