@@ -40,7 +40,13 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
             }
             lines.push(format!("# {}", plain(&step.text())));
             let there: Vec<_> = steps.iter().filter(|other| other.node() == step.node()).collect();
-            if !there.iter().any(|step| is_own(step)) {
+            // What comes behind something that a person has to do first waits for that.
+            let waits = steps[..at]
+                .iter()
+                .any(|other| other.node() == step.node() && matches!(other, Step::ByHand { .. }));
+            if waits {
+                lines.extend(step.commands().iter().map(|command| comment(command)));
+            } else if !there.iter().any(|step| is_own(step)) {
                 lines.extend(typed(step));
             } else if !steps[..at].iter().any(|other| other.node() == step.node()) {
                 // What no command does, swarm-doctor does there, and with it the whole remedy.
@@ -84,6 +90,10 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
     text
 }
 
+fn comment(command: &str) -> String {
+    format!("#   {}", plain(command))
+}
+
 /// Whether no command does it.
 fn is_own(step: &Step) -> bool {
     matches!(step, Step::EditJson { .. } | Step::MendJson { .. })
@@ -91,12 +101,13 @@ fn is_own(step: &Step) -> bool {
 
 /// The lines that do it; comments where a person has to judge.
 fn typed(step: &Step) -> Vec<String> {
-    let comment = |command: &String| format!("#   {}", plain(command));
     match step {
         Step::ReloadEngine { .. } => vec!["engine reload".into()],
         Step::StartEngine { .. } => vec!["engine start".into()],
         Step::RestartEngine { .. } => vec!["engine restart".into()],
-        Step::ByHand { .. } | Step::ForceNewCluster { .. } => step.commands().iter().map(comment).collect(),
+        Step::ByHand { .. } | Step::ForceNewCluster { .. } => {
+            step.commands().iter().map(|command| comment(command)).collect()
+        }
         _ => step.commands().iter().map(|command| plain(command)).collect(),
     }
 }

@@ -98,7 +98,7 @@ fn nobody_to_ask_is_nobody_who_agreed() {
     assert!(
         node.shell("sh -n /root/plan.sh; cat /root/plan.sh", &[])
             .unwrap()
-            .contains("swarm-doctor fix engine/live-restore")
+            .contains("fix engine/live-restore safe")
     );
     assert_eq!(String::from_utf8(node.read_file(FILE).unwrap()).unwrap(), OLD);
     assert!(!node.exec(&["test", "-e", "/var/lib/swarm-doctor"]).unwrap().success());
