@@ -79,7 +79,7 @@ fn facts(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     let named =
         |name: &str, value: Option<&str>| value.filter(|v| !v.is_empty()).map(|v| format!("{name}{v}"));
     let facts = [
-        Some(header.role.clone()),
+        Some(if header.role == "unknown" { "role unknown".to_owned() } else { header.role.clone() }),
         Some(
             header.engine.as_deref().map_or("engine unknown".to_owned(), |engine| format!("engine {engine}")),
         ),
@@ -122,7 +122,7 @@ fn swarm(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "<br>Managers have corners, ★ leads; all others are round.</p>")?;
     let ailing: Vec<String> =
-        picture.ailing().map(|(spot, _)| format!("<bdi>{}</bdi>", markup(&spot.label))).collect();
+        picture.ailing().map(|(spot, ways)| format!("<bdi>{}</bdi>{ways}", markup(&spot.label))).collect();
     if !ailing.is_empty() {
         let more = ailing.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -10,6 +10,8 @@ use std::io::{self, Write};
 
 /// How many links that do not work are drawn between many nodes; more would be one blot.
 const ILL_LINKS: usize = 250;
+/// How many nodes that are not well are named among many.
+const NAMED: usize = 16;
 /// From how many links on those that work are drawn faintly.
 const CROWDED: usize = 60;
 
@@ -92,10 +94,22 @@ impl<'a> Picture<'a> {
         Self { map, spots, links }
     }
 
-    /// The nodes that are not well.
-    pub(super) fn ailing(&self) -> impl Iterator<Item = (&'a Spot, Health)> {
-        let not_well = |(_, health): &(&Spot, Health)| *health > Health::Well;
-        self.map.spots.iter().zip(self.spots.iter().copied()).filter(not_well)
+    /// The nodes that are not well, each with how many of the ways to and from it do not work.
+    pub(super) fn ailing(&self) -> impl Iterator<Item = (&'a Spot, String)> {
+        let mut ways = vec![(0_usize, 0_usize); self.spots.len()];
+        for ((from, to), health) in &self.links {
+            for end in [from, to] {
+                if let Some((ill, all)) = ways.get_mut(*end) {
+                    *ill += usize::from(*health == Health::Ill);
+                    *all += 1;
+                }
+            }
+        }
+        let all = self.map.spots.iter().zip(&self.spots).zip(ways);
+        all.filter(|((_, health), _)| **health > Health::Well).map(|((spot, _), (ill, all))| {
+            let ways = if ill > 0 { format!(" ({ill} of {all} ways do not work)") } else { String::new() };
+            (spot, ways)
+        })
     }
 
     pub(super) fn draw(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -111,11 +125,17 @@ impl<'a> Picture<'a> {
         let (width, height) = (layout.width, layout.height);
         writeln!(out, r#"<svg viewBox="0 0 {width} {height}" role="img" aria-label="{}">"#, markup(&alt))?;
         self.ways(&layout, out)?;
-        for (at, spot) in self.map.spots.iter().enumerate() {
-            let health = self.spots.get(at).copied().unwrap_or(Health::Open);
+        let spots = || self.map.spots.iter().zip(self.spots.iter().copied()).enumerate();
+        for (at, (spot, health)) in spots() {
             match layout.card {
                 Some(size) => card(spot, health, layout.point(at), size, out)?,
                 None => dot(spot, health, layout.point(at), layout.pitch, out)?,
+            }
+        }
+        if layout.card.is_none() {
+            let sick = spots().filter(|(_, (_, health))| *health > Health::Well);
+            for (at, (spot, _)) in sick.take(NAMED) {
+                name(spot, layout.point(at), &layout, out)?;
             }
         }
         writeln!(out, "</svg>")
@@ -129,10 +149,12 @@ impl<'a> Picture<'a> {
         let mut ill = 0;
         for ((from, to), health) in links {
             let sick = *health > Health::Well;
-            ill += usize::from(sick);
-            if many && (!sick || ill > ILL_LINKS) {
+            // Among many, a node that is ill itself tells of the ways to it.
+            let told = |at: &usize| self.spots.get(*at) == Some(&Health::Ill);
+            if many && (!sick || told(from) || told(to) || ill >= ILL_LINKS) {
                 continue;
             }
+            ill += usize::from(sick);
             let (a, b) = (layout.point(*from), layout.point(*to));
             // Bent a little, so that it does not hide behind the nodes between.
             let bend = if layout.ring { 0.0 } else { 0.12 };
@@ -140,7 +162,11 @@ impl<'a> Picture<'a> {
                 x: (a.x + b.x) / 2.0 + (b.y - a.y) * bend,
                 y: (a.y + b.y) / 2.0 - (b.x - a.x) * bend,
             };
-            let faint = if !sick && self.links.len() > CROWDED { " faint" } else { "" };
+            let faint = match sick {
+                false if self.links.len() > CROWDED => " faint",
+                true if many => " thin",
+                _ => "",
+            };
             writeln!(
                 out,
                 r#"<path class="link {}{faint}" d="M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}"/>"#,
@@ -258,5 +284,24 @@ fn dot(spot: &Spot, health: Health, at: Point, pitch: f64, out: &mut dyn Write) 
         at.y - radius,
         radius * 2.0,
         radius * 2.0,
+    )
+}
+
+/// The name of a node that is not well, above it or, in the first row, beneath it.
+fn name(spot: &Spot, at: Point, layout: &Layout, out: &mut dyn Write) -> io::Result<()> {
+    let above = at.y > layout.pitch;
+    let y = if above { at.y - layout.pitch * 0.6 } else { at.y + layout.pitch * 1.2 };
+    // At the edges a name in the middle would be cut off.
+    let anchor = match at.x / layout.width {
+        ..0.15 => "start",
+        0.85.. => "end",
+        _ => "middle",
+    };
+    let text = clean(&spot.label, false);
+    let text = markup(&cut(&text, 20, false));
+    writeln!(
+        out,
+        r#"<text class="tag" x="{:.1}" y="{y:.1}" style="text-anchor: {anchor}">{text}</text>"#,
+        at.x
     )
 }
