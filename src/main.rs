@@ -117,7 +117,10 @@ async fn look_and_report(
     let voice = voice(run);
     vigil::watch(look, diagnosis, every, |diagnosis, changes| {
         match run.output.format.is_prose() {
-            true => changes.iter().for_each(|(tone, change)| voice.say(*tone, change)),
+            true => {
+                changes.iter().for_each(|(tone, change)| voice.say(*tone, change));
+                run.output.save(diagnosis, policy).map_err(ExpectedError::usage)?;
+            }
             false => drop(show(diagnosis, policy, &run.output, Instant::now())?),
         }
         Ok(())
@@ -158,7 +161,7 @@ fn voice(run: &Run) -> Voice {
 
 async fn preflight_and_report(preflight: &Preflight, began: Instant) -> Result<ExitCode, ExpectedError> {
     let run = &preflight.run;
-    let policy = Policy::of(&run.gate, &[])?;
+    let policy = Policy::of(&run.gate, &[])?.asking_all();
     let look = async || {
         let progress = Progress::start(run.output.format.is_prose(), "examining what is to be done");
         let diagnosis = preflight::preflight(preflight, &policy).await;

@@ -97,9 +97,14 @@ impl Policy {
         })
     }
 
+    /// The same with every check asked: a preflight that leaves something out on a file's word promises too much.
+    pub fn asking_all(self) -> Self {
+        Self { selection: Selection::default(), ..self }
+    }
+
     /// The same for one check that somebody asks for by its name: nothing of it is ignored.
     pub fn for_one(self) -> Self {
-        Self { selection: Selection::default(), ignores: Vec::new(), baseline: None, ..self }
+        Self { ignores: Vec::new(), baseline: None, ..self.asking_all() }
     }
 
     /// Why each of these does not count, where it does not; and what is to be said of what is ignored in vain. A check

@@ -1,7 +1,6 @@
 //! What is wrong and does not count, with the reason, and what is to be said of the judgment itself.
 
 use super::pen::{Indent, Ink, Mark, Pen, Span};
-use super::text::count;
 use crate::judge::Diagnosis;
 use std::io;
 
@@ -9,9 +8,10 @@ use std::io;
 pub(super) fn write(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
     if !diagnosis.ignored.is_empty() {
         pen.blank()?;
-        let said = format!("{}, which do not count", count(diagnosis.ignored.len(), "finding"));
-        let said =
-            if diagnosis.ignored.len() == 1 { "1 finding, which does not count".to_owned() } else { said };
+        let said = match diagnosis.ignored.len() {
+            1 => "1 finding, which does not count".to_owned(),
+            many => format!("{many} findings, which do not count"),
+        };
         pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Ignored: "), Span::plain(said)])?;
     }
     for ignored in &diagnosis.ignored {
