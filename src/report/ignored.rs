@@ -42,3 +42,31 @@ pub(super) fn said(diagnosis: &Diagnosis) -> String {
         many => format!("; {many} findings are ignored."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::judge::Ignored;
+    use crate::policy::Excuse;
+    use crate::report::{Format as _, Human, Page, sample};
+
+    #[test]
+    fn what_is_ignored_is_shown_with_its_reason_and_never_called_healthy() {
+        let mut diagnosis = sample::warned();
+        let until = Some("2027-01-31".parse().unwrap());
+        let excuse = Excuse { reason: "a third comes".into(), until, by: "--ignore".into() };
+        diagnosis.ignored.push(Ignored { finding: diagnosis.findings.remove(0).finding, excuse });
+        diagnosis.notes.push("something was left out".into());
+        let mut shown = Vec::new();
+        Human { page: Page::PLAIN }.render(&diagnosis, &mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        for part in [
+            "Nothing that counts was found; 1 finding is ignored.",
+            "Ignored: 1 finding, which does not count",
+            "a third comes (until 2027-01-31, --ignore)",
+            "Note: something was left out.",
+        ] {
+            assert!(shown.contains(part), "{part:?} is missing in\n{shown}");
+        }
+        assert!(!shown.contains("Healthy"), "{shown}");
+    }
+}

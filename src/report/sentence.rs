@@ -38,11 +38,11 @@ pub(super) fn sentence(diagnosis: &Diagnosis) -> Sentence {
             let verdict = "Nothing at error or warning level was found";
             (Ink::Green, Mark::Of(Severity::Info), verdict, format!("; {findings} worth knowing."))
         }
-        None if open == 0 && healthy == 0 => {
-            (Ink::Plain, Mark::Skipped, "Nothing to examine", ": no check applies here.".to_owned())
-        }
         None if open == 0 && !diagnosis.ignored.is_empty() => {
             (Ink::Plain, Mark::Skipped, "Nothing that counts was found", ignored::said(diagnosis))
+        }
+        None if open == 0 && healthy == 0 => {
+            (Ink::Plain, Mark::Skipped, "Nothing to examine", ": no check applies here.".to_owned())
         }
         None if open == 0 => {
             let rest = format!(": {} looked, and nothing is wrong.", count(healthy, "check"));
