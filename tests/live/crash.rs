@@ -4,7 +4,7 @@
 use crate::doctor::install;
 use crate::needs_a_lab;
 use lab::{Lab, Node};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a fix does to files, to processes and to itself: it is killed on its way into each such call.
 const CALLS: [&str; 11] = [
@@ -41,6 +41,10 @@ fn killed(node: &Node, how: &[&str]) -> bool {
 /// Makes it ill, kills the fix, looks, and lets a second one end what the first began.
 fn each_kill(node: &Node, ill: &dyn Fn(), well: &dyn Fn(&str)) -> (u64, u64) {
     let (mut boundaries, mut moments) = (0, 0);
+    ill();
+    let began = Instant::now();
+    killed(node, &[]);
+    let whole = began.elapsed().as_secs_f64();
     let kill = |how: &[&str], name: &str| {
         node.remove_file("/var/lib/swarm-doctor").unwrap();
         ill();
@@ -66,7 +70,7 @@ fn each_kill(node: &Node, ill: &dyn Fn(), well: &dyn Fn(&str)) -> (u64, u64) {
         }
     }
     for number in 0..kills() {
-        let seconds = format!("{:.3}", 0.02 + 0.013 * ((number * 37) % 61) as f64);
+        let seconds = format!("{:.3}", whole * ((number * 37) % 61 + 1) as f64 / 64.0);
         moments += u64::from(kill(&["timeout", "-s", "KILL", &seconds], &format!("after {seconds} s")));
     }
     (boundaries, moments)
@@ -100,4 +104,51 @@ fn a_killed_fix_leaves_the_old_or_the_new_and_the_next_one_ends_clean() {
     let well = |name: &str| assert!(name.ends_with("before") || !ingress().is_empty(), "{name}");
     let (boundaries, moments) = each_kill(node, &ill, &well);
     println!("ingress: {boundaries} kills at a boundary, {moments} at any moment");
+}
+
+#[test]
+fn a_node_that_is_killed_between_two_swarms_is_put_back_and_joins_with_the_next_fix() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(1).workers(1).up().unwrap();
+    let (manager, node) = (lab.node("node1"), lab.node("node2"));
+    install(node);
+    let token = manager.docker(&["swarm", "join-token", "-q", "worker"]).unwrap();
+    let check = "swarm/stale-advertise-addr";
+    let fix = |limit: &str| {
+        let fix = "swarm-doctor fix $2 --level destructive --yes --confirm $2=node2 --token-stdin";
+        let script = format!("timeout -s KILL $1 {fix}");
+        let command = node.command(&["sh", "-c", &script, "sh", limit, check]).unwrap();
+        command.stdin(format!("{token}\n")).timeout(Duration::from_secs(300)).run().unwrap()
+    };
+    let told = |what: &str| node.docker(&["info", "--format", &format!("{{{{.Swarm.{what}}}}}")]).unwrap();
+    let ill = || {
+        let join = "docker swarm leave --force; docker swarm join --advertise-addr 192.0.2.99 --token $1 192.0.2.1:2377";
+        node.shell(join, &[&token]).unwrap();
+        node.remove_file("/var/lib/swarm-doctor").unwrap();
+    };
+    ill();
+    let began = Instant::now();
+    let whole = fix("300");
+    assert!(whole.stdout.contains("Healed"), "{}{}", whole.stdout, whole.stderr);
+    let whole = began.elapsed().as_secs_f64();
+    let (mut cut, mut between) = (0, 0);
+    for number in 0..kills() / 2 {
+        ill();
+        let seconds = format!("{:.3}", whole * ((number * 37) % 61 + 1) as f64 / 64.0);
+        cut += u64::from(!fix(&seconds).stdout.contains("Healed"));
+        between += u64::from(told("LocalNodeState") != "active");
+        let second = fix("300");
+        let said = format!("after {seconds} s: {}{}", second.stdout, second.stderr);
+        assert_eq!(
+            (told("LocalNodeState").as_str(), told("NodeAddr").as_str()),
+            ("active", "192.0.2.2"),
+            "{said}"
+        );
+        let history = node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
+        assert!(!history.contains("interrupted") && !history.contains("not all"), "{history} {said}");
+        let left = node.shell("ls -d /var/lib/docker/swarm.* 2> /dev/null || true", &[]).unwrap();
+        assert_eq!(left, "", "{said}");
+    }
+    println!("membership: {cut} kills, {between} of them between the two swarms");
+    assert!(cut > 0);
 }
