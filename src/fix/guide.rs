@@ -160,10 +160,6 @@ impl Guide<'_> {
         for step in &plan.here {
             match step {
                 Step::Unlock { .. } => ground.key = self.secret("Unlock key:", self.fixing.key_stdin).await,
-                // Its engine is stopped on the way, and starts locked.
-                Step::ForceNewCluster { .. } if quorum::is_locking(ground).await => {
-                    ground.key = self.secret("Unlock key:", self.fixing.key_stdin).await;
-                }
                 Step::Join { .. } => ground.token = self.secret("Join token:", self.fixing.token_stdin).await,
                 _ => {}
             }

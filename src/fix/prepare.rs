@@ -79,13 +79,15 @@ impl Prepared {
             }
             Step::ForceNewCluster { .. } => {
                 quorum::refusal(&ground.lost, ground).await?;
-                let locking = quorum::is_locking(ground).await;
-                if locking && ground.key.is_none() {
-                    return Err(NO_KEY.into());
+                if quorum::is_locking(ground).await {
+                    return Err(
+                        "the managers of this swarm start locked, and one that is stopped for the copy does not come back \
+                         unlocked without a leader: do it by hand, with the engine running"
+                            .into(),
+                    );
                 }
                 let info = Api::of(ground).await?.get("/info").await?;
                 self.put_aside(&info)?;
-                self.acts.extend(locking.then_some(Act::Swarm(Verb::Unlock)));
                 self.acts.push(Act::Swarm(Verb::ForceNewCluster));
             }
             Step::DemoteManager { id: Some(id), .. } => {

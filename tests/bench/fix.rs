@@ -23,8 +23,8 @@ const STATE: &str = r#"
     find /etc -xdev -type f ! -name '*.swarm-doctor' ! -path '/etc/docker/key.json' -exec sha256sum {} + | sort -k2
     find /etc -xdev -name '*.swarm-doctor'
     # An engine that starts puts its own rules elsewhere in the list, and some of them twice.
-    iptables-save | grep -v '^[#:]' | sort -u
-    nft --stateless list ruleset | sort -u
+    iptables-save | grep -v '^[#:]\|docker_gwbridge' | sort -u
+    nft --stateless list ruleset | grep -v docker_gwbridge | sort -u
     cat /proc/sys/net/ipv4/ip_forward
     ip -brief -4 addr show dev eth0
     # A worker that is asked for services notes the refusal in its log.
