@@ -81,6 +81,12 @@ impl Member<'_> {
         self.config.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.bind.as_ref()?)))
     }
 
+    /// What its service says under a name, templates and all.
+    pub(super) fn written(&self, name: &str) -> Option<String> {
+        let settings = told(self.spec?, self.program);
+        settings.value(&[name]).map(|said| said.value.clone())
+    }
+
     /// The nodes of its cluster, as it lists them itself.
     pub(super) fn nodes(&self) -> Vec<ClusterNode> {
         self.app.map(App::nodes).unwrap_or_default()

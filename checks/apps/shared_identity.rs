@@ -93,9 +93,9 @@ fn runs(member: &Member<'_>) -> bool {
     member.app.is_some_and(|app| app.running)
 }
 
-/// Whether one service gives a fixed value to several tasks.
+/// Whether one service gives a fixed value to several tasks. What a template became stands in each container alone.
 fn is_repeated(member: &Member<'_>, said: &Said) -> bool {
-    let fixed = member.app.is_none() && !said.value.contains("{{");
+    let fixed = member.written(&said.name).is_some_and(|value| !value.contains("{{"));
     fixed && member.replicas().is_some_and(|replicas| replicas > 1)
 }
 
