@@ -72,8 +72,7 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let interfaces = host.interfaces.get()?;
     if interfaces.iter().any(|interface| interface.holds(advertised)) {
-        remembered(host, advertised, view, out);
-        return Ok(());
+        return remembered(host, advertised, view, out);
     }
     let first = match (&info, &state) {
         (Ok(info), _) if told.is_some() => Evidence::value(info, format!("Swarm.NodeAddr: {advertised}")),
@@ -122,12 +121,14 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 /// Raft keeps the address of a manager for ever, also when the swarm is founded anew with another one.
-fn remembered(host: &Host, advertised: IpAddr, view: &View<'_>, out: &mut Findings<'_>) {
-    let (Ok(nodes), Ok(interfaces)) = (view.snapshot.nodes.get(), host.interfaces.get()) else { return };
-    let Some(node) = view.node_of(host).ok().flatten() else { return };
-    let Some(raft) = node.manager.as_ref().and_then(|manager| manager.addr) else { return };
+fn remembered(host: &Host, advertised: IpAddr, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+    // A gap there is told with the other managers.
+    let Ok(nodes) = view.snapshot.nodes.get() else { return Ok(()) };
+    let interfaces = host.interfaces.get()?;
+    let Some(node) = view.node_of(host)? else { return Ok(()) };
+    let Some(raft) = node.manager.as_ref().and_then(|manager| manager.addr) else { return Ok(()) };
     if raft.ip() == advertised || interfaces.iter().any(|interface| interface.holds(raft.ip())) {
-        return;
+        return Ok(());
     }
     let summary = format!(
         "raft knows this manager as {}, which no interface holds, though it advertises {advertised}: a manager that joins \
@@ -141,6 +142,7 @@ fn remembered(host: &Host, advertised: IpAddr, view: &View<'_>, out: &mut Findin
     )
     .and(Evidence::value(interfaces, held(interfaces)))
     .remedy(remedy(host, raft.ip(), interfaces, true, true, view));
+    Ok(())
 }
 
 /// The address of `10.0.0.1`, `10.0.0.1:2377` or `[::1]:2377`; an interface name has none.
