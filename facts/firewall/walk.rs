@@ -215,7 +215,9 @@ impl<'a> Walk<'a, '_, '_> {
                 let kind = Kind::Other("more rules than are gone through".to_owned());
                 return Some(End { kind, place: self.place(chain, Some((number, rule))) });
             }
-            let step = self.journey.ask(self.table, rule, sure && gone.is_none());
+            // One that a rule before may have let through has perhaps not come here.
+            let passed = self.may.iter().any(|(end, _)| !matches!(end.kind, Kind::Drop | Kind::Reject(_)));
+            let step = self.journey.ask(self.table, rule, sure && gone.is_none() && !passed);
             for act in step.acts {
                 let here = sure && gone.is_none() && step.doubt.is_none();
                 let end = match self.act(act, here, depth) {
