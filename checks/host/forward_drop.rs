@@ -1,9 +1,9 @@
 use super::firewall::author::{Author, spoken};
-use super::firewall::traffic::{BRIDGE, way_out};
+use super::firewall::forwarding::{BRIDGE, Forwarding, published};
 use crate::remedy::word;
-use crate::{Evidence, Findings, Judged, Opening, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View};
 use facts::firewall::{Fate, Flow, Place, Ruleset, fate};
-use facts::{Gap, Host, Why};
+use facts::{Gap, Host, Seen, Why};
 
 check! {
     /// The node's packet filter does not forward what containers of overlays send out, or its answers.
@@ -17,23 +17,22 @@ check! {
     /// Give the commands it names; they are in the language of whatever wrote the rule.
     ///
     /// ## When it is wrong
-    /// Where containers are meant to reach nothing outside. The doctor follows one connection, to port 443 of an address
-    /// that the default route leads to; what is dropped by address or port alone is not seen.
+    /// Where containers are meant to reach nothing outside, or a published port is closed on purpose, which is why that is a
+    /// warning. The doctor follows one connection out, to port 443 of an address that the default route leads to, and from
+    /// there one to each port that services publish by TCP through the routing mesh; what is dropped by another address
+    /// or port alone is not seen.
     ///
     /// Source: moby `libnetwork/drivers/bridge/setup_ip_tables.go`; Docker docs "Packet filtering and firewalls".
     "host/forward-drop": Error, "the node does not forward for its containers";
-    needs Firewall, Interfaces, Routes;
+    needs Firewall, Interfaces, Routes, Networks;
     caused_by "host/docker-chains-missing", "host/firewall-drops-swarm";
     for each Host: run
 }
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let packets = way_out(host)?;
-    if packets.is_empty() {
-        return Ok(());
-    }
+    let Some(forwarding) = Forwarding::of(host)? else { return Ok(()) };
     let firewall = host.firewall.get()?;
-    for packet in &packets {
+    for packet in &forwarding.outward() {
         let what = match packet.flow {
             Flow::Answer => format!("answers to containers of {BRIDGE}"),
             Flow::New | Flow::Further => format!("what containers of {BRIDGE} send out"),
@@ -55,7 +54,56 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
         }
     }
-    Ok(())
+    inward(host, &forwarding, firewall, out)
+}
+
+/// What comes for published ports. What becomes of a packet that has come to the engine's own chains, or past them, is
+/// another matter.
+fn inward(host: &Host, forwarding: &Forwarding, firewall: &Seen<Ruleset>, out: &mut Findings<'_>) -> Judged {
+    let own = |chain: &str| chain.starts_with("DOCKER") && chain != "DOCKER-USER";
+    let mut shut: Vec<(Place<'_>, bool, Vec<String>)> = Vec::new();
+    let mut open = None;
+    for port in published(host)? {
+        let what = format!("{} of {}", port.published, port.service);
+        match fate(&firewall.value, &forwarding.inward(port.published)) {
+            Fate::Ends { place, rejected, .. }
+                if place.rule.is_some() && !place.path.iter().any(|chain| own(chain)) =>
+            {
+                match shut
+                    .iter_mut()
+                    .find(|(other, ..)| other.rule == place.rule && other.chain == place.chain)
+                {
+                    Some((_, _, ports)) => ports.push(what),
+                    None => shut.push((place, rejected.is_some(), vec![what])),
+                }
+            }
+            Fate::Open { place, on } => {
+                open.get_or_insert_with(|| {
+                    format!("whether port {what} is forwarded depends on {on} in {}", spoken(&place))
+                });
+            }
+            Fate::Ends { .. } | Fate::Passes => {}
+        }
+    }
+    for (place, rejects, ports) in shut {
+        let author = Author::of(&place);
+        let verb = if rejects { "rejects" } else { "drops" };
+        let ports = ports.join(", ");
+        let summary = format!(
+            "{} on {} {verb} what comes for the published port {ports}: {}",
+            author.name(),
+            host.name,
+            spoken(&place)
+        );
+        let proof = Evidence::value(firewall, format!("published port {ports}: {}", spoken(&place)));
+        out.report(Subject::Node(host.name.clone()), summary, proof)
+            .severity(Severity::Warning)
+            .remedy(remedy(host, &author, &place, &firewall.value));
+    }
+    match open {
+        Some(what) => Err(Gap { source: firewall.source.clone(), why: Why::Undecidable { what } }),
+        None => Ok(()),
+    }
 }
 
 fn remedy(host: &Host, author: &Author, place: &Place<'_>, ruleset: &Ruleset) -> Remedy {

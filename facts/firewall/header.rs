@@ -30,6 +30,8 @@ pub struct Packet {
     pub vni: Option<u32>,
     /// The user of the program here that it leaves from, where one is known.
     pub owner: Option<u32>,
+    /// It bore another destination, of this machine, until it was routed.
+    pub redirected: bool,
 }
 
 /// Which way a packet goes.
@@ -99,6 +101,7 @@ impl Packet {
             onward: self.link.clone().filter(|_| self.way == Way::Through),
             vni: self.vni,
             owner: self.owner,
+            redirected: self.redirected,
         };
         match self.flow {
             Flow::New => Vec::new(),
@@ -211,7 +214,12 @@ impl Packet {
                 let (value, mask) = if self.flow == Flow::New { (0, 0x37_u32) } else { (2, 0x33) };
                 // What is forwarded may leave under the address of this machine.
                 const OTHER_SOURCE: u32 = 0x10;
+                const OTHER_DESTINATION: u32 = 0x20;
                 let mask = if self.way == Way::Through { mask & !OTHER_SOURCE } else { mask };
+                let (value, mask) = match self.redirected {
+                    true => (value | OTHER_DESTINATION, mask | OTHER_DESTINATION),
+                    false => (value, mask),
+                };
                 Bits::partly(u32::to_le_bytes(value), mask.to_le_bytes())
             }
             Load::CtDirection => Bits::known([u8::from(self.flow == Flow::Answer)]),

@@ -171,6 +171,7 @@ mod tests {
             onward: None,
             vni: None,
             owner: None,
+            redirected: false,
         }
     }
 

@@ -141,6 +141,7 @@ mod tests {
             onward: None,
             vni,
             owner: None,
+            redirected: false,
         }
     }
 

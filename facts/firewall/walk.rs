@@ -96,8 +96,10 @@ fn hooks(packet: &Packet) -> &'static [Hook] {
     match (packet.way, packet.flow) {
         (Way::In, _) => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
         (Way::Out, _) => &[Hook::Output, Hook::Postrouting, Hook::Egress],
-        // An answer may bear another address before it is routed.
-        (Way::Through, Flow::Answer) => &[Hook::Forward, Hook::Postrouting, Hook::Egress],
+        // Either may bear another address before it is routed.
+        (Way::Through, flow) if flow == Flow::Answer || packet.redirected => {
+            &[Hook::Forward, Hook::Postrouting, Hook::Egress]
+        }
         (Way::Through, _) => {
             &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress]
         }

@@ -2,4 +2,5 @@
 
 pub(super) mod author;
 pub(super) mod cure;
+pub(super) mod forwarding;
 pub(super) mod traffic;

@@ -9,7 +9,7 @@ use facts::swarm::{LocalState, MANAGER_PORT, SwarmState};
 use facts::{Gap, Host, Snapshot};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// Gossip's port, fixed in libnetwork.
 const GOSSIP: u16 = 7946;
@@ -183,70 +183,6 @@ pub(in crate::host) fn calls_for(snapshot: &Snapshot, host: &Host, ports: &[u16]
     Ok(trips)
 }
 
-/// The bridge through which containers of overlays reach what is outside.
-pub(in crate::host) const BRIDGE: &str = "docker_gwbridge";
-
-/// A connection that a container makes to somewhere outside, packet by packet; none where there is no way out.
-pub(in crate::host) fn way_out(host: &Host) -> Result<Vec<Packet>, Gap> {
-    const HTTPS: u16 = 443;
-    let interfaces = &host.interfaces.get()?.value;
-    let named = |name: &str| interfaces.iter().find(|one| one.name == name && one.up);
-    let v4 = |addr: IpAddr| match addr {
-        IpAddr::V4(addr) => Some(addr),
-        IpAddr::V6(_) => None,
-    };
-    // The default route, or another that leads out of the machine.
-    let routes = host.routes.get()?.value.iter().filter_map(|route| {
-        let interface = named(route.interface.as_ref()?).filter(|one| one.kind != "bridge")?;
-        Some((route.prefix, v4(route.network)?, interface))
-    });
-    let (Some(bridge), Some((prefix, network, interface))) =
-        (named(BRIDGE), routes.min_by_key(|(prefix, network, _)| (*prefix, *network)))
-    else {
-        return Ok(Vec::new());
-    };
-    let Some(own) = bridge.addresses.iter().find_map(|address| v4(address.addr)) else {
-        return Ok(Vec::new());
-    };
-    // An address that nobody has stands for any that the default route leads to.
-    let outside = if prefix == 0 { Ipv4Addr::new(198, 51, 100, 1) } else { after(network) };
-    let outside = IpAddr::V4(outside);
-    let link = Link { name: interface.name.clone(), index: interface.index };
-    let container = IpAddr::V4(after(own));
-    let inner = Link { name: bridge.name.clone(), index: bridge.index };
-    let out = |flow| Packet {
-        way: Way::Through,
-        flow,
-        protocol: Protocol::Tcp,
-        source: container,
-        destination: outside,
-        source_port: None,
-        destination_port: Some(HTTPS),
-        link: Some(inner.clone()),
-        onward: Some(link.clone()),
-        vni: None,
-        owner: None,
-    };
-    let back = Packet {
-        way: Way::Through,
-        flow: Flow::Answer,
-        protocol: Protocol::Tcp,
-        source: outside,
-        destination: container,
-        source_port: Some(HTTPS),
-        destination_port: None,
-        link: Some(link.clone()),
-        onward: Some(inner.clone()),
-        vni: None,
-        owner: None,
-    };
-    Ok(vec![out(Flow::New), back, out(Flow::Further)])
-}
-
-fn after(addr: Ipv4Addr) -> Ipv4Addr {
-    Ipv4Addr::from(addr.to_bits().wrapping_add(1))
-}
-
 fn ip(text: &str) -> Option<IpAddr> {
     text.parse::<SocketAddr>().map(|addr| addr.ip()).or_else(|_| text.parse()).ok()
 }
@@ -275,6 +211,7 @@ fn packet(errand: Errand, flow: Flow, port: Port, own: IpAddr, link: Option<Link
         onward: None,
         vni: None,
         owner: (of_engine && way == Way::Out).then_some(0),
+        redirected: false,
     }
 }
 

@@ -108,6 +108,7 @@ fn packet(way: Way, protocol: Protocol, port: u16) -> Packet {
         onward: None,
         vni: None,
         owner: None,
+        redirected: false,
     }
 }
 

@@ -226,6 +226,7 @@ impl Wire {
             onward: None,
             vni: None,
             owner: (way == Way::Out).then_some(0),
+            redirected: false,
         }
     }
 
