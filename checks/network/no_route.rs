@@ -24,6 +24,7 @@ check! {
     /// Source: Linux `ip-route(8)`; `net/ipv4/fib_semantics.c` (`fib_props`: the error of each kind of route).
     "network/no-route": Error, "this machine has no way to other nodes";
     needs Probes, Routes, Interfaces, Nodes;
+    caused_by "swarm/stale-advertise-addr", "swarm/local-advertise-addr";
     for each Host: run
 }
 

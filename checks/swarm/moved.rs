@@ -1,11 +1,11 @@
 //! A worker that gossips under another address than the one its connection to the managers comes from.
 
-use crate::{Certainty, Evidence, Finding, View};
+use crate::{Certainty, Evidence, Finding, Subject, View};
 use facts::host::Protocol;
 use facts::link::{Attempt, Outcome};
 use facts::log::{Line, Log};
 use facts::swarm::{Node, NodeState};
-use facts::{Gap, Host, Seen};
+use facts::{Gap, Host, NodeName, Seen};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -26,7 +26,9 @@ pub(super) struct Moved<'a> {
 impl Moved<'_> {
     /// Adds what it rests on.
     pub(super) fn prove<'f>(&self, finding: &'f mut Finding) -> &'f mut Finding {
-        finding.and(Evidence::log(self.log, self.line)).certainty(Certainty::Likely)
+        // To gossip it is still that address, by no name.
+        let address = Subject::Node(NodeName(self.old.to_string()));
+        finding.and(Evidence::log(self.log, self.line)).certainty(Certainty::Likely).felt_at(address)
     }
 
     /// What the node list says.
