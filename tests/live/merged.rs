@@ -143,6 +143,9 @@ fn three_bundles_name_the_cause_that_the_live_run_names() {
     assert!(changes.iter().any(|it| it.contains("eth0 192.0.2.3/24: held -> -")), "{changes:#?}");
     node3.shell("ip addr flush dev eth0; ip addr add 192.0.2.3/24 dev eth0", &[]).unwrap();
     lab.wait("all nodes", Duration::from_secs(120), || down().map(|down| !down)).unwrap();
+    // Gossip complains for a while of what it could not reach.
+    let well = || lab.nodes().iter().all(|node| live(node).is_empty());
+    lab.wait("health", Duration::from_secs(120), || Ok(well())).unwrap();
 
     // An engine that does not start any more.
     node2.write_file("/etc/docker/daemon.json", "{\"live-restore\": true}\n").unwrap();

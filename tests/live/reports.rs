@@ -18,7 +18,10 @@ fn one_run_in_a_broken_swarm_feeds_all_who_read() {
     let served = serve(node);
     assert!(served.contains("serving http://127.0.0.1:9787"), "{served}");
     assert!(get(node, "/metrics").contains("swarm_doctor_findings{severity=\"error\"} 0"));
-    lab.node("node2").shell("nft -f - <<'E'\ntable inet broken { chain input { type filter hook input priority 0; tcp dport 7946 drop; } }\nE", &[]).unwrap();
+    let rules = "nft add table inet site
+        nft 'add chain inet site input { type filter hook input priority 0; }'
+        nft add rule inet site input tcp dport 7946 drop";
+    lab.node("node2").shell(rules, &[]).unwrap();
 
     let files: [(&str, &[Consumer]); 6] = [
         ("json", &[Consumer::OwnSchema]),
