@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Joins logs into one in the order of time.
 ///
-/// A line without a time stays behind the one before it. What was read through two files, as with journald
+/// A line without a time stays behind the one before it, and so does one whose time is told in whole seconds, within
+/// that second: a crash has the collector's stamp alone, beneath lines with the engine's own of nine digits. What was read through two files, as with journald
 /// and rsyslog side by side, is in the result once; what one file has twice stays twice.
 pub fn merge(logs: Vec<Log>) -> Log {
     let (lines, holes) = logs.into_iter().map(|log| (log.lines, log.holes)).unzip();
@@ -52,7 +53,7 @@ fn joined<T>(logs: Vec<Vec<T>>, told: for<'a> fn(&'a T) -> Told<'a>) -> Vec<T> {
     for (source, log) in logs.into_iter().enumerate() {
         let mut last = log.iter().find_map(|item| told(item).at).unwrap_or(Timestamp::MIN);
         for item in log {
-            last = told(&item).at.unwrap_or(last);
+            last = told(&item).at.filter(|at| !is_within(last, *at)).unwrap_or(last);
             items.push((last, source, item));
         }
     }
@@ -62,6 +63,11 @@ fn joined<T>(logs: Vec<Vec<T>>, told: for<'a> fn(&'a T) -> Told<'a>) -> Vec<T> {
         mark_copies(moment, told, &mut is_copy);
     }
     items.into_iter().zip(is_copy).filter(|(_, is_copy)| !is_copy).map(|((.., item), _)| item).collect()
+}
+
+/// Whether a stamp in whole seconds tells no more than a finer one does.
+fn is_within(fine: Timestamp, coarse: Timestamp) -> bool {
+    coarse.subsec_nanosecond() == 0 && fine.as_second() == coarse.as_second()
 }
 
 /// Tells of each item whether another log has told it already. Where one log tells the same twice, both are
@@ -100,6 +106,13 @@ mod tests {
 
     fn messages(log: &Log) -> Vec<&str> {
         log.lines.iter().map(|line| line.message.as_str()).collect()
+    }
+
+    #[test]
+    fn leaves_a_stamp_in_whole_seconds_where_it_stands() {
+        let text = "Aug  2 10:00:00 h dockerd[1]: time=\"2026-08-02T10:00:00.4Z\" level=info msg=\"Starting up\"\n\
+                    Aug  2 10:00:00 h dockerd[1]: panic: b\nAug  2 09:59:59 h dockerd[1]: set back";
+        assert_eq!(messages(&merge(vec![log("messages", text)])), ["set back", "Starting up", "panic: b"]);
     }
 
     #[test]
