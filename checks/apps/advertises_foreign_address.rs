@@ -1,8 +1,9 @@
-use super::member::{Member, members};
+use super::member::{Member, members, one_a_service};
 use super::naming::own_name;
 use super::place::{Place, inside};
 use crate::{Certainty, Findings, Judged, View};
 use facts::app::{Claim, Endpoint};
+use std::iter;
 use std::net::IpAddr;
 
 check! {
@@ -29,24 +30,8 @@ check! {
 }
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let mut told = Vec::new();
-    // An ensemble of ZooKeeper lists where the others are, and nothing of itself that anyone else reads.
-    let tells = |member: &&Member<'_>| member.config.clustered && member.program.name != "zookeeper";
-    for member in members(view, out).iter().filter(tells) {
-        let all: Vec<(&Endpoint, &Claim, Option<Wrong>)> =
-            member.advertised().map(|(it, claim)| (it, claim, wrong(claim, member, view))).collect();
-        // Beside one that leads here, another is for somebody else.
-        let leads_here = |what: &str| all.iter().any(|(it, _, wrong)| it.what == what && wrong.is_none());
-        let wrong: Vec<_> = all
-            .iter()
-            .filter(|(it, ..)| !leads_here(&it.what))
-            .filter_map(|(it, claim, wrong)| Some((*it, *claim, wrong.as_ref()?)))
-            .collect();
-        let Some((endpoint, claim, first)) = wrong.first() else { continue };
-        if told.contains(&member.service.to_owned()) {
-            continue;
-        }
-        told.push(member.service.to_owned());
+    let all = members(view, out);
+    for (member, (endpoint, claim, first), rest) in one_a_service(&all, |member| astray(member, view)) {
         let summary = format!(
             "{} in {} advertises {} as its {} ({}), and that is {}",
             member.program.title,
@@ -56,7 +41,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             claim.said,
             first.what
         );
-        let claims: Vec<&Claim> = wrong.iter().map(|(_, claim, _)| *claim).collect();
+        let claims: Vec<&Claim> = iter::once(claim).chain(rest.map(|(_, claim, _)| claim)).collect();
         let finding = out
             .report(member.subject(), summary, member.evidence(&claim.said))
             .certainty(first.certainty)
@@ -69,7 +54,24 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
+/// What a member advertises that leads elsewhere.
+fn astray<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m Claim, Wrong)> {
+    // An ensemble of ZooKeeper lists where the others are, and nothing of itself that anyone else reads.
+    if !member.config.clustered || member.program.name == "zookeeper" {
+        return Vec::new();
+    }
+    let all: Vec<_> =
+        member.advertised().map(|(it, claim)| (it, claim, wrong(claim, member, view))).collect();
+    // Beside one that leads here, another is for somebody else.
+    let here: Vec<&str> = all.iter().filter(|it| it.2.is_none()).map(|(it, ..)| it.what.as_str()).collect();
+    all.iter()
+        .filter(|(it, ..)| !here.contains(&it.what.as_str()))
+        .filter_map(|(it, claim, wrong)| Some((*it, *claim, wrong.clone()?)))
+        .collect()
+}
+
 /// Where an advertised host leads instead.
+#[derive(Clone)]
 struct Wrong {
     what: String,
     certainty: Certainty,

@@ -1,7 +1,8 @@
-use super::member::members;
+use super::member::{members, one_a_service};
 use super::naming::own_name;
-use super::place::{Place, plain};
+use super::place::{Place, advertised_at, listed_at};
 use crate::{Findings, Judged, View};
+use std::iter;
 
 check! {
     /// A clustered application tells its peers that it is at `localhost`.
@@ -26,15 +27,8 @@ check! {
 }
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let mut told = Vec::new();
-    for member in members(view, out).iter().filter(|member| member.config.clustered) {
-        let wrong: Vec<_> =
-            member.advertised().filter(|(_, claim)| plain(&claim.host) == Some(Place::Loopback)).collect();
-        let Some((first, claim)) = wrong.first() else { continue };
-        if told.contains(&member.service.to_owned()) {
-            continue;
-        }
-        told.push(member.service.to_owned());
+    let all = members(view, out);
+    for (member, (first, claim), rest) in one_a_service(&all, |it| advertised_at(it, &Place::Loopback)) {
         let title = member.program.title;
         let summary = match claim.said.value.is_empty() {
             true => format!(
@@ -52,16 +46,13 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 claim.said
             ),
         };
-        let claims: Vec<_> = wrong.iter().map(|(_, claim)| *claim).collect();
+        let claims: Vec<_> = iter::once(claim).chain(rest.map(|(_, claim)| claim)).collect();
         let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
-        for (_, claim) in wrong.iter().skip(1) {
+        for claim in claims.iter().skip(1) {
             finding.and(member.evidence(&claim.said));
         }
-        for node in member.nodes().iter().filter(|node| plain(&node.address) == Some(Place::Loopback)) {
-            finding.and(
-                member
-                    .shown(format!("its list of nodes: {}:{} {}", node.address, node.api_port, node.status)),
-            );
+        for node in listed_at(member, &Place::Loopback) {
+            finding.and(node);
         }
         finding.remedy(own_name(member, &claims, view));
     }

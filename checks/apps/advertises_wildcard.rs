@@ -1,7 +1,8 @@
-use super::member::members;
+use super::member::{members, one_a_service};
 use super::naming::{own_name, own_number};
-use super::place::{Place, plain};
+use super::place::{Place, advertised_at, listed_at};
 use crate::{Findings, Judged, View};
+use std::iter;
 
 check! {
     /// A clustered application tells its peers that it is at `0.0.0.0`.
@@ -26,15 +27,8 @@ check! {
 }
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let mut told = Vec::new();
-    for member in members(view, out).iter().filter(|member| member.config.clustered) {
-        let wrong: Vec<_> =
-            member.advertised().filter(|(_, claim)| plain(&claim.host) == Some(Place::Everywhere)).collect();
-        let Some((first, claim)) = wrong.first() else { continue };
-        if told.contains(&member.service.to_owned()) {
-            continue;
-        }
-        told.push(member.service.to_owned());
+    let all = members(view, out);
+    for (member, (first, claim), rest) in one_a_service(&all, |it| advertised_at(it, &Place::Everywhere)) {
         let host = if claim.host.is_empty() { "every interface" } else { &claim.host };
         let summary = format!(
             "{} in {} advertises {} as its {} ({})",
@@ -64,16 +58,13 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
             (false, _) => summary,
         };
-        let claims: Vec<_> = wrong.iter().map(|(_, claim)| *claim).collect();
+        let claims: Vec<_> = iter::once(claim).chain(rest.map(|(_, claim)| claim)).collect();
         let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
-        for said in wrong.iter().skip(1).map(|(_, claim)| &claim.said).chain(identity) {
+        for said in claims.iter().skip(1).map(|claim| &claim.said).chain(identity) {
             finding.and(member.evidence(said));
         }
-        for node in member.nodes().iter().filter(|node| plain(&node.address) == Some(Place::Everywhere)) {
-            finding.and(
-                member
-                    .shown(format!("its list of nodes: {}:{} {}", node.address, node.api_port, node.status)),
-            );
+        for node in listed_at(member, &Place::Everywhere) {
+            finding.and(node);
         }
         for line in member.app.iter().flat_map(|app| &app.log).filter(|line| line.contains("0.0.0.0")).take(1)
         {

@@ -1,8 +1,9 @@
-use super::member::{Member, members};
+use super::member::{Member, members, one_a_service};
 use super::naming::{number, own_name, own_number};
 use super::place::{Place, inside};
 use crate::{Findings, Judged, View};
 use facts::app::{Claim, Endpoint};
+use std::iter;
 
 check! {
     /// A clustered application is told to listen at an address that its container does not hold.
@@ -33,17 +34,8 @@ const UNBOUND: &[&str] =
     &["Failed to bind to", "annot assign requested address", "nresolved", "Exception while listening"];
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let mut told = Vec::new();
-    for member in &members(view, out) {
-        let wrong: Vec<_> = member
-            .bound()
-            .filter_map(|(it, claim)| Some((it, claim, reason(claim, member, view)?)))
-            .collect();
-        let Some((endpoint, claim, reason)) = wrong.first() else { continue };
-        if told.contains(&member.service.to_owned()) {
-            continue;
-        }
-        told.push(member.service.to_owned());
+    let all = members(view, out);
+    for (member, (endpoint, claim, reason), rest) in one_a_service(&all, |it| foreign(it, view)) {
         let summary = format!(
             "{} in {} is told to listen as its {} at {} ({}), and that is {reason}",
             member.program.title,
@@ -53,7 +45,9 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             claim.said
         );
         let mut claims: Vec<&Claim> = Vec::new();
-        for claim in wrong.iter().map(|(_, claim, _)| *claim).chain(advertised_too(member, claim)) {
+        for claim in
+            iter::once(claim).chain(rest.map(|(_, claim, _)| claim)).chain(advertised_too(member, claim))
+        {
             if claims.iter().all(|other| other.said != claim.said) {
                 claims.push(claim);
             }
@@ -75,6 +69,11 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         });
     }
     Ok(())
+}
+
+/// What a member is to bind and cannot, and why.
+fn foreign<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m Claim, String)> {
+    member.bound().filter_map(|(it, claim)| Some((it, claim, reason(claim, member, view)?))).collect()
 }
 
 /// Why the host cannot be bound, where it cannot.

@@ -1,10 +1,11 @@
-use super::member::{Member, members};
+use super::member::{Member, members, one_a_service};
 use super::naming::own_name;
 use super::place::{Place, plain};
 use crate::{Evidence, Findings, Judged, View};
 use facts::Seen;
 use facts::app::{Claim, Endpoint};
 use facts::container::{Container, Netns};
+use std::iter;
 
 check! {
     /// A clustered application listens on loopback only.
@@ -27,15 +28,8 @@ check! {
 }
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let mut told = Vec::new();
-    for member in members(view, out).iter().filter(|member| member.config.clustered || member.is_published())
-    {
-        let wrong: Vec<_> = member.bound().filter(|(endpoint, _)| only_loopback(member, endpoint)).collect();
-        let Some((endpoint, claim)) = wrong.first() else { continue };
-        if told.contains(&member.service.to_owned()) {
-            continue;
-        }
-        told.push(member.service.to_owned());
+    let all = members(view, out);
+    for (member, (endpoint, claim), rest) in one_a_service(&all, deaf) {
         let summary = format!(
             "{} in {} listens as its {} at {} only ({})",
             member.program.title,
@@ -45,7 +39,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             claim.said
         );
         let sockets = sockets(member, endpoint, view, out);
-        let claims: Vec<&Claim> = wrong.iter().map(|(_, claim)| *claim).collect();
+        let claims: Vec<&Claim> = iter::once(claim).chain(rest.map(|(_, claim)| claim)).collect();
         let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
         for socket in sockets {
             finding.and(socket);
@@ -61,6 +55,13 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         finding.remedy(own_name(member, &claims, view));
     }
     Ok(())
+}
+
+/// Where others are to reach a member, and only itself does.
+fn deaf<'m>(member: &'m Member<'_>) -> Vec<(&'m Endpoint, &'m Claim)> {
+    let is_sought = member.config.clustered || member.is_published();
+    let bound = is_sought.then(|| member.bound()).into_iter().flatten();
+    bound.filter(|(endpoint, _)| only_loopback(member, endpoint)).collect()
 }
 
 /// Whether all that is bound for the same purpose is loopback.

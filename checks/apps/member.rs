@@ -125,6 +125,23 @@ pub(super) fn members<'a>(view: &View<'a>, out: &mut Findings<'_>) -> Vec<Member
     members
 }
 
+/// The first member of each service in which something was found, with the first of what was found and the rest.
+pub(super) fn one_a_service<'m, 'a, T, I: IntoIterator<Item = T>>(
+    members: &'m [Member<'a>],
+    found: impl Fn(&'m Member<'a>) -> I,
+) -> impl Iterator<Item = (&'m Member<'a>, T, I::IntoIter)> {
+    let mut told = Vec::new();
+    members.iter().filter_map(move |member| {
+        if told.contains(&member.service) {
+            return None;
+        }
+        let mut rest = found(member).into_iter();
+        let first = rest.next()?;
+        told.push(member.service);
+        Some((member, first, rest))
+    })
+}
+
 fn seen<'a, T>(fact: &'a Fact<T>, out: &mut Findings<'_>) -> Option<&'a Seen<T>> {
     match fact.get() {
         Ok(seen) => Some(seen),

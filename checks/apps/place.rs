@@ -1,7 +1,8 @@
 //! What a host in a setting means: to the container itself, which binds it, and to the others, who are told of it.
 
 use super::member::Member;
-use crate::View;
+use crate::{Evidence, View};
+use facts::app::{Claim, Endpoint};
 use facts::service::Service;
 use std::net::IpAddr;
 
@@ -39,6 +40,23 @@ pub(super) fn plain(host: &str) -> Option<Place> {
         "localhost" | "ip6-localhost" | "localhost.localdomain" => Some(Place::Loopback),
         host => host.parse().ok().filter(IpAddr::is_loopback).map(|_| Place::Loopback),
     }
+}
+
+/// What a member of a cluster advertises that means a place by itself.
+pub(super) fn advertised_at<'m>(member: &'m Member<'_>, place: &Place) -> Vec<(&'m Endpoint, &'m Claim)> {
+    let advertised = member.config.clustered.then(|| member.advertised());
+    advertised.into_iter().flatten().filter(|(_, claim)| plain(&claim.host).as_ref() == Some(place)).collect()
+}
+
+/// The nodes that a member's own list of its cluster has at a place.
+pub(super) fn listed_at(member: &Member<'_>, place: &Place) -> Vec<Evidence> {
+    let nodes = member.nodes();
+    let there = nodes.iter().filter(|node| plain(&node.address).as_ref() == Some(place));
+    there
+        .map(|node| {
+            member.shown(format!("its list of nodes: {}:{} {}", node.address, node.api_port, node.status))
+        })
+        .collect()
 }
 
 /// What a host means inside the container of a member.

@@ -1,4 +1,4 @@
-use super::member::{Member, members};
+use super::member::{Member, members, one_a_service};
 use crate::service_change::update;
 use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
 use facts::app::{Asked, Reply};
@@ -27,18 +27,8 @@ check! {
 }
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let mut told = Vec::new();
-    for member in &members(view, out) {
-        let asked = member.app.map(|app| app.asked.as_slice()).unwrap_or_default();
-        let refused = asked
-            .iter()
-            .filter(|asked| counts(asked, member))
-            .find_map(|asked| Some((asked, refusal(asked)?)));
-        let Some((asked, (reply, words))) = refused else { continue };
-        if told.contains(&member.service.to_owned()) {
-            continue;
-        }
-        told.push(member.service.to_owned());
+    let all = members(view, out);
+    for (member, (asked, (reply, words)), _) in one_a_service(&all, refused) {
         let host = called(asked);
         let summary =
             format!("NiFi in {} answers {} {words} to requests for {host}", member.name(), reply.status);
@@ -77,6 +67,12 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         });
     }
     Ok(())
+}
+
+/// The first request that counts and was refused.
+fn refused<'m>(member: &'m Member<'_>) -> Option<(&'m Asked, (&'m Reply, &'static str))> {
+    let mut asked = member.app?.asked.iter().filter(|asked| counts(asked, member));
+    asked.find_map(|asked| Some((asked, refusal(asked)?)))
 }
 
 /// Whether callers come like this: from outside by a published port, and peers by what the node advertises.
