@@ -12,12 +12,15 @@ mod hostile;
 mod large;
 mod support;
 
+use checks::Check;
 use clap::{Parser, ValueEnum};
 use consumers::Consumer;
+use facts::bundle::{Bundle, Manifest};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 use swarm_doctor::cli::{Cli, Command, Format, Output};
-use swarm_doctor::judge::Diagnosis;
+use swarm_doctor::judge::{Diagnosis, judge};
 use swarm_doctor::policy::Policy;
 use swarm_doctor::report::Page;
 
@@ -45,6 +48,24 @@ fn diagnoses() -> Vec<(String, Diagnosis)> {
         all.push((name, swarm_doctor::examine::diagnose(&bundle)));
     }
     all
+}
+
+/// What these checks and all built-in ones make of a machine of which nothing else is known.
+fn judged(own: &[&dyn Check], host: &str) -> Diagnosis {
+    let manifest = Manifest {
+        schema: facts::bundle::SCHEMA.into(),
+        tool: "0.1.0".into(),
+        host: host.into(),
+        taken: "2026-03-01T03:12:44.5Z".parse().unwrap(),
+        took_ms: 84,
+        utc_offset_seconds: 0,
+        unprivileged: true,
+        root: None,
+        entries: Vec::new(),
+    };
+    let snapshot = facts::parse::snapshot(&Bundle { manifest: manifest.clone(), artifacts: BTreeMap::new() });
+    let built_in = checks::built_in().map(|check| check as &dyn Check);
+    judge(own.iter().copied().chain(built_in), &snapshot, &manifest, &Policy::default())
 }
 
 /// Whoever reads a format takes every report.

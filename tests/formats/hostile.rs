@@ -3,12 +3,9 @@
 use checks::{
     Certainty, Check, Evidence, Finding, Findings, Meta, Remedy, Risk, Severity, Step, Subject, View,
 };
-use facts::bundle::{Bundle, Manifest};
 use facts::{Gap, Need, Source, Why};
-use std::collections::BTreeMap;
-use swarm_doctor::judge::{Diagnosis, Link, PeerAnswers, Role, Spot, judge};
+use swarm_doctor::judge::{Diagnosis, Link, PeerAnswers, Role, Spot};
 use swarm_doctor::matrix::{Layer, Path, State};
-use swarm_doctor::policy::Policy;
 
 /// What somebody may have named a service.
 const NASTY: [&str; 14] = [
@@ -77,18 +74,6 @@ impl Check for Hostile {
 
 /// The report.
 pub(crate) fn diagnosis() -> Diagnosis {
-    let manifest = Manifest {
-        schema: facts::bundle::SCHEMA.into(),
-        tool: "0.1.0".into(),
-        host: NASTY[1].into(),
-        taken: "2026-03-01T03:12:44.5Z".parse().unwrap(),
-        took_ms: 84,
-        utc_offset_seconds: 0,
-        unprivileged: true,
-        root: None,
-        entries: Vec::new(),
-    };
-    let snapshot = facts::parse::snapshot(&Bundle { manifest: manifest.clone(), artifacts: BTreeMap::new() });
     let hostile = |id: &'static str, caused_by: &'static [checks::Str]| {
         Hostile(Meta {
             id: id.into(),
@@ -101,13 +86,7 @@ pub(crate) fn diagnosis() -> Diagnosis {
     };
     static CAUSE: [checks::Str; 1] = [std::borrow::Cow::Borrowed("swarm/one")];
     let (one, two) = (hostile("swarm/one", &[]), hostile("host/two", &CAUSE));
-    let built_in: Vec<&dyn Check> = checks::built_in().map(|check| check as &dyn Check).collect();
-    let mut diagnosis = judge(
-        [&one as &dyn Check, &two].into_iter().chain(built_in),
-        &snapshot,
-        &manifest,
-        &Policy::default(),
-    );
+    let mut diagnosis = super::judged(&[&one, &two], NASTY[1]);
     let header = &mut diagnosis.header;
     for text in [&mut header.role, &mut header.os, &mut header.kernel] {
         *text = all();

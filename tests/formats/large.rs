@@ -2,14 +2,11 @@
 
 use checks::{Check, Evidence, Findings, Meta, Severity, Subject, View};
 use clap::ValueEnum;
-use facts::bundle::{Bundle, Manifest};
 use facts::{Need, Source};
-use std::collections::BTreeMap;
 use std::time::Instant;
 use swarm_doctor::cli::Format;
-use swarm_doctor::judge::{Diagnosis, Link, Role, Spot, judge};
+use swarm_doctor::judge::{Diagnosis, Link, Role, Spot};
 use swarm_doctor::matrix::{Layer, Path, State};
-use swarm_doctor::policy::Policy;
 
 const NODES: usize = 500;
 /// Nodes that nobody reaches on the overlay.
@@ -87,18 +84,6 @@ fn link(from: usize, to: usize) -> Link {
 
 /// A swarm of 500 nodes, of which three are sick.
 pub(crate) fn diagnosis() -> Diagnosis {
-    let manifest = Manifest {
-        schema: facts::bundle::SCHEMA.into(),
-        tool: "0.1.0".into(),
-        host: "node1".into(),
-        taken: "2026-03-01T03:12:44.5Z".parse().unwrap(),
-        took_ms: 2084,
-        utc_offset_seconds: 0,
-        unprivileged: false,
-        root: None,
-        entries: Vec::new(),
-    };
-    let snapshot = facts::parse::snapshot(&Bundle { manifest: manifest.clone(), artifacts: BTreeMap::new() });
     static CAUSE: [checks::Str; 1] = [std::borrow::Cow::Borrowed("network/cause")];
     let blocked = |id: &'static str, severity, caused_by: &'static [checks::Str]| {
         Blocked(Meta {
@@ -112,13 +97,7 @@ pub(crate) fn diagnosis() -> Diagnosis {
     };
     let (one, two) =
         (blocked("network/cause", Severity::Error, &[]), blocked("network/felt", Severity::Warning, &CAUSE));
-    let built_in: Vec<&dyn Check> = checks::built_in().map(|check| check as &dyn Check).collect();
-    let mut diagnosis = judge(
-        [&one as &dyn Check, &two].into_iter().chain(built_in),
-        &snapshot,
-        &manifest,
-        &Policy::default(),
-    );
+    let mut diagnosis = super::judged(&[&one, &two], "node1");
     diagnosis.map.spots = (1..=NODES).map(spot).collect();
     let ways =
         (1..=NODES).flat_map(|from| (1..=NODES).filter(move |to| *to != from).map(move |to| (from, to)));
