@@ -47,9 +47,8 @@ fn fails(diagnosis: &Diagnosis) -> String {
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         return format!("{} on {}{more}", first.check, first.subject);
     }
-    let mut open = diagnosis.verdicts.iter().flat_map(|verdict| {
-        verdict.unknown.iter().filter(|(_, gap)| gap.why.leaves_open()).map(move |(_, gap)| (verdict, gap))
-    });
+    let mut open =
+        diagnosis.verdicts.iter().flat_map(|verdict| verdict.open().map(move |(_, gap)| (verdict, gap)));
     open.next()
         .map(|(verdict, gap)| format!("{} cannot tell: {}", verdict.check, gap.why))
         .unwrap_or_default()
@@ -110,7 +109,7 @@ fn changes(before: &Diagnosis, now: &Diagnosis) -> Vec<(Tone, String)> {
     }
     let open = |diagnosis: &Diagnosis| -> BTreeMap<String, String> {
         let gaps = diagnosis.verdicts.iter().filter_map(|verdict| {
-            let (_, gap) = verdict.unknown.iter().find(|(_, gap)| gap.why.leaves_open())?;
+            let (_, gap) = verdict.open().next()?;
             Some((verdict.check.to_string(), gap.why.to_string()))
         });
         gaps.collect()

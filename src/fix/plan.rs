@@ -54,8 +54,7 @@ impl Plan {
             return Some(format!("{check} still says: {}", finding.summary));
         }
         let verdict = diagnosis.verdicts.iter().find(|verdict| verdict.check == *check)?;
-        let mut open =
-            verdict.unknown.iter().filter(|(of, gap)| gap.why.leaves_open() && of.touches(subject));
+        let mut open = verdict.open().filter(|(of, _)| of.touches(subject));
         open.next().map(|(_, gap)| format!("{check} could not tell afterwards: {}", gap.why))
     }
 

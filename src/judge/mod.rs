@@ -111,11 +111,21 @@ impl Status {
 impl Verdict {
     /// Whether something was left that could not be judged. A check that found something may have left something, too.
     pub fn is_open(&self) -> bool {
-        self.unknown.iter().any(|(_, gap)| gap.why.leaves_open())
+        self.open().next().is_some()
+    }
+
+    /// What was left that could not be judged, and why.
+    pub fn open(&self) -> impl Iterator<Item = &(Subject, Gap)> {
+        self.unknown.iter().filter(|(_, gap)| gap.why.leaves_open())
     }
 }
 
 impl Diagnosis {
+    /// The checks that could not look at everything.
+    pub fn open(&self) -> impl Iterator<Item = &Verdict> {
+        self.verdicts.iter().filter(|verdict| verdict.is_open())
+    }
+
     /// How many checks ended so.
     pub fn count(&self, status: Status) -> usize {
         self.verdicts.iter().filter(|verdict| verdict.status == status).count()

@@ -31,7 +31,7 @@ impl Format for Github {
             let text: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
             writeln!(out, "::{command} title={}::{}", property(&title), message(text.join("\n").trim()))?;
         }
-        let open = diagnosis.verdicts.iter().filter(|verdict| verdict.is_open());
+        let open = diagnosis.open();
         let open: Vec<&str> = open.map(|verdict| verdict.check.as_ref()).collect();
         if !open.is_empty() {
             let text =

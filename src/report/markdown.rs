@@ -35,7 +35,7 @@ impl Format for Markdown {
         for (at, cause) in diagnosis.findings.iter().enumerate() {
             one(at + 1, cause, out)?;
         }
-        let open: Vec<_> = diagnosis.verdicts.iter().filter(|verdict| verdict.is_open()).collect();
+        let open: Vec<_> = diagnosis.open().collect();
         if !open.is_empty() {
             writeln!(out, "## Could not look at everything\n")?;
             for verdict in open {

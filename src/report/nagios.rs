@@ -30,7 +30,7 @@ impl Format for Nagios {
         };
         let of = |status| diagnosis.count(status);
         let (errors, warnings) = (of(Status::Error), of(Status::Warning));
-        let unknown = diagnosis.verdicts.iter().filter(|verdict| verdict.is_open()).count();
+        let unknown = diagnosis.open().count();
         let mut said: Vec<String> = Vec::new();
         said.extend((errors > 0).then(|| count(errors, "error")));
         said.extend((warnings > 0).then(|| count(warnings, "warning")));

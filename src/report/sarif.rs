@@ -171,9 +171,9 @@ fn fingerprint(found: &Finding) -> String {
 
 /// What could not be looked at.
 fn notifications(diagnosis: &Diagnosis, ids: &[&str]) -> Vec<Value> {
-    let open = diagnosis.verdicts.iter().filter(|verdict| verdict.is_open());
+    let open = diagnosis.open();
     open.map(|verdict| {
-        let gaps = verdict.unknown.iter().filter(|(_, gap)| gap.why.leaves_open());
+        let gaps = verdict.open();
         let mut reasons: Vec<String> =
             gaps.map(|(subject, gap)| format!("{subject}: {}: {}", gap.source.origin, gap.why)).collect();
         reasons.dedup();

@@ -18,7 +18,7 @@ pub(super) struct Sentence {
 pub(super) fn sentence(diagnosis: &Diagnosis) -> Sentence {
     let found = diagnosis.all_findings().count();
     let causes = diagnosis.findings.len();
-    let open = diagnosis.verdicts.iter().filter(|verdict| verdict.is_open()).count();
+    let open = diagnosis.open().count();
     let healthy = diagnosis.count(Status::Healthy);
     let worst = diagnosis.all_findings().map(|finding| finding.severity).max();
     let findings = match (found, causes) {

@@ -4,8 +4,6 @@
 use super::pen::{Indent, Ink, Mark, Pen, Span};
 use super::text::{count, cut};
 use crate::judge::{Diagnosis, Status, Verdict};
-use checks::Subject;
-use facts::Gap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -14,8 +12,7 @@ const LISTED: usize = 8;
 
 /// Writes what could not be judged.
 pub(super) fn unknown(pen: &mut Pen<'_>, diagnosis: &Diagnosis, verbose: bool) -> io::Result<()> {
-    let open: Vec<&Verdict> =
-        diagnosis.verdicts.iter().filter(|verdict| open_gaps(verdict).count() > 0).collect();
+    let open: Vec<&Verdict> = diagnosis.open().collect();
     if open.is_empty() {
         return Ok(());
     }
@@ -28,7 +25,7 @@ pub(super) fn unknown(pen: &mut Pen<'_>, diagnosis: &Diagnosis, verbose: bool) -
     // One locked door keeps many checks out, and is worth one line.
     let mut reasons: BTreeMap<String, (BTreeSet<&str>, Vec<&str>)> = BTreeMap::new();
     for verdict in &open {
-        for (_, gap) in open_gaps(verdict) {
+        for (_, gap) in verdict.open() {
             let (origins, ids) = reasons.entry(gap.why.to_string()).or_default();
             origins.insert(&gap.source.origin);
             if ids.last() != Some(&verdict.check.as_ref()) {
@@ -53,10 +50,6 @@ pub(super) fn unknown(pen: &mut Pen<'_>, diagnosis: &Diagnosis, verbose: bool) -
     Ok(())
 }
 
-fn open_gaps(verdict: &Verdict) -> impl Iterator<Item = &(Subject, Gap)> {
-    verdict.unknown.iter().filter(|(_, gap)| gap.why.leaves_open())
-}
-
 fn listed(names: &[&str]) -> String {
     // A line that says "1 more" takes as much room as the name it stands for.
     let shown = if names.len() <= LISTED + 1 { names.len() } else { LISTED };
@@ -69,7 +62,7 @@ fn listed(names: &[&str]) -> String {
 
 fn one_by_one(pen: &mut Pen<'_>, verdict: &Verdict) -> io::Result<()> {
     titled(pen, Ink::Yellow, Mark::Unknown, verdict)?;
-    for (subject, gap) in open_gaps(verdict) {
+    for (subject, gap) in verdict.open() {
         let line = format!("{subject}: {}: {}", gap.source.origin, gap.why);
         pen.flow(Indent(4, 6), &[Span::new(Ink::Faint, line)])?;
     }

@@ -198,7 +198,7 @@ pub(super) fn ignored(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<
 
 /// What could not be judged, was not asked, or is well.
 pub(super) fn checks(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
-    let open: Vec<&Verdict> = diagnosis.verdicts.iter().filter(|verdict| verdict.is_open()).collect();
+    let open: Vec<&Verdict> = diagnosis.open().collect();
     if !open.is_empty() {
         writeln!(
             out,
@@ -206,7 +206,7 @@ pub(super) fn checks(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<(
             count(open.len(), "check")
         )?;
         for verdict in open {
-            let gaps = verdict.unknown.iter().filter(|(_, gap)| gap.why.leaves_open());
+            let gaps = verdict.open();
             reasoned(
                 verdict,
                 gaps.map(|(_, gap)| format!("{} ({})", gap.why, gap.source.origin)).collect(),
