@@ -24,7 +24,7 @@ check! {
     ///
     /// Source: moby `libnetwork/drivers/bridge/setup_ip_tables.go`; Docker docs "Packet filtering and firewalls".
     "host/forward-drop": Error, "the node does not forward for its containers";
-    needs Firewall, Interfaces, Routes, Networks;
+    needs Firewall, Interfaces, Routes, Networks, EngineProcess;
     caused_by "host/docker-chains-missing", "host/firewall-drops-swarm";
     for each Host: run
 }
@@ -39,6 +39,13 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         };
         match fate(&firewall.value, packet) {
             Fate::Passes => {}
+            Fate::Ends { place, .. } if place.rule.is_none() && host.engine.get()?.running().is_none() => {
+                let reason = format!(
+                    "the engine does not run, and makes {} ready for its containers as it starts",
+                    spoken(&place)
+                );
+                return Err(Gap { source: firewall.source.clone(), why: Why::NotApplicable { reason } });
+            }
             Fate::Ends { place, rejected, .. } => {
                 let author = Author::of(&place);
                 let verb = if rejected.is_some() { "rejects" } else { "drops" };
