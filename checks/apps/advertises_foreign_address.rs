@@ -57,7 +57,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 /// What a member advertises that leads elsewhere.
 fn astray<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m Claim, Wrong)> {
     // An ensemble of ZooKeeper lists where the others are, and nothing of itself that anyone else reads.
-    if !member.config.clustered || member.program.name == "zookeeper" {
+    if !member.is_clustered() || member.program.name == "zookeeper" {
         return Vec::new();
     }
     let all: Vec<_> =
@@ -78,6 +78,9 @@ struct Wrong {
 }
 
 fn wrong(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<Wrong> {
+    if let Some(what) = shared(&claim.host, member) {
+        return Some(Wrong { what, certainty: Certainty::Proven });
+    }
     let (what, certainty) = match inside(&claim.host, member, view) {
         // One task is found at its virtual address; where more are, any of them answers.
         Place::Virtual { what, own: true } if member.has_twins() => {
@@ -90,6 +93,38 @@ fn wrong(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<Wrong> {
         _ => return None,
     };
     Some(Wrong { what, certainty })
+}
+
+/// What a name is that stands for all tasks of the service, of which each one tells it as its own.
+fn shared(host: &str, member: &Member<'_>) -> Option<String> {
+    let spec = member.spec;
+    let bare = host.strip_prefix("tasks.").unwrap_or(host);
+    let round_robin = bare != host || spec.is_some_and(|spec| spec.dnsrr);
+    let fixed =
+        spec.and_then(|spec| spec.hostname.as_deref()).is_some_and(|name| name.eq_ignore_ascii_case(host));
+    if !member.has_twins() {
+        return None;
+    }
+    // By the engine's DNS server the others are told of its twins as well.
+    let resolved = member.app.into_iter().flat_map(|app| &app.names);
+    let addrs: Vec<IpAddr> = resolved
+        .clone()
+        .filter(|name| name.name.eq_ignore_ascii_case(host))
+        .flat_map(|name| name.dns.clone().unwrap_or_default())
+        .collect();
+    let virtuals: Vec<IpAddr> = resolved.flat_map(|name| name.virtual_addresses()).collect();
+    let held = |addr: &IpAddr| member.app.is_some_and(|app| app.addresses.iter().any(|it| it.addr == *addr));
+    let twins: Vec<String> = addrs
+        .iter()
+        .filter(|addr| !held(addr) && !virtuals.contains(addr))
+        .map(ToString::to_string)
+        .collect();
+    let own = addrs.iter().any(held);
+    match (own && !twins.is_empty(), (round_robin && member.goes_by(bare)) || fixed) {
+        (true, _) => Some(format!("{} as well, another task of the service", twins.join(", "))),
+        (false, true) => Some("the name of each of its tasks, of which any answers".to_owned()),
+        (false, false) => None,
+    }
 }
 
 /// Whether the addresses are of networks that the container is in, so that another task has them or none.

@@ -1,7 +1,8 @@
-use super::member::{members, one_a_service};
+use super::member::{Member, members, one_a_service};
 use super::naming::own_name;
 use super::place::{Place, advertised_at, listed_at};
 use crate::{Findings, Judged, View};
+use facts::app::{Claim, Endpoint};
 use std::iter;
 
 check! {
@@ -21,14 +22,21 @@ check! {
     ///
     /// Source: `NiFiProperties.getNodeApiAddress`, `getClusterNodeProtocolAddress`.
     "apps/advertises-loopback": Error, "a clustered application tells its peers that it is at localhost";
-    needs Services, Apps, Info;
+    needs Services, Apps, Containers, Info;
     caused_by "apps/binds-loopback";
     for each Cluster: run
 }
 
+/// What it advertises at loopback, unless its own machine is all that it serves.
+fn astray<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m Claim)> {
+    let found = advertised_at(member, &Place::Loopback);
+    let own = found.iter().all(|(endpoint, _)| member.is_for_its_machine(endpoint.port, view));
+    if own { Vec::new() } else { found }
+}
+
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let all = members(view, out);
-    for (member, (first, claim), rest) in one_a_service(&all, |it| advertised_at(it, &Place::Loopback)) {
+    for (member, (first, claim), rest) in one_a_service(&all, |it| astray(it, view)) {
         let title = member.program.title;
         let summary = match claim.said.value.is_empty() {
             true => format!(

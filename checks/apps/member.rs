@@ -51,6 +51,34 @@ impl Member<'_> {
             || resolved.filter(|it| self.goes_by(&it.name)).any(|it| it.tasks.len() > 1)
     }
 
+    /// Whether it was told to be one of several. A broker of RabbitMQ that was given a name is, beside others.
+    pub(super) fn is_clustered(&self) -> bool {
+        let named = self.config.identity.is_some() || self.spec.is_some_and(|spec| spec.hostname.is_some());
+        self.config.clustered || (self.program.name == "rabbitmq" && named && self.has_twins())
+    }
+
+    /// Whether it is a broker alone that serves its own machine, and so rightly says `localhost`: it is on no overlay, or
+    /// that port of the machine leads to it.
+    pub(super) fn is_for_its_machine(&self, port: Option<u16>, view: &View<'_>) -> bool {
+        let containers = || {
+            view.snapshot.hosts.iter().filter_map(|host| host.containers.get().ok()).flat_map(|it| &it.value)
+        };
+        let own = self.app.and_then(|app| containers().find(|container| container.id == app.container));
+        let shared = |network: &str| !matches!(network, "ingress" | "bridge" | "host" | "docker_gwbridge");
+        let on_overlay = match (self.spec, own) {
+            (Some(spec), _) => !spec.networks.is_empty(),
+            (None, Some(container)) => container.attachments.iter().any(|it| shared(&it.name)),
+            (None, None) => true,
+        };
+        let listed =
+            self.spec.iter().flat_map(|spec| &spec.ports).any(|it| !it.ingress && Some(it.published) == port);
+        let opened = self.app.is_some_and(|app| app.published.iter().any(|it| Some(*it) == port));
+        self.program.name == "kafka"
+            && self.config.peers.len() <= 1
+            && !self.has_twins()
+            && (!on_overlay || listed || opened)
+    }
+
     /// Whether a name stands for its service.
     pub(super) fn goes_by(&self, name: &str) -> bool {
         let listed = self.spec.iter().flat_map(|spec| &spec.aliases);

@@ -23,6 +23,9 @@ pub(super) fn own_name(member: &Member<'_>, claims: &[&Claim], view: &View<'_>) 
             Origin::Environment if said.value.contains(&claim.host) => {
                 changes.push(ServiceChange::Environment { name: said.name.clone(), value });
             }
+            Origin::Within { variable } => {
+                by_hand.push(format!("in {variable} write {value} in the place of {}", said.value));
+            }
             Origin::File { path, line } => {
                 by_hand.push(format!("in {path}, line {line}, write {}={value}", said.name));
             }
@@ -55,7 +58,7 @@ pub(super) fn own_name(member: &Member<'_>, claims: &[&Claim], view: &View<'_>) 
 
 /// A hostname that is no service's name, so that it means the task to everyone. Java takes no `_` in one.
 pub(super) fn name(member: &Member<'_>) -> String {
-    let several = member.spec.is_some_and(|spec| spec.replicas != Some(1));
+    let several = member.spec.map_or(member.has_twins(), |spec| spec.replicas != Some(1));
     // One that was chosen already, and stands for nothing else, is kept.
     let chosen = member.hostname().filter(|name| !several && !name.contains("{{") && is_own(name, member));
     if let Some(chosen) = chosen {
@@ -65,6 +68,7 @@ pub(super) fn name(member: &Member<'_>) -> String {
     match member.spec.map(|spec| spec.replicas) {
         Some(None) => format!("{base}-{{{{.Node.Hostname}}}}"),
         Some(Some(replicas)) if replicas > 1 => format!("{base}-{{{{.Task.Slot}}}}"),
+        None if several => format!("{base}-{{{{.Task.Slot}}}}"),
         _ => format!("{base}-1"),
     }
 }

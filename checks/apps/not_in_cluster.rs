@@ -20,7 +20,7 @@ check! {
     /// Source: `ClusterReplicationManager` and `FlowResource` of NiFi: 409, 404 and 503 of `/controller/cluster`.
     "apps/not-in-cluster": Error, "a NiFi is outside its cluster, or lists nodes that are";
     needs Services, Apps;
-    caused_by "apps/setting-malformed", "apps/binds-foreign-address", "apps/binds-loopback", "apps/advertises-wildcard",
+    caused_by "dns/resolver-silent", "dns/resolver-bypassed", "dns/networks-apart", "apps/setting-malformed", "apps/binds-foreign-address", "apps/binds-loopback", "apps/advertises-wildcard",
         "apps/advertises-loopback", "apps/advertises-foreign-address", "apps/shared-identity", "apps/request-refused";
     for each Cluster: run
 }

@@ -26,29 +26,47 @@ check! {
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let mut told = Vec::new();
     for member in &members(view, out) {
-        for said in &member.config.malformed {
+        for wrong in &member.config.malformed {
+            let said = &wrong.said;
             let key = (member.service, said.name.clone());
             if told.contains(&key) {
                 continue;
             }
             told.push(key);
-            let (title, name, value) = (member.program.title, &said.name, &said.value);
-            let summary = format!("{title} in {} takes {value:?} for {name} ({said})", member.name());
-            let meant = value.trim_matches(['=', ' ', '/']).rsplit("//").next().unwrap_or_default();
-            let pair = format!("{name}={meant}");
-            let step = match &said.origin {
-                Origin::File { path, line } => Step::ByHand {
+            let name = &said.name;
+            let summary = format!("{} in {} {} ({said})", member.program.title, member.name(), wrong.why);
+            let step = match (&said.origin, &wrong.meant) {
+                (Origin::Environment, None) if name == "ZOO_SERVERS" => {
+                    let whole = member.written(name).unwrap_or_else(|| said.value.clone());
+                    let with_port = |entry: &str| match entry.contains(';') {
+                        true => entry.to_owned(),
+                        false => format!("{entry};2181"),
+                    };
+                    let value = whole.split_whitespace().map(with_port).collect::<Vec<_>>().join(" ");
+                    let change = ServiceChange::Environment { name: name.clone(), value };
+                    update(view, member.service, wrong.advice.clone(), vec![change])
+                }
+                _ if member.program.name == "zookeeper" && wrong.meant.is_none() => Step::ByHand {
                     node: view.manager().unwrap_or_else(|| "a manager".into()),
-                    text: format!("in {path}, line {line}, write {pair}, and restart the task"),
+                    text: wrong.advice.clone(),
+                    commands: vec![format!(
+                        "docker service update --env-add {}=NUMBER {}",
+                        word(name),
+                        word(member.service)
+                    )],
+                },
+                (Origin::File { path, line }, _) => Step::ByHand {
+                    node: view.manager().unwrap_or_else(|| "a manager".into()),
+                    text: format!("in {path}, line {line}, {}, and restart the task", wrong.advice),
                     commands: vec![format!("docker service update --force {}", word(member.service))],
                 },
-                Origin::Environment => {
-                    let change = ServiceChange::Environment { name: name.clone(), value: meant.to_owned() };
-                    update(view, member.service, format!("write {pair}"), vec![change])
+                (Origin::Environment, Some(meant)) => {
+                    let change = ServiceChange::Environment { name: name.clone(), value: meant.clone() };
+                    update(view, member.service, wrong.advice.clone(), vec![change])
                 }
-                Origin::Argument | Origin::Unsaid => Step::ByHand {
+                _ => Step::ByHand {
                     node: "a manager".into(),
-                    text: format!("write {pair} in the arguments of {}", member.service),
+                    text: format!("{} in what {} is told", wrong.advice, member.service),
                     commands: vec![format!("docker service inspect --pretty {}", word(member.service))],
                 },
             };

@@ -3,7 +3,7 @@ use super::naming;
 use crate::remedy::word;
 use crate::service_change::update;
 use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
-use facts::app::Said;
+use facts::app::{Origin, Said};
 
 check! {
     /// Two members of an application's cluster have the same identity.
@@ -29,9 +29,9 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let members = members(view, out);
     let mut told = Vec::new();
     for (at, member) in members.iter().enumerate() {
-        let Some(said) = member.config.identity.as_ref().filter(|_| member.config.clustered) else {
-            continue;
-        };
+        let alike = hostname_for_all(member);
+        let said = alike.as_ref().or(member.config.identity.as_ref());
+        let Some(said) = said.filter(|_| member.is_clustered()) else { continue };
         if told.contains(&member.service) {
             continue;
         }
@@ -39,7 +39,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let title = member.program.title;
         let summary = match twin {
             Some(twin) => format!("{title} in {} and in {} has the same {said}", member.name(), twin.name()),
-            None if is_repeated(member, said) => {
+            None if alike.is_some() || is_repeated(member, said) => {
                 let tasks = match member.replicas() {
                     Some(u64::MAX) | None => "a task on every node".to_owned(),
                     Some(replicas) => format!("{replicas} tasks"),
@@ -89,6 +89,14 @@ fn is_twin(one: &Member<'_>, other: &Member<'_>, said: &Said) -> bool {
         && !said.value.contains("{{")
 }
 
+/// One hostname for several tasks, where the program tells its own name by it.
+fn hostname_for_all(member: &Member<'_>) -> Option<Said> {
+    let goes_by_it = matches!(member.program.name, "nifi" | "rabbitmq");
+    let hostname = member.spec?.hostname.as_ref().filter(|name| goes_by_it && !name.contains("{{"))?;
+    let several = member.replicas().is_some_and(|replicas| replicas > 1);
+    several.then(|| Said { name: "hostname".into(), value: hostname.clone(), origin: Origin::Environment })
+}
+
 fn runs(member: &Member<'_>) -> bool {
     member.app.is_some_and(|app| app.running)
 }
@@ -107,6 +115,10 @@ fn remedy(member: &Member<'_>, said: &Said, view: &View<'_>) -> Remedy {
     let set = |value: String| ServiceChange::Environment { name: said.name.clone(), value };
     let own = || "give each member its own value".to_owned();
     let step = match (variable, number, several) {
+        (false, ..) if said.name == "hostname" => {
+            let change = ServiceChange::Hostname(naming::name(member));
+            update(view, member.service, "let each task have a hostname of its own".into(), vec![change])
+        }
         // Which numbers the others have, only a person knows.
         (true, true, false) => Step::ByHand {
             node: "a manager".into(),
@@ -120,7 +132,9 @@ fn remedy(member: &Member<'_>, said: &Said, view: &View<'_>) -> Remedy {
         (true, true, true) => update(view, member.service, own(), vec![set("{{.Task.Slot}}".to_owned())]),
         (true, false, _) => {
             let name = naming::name(member);
-            let changes = vec![ServiceChange::Hostname(name.clone()), set(name)];
+            // What stands before the `@`, as in names of RabbitMQ's nodes, stays.
+            let value = said.value.split_once('@').map_or(name.clone(), |(user, _)| format!("{user}@{name}"));
+            let changes = vec![ServiceChange::Hostname(name), set(value)];
             update(view, member.service, own(), changes)
         }
         (false, ..) => Step::ByHand {

@@ -1,7 +1,7 @@
 use super::member::{Member, members};
 use super::{compose, edit, edit_of, line, subject};
 use crate::{Certainty, Findings, Judged, Severity, View};
-use facts::app::{Claim, Said};
+use facts::app::{Claim, Malformed, Said};
 
 check! {
     /// A clustered program is told an address under which its peers do not reach it.
@@ -30,8 +30,8 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let members = members(stack, compose(stack)?);
     for (at, member) in members.iter().enumerate() {
         hostname(member, out);
-        for said in &member.config.malformed {
-            malformed(member, said, out);
+        for wrong in &member.config.malformed {
+            malformed(member, wrong, out);
         }
         addresses(member, out);
         if let Some(said) = &member.config.identity {
@@ -44,15 +44,18 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// A value that no address has, such as one with a second `=` before it.
-fn malformed(member: &Member<'_>, said: &Said, out: &mut Findings<'_>) {
+/// A value that cannot be meant, such as one with a second `=` before it.
+fn malformed(member: &Member<'_>, wrong: &Malformed, out: &mut Findings<'_>) {
+    let Malformed { said, why, meant, advice } = wrong;
     let (name, value) = (&said.name, &said.value);
-    let summary = format!("{} is told {name}={value}, and {value:?} is no value of it", member.name());
-    let meant = value.trim_matches(['=', ' ', '/']).rsplit("//").next().unwrap_or_default();
+    let summary = match meant {
+        Some(_) => format!("{} is told {name}={value}, and {value:?} is no value of it", member.name()),
+        None => format!("{} {why} ({said})", member.name()),
+    };
     out.report(subject(member.service), summary, member.evidence(said)).remedy(edit_of(
         &member.place(said),
         format!("Correct {name}"),
-        format!("write {name}={meant}"),
+        advice.as_str(),
     ));
 }
 

@@ -65,6 +65,13 @@ fn member<'a>(stack: &'a Seen<Stack>, service: &'a StackService) -> Option<Membe
 /// The files that a service mounts and that could be read.
 fn mounted<'a>(stack: &'a Stack, service: &'a StackService) -> impl Iterator<Item = &'a Seen<MountedFile>> {
     let binds = service.mounts.iter().filter(|mount| mount.value.bind);
-    let paths: Vec<String> = binds.map(|mount| stack.path(&mount.value.source)).collect();
+    let mut paths: Vec<String> = binds.map(|mount| stack.path(&mount.value.source)).collect();
+    for (kind, name) in &service.uses {
+        let resources = stack.parsed.iter().flat_map(|compose| &compose.resources);
+        let file = resources
+            .filter(|it| it.kind == *kind && it.key.value == name.value)
+            .find_map(|it| it.file.as_ref());
+        paths.extend(file.map(|file| stack.path(&file.value)));
+    }
     stack.files.iter().filter(move |file| paths.contains(&file.path))
 }

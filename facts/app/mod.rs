@@ -2,6 +2,7 @@
 
 mod answers;
 mod kin;
+mod nested;
 mod nifi;
 mod program;
 mod settings;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use answers::{ClusterNode, Membership};
-pub use program::{Claim, Config, Endpoint, PROGRAMS, Program, Version, version};
+pub use program::{Claim, Config, Endpoint, Malformed, PROGRAMS, Program, Version, version};
 pub use settings::{Origin, Said, Settings};
 
 /// The label, of a service or a container, that names the program where nothing else tells it.
@@ -53,6 +54,9 @@ pub struct App {
     pub exit_code: i64,
     /// The addresses it holds, with their networks; none where it does not run.
     pub addresses: Vec<Address>,
+    /// The ports of its machine that lead to it, past the routing mesh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<u16>,
     /// The names it goes by on them.
     pub aliases: Vec<String>,
     /// What the program was told, as far as it bears on addresses.

@@ -1,6 +1,6 @@
 //! NiFi: `nifi.properties`, or the variables from which the official image writes it.
 
-use super::program::{Claim, Config, Endpoint, Program, Version, host_of};
+use super::program::{Claim, Config, Endpoint, Malformed, Program, Version, host_of};
 use super::settings::{Origin, Said, Settings};
 
 pub(super) const NIFI: Program = Program {
@@ -87,7 +87,7 @@ fn read(settings: &Settings, version: Version) -> Config {
             .map(|said| said.value.split(',').map(|it| host_of(it).to_owned()).collect())
             .unwrap_or_default(),
         tls: !plain,
-        malformed: settings.said.iter().filter(|said| is_malformed(said)).cloned().collect(),
+        malformed: settings.said.iter().filter(|said| is_malformed(said)).map(malformed).collect(),
     }
 }
 
@@ -148,6 +148,16 @@ fn advertised(said: &Said) -> Claim {
     match said.value.as_str() {
         "" => Claim::host("localhost", said),
         host => Claim::host(host, said),
+    }
+}
+
+fn malformed(said: &Said) -> Malformed {
+    let meant = said.value.trim_matches(['=', ' ', '/']).rsplit("//").next().unwrap_or_default();
+    Malformed {
+        said: said.clone(),
+        why: format!("takes {:?} for {}", said.value, said.name),
+        advice: format!("write {}={meant}", said.name),
+        meant: Some(meant.to_owned()),
     }
 }
 

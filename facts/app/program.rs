@@ -39,7 +39,20 @@ pub struct Config {
     /// Its web server speaks TLS.
     pub tls: bool,
     /// Settings whose value cannot be meant.
-    pub malformed: Vec<Said>,
+    pub malformed: Vec<Malformed>,
+}
+
+/// A setting whose value cannot be meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Malformed {
+    /// It.
+    pub said: Said,
+    /// What comes of it.
+    pub why: String,
+    /// What was meant, where that can be told.
+    pub meant: Option<String>,
+    /// What to do about it.
+    pub advice: String,
 }
 
 /// One thing that listens, and the address that others are told.

@@ -1,5 +1,6 @@
 //! What a program was told, wherever it was told it: by its environment, its arguments or its files.
 
+use super::nested;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -30,6 +31,11 @@ pub enum Origin {
     /// In the environment.
     #[default]
     Environment,
+    /// In a variable that holds other settings, such as `JAVA_OPTS` or a piece of JSON.
+    Within {
+        /// The variable.
+        variable: String,
+    },
     /// In the arguments.
     Argument,
     /// In a file.
@@ -48,6 +54,7 @@ impl fmt::Display for Said {
         let (name, value) = (&self.name, &self.value);
         match &self.origin {
             Origin::Environment => write!(f, "{name}={value}"),
+            Origin::Within { variable } => write!(f, "{name}={value} in {variable}"),
             Origin::Argument => write!(f, "--{name}={value}"),
             Origin::File { path, line } => write!(f, "{name}={value} on line {line} of {path}"),
             Origin::Unsaid => write!(f, "{name} is not set"),
@@ -68,10 +75,14 @@ impl Settings {
                 said.push(Said { name: name.to_owned(), value: value.to_owned(), origin });
             }
         };
-        for (name, value) in env {
-            push(name, value, Origin::Environment);
+        for (variable, value) in env {
+            push(variable, value, Origin::Environment);
+            let within = || Origin::Within { variable: variable.to_owned() };
             for (name, value) in options(value) {
-                push(name, value, Origin::Environment);
+                push(name, value, within());
+            }
+            for (name, value) in nested::json(value) {
+                push(&name, &value, within());
             }
         }
         for (name, value) in options(&args.join(" ")) {
@@ -80,9 +91,29 @@ impl Settings {
         Self { said, files: Vec::new() }
     }
 
-    /// Adds what a file says under the names that are asked for: lines of `name=value`, `name: value` or `name value`.
+    /// Adds what a file says under the names that are asked for: lines of `name=value`, `name: value` or `name value`,
+    /// or the leaves of JSON, YAML and XML.
     pub fn add_file(&mut self, path: &str, text: &str, wanted: &dyn Fn(&str) -> bool) {
         self.files.push(path.to_owned());
+        let extension = path.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
+        let found = match extension {
+            "json" => nested::json_lines(text),
+            "yml" | "yaml" => nested::yaml(text),
+            "xml" => nested::xml(text),
+            _ => Vec::new(),
+        };
+        for nested::Line { line, path: names, value } in found {
+            // The whole path where it is asked for, as Elasticsearch's, else its end.
+            let whole = names.join(".");
+            let name = names.last().filter(|_| !wanted(&whole)).cloned().unwrap_or(whole);
+            if wanted(&name) {
+                let origin = Origin::File { path: path.to_owned(), line };
+                self.said.push(Said { name, value, origin });
+            }
+        }
+        if matches!(extension, "json" | "yml" | "yaml" | "xml") {
+            return;
+        }
         // A file that holds one value alone, such as ZooKeeper's `myid`, is named after itself.
         let own = path.rsplit('/').next().unwrap_or_default();
         for (index, line) in text.lines().enumerate() {
@@ -146,7 +177,9 @@ fn options(line: &str) -> Vec<(&str, &str)> {
         let next = words.get(at + 1).filter(|next| !next.starts_with('-'));
         match option.split_once('=') {
             Some((name, value)) => options.push((name, value)),
-            None if option == "E" => options.extend(next.and_then(|next| next.split_once('='))),
+            None if matches!(option, "E" | "override") => {
+                options.extend(next.and_then(|next| next.split_once('=')))
+            }
             None => options.push((option, next.copied().unwrap_or_default())),
         }
     }

@@ -2,13 +2,16 @@
 
 use super::{Artifact, Place, Session, apart, engine_api};
 use facts::Need;
-use facts::stack::{Surroundings, resolved};
+use facts::stack::{Kind, Surroundings, resolved};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The most mounted files that are read.
 const MOST_FILES: usize = 32;
+/// What such files are called.
+const SETTINGS: [&str; 9] =
+    [".properties", ".conf", ".cfg", ".cnf", ".ini", ".yml", ".yaml", ".json", ".xml"];
 /// The most that is read of one.
 const MOST: u64 = 256 << 10;
 
@@ -41,11 +44,15 @@ pub(super) async fn stack(session: &Session) -> Vec<Artifact> {
     let compose = facts::parse::compose(&text, &variables).unwrap_or_default();
     let binds = compose.services.iter().flat_map(|service| &service.mounts).filter(|mount| mount.value.bind);
     let paths: BTreeSet<String> = binds.map(|mount| resolved(&directory, &mount.value.source)).collect();
+    // Of the files of configs the content alone counts.
+    let configs =
+        compose.resources.iter().filter(|it| it.kind == Kind::Config).filter_map(|it| it.file.as_ref());
+    let configs: BTreeSet<String> = configs.map(|file| resolved(&directory, &file.value)).collect();
     let mut surroundings =
         Surroundings { name: file.name.clone(), directory, variables, ..Surroundings::default() };
     // On another machine's engine, or below another root, nothing is known of its paths.
     if session.elsewhere().is_none() {
-        let mounted = apart(move || Ok(look(paths))).await.unwrap_or_default();
+        let mounted = apart(move || Ok(look(paths, configs))).await.unwrap_or_default();
         surroundings.paths = mounted.there;
         for (number, (path, content)) in mounted.files.into_iter().enumerate() {
             artifacts.push(Place::new(Need::Stack, format!("stack/files/{number}"), path).kept(content));
@@ -67,12 +74,15 @@ struct Mounted {
     files: Vec<(String, Vec<u8>)>,
 }
 
-fn look(paths: BTreeSet<String>) -> Mounted {
+fn look(paths: BTreeSet<String>, configs: BTreeSet<String>) -> Mounted {
     let mut mounted = Mounted::default();
+    let settings = |path: &str| SETTINGS.iter().any(|end| path.ends_with(end));
+    let configs = configs.difference(&paths).filter(|path| settings(path)).take(MOST_FILES);
+    mounted.files.extend(configs.filter_map(|path| Some((path.clone(), content(path)?))));
     for path in paths.into_iter().filter(|path| !path.starts_with('~')) {
         let kind = std::fs::metadata(&path);
         let is_file = kind.as_ref().is_ok_and(std::fs::Metadata::is_file);
-        if is_file && path.ends_with(".properties") && mounted.files.len() < MOST_FILES {
+        if is_file && settings(&path) && mounted.files.len() < MOST_FILES {
             mounted.files.extend(content(&path).map(|content| (path.clone(), content)));
         }
         // What may not be looked at may be there.

@@ -10,26 +10,42 @@ pub(in crate::app) const CONSUL: Program = Program {
     images: &["consul"],
     marks: &["CONSUL_BIND_INTERFACE", "CONSUL_LOCAL_CONFIG"],
     files: &[],
-    keys: &["bind", "advertise", "node", "retry-join", "join", "bootstrap-expect"],
+    keys: &[
+        "bind",
+        "advertise",
+        "node",
+        "retry-join",
+        "join",
+        "bootstrap-expect",
+        "bind_addr",
+        "advertise_addr",
+        "node_name",
+        "retry_join",
+        "start_join",
+        "bootstrap_expect",
+    ],
     read: consul,
 };
 
 fn consul(settings: &Settings, _: Version) -> Config {
     // Templates such as `{{ GetInterfaceIP "eth0" }}` choose among the container's own addresses.
-    let claim = |name: &str| settings.value(&[name]).filter(|said| !said.value.contains("{{")).map(Claim::of);
-    let bind = claim("bind");
-    let peers: Vec<_> =
-        settings.said.iter().filter(|said| ["retry-join", "join"].contains(&said.name.as_str())).collect();
-    let several = settings.port(&["bootstrap-expect"]).is_some_and(|expected| expected > 1);
+    let claim =
+        |names: &[&str]| settings.value(names).filter(|said| !said.value.contains("{{")).map(Claim::of);
+    let bind = claim(&["bind", "bind_addr"]);
+    let joins = ["retry-join", "join", "retry_join", "start_join"];
+    let peers: Vec<_> = settings.said.iter().filter(|said| joins.contains(&said.name.as_str())).collect();
+    let expected = settings.port(&["bootstrap-expect", "bootstrap_expect"]);
+    let several = expected.is_some_and(|expected| expected > 1);
     Config {
         clustered: !peers.is_empty() || several,
         endpoints: vec![Endpoint {
             what: "serf".into(),
-            advertise: claim("advertise").or(bind.clone().filter(|claim| !is_wildcard(&claim.host))),
+            advertise: claim(&["advertise", "advertise_addr"])
+                .or(bind.clone().filter(|claim| !is_wildcard(&claim.host))),
             bind,
             port: Some(8301),
         }],
-        identity: settings.value(&["node"]).cloned(),
+        identity: settings.value(&["node", "node_name"]).cloned(),
         peers: peers.iter().map(|said| host_of(&said.value).to_owned()).filter(|it| is_name(it)).collect(),
         ..Config::default()
     }

@@ -8,13 +8,23 @@ pub(in crate::app) const HAZELCAST: Program = Program {
     title: "Hazelcast",
     images: &["hazelcast", "hazelcast-enterprise"],
     marks: &["HZ_NETWORK_PUBLICADDRESS"],
-    files: &[],
-    keys: &["HZ_NETWORK_PUBLICADDRESS", "hazelcast.local.publicAddress", "hazelcast.local.localAddress"],
+    files: &[
+        "/opt/hazelcast/config/hazelcast-docker.xml",
+        "/opt/hazelcast/config/hazelcast.yaml",
+        "/opt/hazelcast/hazelcast.yaml",
+    ],
+    keys: &[
+        "HZ_NETWORK_PUBLICADDRESS",
+        "hazelcast.local.publicAddress",
+        "hazelcast.local.localAddress",
+        "public-address",
+    ],
     read: hazelcast,
 };
 
 fn hazelcast(settings: &Settings, _: Version) -> Config {
-    let public = settings.value(&["hazelcast.local.publicAddress", "HZ_NETWORK_PUBLICADDRESS"]);
+    let public =
+        settings.value(&["hazelcast.local.publicAddress", "HZ_NETWORK_PUBLICADDRESS", "public-address"]);
     Config {
         clustered: true,
         endpoints: vec![Endpoint {

@@ -83,7 +83,17 @@ fn kafka(settings: &Settings, _: Version) -> Config {
             }
         }));
     }
-    endpoints.extend(settings.value(&["KAFKA_ADVERTISED_HOST_NAME"]).map(|said| Endpoint {
+    let named = settings.value(&["KAFKA_ADVERTISED_HOST_NAME"]);
+    // A broker advertises where it listens when it is told nothing else, and `0.0.0.0` it refuses.
+    let listening = listeners.as_ref().filter(|_| advertised.is_none() && named.is_none());
+    let wild = |part: &str| !part.contains("CONTROLLER") && part.contains("://0.0.0.0:");
+    endpoints.extend(listening.filter(|said| said.value.split(',').any(wild)).map(|said| Endpoint {
+        what: "listener".into(),
+        bind: None,
+        advertise: Some(Claim::host("0.0.0.0", said)),
+        port: said.value.split(',').find(|part| wild(part)).and_then(port_of),
+    }));
+    endpoints.extend(named.map(|said| Endpoint {
         what: "broker".into(),
         advertise: Some(Claim::of(said)),
         ..Endpoint::default()

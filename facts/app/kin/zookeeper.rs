@@ -1,7 +1,7 @@
 //! ZooKeeper.
 
 use super::is_name;
-use crate::app::program::{Claim, Config, Endpoint, Program, Version, host_of};
+use crate::app::program::{Claim, Config, Endpoint, Malformed, Program, Version, host_of};
 use crate::app::settings::{Said, Settings};
 
 pub(in crate::app) const ZOOKEEPER: Program = Program {
@@ -28,6 +28,7 @@ pub(in crate::app) const ZOOKEEPER: Program = Program {
         "ZOO_SERVERS",
         "ZOO_SERVER_ID",
         "ZOO_PORT",
+        "ZOO_CFG_EXTRA",
         "ZOO_LISTEN_ALLIPS_ENABLED",
         "ZOOKEEPER_SERVER_ID",
         "ZOOKEEPER_SERVERS",
@@ -38,7 +39,7 @@ pub(in crate::app) const ZOOKEEPER: Program = Program {
 };
 
 /// Each server binds for elections what its list says of itself, unless it is told to listen everywhere.
-fn zookeeper(settings: &Settings, _: Version) -> Config {
+fn zookeeper(settings: &Settings, version: Version) -> Config {
     let id = settings.value(&["myid", "ZOO_MY_ID", "ZOO_SERVER_ID", "ZOOKEEPER_SERVER_ID"]);
     let servers = servers(settings);
     let everywhere =
@@ -48,6 +49,8 @@ fn zookeeper(settings: &Settings, _: Version) -> Config {
             .first(&[name])
             .is_some_and(|said| ["true", "yes"].contains(&said.value.to_lowercase().as_str()))
     });
+    let extra = settings.value(&["ZOO_CFG_EXTRA"]);
+    let everywhere = everywhere || extra.is_some_and(|said| said.value.contains("quorumListenOnAllIPs=true"));
     let endpoint = |(number, host, said): &(String, String, Said)| {
         let own = id.is_none_or(|id| id.value == *number);
         let claim = Claim::host(host, said);
@@ -69,9 +72,48 @@ fn zookeeper(settings: &Settings, _: Version) -> Config {
         clustered: servers.len() > 1,
         endpoints: servers.iter().map(endpoint).chain(client).collect(),
         identity: id.cloned(),
+        malformed: unlisted(id, &servers).into_iter().chain(deaf(id, &servers, settings, version)).collect(),
         peers: servers.iter().map(|(_, host, _)| host.clone()).filter(|host| is_name(host)).collect(),
         ..Config::default()
     }
+}
+
+/// A number that no entry has: such a server does not start.
+fn unlisted(id: Option<&Said>, servers: &[(String, String, Said)]) -> Option<Malformed> {
+    let id = id.filter(|id| servers.len() > 1 && !id.value.contains("{{"))?;
+    let numbers: Vec<&str> = servers.iter().map(|(number, ..)| number.as_str()).collect();
+    (!numbers.contains(&id.value.as_str())).then(|| Malformed {
+        said: id.clone(),
+        why: format!("is server {}, and its list of servers has {} alone", id.value, numbers.join(", ")),
+        meant: None,
+        advice: "give it the number of its own entry in the list of servers, or the list an entry of its own"
+            .into(),
+    })
+}
+
+/// From here on an entry of the list names the port for clients, which is opened nowhere else.
+const CLIENT_PORT_IN_ENTRY: (u32, u32) = (3, 5);
+
+/// An own entry without a port for clients, in the variable of the makers' image.
+fn deaf(
+    id: Option<&Said>,
+    servers: &[(String, String, Said)],
+    settings: &Settings,
+    version: Version,
+) -> Option<Malformed> {
+    let (_, _, own) = servers.iter().find(|(number, ..)| id.is_some_and(|id| id.value == *number))?;
+    let elsewhere = settings.value(&["clientPort"]).is_some()
+        || settings.value(&["ZOO_CFG_EXTRA"]).is_some_and(|said| said.value.contains("clientPort"));
+    let makers = own.name == "ZOO_SERVERS" && own.value.starts_with("server.");
+    let meant = format!("{};2181", own.value);
+    (makers && version >= Some(CLIENT_PORT_IN_ENTRY) && !elsewhere && !own.value.contains(';')).then(|| {
+        Malformed {
+            why: "opens no port for clients, because its own entry names none".into(),
+            advice: format!("write {meant} in the place of {}, and so in each entry", own.value),
+            said: own.clone(),
+            meant: None,
+        }
+    })
 }
 
 /// The servers of an ensemble: number, host, and the setting that says so. One variable lists them in one of

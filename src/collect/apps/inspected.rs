@@ -76,7 +76,15 @@ struct Mount {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct NetworkSettings {
+    ports: Option<BTreeMap<String, Option<Vec<Binding>>>>,
     networks: Option<BTreeMap<String, EndpointSettings>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Binding {
+    #[serde(rename = "HostPort")]
+    port: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -186,7 +194,12 @@ impl Inspected {
             .env()
             .find(|(name, _)| *name == "NIFI_HOME")
             .map(|(_, home)| format!("{home}/conf/nifi.properties"));
+        // What a server is given to read may be called anything.
+        let ends = [".properties", ".conf", ".cfg", ".cnf", ".yml", ".yaml", ".json"];
+        let is_settings = |arg: &&str| arg.starts_with('/') && ends.iter().any(|end| arg.ends_with(end));
+        let given = args.clone().filter(is_settings).map(str::to_owned).collect::<Vec<_>>();
         let mut paths: Vec<String> = targets.chain(args).filter(is_of).map(str::to_owned).collect();
+        paths.extend(given);
         paths.extend(home.filter(|_| program.name == "nifi"));
         paths.extend(program.files.iter().map(|path| (*path).to_owned()));
         let mut seen = BTreeSet::new();
@@ -220,6 +233,14 @@ impl Inspected {
             hostname: self.config.hostname.clone(),
             running: self.state.running,
             exit_code: self.state.exit_code,
+            published: self
+                .network_settings
+                .ports
+                .iter()
+                .flatten()
+                .flat_map(|(_, bindings)| bindings.iter().flatten())
+                .filter_map(|binding| binding.port.parse().ok())
+                .collect(),
             aliases: networks().flat_map(|it| it.aliases.iter().flatten()).cloned().collect(),
             settings: Settings::told(self.env(), &args, &|name| program.wants(name)),
             ..App::default()

@@ -17,6 +17,8 @@ use std::net::IpAddr;
 
 /// How many containers are looked into.
 const MOST: usize = 32;
+/// How many files of one are read.
+const MOST_FILES: usize = 32;
 /// How many at once, each on a thread of its own.
 const AT_ONCE: usize = 8;
 
@@ -113,6 +115,12 @@ async fn files(
             let content = process.file(path.trim_start_matches('/'));
             (path, content.map(|content| content.map(text)))
         };
+        let mut paths = paths;
+        for mounted in process.mounted_settings() {
+            if !paths.contains(&mounted) && paths.len() < MOST_FILES {
+                paths.push(mounted);
+            }
+        }
         Ok(paths.into_iter().map(read).collect::<Vec<_>>())
     });
     match read.await {
