@@ -39,12 +39,20 @@ pub struct Service {
     pub env: BTreeMap<String, String>,
     /// Its mounts.
     pub mounts: Vec<Mount>,
+    /// The driver of its log, where one is asked for.
+    pub log_driver: Option<String>,
+    /// The entries of its own in the hosts files of its tasks, as `ADDRESS NAME`.
+    pub hosts: Vec<String>,
+    /// What its tasks wait between two tries, in seconds, where it was chosen.
+    pub restart_delay: Option<u64>,
     /// The networks it asks for, by id or name as they were given.
     pub networks: Vec<String>,
     /// Where its tasks may run.
     pub placement: Placement,
     /// What each task reserves.
     pub reserved: Resources,
+    /// What each task reserves besides, by kind, such as processors for graphics.
+    pub reserved_kinds: BTreeMap<String, u64>,
     /// What each task may use; 0 is no limit.
     pub limits: Resources,
     /// `RestartPolicy.Condition`: `none`, `on-failure` or `any`.

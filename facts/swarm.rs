@@ -113,6 +113,8 @@ pub struct Node {
     pub platform: Platform,
     /// What it has in all.
     pub resources: Resources,
+    /// What it has besides, by kind, such as processors for graphics.
+    pub kinds: BTreeMap<String, u64>,
     /// The plugins its engine has, by type and name, such as `Volume` and `local`.
     pub plugins: Vec<(String, String)>,
 }

@@ -20,7 +20,7 @@ check! {
     /// Source: swarmkit `agent/exec/controller.go`, moby `daemon/cluster/executor/container/errors.go`.
     "service/crash-loop": Error, "the service's program ends again and again";
     needs Services, Tasks, Nodes;
-    caused_by "apps/setting-malformed", "apps/binds-foreign-address", "apps/advertises-wildcard", "apps/advertises-foreign-address", "apps/shared-identity";
+    caused_by "dns/resolver-silent", "dns/resolver-bypassed", "dns/networks-apart", "dns/server-silent", "apps/setting-malformed", "apps/binds-foreign-address", "apps/advertises-wildcard", "apps/advertises-foreign-address", "apps/shared-identity";
     for each Cluster: run
 }
 

@@ -45,6 +45,8 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let running =
             slots.iter().filter(|slot| slot.running().is_some_and(|task| !on_dead_node(task, nodes))).count();
         let stuck: Vec<&Task> = slots.iter().filter_map(|slot| stuck(service, slot, view)).collect();
+        let failed =
+            || slots.iter().filter(|slot| slot.running().is_none()).find_map(|slot| slot.ended().next());
         let Some(first) = stuck.first() else { continue };
         if running >= wanted {
             continue;
@@ -54,7 +56,13 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let summary = format!(
             "{} runs {running} of {wanted} tasks; {}",
             service.name,
-            standing(first, wanted - running, &place)
+            match (first.state.as_str(), failed(), service.restart_delay) {
+                ("ready", Some(last), Some(delay)) => format!(
+                    "its last task ended, and the next starts {delay} s after it{place}: {}",
+                    last.error
+                ),
+                _ => standing(first, wanted - running, &place),
+            }
         );
         let shown = |task: &Task| {
             let error = if task.error.is_empty() { &task.message } else { &task.error };
@@ -95,8 +103,12 @@ fn stuck<'a>(service: &Service, slot: &Slot<'a>, view: &View<'_>) -> Option<&'a 
             .filter(|task| seconds_since(task.since, view) > 30 && service.restart != "any");
     };
     let patience = match (task.desired.as_str(), task.state.as_str()) {
-        // It waits out the delay between two tries.
-        ("ready", _) | (_, "ready") => return None,
+        // It waits out the delay between two tries, of which only one that was chosen is long.
+        ("ready", _) | (_, "ready") => {
+            let failed = slot.ended().next().is_some_and(|last| last.state != "complete");
+            return (failed && service.restart_delay > Some(60) && seconds_since(task.since, view) > 15)
+                .then_some(task);
+        }
         (_, "new" | "pending" | "assigned" | "accepted") => 30,
         (_, "preparing") => 180,
         _ => 300,
@@ -129,6 +141,10 @@ fn remedy(service: &Service, task: &Task, node: Option<facts::NodeName>) -> Reme
         "assigned" | "accepted" | "preparing" => (
             "see what the engine of that node does: its log, its disk, its way to the registry",
             "swarm-doctor run".into(),
+        ),
+        "ready" => (
+            "read what the program said last, and let it be tried again sooner",
+            format!("docker service update --restart-delay 5s {name}"),
         ),
         "starting" => ("see what the health check says", format!("docker service logs --tail 50 {name}")),
         "failed" | "rejected" => {

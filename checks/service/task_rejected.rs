@@ -92,6 +92,12 @@ enum Reason<'a> {
     DiskFull,
     /// The memory limit is less than a container needs to start.
     MemoryLimit,
+    /// A volume cannot be mounted: its name, and why.
+    Volume(&'a str, &'a str),
+    /// The user is not in the image.
+    NoUser(&'a str),
+    /// A file is to be mounted over a directory, or the other way round: what, and where.
+    OtherKind(&'a str, &'a str),
     /// What the engine says, where it is none of these.
     Other(&'a str),
 }
@@ -111,6 +117,18 @@ impl<'a> Reason<'a> {
             Self::NoProgram(rest.split('"').next().unwrap_or(rest))
         } else if let Some(rest) = after("failed to initialize logging driver: ") {
             Self::LogDriver(rest)
+        } else if let Some((path, rest)) =
+            after("error while mounting volume '").and_then(|it| it.split_once("': "))
+        {
+            let volume = path.trim_end_matches("/_data").rsplit('/').next().unwrap_or(path);
+            Self::Volume(volume, rest.trim_start_matches("failed to mount local volume: "))
+        } else if let Some(rest) = after("unable to find user ") {
+            Self::NoUser(rest.split(':').next().unwrap_or(rest))
+        } else if let Some(rest) = after("error mounting \"")
+            .filter(|_| error.contains("Are you trying to mount a directory onto a file"))
+        {
+            let mut parts = rest.split('"');
+            Self::OtherKind(parts.next().unwrap_or(rest), parts.nth(1).unwrap_or_default())
         } else if error.contains("no space left on device") {
             Self::DiskFull
         } else if error.contains("unable to set memory limit") {
@@ -129,6 +147,13 @@ impl<'a> Reason<'a> {
             Self::LogDriver(error) => format!("its log driver does not start: {error}"),
             Self::DiskFull => "no space is left on the disk".to_owned(),
             Self::MemoryLimit => "its memory limit is less than a container needs to start".to_owned(),
+            Self::Volume(volume, error) => format!("its volume {volume} cannot be mounted: {error}"),
+            Self::NoUser(user) => format!("its image has no user {user}"),
+            Self::OtherKind(source, target) => {
+                format!(
+                    "one of {source} and {target}, where it is to be mounted, is a file and the other a directory"
+                )
+            }
             Self::Other(error) => (*error).to_owned(),
         }
     }
@@ -166,6 +191,23 @@ impl<'a> Reason<'a> {
             Self::MemoryLimit => {
                 by_hand("raise the limit", vec![format!("docker service update --limit-memory SIZE {name}")])
             }
+            Self::Volume(volume, _) => by_hand(
+                "see that the server answers and exports it; where its address or options are wrong, remove the volume on \
+                 each node that made it, and correct them in the service",
+                vec![
+                    format!("docker volume inspect {}", word(volume)),
+                    format!("docker volume rm {}", word(volume)),
+                ],
+            ),
+            Self::NoUser(_) => by_hand(
+                "name a user that the image has, or a number",
+                vec![format!("docker service update --user 0 {name}")],
+            ),
+            Self::OtherKind(source, _) => by_hand(
+                "see what it is on that node; where the engine made a directory in place of a file that was missing, put \
+                 the file there",
+                vec![format!("ls -ld {}", word(source))],
+            ),
             Self::Other(_) => by_hand(
                 "see there what the engine says of the task",
                 vec![format!("docker service ps --no-trunc {name}"), "journalctl -u docker -n 100".into()],

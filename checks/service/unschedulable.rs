@@ -1,10 +1,10 @@
 use super::slot::{listed, seconds_since, slots};
 use crate::placement::{Constraint, closed_because, fits_platform, is_open, satisfies};
 use crate::remedy::word;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::service::{Service, Task};
 use facts::swarm::Node;
-use facts::{NodeId, NodeName};
+use facts::{NodeId, NodeName, Seen};
 
 check! {
     /// No node may take a task of the service.
@@ -35,6 +35,9 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let tasks = view.snapshot.tasks.get()?;
     let nodes = view.snapshot.nodes.get()?;
     for service in services.iter() {
+        if service.replicas.is_none() && !service.job {
+            nowhere(service, services, nodes, tasks, out);
+        }
         let slots = slots(service, tasks);
         let waiting: Vec<&Task> =
             slots.iter().filter_map(|slot| slot.current()).filter(|t| waits(t, view)).collect();
@@ -86,6 +89,35 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         });
     }
     Ok(())
+}
+
+/// A service for every node that no node fits: swarm makes no task, and counts 0 of 0.
+fn nowhere(
+    service: &Service,
+    services: &Seen<Vec<Service>>,
+    nodes: &Seen<Vec<Node>>,
+    tasks: &[Task],
+    out: &mut Findings<'_>,
+) {
+    let constraints = &service.placement.constraints;
+    if constraints.is_empty() || nodes.iter().any(|node| satisfies(constraints, node)) {
+        return;
+    }
+    let told = Obstacles { service, nodes, tasks, others: services }.constraints();
+    let summary = format!("no node may take {}, which is for every node: {}", service.name, told.words);
+    let shown = format!("{}: global, constraints {}", service.name, constraints.join(", "));
+    let finding =
+        out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown));
+    finding.severity(Severity::Warning);
+    for shown in told.nodes {
+        finding.and(Evidence::value(nodes, shown));
+    }
+    finding.remedy(Remedy {
+        title: format!("Let a node take {}", service.name).into(),
+        risk: told.risk,
+        impact: "a task starts as soon as a node fits".into(),
+        steps: vec![Step::ByHand { node: "a manager".into(), text: told.advice, commands: told.commands }],
+    });
 }
 
 fn waits(task: &Task, view: &View<'_>) -> bool {
@@ -228,6 +260,13 @@ impl Obstacles<'_> {
         let asked = self.service.reserved;
         let mut words = Vec::new();
         let mut flags = Vec::new();
+        let lacks = |(kind, count): &(&String, &u64)| {
+            !open.iter().any(|node| node.kinds.get(*kind).is_some_and(|has| has >= count))
+        };
+        let lacking: Vec<_> = self.service.reserved_kinds.iter().filter(lacks).collect();
+        if !lacking.is_empty() {
+            return self.kinds(&lacking, open);
+        }
         let most = |of: fn(&Node) -> i64| open.iter().map(|node| of(node)).max().unwrap_or(0);
         let (memory, cpus) =
             (most(|node| node.resources.memory_bytes), most(|node| node.resources.nano_cpus));
@@ -275,6 +314,29 @@ impl Obstacles<'_> {
             nodes: nodes.collect(),
             advice: "reserve less, or add a node".into(),
             commands: vec![format!("docker service update {} {}", flags.join(" "), word(&self.service.name))],
+            shut: Vec::new(),
+            risk: Risk::RestartsTasks,
+        }
+    }
+
+    /// What nodes only have where somebody said so in their configuration.
+    fn kinds(&self, lacking: &[(&String, &u64)], open: &[&Node]) -> Told {
+        let asked: Vec<String> = lacking.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let has = |node: &&Node| {
+            let kinds = lacking
+                .iter()
+                .map(|(kind, _)| format!("{} {kind}", node.kinds.get(*kind).copied().unwrap_or_default()));
+            format!("{}: {}", node.name, kinds.collect::<Vec<_>>().join(", "))
+        };
+        let name = word(&self.service.name);
+        let remove = lacking.iter().map(|(kind, _)| format!("--generic-resource-rm {}", word(kind)));
+        Told {
+            words: format!("each task reserves {}, and no node has that much", listed(&asked)),
+            nodes: open.iter().take(8).map(has).collect(),
+            advice: "name what a node has under `node-generic-resources` in its daemon.json and restart its engine, or \
+                     reserve less"
+                .into(),
+            commands: vec![format!("docker service update {} {name}", remove.collect::<Vec<_>>().join(" "))],
             shut: Vec::new(),
             risk: Risk::RestartsTasks,
         }
@@ -331,11 +393,30 @@ impl Obstacles<'_> {
         Told {
             words,
             nodes: Vec::new(),
-            advice: "publish another port, or stop the task that holds it before the new one starts".into(),
-            commands: vec![format!(
-                "docker service update --update-order stop-first --publish-rm TARGET --publish-add mode=host,published=PORT,target=TARGET {}",
-                word(&self.service.name)
-            )],
+            advice: match holder {
+                Some(_) => "publish another port",
+                None => "let an update stop the old task before it starts the new one, and want no more tasks than nodes",
+            }
+            .into(),
+            commands: match holder {
+                Some(_) => self
+                    .service
+                    .ports
+                    .iter()
+                    .filter(|port| !port.ingress)
+                    .map(|port| {
+                        format!(
+                            "docker service update --publish-rm {0} --publish-add mode=host,published=PORT,target={0} {1}",
+                            port.target,
+                            word(&self.service.name)
+                        )
+                    })
+                    .collect(),
+                None => vec![format!(
+                    "docker service update --update-order stop-first {}",
+                    word(&self.service.name)
+                )],
+            },
             shut: Vec::new(),
             risk: Risk::RestartsTasks,
         }
@@ -368,6 +449,21 @@ impl Obstacles<'_> {
             })
         };
         let lacking: Vec<&str> = drivers.filter(missing).collect();
+        let log = self.service.log_driver.as_deref().filter(missing);
+        if let (Some(driver), true) = (log, lacking.is_empty()) {
+            let name = word(&self.service.name);
+            return Told {
+                words: format!("no node has the log driver {driver}"),
+                nodes: Vec::new(),
+                advice: "choose a log driver that the nodes have, or install the plugin on each".into(),
+                commands: vec![
+                    format!("docker service update --log-driver json-file {name}"),
+                    format!("docker plugin install {}", word(driver)),
+                ],
+                shut: Vec::new(),
+                risk: Risk::RestartsTasks,
+            };
+        }
         let words = match lacking.is_empty() {
             true => "no node has all the volume, network and log plugins that it asks for".to_owned(),
             false => format!("no node has the volume plugin {}", listed(&lacking)),

@@ -66,6 +66,8 @@ struct TaskTemplate {
     resources: Needed,
     #[serde(default, deserialize_with = "or_default")]
     restart_policy: RestartPolicy,
+    #[serde(default)]
+    log_driver: Option<Driver>,
 }
 
 #[derive(Default, Deserialize)]
@@ -108,6 +110,49 @@ pub(super) struct Amount {
     nano_cpus: i64,
     #[serde(rename = "MemoryBytes", default, deserialize_with = "or_default")]
     memory_bytes: i64,
+    #[serde(rename = "GenericResources", default, deserialize_with = "or_default")]
+    generic: Vec<Generic>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Generic {
+    #[serde(default)]
+    discrete_resource_spec: Option<Discrete>,
+    #[serde(default)]
+    named_resource_spec: Option<Named>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Discrete {
+    #[serde(default, deserialize_with = "or_default")]
+    kind: String,
+    #[serde(default, deserialize_with = "or_default")]
+    value: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named {
+    #[serde(default, deserialize_with = "or_default")]
+    kind: String,
+}
+
+impl Amount {
+    /// How much there is of each kind that is neither processors nor memory; one that has a name counts one.
+    pub(super) fn kinds(&self) -> BTreeMap<String, u64> {
+        let mut kinds = BTreeMap::new();
+        for generic in &self.generic {
+            let discrete = generic.discrete_resource_spec.as_ref().map(|it| (&it.kind, it.value));
+            let named = generic.named_resource_spec.as_ref().map(|it| (&it.kind, 1));
+            for (kind, count) in discrete.into_iter().chain(named) {
+                let sum: &mut u64 = kinds.entry(kind.clone()).or_default();
+                *sum = sum.saturating_add(count);
+            }
+        }
+        kinds
+    }
 }
 
 impl From<Amount> for Resources {
@@ -121,6 +166,8 @@ impl From<Amount> for Resources {
 struct RestartPolicy {
     #[serde(default, deserialize_with = "or_default")]
     condition: String,
+    #[serde(default)]
+    delay: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -138,6 +185,8 @@ struct ContainerSpec {
     env: Vec<String>,
     #[serde(default, deserialize_with = "or_default")]
     mounts: Vec<MountSpec>,
+    #[serde(default, deserialize_with = "or_default")]
+    hosts: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -270,6 +319,13 @@ fn service(answer: ServiceAnswer) -> Service {
         env: container.env.iter().map(|variable| named(variable)).collect(),
         mounts: container.mounts.into_iter().map(mount).collect(),
         placement: placement(template.placement),
+        log_driver: template.log_driver.map(|driver| driver.name).filter(|name| !name.is_empty()),
+        hosts: container.hosts,
+        restart_delay: template
+            .restart_policy
+            .delay
+            .and_then(|nanoseconds| u64::try_from(nanoseconds / 1_000_000_000).ok()),
+        reserved_kinds: template.resources.reservations.kinds(),
         reserved: template.resources.reservations.into(),
         limits: template.resources.limits.into(),
         restart: template.restart_policy.condition,

@@ -104,6 +104,7 @@ pub(super) fn nodes(answers: Vec<NodeAnswer>) -> Vec<Node> {
         labels: answer.spec.labels,
         engine_labels: answer.description.engine.labels,
         platform: answer.description.platform.into(),
+        kinds: answer.description.resources.kinds(),
         resources: answer.description.resources.into(),
         plugins: answer.description.engine.plugins.into_iter().map(|p| (p.kind, p.name)).collect(),
     };
