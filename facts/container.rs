@@ -27,6 +27,8 @@ pub struct Container {
     pub pid: u32,
     /// Its networks.
     pub attachments: Vec<Attachment>,
+    /// The name servers that it was given, to which the engine's passes on what it does not know.
+    pub dns: Vec<IpAddr>,
     /// What it sees from inside.
     pub netns: Fact<Netns>,
     /// Its `/etc/hosts`.
@@ -60,6 +62,18 @@ pub struct Netns {
     /// What came of connecting to the service's addresses; empty where none was tried.
     #[serde(default)]
     pub connects: Vec<Connect>,
+    /// Whether the name servers that the container was given answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<NameServer>,
+}
+
+/// A name server that a container was given, and whether it answers from inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameServer {
+    /// Its address.
+    pub addr: IpAddr,
+    /// An answer, of whatever kind, or why there was none.
+    pub result: Result<(), String>,
 }
 
 /// An attempt to connect to an address of a service from inside one of its tasks.

@@ -36,7 +36,9 @@ check! {
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let containers = host.containers.get()?;
-    for container in &containers.value {
+    // One in the node's own network has the node's hosts file, and no names of the swarm.
+    let of_node = |container: &&Container| container.attachments.iter().any(|it| it.name == "host");
+    for container in containers.value.iter().filter(|it| !of_node(it)) {
         let subject = Subject::Service(container.service_name.clone());
         let hosts = match container.hosts.get() {
             Ok(hosts) => hosts,
@@ -58,19 +60,64 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &mut Findings<'_>) {
     let services = match view.snapshot.services.get() {
         Ok(services) => services,
-        Err(gap) if !gap.why.leaves_open() => return,
+        Err(gap) if !gap.why.leaves_open() => return by_answers(container, hosts, view, out),
         Err(gap) => return out.lacking(Subject::Service(container.service_name.clone()), gap),
     };
     for service in services.iter().filter(|s| s.name != container.service_name && !s.vips.is_empty()) {
-        let Some(line) = hosts.lines_for(&service.name).next() else { continue };
+        let own = |name: &&String| {
+            container.attachments.iter().any(|it| it.aliases.contains(name)) || **name == container.hostname
+        };
+        let names = std::iter::once(&service.name).chain(&service.aliases).filter(|name| !own(name));
+        let Some((name, line)) = names.filter_map(|name| Some((name, hosts.lines_for(name).next()?))).next()
+        else {
+            continue;
+        };
+        let elsewhere = services
+            .iter()
+            .any(|other| other.id != service.id && other.vips.iter().any(|(_, vip)| *vip == line.addr));
+        if elsewhere && name != &service.name {
+            continue;
+        }
         if service.vips.iter().any(|(_, vip)| *vip == line.addr) {
             continue;
         }
-        let name = &service.name;
         let vips: Vec<_> = service.vips.iter().map(|(_, vip)| *vip).collect();
         let summary = disagreement(container, name, line, &vips);
         let evidence = Evidence::line(hosts, line.number, &line.text);
         out.report(Subject::Service(container.service_name.clone()), summary, evidence).remedy(Remedy {
+            title: "Take the name out of the hosts file".into(),
+            risk: Risk::RestartsTasks,
+            impact: "the tasks of the service restart".into(),
+            steps: vec![entry_gone(&container.service_name, name, line.addr, view)],
+        });
+    }
+}
+
+/// The same on a worker: what has tasks behind it is a service.
+fn by_answers(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &mut Findings<'_>) {
+    let Ok(netns) = container.netns.get() else { return };
+    let own = |name: &str| {
+        name.eq_ignore_ascii_case(&container.service_name)
+            || name.eq_ignore_ascii_case(&container.hostname)
+            || container.attachments.iter().any(|it| it.aliases.iter().any(|alias| alias == name))
+    };
+    for answer in
+        netns.answers.iter().filter(|answer| !answer.name.starts_with("tasks.") && !own(&answer.name))
+    {
+        let name = &answer.name;
+        let addrs = netns.addresses_of(name);
+        let tasks = netns.addresses_of(&format!("tasks.{name}"));
+        let Some(line) = hosts.lines_for(name).next().filter(|_| !addrs.is_empty() && !tasks.is_empty())
+        else {
+            continue;
+        };
+        if addrs.contains(&line.addr) || tasks.contains(&line.addr) {
+            continue;
+        }
+        let summary = disagreement(container, name, line, addrs);
+        let subject = Subject::Service(container.service_name.clone());
+        let finding = out.report(subject, summary, Evidence::line(hosts, line.number, &line.text));
+        finding.and(Evidence::value(netns, shown(answer))).remedy(Remedy {
             title: "Take the name out of the hosts file".into(),
             risk: Risk::RestartsTasks,
             impact: "the tasks of the service restart".into(),
@@ -167,6 +214,17 @@ fn elsewhere(host: &Host, containers: &[Container], view: &View<'_>, out: &mut F
 }
 
 fn entry_gone(service: &str, name: &str, addr: IpAddr, view: &View<'_>) -> Step {
+    let services = view.snapshot.services.get().ok();
+    let spec = services.and_then(|all| all.iter().find(|it| it.name == service));
+    if spec.is_some_and(|spec| spec.mounts.iter().any(|mount| mount.target == "/etc/hosts")) {
+        return Step::ByHand {
+            node: view.manager().unwrap_or_else(|| "a manager".into()),
+            text: format!(
+                "take the line of {name} out of the file that {service} mounts over /etc/hosts, or the mount out"
+            ),
+            commands: vec![format!("docker service update --mount-rm /etc/hosts {}", word(service))],
+        };
+    }
     let text =
         format!("remove the host entry for {name} from the service, or from `extra_hosts` of its stack");
     let change = ServiceChange::HostEntryGone { name: name.to_owned(), addr: addr.to_string() };

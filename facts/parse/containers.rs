@@ -24,6 +24,14 @@ struct Inspected {
     config: Config,
     #[serde(default, deserialize_with = "or_default")]
     network_settings: NetworkSettings,
+    #[serde(default, deserialize_with = "or_default")]
+    host_config: HostConfig,
+}
+
+#[derive(Default, Deserialize)]
+struct HostConfig {
+    #[serde(rename = "Dns", default, deserialize_with = "or_default")]
+    dns: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -89,6 +97,7 @@ fn container(bundle: &Bundle, id: ContainerId) -> Option<Container> {
         hostname: seen.config.hostname.clone(),
         pid: seen.state.pid,
         attachments: seen.network_settings.networks.iter().map(attachment).collect(),
+        dns: seen.host_config.dns.iter().filter_map(|server| server.parse().ok()).collect(),
         netns: super::json(bundle, Need::TaskNetns, &inside("netns.json")),
         hosts: super::text(bundle, Need::TaskNetns, &inside("hosts")).map(|t| super::hosts::hosts_file(&t)),
         resolv_conf: super::text(bundle, Need::TaskNetns, &inside("resolv.conf"))

@@ -1,7 +1,7 @@
 //! Questions to the engine's embedded DNS server, put from inside a network namespace.
 
 use super::{Duration, Instant};
-use facts::container::Answer;
+use facts::container::{Answer, NameServer};
 use futures_util::future::join_all;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
@@ -10,7 +10,8 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 /// Where the engine's DNS server listens in every network namespace that it serves.
@@ -26,6 +27,47 @@ pub(in crate::collect) fn ask(names: &[String]) -> io::Result<Vec<Answer>> {
         Ok(join_all(names.iter().map(|name| answer(&resolver, name))).await)
     })
 }
+
+/// Whether name servers answer at all, asked from the namespace that this thread is in for what every server knows.
+pub(super) fn servers(addrs: &[IpAddr]) -> io::Result<Vec<NameServer>> {
+    if addrs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let one = |addr: IpAddr| async move {
+            let mut answer = server(addr).await;
+            if answer.is_err() {
+                answer = server(addr).await;
+            }
+            NameServer { addr, result: answer }
+        };
+        Ok(join_all(addrs.iter().map(|addr| one(*addr))).await)
+    })
+}
+
+/// One question for the root's servers; that it is refused is an answer as well.
+async fn server(addr: IpAddr) -> Result<(), String> {
+    let local: SocketAddr = match addr {
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let exchange = async {
+        let socket = UdpSocket::bind(local).await?;
+        socket.connect((addr, 53)).await?;
+        socket.send(QUESTION).await?;
+        let mut answer = [0; 512];
+        socket.recv(&mut answer).await
+    };
+    match timeout(PATIENCE, exchange).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} ms", PATIENCE.as_millis())),
+    }
+}
+
+/// `. NS`, recursion desired.
+const QUESTION: &[u8] = &[0x53, 0x44, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 
 fn resolver() -> Result<TokioResolver, NetError> {
     let config = ResolverConfig::from_name_servers(vec![NameServerConfig::udp_and_tcp(IpAddr::V4(SERVER))]);

@@ -36,13 +36,21 @@ pub(super) fn look(container: &Container, knocks: bool) -> Inside {
         Ok(Some(text)) => String::from_utf8_lossy(text).contains(&dns::SERVER.to_string()),
         _ => true,
     };
-    let names = if served { names(container) } else { Vec::new() };
+    let mut names = if served { names(container) } else { Vec::new() };
+    if let (true, Ok(Some(text))) = (served, &hosts) {
+        names.extend(pinned(&String::from_utf8_lossy(text), &names));
+    }
     let netns = process.enter().and_then(|()| {
         let seen = || -> io::Result<Netns> {
             let interfaces = netlink::links()?;
             let listeners = sockets::listeners_of(container.pid)?;
-            let answers = if names.is_empty() { Vec::new() } else { dns::ask(&names)? };
-            let mut seen = Netns { interfaces, listeners, answers, connects: Vec::new() };
+            let mut answers = if names.is_empty() { Vec::new() } else { dns::ask(&names)? };
+            // On a busy node an answer may be late; nobody at all is late twice.
+            if !names.is_empty() && answers.iter().all(|answer| answer.result.is_err()) {
+                answers = dns::ask(&names)?;
+            }
+            let servers = if served { dns::servers(&container.dns)? } else { Vec::new() };
+            let mut seen = Netns { interfaces, listeners, answers, connects: Vec::new(), servers };
             if knocks {
                 seen.connects = knock::knock(knock::doors(&seen, &container.service_name))?;
             }
@@ -64,6 +72,25 @@ fn names(container: &Container) -> Vec<String> {
         }
     }
     names
+}
+
+/// The most names of a hosts file that are asked for.
+const MOST_PINNED: usize = 4;
+
+/// Names that somebody put into the hosts file and that may be services', with their tasks.
+fn pinned(hosts: &str, known: &[String]) -> Vec<String> {
+    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let entries = lines.flat_map(|line| line.split_whitespace().skip(1));
+    let mut names: Vec<&str> = Vec::new();
+    for name in entries {
+        // The engine passes on a name with a dot, and those of the machine itself are in every such file.
+        let common = name.contains('.') || name.starts_with("ip6-") || name == "localhost";
+        if !common && known.iter().all(|it| it != name) && !names.contains(&name) && names.len() < MOST_PINNED
+        {
+            names.push(name);
+        }
+    }
+    names.into_iter().flat_map(|name| [name.to_owned(), format!("tasks.{name}")]).collect()
 }
 
 /// A process by its directory in `/proc`. Held open, that directory goes on to mean this process: when it
@@ -114,6 +141,19 @@ impl Process {
         })
     }
 
+    /// The files that are mounted into the container one by one, and look like settings.
+    pub(in crate::collect) fn mounted_settings(&self) -> Vec<String> {
+        const ENDS: &[&str] =
+            &["properties", "conf", "cfg", "cnf", "ini", "yml", "yaml", "json", "xml", "hcl"];
+        let table = self.read("mountinfo", OFlag::O_RDONLY).unwrap_or_default();
+        let table = String::from_utf8_lossy(&table).into_owned();
+        let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+        let is_settings = |path: &&str| {
+            path.rsplit_once('.').is_some_and(|(_, end)| ENDS.contains(&end)) && *path != "/etc/resolv.conf"
+        };
+        points.filter(is_settings).map(str::to_owned).collect()
+    }
+
     /// A file of the container. Its links are followed as the container would, never to files of the node.
     pub(in crate::collect) fn file(&self, path: &str) -> Result<Option<Vec<u8>>, Why> {
         let doing = format!("read /{path} below /proc/{}/root", self.pid);
@@ -161,6 +201,7 @@ mod tests {
             hostname: "web".into(),
             pid,
             attachments: Vec::new(),
+            dns: Vec::new(),
             netns: Fact::Unseen(gap.clone()),
             hosts: Fact::Unseen(gap.clone()),
             resolv_conf: Fact::Unseen(gap),
@@ -209,6 +250,12 @@ mod tests {
         assert!(strange.hosts.is_err());
         let gone = look(&container(&"0".repeat(64), 4_194_305), true);
         assert!(gone.netns.is_err());
+    }
+
+    #[test]
+    fn only_names_that_may_be_services_are_asked_for() {
+        let hosts = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n10.9.9.9 db db.example.com # old\n10.0.1.3 own\n";
+        assert_eq!(pinned(hosts, &["own".into()]), ["db", "tasks.db"]);
     }
 
     #[test]
