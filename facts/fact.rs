@@ -149,7 +149,7 @@ pub enum Need {
     DaemonJson,
     /// The dockerd process, its arguments and its socket.
     EngineProcess,
-    /// `<data-root>/swarm/docker-state.json` and `state.json`.
+    /// `<data-root>/swarm/docker-state.json` and `state.json`, and how far the raft log goes.
     SwarmState,
     /// `<data-root>/swarm/certificates/*.crt`.
     Certificates,

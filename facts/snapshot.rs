@@ -13,7 +13,7 @@ use crate::overheard::Overheard;
 use crate::overlay::Overlay;
 use crate::service::{Service, Task};
 use crate::stack::Stack;
-use crate::swarm::{Certificate, Cluster, Node, RemoteManager, SwarmState};
+use crate::swarm::{Certificate, Cluster, Node, RaftLog, RemoteManager, SwarmState};
 use crate::{Fact, Gap, NodeName};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -59,6 +59,8 @@ pub struct Host {
     pub swarm_state: Fact<Option<SwarmState>>,
     /// The managers it remembers.
     pub remembered_managers: Fact<Vec<RemoteManager>>,
+    /// How far its raft log goes, where it is a manager.
+    pub raft_log: Fact<Option<RaftLog>>,
     /// Its certificate.
     pub certificate: Fact<Option<Certificate>>,
     /// The certificate of the swarm's root.

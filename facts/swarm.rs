@@ -5,6 +5,7 @@ use crate::{NodeId, NodeName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// `Swarm` of `GET /info`: what an engine says of its own membership. Workers answer it too.
@@ -211,6 +212,21 @@ impl SwarmState {
     pub fn manager_port(&self) -> u16 {
         let port = self.listen_addr.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         port.filter(|port| *port != 0).unwrap_or(MANAGER_PORT)
+    }
+}
+
+/// Where the raft log of a manager ends: of two, the greater one is the newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RaftLog {
+    /// The term of its last entry.
+    pub term: u64,
+    /// The number of its last entry.
+    pub index: u64,
+}
+
+impl fmt::Display for RaftLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "entry {} of term {}", self.index, self.term)
     }
 }
 

@@ -216,6 +216,9 @@ pub struct Fixing {
     /// Declare a manager gone for good, by its address, although its machine answers
     #[arg(long, value_name = "ADDRESS")]
     pub lost: Vec<String>,
+    /// A bundle of another manager, whose raft log must not be newer where a swarm is founded anew
+    #[arg(long, value_name = "BUNDLE")]
+    pub compare: Vec<PathBuf>,
     /// The address that a swarm founded anew advertises; the old one where none is given
     #[arg(long, value_name = "ADDRESS")]
     pub advertise_addr: Option<String>,

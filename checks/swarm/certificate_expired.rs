@@ -129,31 +129,41 @@ fn remedy(host: &Host, early: bool, view: &View<'_>) -> Remedy {
             ],
         };
     }
-    let role = if is_manager { "manager" } else { "worker" };
-    let mut steps = vec![clock];
-    if is_manager {
-        steps.push(demote(&node, view));
+    let forget = Step::ByHand {
+        node: "a manager".into(),
+        text: "remove the old entry of this node by its id".into(),
+        commands: vec![
+            format!("docker node ls --filter name={}", word(node.as_str())),
+            "docker node rm OLD-ID".into(),
+        ],
+    };
+    if !is_manager {
+        return Remedy {
+            title: "Check the clock, then join the swarm anew".into(),
+            risk: Risk::RestartsTasks,
+            impact: "where `date --utc` shows the clock to be wrong, set it right and start the engine again instead; the \
+                     tasks of this node stop until it has joined, it gets a new id, and its labels have to be given again"
+                .into(),
+            steps: vec![
+                Step::Leave { node: node.clone(), force: true },
+                Step::Join { node, advertise: None, manager: false },
+                forget,
+            ],
+        };
     }
-    steps.extend([
+    let steps = vec![
+        clock,
+        demote(&node, view),
         Step::ByHand {
             node: node.clone(),
-            text: format!(
-                "leave, then join with the command that a manager prints for `docker swarm join-token {role}`"
-            ),
+            text: "leave, then join with the command that a manager prints for `docker swarm join-token manager`".into(),
             commands: vec!["docker swarm leave --force".into()],
         },
-        Step::ByHand {
-            node: "a manager".into(),
-            text: "remove the old entry of this node by its id".into(),
-            commands: vec![
-                format!("docker node ls --filter name={}", word(node.as_str())),
-                "docker node rm OLD-ID".into(),
-            ],
-        },
-    ]);
+        forget,
+    ];
     Remedy {
         title: "Check the clock, then join the swarm anew".into(),
-        risk: if is_manager { Risk::EndangersQuorum } else { Risk::RestartsTasks },
+        risk: Risk::EndangersQuorum,
         impact: "the tasks of this node stop until it has joined".into(),
         steps,
     }

@@ -21,7 +21,7 @@ check! {
     ///
     /// Source: swarmkit `manager/state/raft/raft.go`; moby#34384.
     "swarm/lost-quorum": Error, "the swarm has no leader";
-    needs Ping, Info, Nodes, Probes, Networks;
+    needs Ping, Info, Nodes, Probes, Networks, SwarmState;
     caused_by "network/no-route", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Host: run
 }
@@ -145,6 +145,12 @@ fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut F
     let finding = out.report(subject, summary, first);
     if let (Ok(managers), Ok(probes)) = (&managers, host.probes.get()) {
         finding.and(Evidence::value(probes, managers.shown()));
+        // Of the managers that are left, the one with the newest log is the one to go on with.
+        if let Ok(log) = host.raft_log.get()
+            && let Some(end) = &log.value
+        {
+            finding.and(Evidence::value(log, format!("the raft log of {} ends with {end}", host.name)));
+        }
         if enough {
             finding.certainty(Certainty::Likely).remedy(look_from_another(host));
         } else {

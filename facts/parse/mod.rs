@@ -42,6 +42,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
             .map(|state| state.map(swarm::swarm_state)),
         remembered_managers: optional_json(bundle, Need::SwarmState, "files/state.json")
             .map(|managers| managers.map(engine::remote_managers).unwrap_or_default()),
+        raft_log: optional_json(bundle, Need::SwarmState, "host/raft-log.json"),
         certificate: certificate::certificate(bundle, "files/swarm-node.crt"),
         root_certificate: certificate::certificate(bundle, "files/swarm-root-ca.crt"),
         hosts_file: text(bundle, Need::Hosts, "files/hosts").map(|text| hosts::hosts_file(&text)),

@@ -1,6 +1,6 @@
 //! Files of the node: the engine's configuration, what its swarm component keeps, and a few of /etc.
 
-use super::{Artifact, Place, Session, apart, why};
+use super::{Artifact, Place, Session, apart, raft, why};
 use facts::bundle::Look;
 use facts::engine::EngineProcess;
 use facts::host::OsRelease;
@@ -40,6 +40,7 @@ pub(super) async fn swarm_state(session: &Session) -> Vec<Artifact> {
     vec![
         keep(session, Need::SwarmState, "files/docker-state.json", &swarm.join("docker-state.json")).await,
         keep(session, Need::SwarmState, "files/state.json", &swarm.join("state.json")).await,
+        raft::log_end(session).await,
     ]
 }
 

@@ -25,6 +25,7 @@ mod overheard;
 mod overlay;
 mod probe;
 mod procfs;
+mod raft;
 mod sockets;
 mod stack;
 mod tls;
@@ -44,6 +45,7 @@ pub(crate) use engine_api::Engine;
 pub use join::{Secret, Target};
 pub(crate) use join::{greet, with_port};
 pub(crate) use neighbour::neighbour;
+pub(crate) use raft::raft_log;
 pub use stack::StackFile;
 
 /// What to collect, and from where.

@@ -53,6 +53,7 @@ impl Guide<'_> {
             token: None,
             manager: self.fixing.manager.clone(),
             lost: self.fixing.lost.clone(),
+            compare: self.fixing.compare.clone(),
             advertise: self.fixing.advertise_addr.clone(),
         };
         Ok((diagnosis, ground))
@@ -119,6 +120,9 @@ impl Guide<'_> {
             Err(_) => Vec::new(),
         };
         self.voice.plan(&plan, number, &difference);
+        for note in ready.iter().flat_map(|prepared| &prepared.notes) {
+            self.voice.say(Tone::Plain, note);
+        }
         match (said, ready) {
             (Consent::Withheld(why), _) => {
                 self.voice.say(Tone::Plain, &format!("Not done: {why}"));

@@ -81,7 +81,8 @@ pub(super) fn beginning(advertise: &str, info: &Value) -> Value {
 /// The first manager that answers and is of the swarm that the token is for.
 async fn manager(authority: &str, info: &Value, ground: &Ground) -> Result<SocketAddr, String> {
     let mut why = "this node remembers no other manager; --manager ADDRESS names one".to_owned();
-    for named in remembered(info, ground) {
+    let known = ground.manager.as_ref().map_or_else(|| remembered(info), |named| vec![named.clone()]);
+    for named in known {
         let Ok(addr) = with_port(&named).parse::<SocketAddr>() else {
             why = format!("{named} is no address of a manager");
             continue;
@@ -100,11 +101,8 @@ async fn manager(authority: &str, info: &Value, ground: &Ground) -> Result<Socke
     Err(why)
 }
 
-/// The managers that the engine knows, and those that it wrote down.
-fn remembered(info: &Value, ground: &Ground) -> Vec<String> {
-    if let Some(named) = &ground.manager {
-        return vec![named.clone()];
-    }
+/// The other managers that the engine knows, and those that it wrote down.
+pub(super) fn remembered(info: &Value) -> Vec<String> {
     let file = fs::read_to_string(state(info).join("state.json")).unwrap_or_default();
     let file: Value = serde_json::from_str(&file).unwrap_or_default();
     let of = |list: &Value, id: &str, addr: &str| -> Vec<String> {

@@ -18,6 +18,7 @@ mod json;
 mod level;
 mod lock;
 mod membership;
+mod newest;
 mod plan;
 mod prepare;
 mod program;
@@ -43,6 +44,7 @@ use journal::Outcome;
 use lock::State;
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
 /// The machine that is worked on, and what was said about it.
 pub(crate) struct Ground {
@@ -53,6 +55,7 @@ pub(crate) struct Ground {
     token: Option<Secret>,
     manager: Option<String>,
     lost: Vec<String>,
+    compare: Vec<PathBuf>,
     advertise: Option<String>,
 }
 
@@ -133,6 +136,7 @@ pub async fn undo(id: &str, source: &Source, kept: &Receipts, voice: &Voice) -> 
         token: None,
         manager: None,
         lost: Vec::new(),
+        compare: Vec::new(),
         advertise: None,
     };
     let outcome = undo::undo(&state.receipts, id, &ground, voice).await.map_err(ExpectedError::refused)?;

@@ -6,7 +6,7 @@ use super::engine::{Turn, way};
 use super::file::{self, FileChange};
 use super::service::ServiceEdit;
 use super::swarm::{self, Api, Verb};
-use super::{Ground, filter, host, membership, quorum};
+use super::{Ground, filter, host, membership, newest, quorum};
 use crate::collect::dockerd;
 use checks::{SYSCTL_FILE, Step};
 use serde_json::Value;
@@ -19,6 +19,8 @@ const NO_KEY: &str =
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) acts: Vec<Act>,
+    /// What has to be known before they are allowed.
+    pub(super) notes: Vec<String>,
 }
 
 /// What these steps come down to on this machine as it is now.
@@ -78,7 +80,7 @@ impl Prepared {
                 return Err(NO_KEY.into());
             }
             Step::ForceNewCluster { .. } => {
-                quorum::refusal(&ground.lost, ground).await?;
+                quorum::refusal(ground).await?;
                 if quorum::is_locking(ground).await {
                     return Err(
                         "the managers of this swarm start locked, and one that is stopped for the copy does not come back \
@@ -87,6 +89,7 @@ impl Prepared {
                     );
                 }
                 let info = Api::of(ground).await?.get("/info").await?;
+                self.notes.push(newest::known(&info, ground).await?);
                 self.put_aside(&info)?;
                 self.acts.push(Act::Swarm(Verb::ForceNewCluster));
             }

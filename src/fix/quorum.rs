@@ -1,9 +1,9 @@
 //! A swarm founded anew from what one manager knows: when that may be, and how.
 
-use super::Ground;
 use super::engine::{Turn, way};
-use super::membership::{is_local, written};
+use super::membership::{is_local, remembered, written};
 use super::swarm::{Api, state};
+use super::{Ground, newest};
 use crate::collect::neighbour;
 use checks::word;
 use futures_util::future::join_all;
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 const LEADER: Duration = Duration::from_secs(60);
 
 /// Why the swarm must not be founded anew, where it must not: a quorum that exists, or may come back.
-pub(super) async fn refusal(lost: &[String], ground: &Ground) -> Result<(), String> {
+pub(super) async fn refusal(ground: &Ground) -> Result<(), String> {
     let api = Api::of(ground).await?;
     let info = api.get("/info").await?;
     let swarm = &info["Swarm"];
@@ -36,11 +36,12 @@ pub(super) async fn refusal(lost: &[String], ground: &Ground) -> Result<(), Stri
     if api.get("/nodes").await.is_ok() {
         return Err("the swarm has a leader: there is nothing to found anew".into());
     }
-    let own = swarm["NodeID"].as_str().unwrap_or_default();
-    let managers = swarm["RemoteManagers"].as_array().cloned().unwrap_or_default();
-    let others = managers.iter().filter(|manager| manager["NodeID"] != own);
-    let addrs: Vec<_> =
-        others.filter_map(|manager| manager["Addr"].as_str()?.parse::<SocketAddr>().ok()).collect();
+    unopposed(&info, ground).await
+}
+
+/// Why another manager may still found or join a swarm beside the new one: it shows a sign of life, or knows more.
+async fn unopposed(info: &Value, ground: &Ground) -> Result<(), String> {
+    let addrs: Vec<_> = remembered(info).iter().filter_map(|addr| addr.parse::<SocketAddr>().ok()).collect();
     let signs = join_all(addrs.iter().map(|addr| alive(*addr))).await;
     for (addr, sign) in addrs.iter().zip(signs) {
         let name = addr.ip().to_string();
@@ -50,7 +51,7 @@ pub(super) async fn refusal(lost: &[String], ground: &Ground) -> Result<(), Stri
                     "the manager at {name} may come back: {how}; a second swarm would stand beside it"
                 ));
             }
-            Some(how) if !lost.contains(&name) => {
+            Some(how) if !ground.lost.contains(&name) => {
                 return Err(format!(
                     "the manager at {name} may come back: {how}; bring it back, or declare it gone for good with --lost \
                      {name} once it is switched off or wiped"
@@ -59,7 +60,7 @@ pub(super) async fn refusal(lost: &[String], ground: &Ground) -> Result<(), Stri
             _ => {}
         }
     }
-    Ok(())
+    newest::known(info, ground).await.map(drop)
 }
 
 const PORT: &str = "its manager port takes connections";
@@ -98,7 +99,10 @@ async fn alive(addr: SocketAddr) -> Option<String> {
 /// Founds the swarm anew. What it had written down when it was made is given again, or the engine would take what is
 /// usual in its place.
 pub(super) async fn found(api: &Api, ground: &Ground) -> Result<(), String> {
-    let old = written(&api.get("/info").await?);
+    let info = api.get("/info").await?;
+    // The copy took its time, in which another manager may have come back.
+    unopposed(&info, ground).await?;
+    let old = written(&info);
     if old.is_null() {
         return Err("what the engine wrote down of its swarm cannot be read".into());
     }

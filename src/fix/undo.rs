@@ -2,6 +2,7 @@
 
 use super::Ground;
 use super::act::Undo;
+use super::file::{self, Print};
 use super::journal::{Done, Event, Outcome, Receipt, record, records};
 use crate::report::{Tone, Voice};
 use std::path::Path;
@@ -42,9 +43,17 @@ pub(super) async fn take_back(
     Ok(outcome)
 }
 
-/// Whether there is nothing to take back: what has no way back, and was refused, was not done.
+/// Whether there is nothing to take back of what failed: what has no way back was refused, and a file that does not hold
+/// what it was to hold was never put in its place.
 fn nothing(done: &Done) -> bool {
-    done.failed && matches!(done.undo, Undo::Final { .. })
+    done.failed
+        && match &done.undo {
+            Undo::Final { .. } => true,
+            Undo::File { path, after, .. } => {
+                file::content(path).is_ok_and(|now| Print::of(now.as_deref()) != *after)
+            }
+            _ => false,
+        }
 }
 
 /// Takes back what was interrupted, so that the next examination finds one state or the other and none between.

@@ -76,9 +76,25 @@ fn what_cannot_be_changed_is_said_and_stays() {
         node.shell(&format!("F={FILE}; {unmake}"), &[]).unwrap();
         assert_eq!(node.shell("find /etc -name '.*.swarm-doctor'", &[]).unwrap(), "", "{make}");
     }
+    // A directory in its place holds no key to change, and is said.
+    node.shell(&format!("rm {FILE}; mkdir {FILE}"), &[]).unwrap();
+    let (exit, said) = fix(node, &[]);
+    assert!(exit != 0 && said.contains("it is a directory"), "{exit}: {said}");
+    node.shell(&format!("rmdir {FILE}"), &[]).unwrap();
+    // Whose it is, and who may read it, stays.
+    node.write_file(FILE, OLD).unwrap();
+    node.shell(&format!("chown 0:4242 {FILE}; chmod 640 {FILE}"), &[]).unwrap();
     let (exit, said) = fix(node, &[]);
     assert_eq!(exit, 0, "{said}");
-    assert!(!node.exec(&["swarm-doctor", "history"]).unwrap().stdout.contains("interrupted"));
+    let mode = || node.shell(&format!("stat -c '%a %u:%g' {FILE}"), &[]).unwrap();
+    assert_eq!(mode().trim(), "640 0:4242");
+    let history = node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
+    assert!(!history.contains("interrupted"), "{history}");
+    let receipt = history.lines().filter(|line| line.contains("  healed")).next_back().unwrap();
+    let undo = ["swarm-doctor", "undo", receipt.split_whitespace().next().unwrap()];
+    assert!(node.exec(&undo).unwrap().success());
+    assert_eq!(mode().trim(), "640 0:4242");
+    assert_eq!(String::from_utf8(node.read_file(FILE).unwrap()).unwrap(), OLD);
 }
 
 #[test]

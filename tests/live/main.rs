@@ -12,6 +12,7 @@ mod bundles;
 mod crash;
 mod doctor;
 mod faults;
+mod founded;
 mod gate;
 mod gone;
 mod healthy;

@@ -22,10 +22,14 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn begin(node: &'a Node) -> Self {
-        node.remove_file("/var/lib/swarm-doctor").unwrap();
         node.write_file(FILE, OLD).unwrap();
+        Self::of(node, "engine/live-restore")
+    }
+
+    fn of(node: &'a Node, check: &str) -> Self {
+        node.remove_file("/var/lib/swarm-doctor").unwrap();
         node.write_file("/run/screen", "").unwrap();
-        let words = ["script", "-qefc", "swarm-doctor fix engine/live-restore", "/run/screen"];
+        let words = ["script", "-qefc", &format!("swarm-doctor fix {check}"), "/run/screen"];
         let mut command = node.command(&words).unwrap().into_std();
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -102,4 +106,54 @@ fn a_person_is_asked_shown_more_obeyed_and_can_leave_at_any_time() {
     assert_eq!(code, Some(0));
     assert!(!now.contains("true"), "{now}");
     assert!(history().contains("  healed  "), "{}", history());
+}
+
+#[test]
+fn what_happens_between_the_plan_and_the_answer_loses_nothing() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(1).up().unwrap();
+    let node = lab.node("node1");
+    install(node);
+    if !node.exec(&["script", "--version"]).is_ok_and(|output| output.success()) {
+        println!("skipped: no script, which opens a terminal");
+        return;
+    }
+    let history = || node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
+
+    // Somebody else changes the file.
+    let mut late = Session::begin(node);
+    late.sees(QUESTION);
+    let other = OLD.replace('}', ", \"debug\": true }");
+    node.write_file(FILE, other.as_str()).unwrap();
+    late.types("y\n");
+    late.sees("changed by somebody else");
+    assert_eq!(late.ends(), (Some(1), other));
+    assert!(history().contains("  undone  "), "{}", history());
+
+    // A second doctor.
+    let mut first = Session::begin(node);
+    first.sees(QUESTION);
+    let second = node.exec(&["swarm-doctor", "run", "--fix=safe", "--yes"]).unwrap();
+    assert_eq!(second.status.code(), Some(5), "{}{}", second.stdout, second.stderr);
+    assert!(second.stderr.contains("is at work on this node"), "{}", second.stderr);
+    assert_eq!(String::from_utf8(node.read_file(FILE).unwrap()).unwrap(), OLD);
+    first.types("y\n");
+    first.sees("Healed");
+    assert_eq!(first.ends().0, Some(0));
+
+    // The engine dies, and what was to be asked of it is not done.
+    let ingress = "docker network rm ingress <<END\ny\nEND\nuntil ! docker network ls | grep -qw ingress; do sleep 0.1; done";
+    node.shell(ingress, &[]).unwrap();
+    let mut dies = Session::of(node, "network/ingress-missing");
+    dies.sees(QUESTION);
+    node.kill_engine().unwrap();
+    dies.types("y\n");
+    dies.sees("the engine does not answer");
+    dies.child.kill().unwrap();
+    dies.child.wait().unwrap();
+    assert!(!history().contains("interrupted") && !history().contains("not all"), "{}", history());
+    node.start_engine(&[]).unwrap();
+    let after = node.exec(&["swarm-doctor", "run", "--fix=safe", "--yes"]).unwrap();
+    assert_eq!(after.status.code(), Some(0), "{}{}", after.stdout, after.stderr);
+    assert!(!node.docker(&["network", "ls", "-q", "--filter", "name=ingress"]).unwrap().is_empty());
 }

@@ -45,7 +45,56 @@ fn a_run_leaves_files_namespaces_rules_and_containers_as_they_were() {
     // A fix that is only shown, and one that nobody agrees to, change as little.
     assert!(node.exec(&["swarm-doctor", "run", "--fix=destructive", "--dry-run"]).unwrap().success());
     assert_eq!(node.exec(&["swarm-doctor", "run", "--fix"]).unwrap().status.code(), Some(5));
-    let after = node.shell(SNAPSHOT, &[]).unwrap();
+    same(&before, &node.shell(SNAPSHOT, &[]).unwrap());
+
+    // Nor do they where there is much to do.
+    let ill = r#"echo '{ "live-restore": true }' > /etc/docker/daemon.json
+        echo 0 > /proc/sys/net/ipv4/ip_forward
+        nft add table inet own; nft add chain inet own in '{ type filter hook input priority 0; }'
+        nft add rule inet own in udp dport 7946 drop"#;
+    node.shell(ill, &[]).unwrap();
+    let causes = || run(node).causes().iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert!(causes().len() >= 3, "{:?}", causes());
+    let before = node.shell(SNAPSHOT, &[]).unwrap();
+    for flags in [
+        vec![],
+        vec!["--dry-run"],
+        vec!["--fix=destructive", "--dry-run"],
+        vec!["--emit-script", "/run/lab/plan"],
+    ] {
+        let output = node.exec(&[&["swarm-doctor", "run"][..], &flags].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{flags:?}: {}{}", output.stdout, output.stderr);
+    }
+    same(&before, &node.shell(SNAPSHOT, &[]).unwrap());
+}
+
+#[test]
+fn a_script_from_the_bundles_heals_where_it_is_brought_and_nowhere_else() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(1).workers(1).up().unwrap();
+    let (manager, worker) = (lab.node("node1"), lab.node("node2"));
+    install(manager);
+    install(worker);
+    worker.shell("echo 0 > /proc/sys/net/ipv4/ip_forward", &[]).unwrap();
+    let bundle = |node: &lab::Node| {
+        node.exec(&["swarm-doctor", "run", "--save", "/run/own.tar.zst"]).unwrap();
+        node.read_file("/run/own.tar.zst").unwrap()
+    };
+    let (one, other) = (bundle(manager), bundle(worker));
+    manager.write_file("/run/1.tar.zst", one).unwrap();
+    manager.write_file("/run/2.tar.zst", other).unwrap();
+    let emit = ["--bundle", "/run/1.tar.zst", "--bundle", "/run/2.tar.zst", "--emit-script", "/run/plan.sh"];
+    let output = manager.exec(&[&["swarm-doctor", "run"][..], &emit].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}{}", output.stdout, output.stderr);
+    let script = manager.read_file("/run/plan.sh").unwrap();
+    assert!(manager.shell("sh /run/plan.sh", &[]).unwrap().contains("nothing of this is for node1"));
+    assert_eq!(run(worker).causes(), ["host/ip-forward-off"]);
+    worker.write_file("/run/plan.sh", script).unwrap();
+    worker.shell("sh /run/plan.sh", &[]).unwrap();
+    assert_eq!(run(worker).causes(), Vec::<&str>::new());
+}
+
+fn same(before: &str, after: &str) {
     let gone: Vec<_> = before.lines().filter(|line| !after.contains(line)).collect();
     let come: Vec<_> = after.lines().filter(|line| !before.contains(line)).collect();
     assert!(before == after, "gone: {gone:#?}\ncome: {come:#?}");

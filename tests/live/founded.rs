@@ -1,0 +1,78 @@
+//! A swarm that is founded anew: never on a manager that knows less than another, and with a way back that works as it
+//! is printed.
+
+use crate::doctor::install;
+use crate::needs_a_lab;
+use lab::{Lab, Node};
+use std::time::Duration;
+
+const BUNDLE: &str = "/run/node2.tar.zst";
+
+fn fix(node: &Node, flags: &[&str]) -> String {
+    let fix = ["swarm-doctor", "fix", "swarm/lost-quorum", "--level", "destructive", "--yes"];
+    let confirm = ["--confirm", "swarm/lost-quorum=node1"];
+    let command = node.command(&[&fix[..], &confirm, flags].concat()).unwrap();
+    let output = command.timeout(Duration::from_secs(400)).run().unwrap();
+    format!("{}{}", output.stdout, output.stderr)
+}
+
+/// What was said, in one line.
+fn flat(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_manager_that_knows_less_founds_nothing_and_the_printed_way_back_brings_the_old_swarm_back() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(3).up().unwrap();
+    let (node, other) = (lab.node("node1"), lab.node("node2"));
+    install(node);
+    install(other);
+    let create = |on: &Node, name: &str| {
+        let words = ["service", "create", "-q", "--detach", "--no-resolve-image", "--name", name, lab::IMAGE];
+        on.docker(&[&words[..], &["sleep", "100000"]].concat()).unwrap();
+    };
+    create(node, "early");
+    let asked = |on: &Node| on.exec(&["docker", "service", "ls"]).unwrap();
+    node.stop_engine().unwrap();
+    let minute = Duration::from_secs(60);
+    lab.wait("a leader", minute, || Ok(asked(other).success())).unwrap();
+    // The others go on without it, and are lost then.
+    create(other, "late");
+    other.exec(&["swarm-doctor", "run", "--save", BUNDLE]).unwrap();
+    let bundle = other.read_file(BUNDLE).unwrap();
+    other.power_off().unwrap();
+    lab.node("node3").power_off().unwrap();
+    node.start_engine(&[]).unwrap();
+    node.write_file(BUNDLE, bundle).unwrap();
+    lab.wait("no leader", minute, || Ok(asked(node).stderr.contains("leader"))).unwrap();
+
+    let said = flat(&fix(node, &["--compare", BUNDLE]));
+    assert!(said.contains("Not done: the manager node2 knows more than this one"), "{said}");
+    let said = fix(node, &[]);
+    let flatly = flat(&said);
+    assert!(flatly.contains("cannot be seen from here"), "{said}");
+    assert!(flatly.contains("The new swarm has one manager, node1 at 192.0.2.1, and 1 services"), "{said}");
+    assert_eq!(node.docker(&["service", "ls", "--format", "{{.Name}}"]).unwrap(), "early");
+
+    // Each line behind these words is done as it stands there.
+    let (_, back) = said.split_once("brings back what was before:").unwrap();
+    let commands: Vec<&str> =
+        back.lines().filter_map(|line| line.trim().strip_prefix("on node1: ")).collect();
+    assert!(commands.len() > 3, "{back}");
+    for command in commands {
+        node.shell(command, &[]).unwrap();
+    }
+    lab.node("node2").power_on().unwrap();
+    lab.node("node3").power_on().unwrap();
+    let names = || node.exec(&["docker", "service", "ls", "--format", "{{.Name}}"]);
+    lab.wait("the old swarm", Duration::from_secs(180), || {
+        let said = names()?.stdout;
+        let ready =
+            node.exec(&["docker", "node", "ls", "--format", "{{.Status}} {{.ManagerStatus}}"])?.stdout;
+        let whole =
+            ready.lines().filter(|line| *line == "Ready Reachable" || *line == "Ready Leader").count() == 3;
+        Ok(whole && said.contains("early") && said.contains("late"))
+    })
+    .unwrap();
+}
