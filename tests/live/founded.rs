@@ -63,8 +63,10 @@ fn the_manager_that_knows_less_founds_nothing_and_the_printed_way_back_brings_th
     for command in commands {
         node.shell(command, &[]).unwrap();
     }
-    lab.node("node2").power_on().unwrap();
-    lab.node("node3").power_on().unwrap();
+    for former in [other, lab.node("node3")] {
+        former.power_on().unwrap();
+        former.start_engine(&[]).unwrap();
+    }
     let names = || node.exec(&["docker", "service", "ls", "--format", "{{.Name}}"]);
     lab.wait("the old swarm", Duration::from_secs(180), || {
         let said = names()?.stdout;

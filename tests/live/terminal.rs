@@ -151,7 +151,8 @@ fn what_happens_between_the_plan_and_the_answer_loses_nothing() {
     dies.sees("the engine does not answer");
     dies.child.kill().unwrap();
     dies.child.wait().unwrap();
-    assert!(!history().contains("interrupted") && !history().contains("not all"), "{}", history());
+    // Whether it was asked for can only be told by the engine.
+    assert!(!history().contains("interrupted"), "{}", history());
     node.start_engine(&[]).unwrap();
     let after = node.exec(&["swarm-doctor", "run", "--fix=safe", "--yes"]).unwrap();
     assert_eq!(after.status.code(), Some(0), "{}{}", after.stdout, after.stderr);

@@ -54,7 +54,7 @@ fn a_run_leaves_files_namespaces_rules_and_containers_as_they_were() {
         nft add rule inet own in udp dport 7946 drop"#;
     node.shell(ill, &[]).unwrap();
     let causes = || run(node).causes().iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    assert!(causes().len() >= 3, "{:?}", causes());
+    assert!(causes().len() >= 2, "{:?}", causes());
     let before = node.shell(SNAPSHOT, &[]).unwrap();
     for flags in [
         vec![],
@@ -83,7 +83,15 @@ fn a_script_from_the_bundles_heals_where_it_is_brought_and_nowhere_else() {
     let (one, other) = (bundle(manager), bundle(worker));
     manager.write_file("/run/1.tar.zst", one).unwrap();
     manager.write_file("/run/2.tar.zst", other).unwrap();
-    let emit = ["--bundle", "/run/1.tar.zst", "--bundle", "/run/2.tar.zst", "--emit-script", "/run/plan.sh"];
+    let emit = [
+        "host/ip-forward-off",
+        "--bundle",
+        "/run/1.tar.zst",
+        "--bundle",
+        "/run/2.tar.zst",
+        "--emit-script",
+        "/run/plan.sh",
+    ];
     let output = manager.exec(&[&["swarm-doctor", "run"][..], &emit].concat()).unwrap();
     assert_eq!(output.status.code(), Some(1), "{}{}", output.stdout, output.stderr);
     let script = manager.read_file("/run/plan.sh").unwrap();
