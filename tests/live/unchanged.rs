@@ -12,7 +12,8 @@ const SNAPSHOT: &str = r#"
     find /var/lib/docker /etc/docker /root /tmp \( -path '*/raft' -o -path '*/worker' -o -path '*/rootfs' \) -prune -o \
         -printf '%p %y %m %U:%G %s %T@\n' 2>/dev/null | sort
     ls /run/docker/netns
-    nft list ruleset
+    # How many packets a rule has seen is no change.
+    nft --stateless list ruleset
     docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}'
     docker network ls --no-trunc
     docker volume ls
