@@ -19,6 +19,15 @@ create --name web --env DB_PASSWORD=planted-env --env DATABASE_URL=postgres://ap
     --health-cmd 'curl -u admin:planted-curl http://localhost/' \
     lab/busybox:1 sh -c 'exec sleep 100000 # --password planted-word --token=planted-equals'
 create --name arguments lab/busybox:1 sleep 100000 --password planted-argument --api-key=planted-option
+create --name clients --env 'TLS_KEY=-----BEGIN RSA PRIVATE KEY-----
+MIIplantedpem
+-----END RSA PRIVATE KEY-----' --env AWS_ACCESS_KEY_ID=AKIAPLANTEDACCESSKEY --env PROXY=bot:planted-bare@proxy.example.com:3128 \
+    --label 'com.example.init=mysql -u root -pplanted-mysql-label' --container-label 'com.example.url=redis://:planted-redis-url@cache/0' \
+    --health-interval 1h --health-cmd 'mysqladmin ping -uroot -pplanted-mysql' \
+    lab/busybox:1 sh -c 'exec sleep 100000 # redis-cli -a planted-redis; curl -fsSu bot:planted-cluster -H "Authorization: Bearer planted-bearer" x'
+create --name listed --health-interval 1h --health-cmd 'redis-cli -a planted-health ping' \
+    lab/busybox:1 sleep 100000 mysql -pplanted-attached -p planted-apart --requirepass planted-requirepass https://bot:planted-argument-url@example.com/ -H 'X-Api-Key: planted-header'
+create --name dies lab/busybox:1 sh -c 'exit 3 # sshpass -p planted-dying'
 create --name broken --env TOKEN=planted-broken lab/busybox:1 /none --token=planted-refused
 printf planted-secret | docker secret create s1 - > /dev/null
 printf password=planted-config | docker config create c1 - > /dev/null
@@ -29,13 +38,16 @@ says 'joining with SWMTKN-1-57oalk76q1w2e3-planted-log-token at 192.0.2.9:2377'
 says 'pulling https://bot:planted-log-url@registry.example.com/v2/ failed'
 says 'Authorization: Bearer planted-log-bearer'
 says 'unlocking with SWMKEY-1-planted-log-key'
+says 'ran mysql -h db -uroot -pplanted-log-mysql'
+says 'ran curl -u bot:planted-log-curl http://example.com/'
+says 'key AKIAPLANTEDLOGACCESS was refused'
 says 'failed: auth=planted-log-auth'
 "#;
 
 const DAEMON_JSON: &str = r#"{
   "live-restore": true,
   "proxies": { "http-proxy": "http://user:planted-proxy@proxy.example.com:3128" },
-  "log-opts": { "splunk-token": "planted-splunk" },
+  "log-opts": { "splunk-token": "planted-splunk", "labels": "mysql -pplanted-daemon-mysql" },
   "unknown": "SWMTKN-1-aaa-planted-daemon"
 }
 "#;
@@ -49,6 +61,7 @@ const STACK: &str = r#"services:
       FROM_SHELL: ${DB_SECRET}
     command: ["--password", "planted-stack-list"]
     labels: {a: b, api.token: planted-stack-flow}
+    healthcheck: {test: ["CMD", "redis-cli", "-a", "planted-stack-health", "ping"]}
     networks: [none]
   two:
     image: lab/busybox:1
@@ -80,9 +93,18 @@ fn written(node: &Node) -> BTreeMap<String, Vec<u8>> {
     }
     say(&["run", "--emit-script", "/root/script"]);
     say(&["collect", "-f", "/root/collected.tar.zst"]);
+    say(&["collect", "--anonymize", "-f", "/root/anonymous.tar.zst"]);
     say(&["preflight", "--stack", "/root/stack.yml", "--save", "/root/stack.tar.zst"]);
     written.insert("script".into(), node.read_file("/root/script").unwrap());
-    for file in ["/root/collected.tar.zst", "/root/stack.tar.zst"] {
+    let serve = "setsid --fork swarm-doctor serve < /dev/null > /root/said 2>&1; until [ -s /root/said ]; do sleep 0.1; done";
+    node.shell(serve, &[]).unwrap();
+    for path in ["/metrics", "/report.json", "/report.html"] {
+        let ask = "exec 3<> /dev/tcp/127.0.0.1/9787; printf 'GET %s HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' \"$1\" >&3; cat <&3";
+        let answer = node.exec(&["bash", "-euc", ask, "bash", path]).unwrap().stdout;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        written.insert(format!("serve {path}"), answer.into_bytes());
+    }
+    for file in ["/root/collected.tar.zst", "/root/anonymous.tar.zst", "/root/stack.tar.zst"] {
         let bundle = swarm_doctor::bundle::read_from(&node.read_file(file).unwrap()[..]).unwrap();
         for (name, content) in bundle.artifacts {
             written.insert(format!("{file}: {name}"), content);
@@ -105,11 +127,23 @@ fn no_secret_is_written_anywhere() {
     let written = written(node);
     // What is looked into holds what was planted around.
     let all = |name: &str| written.iter().any(|(_, text)| String::from_utf8_lossy(text).contains(name));
-    for name in ["DB_PASSWORD", "com.example.password", "splunk-token", "POSTGRES_PASSWORD", "Keys:["] {
+    for name in ["DB_PASSWORD", "com.example.password", "splunk-token", "POSTGRES_PASSWORD", "Keys:["]
+        .into_iter()
+        .chain([
+            "mysqladmin ping",
+            "redis-cli -a",
+            "--requirepass",
+            "X-Api-Key",
+            "TLS_KEY",
+            "sshpass",
+            "bot:",
+        ])
+    {
         assert!(all(name), "nothing tells of {name}");
     }
-    let secrets: Vec<&str> = unknown.lines().chain(["planted-", "252 113 94", "49082bafec6d"]).collect();
-    assert_eq!(secrets.len(), 6, "{unknown}");
+    let secrets: Vec<&str> =
+        unknown.lines().chain(["planted", "PLANTED", "252 113 94", "49082bafec6d"]).collect();
+    assert_eq!(secrets.len(), 7, "{unknown}");
     for (name, text) in &written {
         let text = String::from_utf8_lossy(text);
         for secret in &secrets {

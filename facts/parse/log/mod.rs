@@ -7,6 +7,7 @@ mod concern;
 mod escape;
 mod inner;
 mod journal;
+mod logins;
 #[cfg(test)]
 mod long;
 mod merge;
@@ -15,6 +16,7 @@ mod outer;
 mod reader;
 mod redact;
 mod stamp;
+mod tokens;
 
 pub use merge::merge;
 pub use reader::{Reading, read};

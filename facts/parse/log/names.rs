@@ -1,12 +1,37 @@
 //! Which names stand for secrets.
 
 /// Words that make a name secret wherever they stand in it.
-const SECRET: &[&str] =
-    &["pass", "passphrase", "passwords", "credential", "credentials", "auth", "authorization"];
+const SECRET: &[&str] = &[
+    "pass",
+    "passphrase",
+    "passwords",
+    "passin",
+    "passout",
+    "credential",
+    "credentials",
+    "auth",
+    "authorization",
+    "cookie",
+    "signature",
+    "sig",
+    "webhook",
+];
 
 /// Words that do so at a word's end too: `PGPASSWORD`, `identitytoken`.
-const ENDINGS: &[&str] =
-    &["password", "passwd", "token", "secret", "apikey", "accesskey", "secretkey", "privatekey"];
+const ENDINGS: &[&str] = &[
+    "password",
+    "passwd",
+    "token",
+    "secret",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "requirepass",
+    "masterauth",
+    "storepass",
+    "keypass",
+];
 
 /// Whether the value under this name is to be kept secret.
 ///

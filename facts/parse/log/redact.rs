@@ -1,14 +1,16 @@
 //! Takes secrets out of text before anyone gets to see it.
 
+use super::logins::login;
 use super::names::is_secret;
+use super::tokens::token;
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// What stands in a secret's place.
 const MARK: &str = "***";
 
-/// Replaces the secrets in any text: swarm tokens and unlock keys, gossip and ESP keys, private keys, passwords in
-/// URLs, and the values of names such as `DB_PASSWORD` or `"auth"`.
+/// Replaces the secrets in any text: swarm tokens and unlock keys, gossip and ESP keys, private keys, tokens that are known
+/// by their looks, passwords in URLs and on command lines, and the values of names such as `DB_PASSWORD` or `"auth"`.
 ///
 /// JSON stays JSON, for nothing but the inside of its strings is touched, and text stays as it is where it
 /// was redacted before.
@@ -20,13 +22,16 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     while let Some(byte) = bytes.get(at) {
         let secret = match byte {
             b'S' => swarm_secret(text, at),
-            b'-' => private_key(text, at).or_else(|| flag_value(text, at)),
+            b'-' => private_key(text, at).or_else(|| flag_value(text, at)).or_else(|| login(text, at)),
             b'=' => assigned(text, at),
             b':' => userinfo(text, at)
                 .or_else(|| gossip_keys(text, at))
                 .or_else(|| esp_key(text, at))
                 .or_else(|| json_value(text, at))
-                .or_else(|| yaml_value(text, at)),
+                .or_else(|| yaml_value(text, at))
+                .or_else(|| bare_userinfo(text, at)),
+            b'\'' => sql_value(text, at),
+            letter if letter.is_ascii_alphabetic() => token(text, at),
             _ => None,
         };
         at += 1;
@@ -94,7 +99,9 @@ fn esp_key(text: &str, at: usize) -> Option<Range<usize>> {
 fn private_key(text: &str, at: usize) -> Option<Range<usize>> {
     let label = text[at..].strip_prefix("-----BEGIN ")?;
     let (label, body) = label.split_once("-----")?;
-    if !label.ends_with("PRIVATE KEY") || !label.bytes().all(|b| b == b' ' || b.is_ascii_uppercase()) {
+    if !label.trim_end_matches(" BLOCK").ends_with("PRIVATE KEY")
+        || !label.bytes().all(|b| b == b' ' || b.is_ascii_uppercase())
+    {
         return None;
     }
     let start = text.len() - body.len();
@@ -128,9 +135,38 @@ fn userinfo(text: &str, at: usize) -> Option<Range<usize>> {
             char => char.is_whitespace(),
         })
         .map_or(rest.len(), |(index, _)| index);
-    let info = rest[..end].rfind('@')?;
+    let Some(info) = rest[..end].rfind('@') else {
+        // A password with a stroke in it, which leaves no number behind the colon.
+        let port = rest[..end].split_once(':')?.1;
+        let whole = start + run(rest, 0, |b| b.is_ascii_graphic() && !b"\"'<>`\\".contains(&b));
+        let info = text[start..whole].rfind('@')?;
+        let is_port = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        return (!is_port).then_some(start..start + info);
+    };
     let is_http = text[..at].ends_with("http") || text[..at].ends_with("https");
     (is_http || rest[..info].contains(':')).then_some(start..start + info)
+}
+
+/// `user:password@host` without a scheme, as drivers of databases and proxies take it.
+fn bare_userinfo(text: &str, at: usize) -> Option<Range<usize>> {
+    let is_plain = |b: u8| b.is_ascii_graphic() && !b"\"'<>`\\@:/,;=()[]{}".contains(&b);
+    let user = name_before(text, at);
+    let end = run(text, at + 1, is_plain);
+    let host = text[end..].strip_prefix('@')?;
+    // An image is named by a tag and a digest, too.
+    let is_digest = host.starts_with("sha256:") || host.starts_with("sha512:");
+    let is_host = host.starts_with(|c: char| c.is_ascii_alphanumeric());
+    (!user.is_empty() && end > at + 1 && is_host && !is_digest).then_some(at + 1..end)
+}
+
+/// What SQL takes for a password: `PASSWORD 'value'`, `IDENTIFIED BY 'value'`.
+fn sql_value(text: &str, at: usize) -> Option<Range<usize>> {
+    let before = text[..at].strip_suffix(' ')?;
+    let word = |word: &str| {
+        before.len() >= word.len()
+            && before.as_bytes()[before.len() - word.len()..].eq_ignore_ascii_case(word.as_bytes())
+    };
+    (word("password") || word("identified by")).then(|| at + 1..bare_end(text, at + 1, |b| b == b'\''))
 }
 
 /// `NAME=value`, be it in an environment, a configuration file, a query or a log.
@@ -139,7 +175,10 @@ fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
         Some(before) => (name_before(text, before.trim_end_matches(' ').len()), true),
         None => (name_before(text, at), false),
     };
-    if !is_secret(&text[name.clone()]) {
+    // The working directory has the name of a password, and begins with a stroke.
+    let is_password =
+        text[name.clone()].eq_ignore_ascii_case("pwd") && !text[at + 1..].starts_with(['/', '"']);
+    if !is_password && !is_secret(&text[name.clone()]) || text[at + 1..].starts_with("-----BEGIN ") {
         return None;
     }
     let start = if is_spaced { run(text, at + 1, |b| b == b' ') } else { at + 1 };
@@ -154,7 +193,7 @@ fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
     (!compares).then(|| value(text, start, |b| b.is_ascii_whitespace()))
 }
 
-/// `--password value`, be it in a command, in a list of JSON or YAML; and the password of `curl -u user:password`.
+/// `--password value`, be it in a command, in a list of JSON or YAML.
 fn flag_value(text: &str, at: usize) -> Option<Range<usize>> {
     if text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         return None;
@@ -163,8 +202,7 @@ fn flag_value(text: &str, at: usize) -> Option<Range<usize>> {
     let end = run(text, start, |b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     let name = &text[start..end];
     let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    let is_login = matches!(name, "u" | "user") && text[line..at].contains("curl");
-    if !is_login && (!is_secret(name) || name.ends_with("stdin")) {
+    if !is_secret(name) || name.ends_with("stdin") {
         return None;
     }
     let before = text[line..at].trim_start();
@@ -185,17 +223,11 @@ fn flag_value(text: &str, at: usize) -> Option<Range<usize>> {
     };
     // Another flag is no value, and a token of the swarm is known by itself.
     let shown = &text[value.clone()];
-    if shown.starts_with('-') || shown.starts_with("SWM") {
-        return None;
-    }
-    match is_login {
-        true => shown.find(':').map(|colon| value.start + colon + 1..value.end),
-        false => Some(value),
-    }
+    (!shown.starts_with('-') && !shown.starts_with("SWM")).then_some(value)
 }
 
 /// Where the next item of a list begins: behind a comma, or as `- item` on the next line.
-fn next_item(text: &str, at: usize) -> Option<usize> {
+pub(super) fn next_item(text: &str, at: usize) -> Option<usize> {
     let mark = run(text, at, |b| b.is_ascii_whitespace());
     let is_mark =
         text[mark..].starts_with(',') || text[at..mark].contains('\n') && text[mark..].starts_with("- ");
@@ -224,14 +256,15 @@ fn yaml_value(text: &str, at: usize) -> Option<Range<usize>> {
     let is_alone = text[line..name.start].bytes().all(|b| b" \t-<>#".contains(&b));
     // `{name: value, ...}` stands on one line.
     let is_flow = text[line..name.start].trim_end().ends_with(['{', ',']);
-    let is_header =
-        ["authorization", "-auth"].iter().any(|end| text[name.clone()].to_ascii_lowercase().ends_with(end));
+    let named = text[name.clone()].to_ascii_lowercase();
+    let is_header = named.starts_with("x-")
+        || ["authorization", "-auth", "-token", "api-key", "cookie"].iter().any(|end| named.ends_with(end));
     let start = run(text, at + 1, |b| b == b' ');
     (is_alone || is_header || is_flow).then(|| value(text, start, |byte| is_flow && b",}".contains(&byte)))
 }
 
 /// The value that starts here: what is between its quotes, or all until `stop`.
-fn value(text: &str, start: usize, stop: impl Fn(u8) -> bool) -> Range<usize> {
+pub(super) fn value(text: &str, start: usize, stop: impl Fn(u8) -> bool) -> Range<usize> {
     if let Some(quote) = Quote::after(text, start) {
         let end = if quote.closes(text, start) { quote.start } else { quote.end(text, quote.start) };
         return quote.start..end;
@@ -263,10 +296,10 @@ fn bare_end(text: &str, start: usize, stop: impl Fn(u8) -> bool) -> usize {
 
 /// A double quote with the backslashes before it, which tell how deep in other strings it stands: none, one,
 /// three, seven.
-struct Quote {
+pub(super) struct Quote {
     depth: usize,
     /// Where it begins if it closes, where the value begins if it opens.
-    start: usize,
+    pub(super) start: usize,
 }
 
 impl Quote {
@@ -278,13 +311,13 @@ impl Quote {
     }
 
     /// The quote that begins here.
-    fn after(text: &str, at: usize) -> Option<Self> {
+    pub(super) fn after(text: &str, at: usize) -> Option<Self> {
         let quote = run(text, at, |b| b == b'\\');
         text[quote..].starts_with('"').then(|| Self { depth: depth(quote - at), start: quote + 1 })
     }
 
     /// Whether this quote, at the start of a value, rather ends a string that the whole is in.
-    fn closes(&self, text: &str, at: usize) -> bool {
+    pub(super) fn closes(&self, text: &str, at: usize) -> bool {
         let after = text[self.start..].bytes().next();
         if !after.is_none_or(|b| b.is_ascii_whitespace() || b",:]}".contains(&b)) {
             return false;
@@ -304,7 +337,7 @@ impl Quote {
     }
 
     /// Where the quote begins that closes this one, or else the line's end.
-    fn end(&self, text: &str, from: usize) -> usize {
+    pub(super) fn end(&self, text: &str, from: usize) -> usize {
         let mut backslashes = 0;
         for (at, byte) in text.bytes().enumerate().skip(from) {
             match byte {
@@ -331,7 +364,7 @@ fn name_before(text: &str, end: usize) -> Range<usize> {
 }
 
 /// Where the bytes end that are alike from here on. They have to be ASCII.
-fn run(text: &str, from: usize, mut alike: impl FnMut(u8) -> bool) -> usize {
+pub(super) fn run(text: &str, from: usize, mut alike: impl FnMut(u8) -> bool) -> usize {
     text.bytes().skip(from).position(|b| !alike(b)).map_or(text.len(), |length| from + length)
 }
 
@@ -386,13 +419,8 @@ mod tests {
         redacts("command: [--password, hunter2, -v]", "command: [--password, ***, -v]");
         redacts("command: ['--password', 'hunter2']", "command: ['--password', '***']");
         redacts("- --password\n  - hunter2\n  - -v", "- --password\n  - ***\n  - -v");
-        redacts(
-            "curl -fsu admin:x; curl -u admin:hunter2 http://a/",
-            "curl -fsu admin:x; curl -u admin:*** http://a/",
-        );
-        redacts(r#"["CMD","curl","-u","admin:hunter2","x"]"#, r#"["CMD","curl","-u","admin:***","x"]"#);
+        redacts("redis-server --requirepass hunter2", "redis-server --requirepass ***");
         redacts("labels: {a: b, api.token: hunter2, c: d}", "labels: {a: b, api.token: ***, c: d}");
-        leaves("docker run -u 1000:1000 --user app:app x");
         leaves("docker login --password-stdin registry.example.com");
         leaves("docker stack deploy --with-registry-auth -c stack.yml");
         leaves("tool --token-file /run/token");
@@ -424,6 +452,10 @@ mod tests {
             "-----BEGIN PRIVATE KEY-----\nMHc\nMHd\nAug  2 10:11:12 h x: y",
             "-----BEGIN PRIVATE KEY-----***Aug  2 10:11:12 h x: y",
         );
+        redacts(
+            "KEY=-----BEGIN PRIVATE KEY-----\nMHc\n-----END PRIVATE KEY-----\nb",
+            "KEY=-----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY-----\nb",
+        );
         leaves("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----");
     }
 
@@ -432,6 +464,9 @@ mod tests {
         redacts("proxy http://user:pa@ss@host:3128/x", "proxy http://***@host:3128/x");
         redacts("https://ghp_0123@github.com", "https://***@github.com");
         redacts(r#""amqp://u:p@h""#, r#""amqp://***@h""#);
+        redacts("amqp://u:p/a@h", "amqp://***@h");
+        redacts("DSN=user:hunter2@tcp(db:3306)/app", "DSN=user:***@tcp(db:3306)/app");
+        redacts("http_proxy=u:hunter2@proxy:3128", "http_proxy=u:***@proxy:3128");
         for text in [
             "ssh://root@host",
             "http://host/a@b:c",
@@ -439,6 +474,8 @@ mod tests {
             "http://host me@home",
             "://",
             "http://h\\nx@y",
+            "http://host:8080/a@b",
+            "registry.example.com/app:v1@sha256:0123",
         ] {
             leaves(text);
         }
@@ -454,6 +491,9 @@ mod tests {
         redacts("[DB_PASSWORD=hunter2 PATH=/bin]", "[DB_PASSWORD=*** PATH=/bin]");
         redacts("GET /x?token=abc", "GET /x?token=***");
         redacts("api_key = abc", "api_key = ***");
+        redacts("server=db;pwd=hunter2", "server=db;pwd=***");
+        redacts("ALTER USER x PASSWORD 'hunter 2'", "ALTER USER x PASSWORD '***'");
+        redacts("-H 'X-Api-Key: hunter2' x", "-H 'X-Api-Key: ***");
         redacts("DB_PASSWORD: hunter 2\nx: 1", "DB_PASSWORD: ***\nx: 1");
         redacts("  - password: \"a\"", "  - password: \"***\"");
         redacts("sent X-Registry-Auth: eyJ1 z", "sent X-Registry-Auth: ***");
@@ -487,6 +527,7 @@ mod tests {
             r#"{"SecretID":"abc","SecretName":"db_password","PublicKey":"abc","Key":"abc","Secrets":["a"]}"#,
             "POSTGRES_PASSWORD_FILE=/run/secrets/db",
             "auth=none password=${DB_PASSWORD} token==x",
+            "PWD=/root swarm-node.key: no decryption key for record",
             "kernel.keys.maxkeys = 200",
         ] {
             leaves(text);

@@ -1,0 +1,81 @@
+//! Tokens that are known by their looks, wherever they stand.
+
+use super::redact::run;
+use std::ops::Range;
+
+/// How a token begins that tells of nothing else, and how long the rest of it is at least.
+const TOKENS: &[(&str, usize)] = &[
+    ("AKIA", 16),
+    ("ASIA", 16),
+    ("ghp_", 20),
+    ("gho_", 20),
+    ("ghs_", 20),
+    ("ghu_", 20),
+    ("github_pat_", 20),
+    ("glpat-", 16),
+    ("dckr_pat_", 16),
+    ("npm_", 30),
+    ("hvs.", 20),
+    ("sk_live_", 16),
+    ("xoxb-", 10),
+    ("xoxp-", 10),
+    ("xoxa-", 10),
+];
+
+/// A token of a known kind, a JSON web token, or what bears one in a header.
+pub(super) fn token(text: &str, at: usize) -> Option<Range<usize>> {
+    let rest = &text[at..];
+    if !rest.starts_with(['A', 'B', 'b', 'd', 'e', 'g', 'h', 'n', 's', 'x'])
+        || text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+    {
+        return None;
+    }
+    let of_token = |from: usize| run(text, from, |b| b.is_ascii_alphanumeric() || b"-_.~+/=".contains(&b));
+    if let Some(word) = ["Bearer ", "bearer "].iter().find(|word| rest.starts_with(**word)) {
+        let start = at + word.len();
+        let end = of_token(start);
+        let is_word = text[start..end].bytes().all(|b| b.is_ascii_lowercase());
+        return (end - start >= 8 && !is_word || end - start >= 20).then_some(start..end);
+    }
+    if rest.starts_with("eyJ") {
+        let end = of_token(at);
+        let parts: Vec<&str> = text[at..end].splitn(3, '.').collect();
+        return matches!(parts[..], [head, body, _] if head.len() > 8 && body.starts_with("eyJ"))
+            .then_some(at..end);
+    }
+    let (begin, least) = TOKENS.iter().find(|(begin, _)| rest.starts_with(begin))?;
+    let end = of_token(at);
+    (end - at >= begin.len() + least).then_some(at..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse::log::redact;
+
+    #[test]
+    fn knows_tokens_by_their_looks() {
+        for (text, wanted) in [
+            ("the key AKIAIOSFODNN7EXAMPLE was used", "the key *** was used"),
+            ("cloned with ghp_0123456789abcdefghij0123456789abcdef", "cloned with ***"),
+            ("sent Bearer 0123456789abc to it", "sent Bearer *** to it"),
+            ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl.", "got ***"),
+        ] {
+            assert_eq!(redact(text), wanted);
+            assert_eq!(redact(wanted), wanted);
+        }
+    }
+
+    #[test]
+    fn leaves_words_that_only_begin_so() {
+        for text in [
+            "AKIA",
+            "a Bearer token is missing",
+            "Bearer authentication",
+            "npm_config_cache",
+            "eyJ.eyJ.x",
+            "é",
+        ] {
+            assert_eq!(redact(text), text);
+        }
+    }
+}
