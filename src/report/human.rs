@@ -4,8 +4,8 @@
 use super::pen::{Indent, Ink, Pen, Span};
 use super::sentence::{Sentence, sentence};
 use super::text::count;
-use super::{Format, Page, finding, ignored, peers, remedy, verdicts};
-use crate::judge::{Diagnosis, Header, Status};
+use super::{Format, Page, alike, finding, ignored, peers, remedy, verdicts};
+use crate::judge::{Cause, Diagnosis, Header, Status};
 use std::io::{self, Write};
 
 /// How many of the machines that are judged together are named.
@@ -26,9 +26,19 @@ impl Format for Human {
         company(&mut pen, diagnosis)?;
         pen.blank()?;
         verdict(&mut pen, diagnosis)?;
-        for (at, cause) in diagnosis.findings.iter().enumerate() {
+        let alone = |cause| std::slice::from_ref(cause);
+        let groups: Vec<&[Cause]> = match verbose {
+            true => diagnosis.findings.iter().map(alone).collect(),
+            false => alike::grouped(&diagnosis.findings).collect(),
+        };
+        for (at, group) in groups.into_iter().enumerate() {
+            let Some(cause) = group.first() else { continue };
             pen.blank()?;
             finding::write(&mut pen, &format!("{} ", at + 1), cause, verbose)?;
+            if let Some(said) = alike::elsewhere(group, " (-v shows all)") {
+                pen.blank()?;
+                pen.flow(Indent(2, 4), &[Span::new(Ink::Bold, said)])?;
+            }
         }
         peers::write(&mut pen, &diagnosis.header, verbose)?;
         verdicts::unknown(&mut pen, diagnosis, verbose)?;

@@ -2,7 +2,7 @@
 
 use super::sentence::sentence;
 use super::text::{clean, count, cut};
-use super::{Format, TOOL_VERSION, evidence};
+use super::{Format, TOOL_VERSION, alike, evidence};
 use crate::judge::{Cause, Diagnosis, Ignored, Status};
 use checks::{Finding, Step};
 use std::io::{self, Write};
@@ -32,8 +32,13 @@ impl Format for Markdown {
             text(&header.kernel),
             header.taken.strftime("%Y-%m-%d %H:%M:%S UTC"),
         )?;
-        for (at, cause) in diagnosis.findings.iter().enumerate() {
-            one(at + 1, cause, out)?;
+        for (at, group) in alike::grouped(&diagnosis.findings).enumerate() {
+            if let Some(cause) = group.first() {
+                one(at + 1, cause, out)?;
+            }
+            if let Some(said) = alike::elsewhere(group, "") {
+                writeln!(out, "{}\n", text(&said))?;
+            }
         }
         let open: Vec<_> = diagnosis.open().collect();
         if !open.is_empty() {

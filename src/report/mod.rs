@@ -1,5 +1,6 @@
 //! Reports: a diagnosis as a person or a program reads it.
 
+mod alike;
 mod deliver;
 mod difference;
 mod evidence;

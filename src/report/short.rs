@@ -3,7 +3,7 @@
 use super::human::tally;
 use super::pen::{Ink, Mark, Pen, Span};
 use super::text::count;
-use super::{Format, Page};
+use super::{Format, Page, alike};
 use crate::judge::Diagnosis;
 use std::io::{self, Write};
 
@@ -17,8 +17,10 @@ pub struct Short {
 impl Format for Short {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         let mut pen = Pen::new(out, self.page.width, self.page.color, self.page.ascii);
-        for cause in &diagnosis.findings {
+        for group in alike::grouped(&diagnosis.findings) {
+            let Some(cause) = group.first() else { continue };
             let finding = &cause.finding;
+            let elsewhere = alike::elsewhere(group, "").map(|said| format!(". {said}")).unwrap_or_default();
             let ink = Ink::of(finding.severity);
             let lead = format!("{} {}", pen.mark(Mark::Of(finding.severity)), finding.severity.word());
             let more = match cause.consequences.len() {
@@ -29,7 +31,7 @@ impl Format for Short {
                 Span::new(ink, lead),
                 Span::plain(" "),
                 Span::new(Ink::Bold, finding.check.as_ref()),
-                Span::plain(format!(" {}: {}{more}", finding.subject, finding.summary)),
+                Span::plain(format!(" {}: {}{more}{elsewhere}", finding.subject, finding.summary)),
             ])?;
         }
         tally(&mut pen, diagnosis, self.page.elapsed_ms)

@@ -2,9 +2,9 @@
 
 use crate::judge::{Cause, Diagnosis, Ignored, Status, Verdict};
 use crate::matrix::{Layer, State};
-use crate::report::evidence;
 use crate::report::finding::weight;
 use crate::report::text::{clean, count, cut, markup};
+use crate::report::{alike, evidence};
 use checks::{Evidence, Finding, Remedy, Step};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -23,13 +23,16 @@ pub(super) fn findings(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result
         return Ok(());
     }
     writeln!(out, "<section>\n<h2>What is wrong, and what to do</h2>")?;
-    for (at, cause) in diagnosis.findings.iter().enumerate() {
-        article(at + 1, cause, out)?;
+    for (at, group) in alike::grouped(&diagnosis.findings).enumerate() {
+        if let Some(cause) = group.first() {
+            article(at + 1, cause, group, out)?;
+        }
     }
     writeln!(out, "</section>")
 }
 
-fn article(number: usize, cause: &Cause, out: &mut dyn Write) -> io::Result<()> {
+/// One cause, which is the first of a group that says the same of other nodes.
+fn article(number: usize, cause: &Cause, group: &[Cause], out: &mut dyn Write) -> io::Result<()> {
     let found = &cause.finding;
     writeln!(
         out,
@@ -62,6 +65,9 @@ fn article(number: usize, cause: &Cause, out: &mut dyn Write) -> io::Result<()> 
             writeln!(out, "<li>and {}</li>", count(more, "more finding"))?;
         }
         writeln!(out, "</ul>\n</details>")?;
+    }
+    if let Some(said) = alike::elsewhere(group, "") {
+        writeln!(out, "<p><strong>{}</strong></p>", markup(&said))?;
     }
     writeln!(out, "</article>")
 }

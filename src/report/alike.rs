@@ -1,0 +1,91 @@
+//! Many nodes with the same ailment: one thing to a person, however many findings it is to a program.
+
+use super::text::count;
+use crate::judge::Cause;
+use checks::{Finding, Subject};
+
+/// How many of the nodes are named.
+const NAMED: usize = 12;
+
+/// The causes, those side by side that say the same of different nodes as one.
+pub(super) fn grouped(causes: &[Cause]) -> impl Iterator<Item = &[Cause]> {
+    causes.chunk_by(|one, next| {
+        let (Subject::Node(a), Subject::Node(b)) = (&one.finding.subject, &next.finding.subject) else {
+            return false;
+        };
+        let same = |one: &Finding, next: &Finding| shape(one, a.as_str()) == shape(next, b.as_str());
+        let felt = one.consequences.iter().zip(&next.consequences);
+        same(&one.finding, &next.finding)
+            && one.consequences.len() == next.consequences.len()
+            && felt.into_iter().all(|(one, next)| same(one, next))
+    })
+}
+
+/// All that is said of a node but its name.
+fn shape<'a>(finding: &'a Finding, node: &str) -> (&'a str, &'a str, &'a str, String, String) {
+    let unnamed = |text: &str| text.replace(node, "\0");
+    (
+        finding.check.as_ref(),
+        finding.severity.word(),
+        finding.certainty.word(),
+        unnamed(&finding.subject.to_string()),
+        unnamed(&finding.summary),
+    )
+}
+
+/// On which nodes it is the same as on the first of them; nothing where that is alone.
+pub(super) fn elsewhere(alike: &[Cause], hint: &str) -> Option<String> {
+    let others = alike.get(1..).filter(|others| !others.is_empty())?;
+    let mut named: Vec<String> =
+        others.iter().take(NAMED).map(|cause| cause.finding.subject.to_string()).collect();
+    if let more @ 1.. = others.len().saturating_sub(NAMED) {
+        named.push(format!("{more} more{hint}"));
+    }
+    Some(format!("The same on {}: {}", count(others.len(), "more node"), named.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use checks::{Evidence, Findings, Meta};
+    use facts::{Need, Source};
+
+    /// A warning of each of these nodes, in these words.
+    fn causes(told: &[(&str, &str)]) -> Vec<Cause> {
+        let meta = Meta {
+            id: "host/ailing".into(),
+            title: "a node ails".into(),
+            severity: checks::Severity::Warning,
+            explain: "".into(),
+            needs: vec![].into(),
+            caused_by: (&[]).into(),
+        };
+        let mut found = Findings::of(&meta);
+        for (node, says) in told {
+            let source = Source { need: Need::Disk, artifact: "a".into(), origin: "a".into() };
+            let proof = Evidence::Value { source, shown: "x".into() };
+            found.report(Subject::Node((*node).into()), *says, proof);
+        }
+        let alone = |finding| Cause { finding, consequences: Vec::new() };
+        found.found.into_iter().map(alone).collect()
+    }
+
+    #[test]
+    fn the_same_of_many_nodes_is_one_thing_and_another_value_is_another() {
+        let told = [("a", "a is ill"), ("b", "b is ill"), ("c", "c is ill"), ("d", "d is dead")];
+        let causes = causes(&told);
+        let sizes: Vec<usize> = grouped(&causes).map(<[Cause]>::len).collect();
+        assert_eq!(sizes, [3, 1]);
+        assert_eq!(elsewhere(&causes[..3], "").as_deref(), Some("The same on 2 more nodes: b, c"));
+        assert_eq!(elsewhere(&causes[..1], ""), None);
+    }
+
+    #[test]
+    fn of_very_many_only_some_are_named() {
+        let names: Vec<String> = (0..500).map(|at| format!("n{at}")).collect();
+        let told: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "ill")).collect();
+        let said = elsewhere(&causes(&told), " (-v shows all)").unwrap();
+        assert!(said.starts_with("The same on 499 more nodes: n1, n2, "), "{said}");
+        assert!(said.ends_with(", n12, 487 more (-v shows all)"), "{said}");
+    }
+}
