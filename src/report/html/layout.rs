@@ -33,7 +33,12 @@ impl Layout {
     pub(super) fn of(number: usize) -> Self {
         let rows = |columns: usize| number.div_ceil(columns) as f64;
         if number <= RING {
-            let height = if number < 3 { 120.0 } else { 390.0 };
+            // Of three, two stand at the same height, and nobody beneath.
+            let height = match number {
+                ..3 => 120.0,
+                3 => 310.0,
+                _ => 390.0,
+            };
             let card = Some(Point { x: 132.0, y: 50.0 });
             return Self { number, columns: 1, ring: true, pitch: 0.0, row: 0.0, card, width: WIDTH, height };
         }
@@ -50,7 +55,8 @@ impl Layout {
     }
 
     pub(super) fn point(&self, at: usize) -> Point {
-        let (middle, half) = (self.width / 2.0, self.height / 2.0);
+        let middle = self.width / 2.0;
+        let half = if self.number == 3 { 195.0 } else { self.height / 2.0 };
         if !self.ring {
             let (column, row) = (at % self.columns, at / self.columns);
             return Point { x: (column as f64 + 0.5) * self.pitch, y: (row as f64 + 0.5) * self.row };

@@ -299,9 +299,12 @@ fn name(spot: &Spot, at: Point, layout: &Layout, out: &mut dyn Write) -> io::Res
     };
     let text = clean(&spot.label, false);
     let text = markup(&cut(&text, 20, false));
-    writeln!(
-        out,
-        r#"<text class="tag" x="{:.1}" y="{y:.1}" style="text-anchor: {anchor}">{text}</text>"#,
-        at.x
-    )
+    // Written twice, so that what lies beneath does not run into the letters.
+    ["tag halo", "tag"].iter().try_for_each(|class| {
+        writeln!(
+            out,
+            r#"<text class="{class}" x="{:.1}" y="{y:.1}" style="text-anchor: {anchor}">{text}</text>"#,
+            at.x
+        )
+    })
 }
