@@ -267,7 +267,9 @@ fn completions(shell: clap_complete::Shell) -> Result<ExitCode, ExpectedError> {
     print(|out| {
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "swarm-doctor", &mut text);
-        out.write_all(&text)
+        // For a name with a hyphen its script for bash sets one name for a subcommand and looks for another.
+        let text = String::from_utf8_lossy(&text).replace("swarm__subcmd__doctor", "swarm__doctor");
+        out.write_all(text.as_bytes())
     })?;
     Ok(ExitCode::Healthy)
 }

@@ -217,6 +217,19 @@ fn a_report_without_a_format_or_a_file_is_refused_with_a_hint() {
     }
 }
 
+/// bash is on every machine where this is tried; its script is the one that once knew no subcommand's flags.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a shell is what reads it")]
+fn bash_completes_the_flags_of_a_subcommand() {
+    let script = r#"source <("$0" completions bash)
+        COMP_WORDS=(swarm-doctor run --fail) COMP_CWORD=2
+        _swarm__doctor swarm-doctor --fail run
+        echo "${COMPREPLY[@]}""#;
+    let bash =
+        std::process::Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_swarm-doctor")]).output();
+    assert_eq!(String::from_utf8_lossy(&bash.unwrap().stdout), "--fail-on\n");
+}
+
 /// `cargo test --test formats large -- --ignored --nocapture` prints what each format costs on a swarm of 500 nodes.
 #[test]
 #[ignore = "heavy: cargo xtask test --all"]
