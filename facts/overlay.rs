@@ -55,6 +55,9 @@ pub struct Peer {
     /// Where nothing came back, what passed between the two machines while it was asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wire: Option<Wire>,
+    /// How many packets it was asked with, those beneath the overlay included; a bundle of an older doctor lacks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets: Option<u32>,
 }
 
 /// What passed between two machines of the packets of an overlay, or of ESP where that is encrypted. What comes is counted

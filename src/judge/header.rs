@@ -3,6 +3,7 @@
 use facts::bundle::Manifest;
 use facts::link::{Attempt, Outcome};
 use facts::{NodeName, Snapshot, Timestamp};
+use std::net::IpAddr;
 
 /// Where, when and on what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct PeerAnswers {
     pub answers: Vec<(String, String)>,
     /// Every attempt was answered.
     pub all_open: bool,
+    /// How many packets it was asked with over the overlays, where it was.
+    pub echoes: Option<u32>,
 }
 
 pub(super) fn header(snapshot: &Snapshot, manifest: &Manifest) -> Header {
@@ -104,6 +107,13 @@ fn role(snapshot: &Snapshot) -> String {
     }
 }
 
+fn echoes(snapshot: &Snapshot, addr: IpAddr) -> Option<u32> {
+    let overlays = snapshot.hosts.iter().filter_map(|host| host.overlays.get().ok());
+    let planes = overlays.flat_map(|overlays| &overlays.value).filter_map(|one| one.plane.as_ref().ok());
+    let asked = planes.flat_map(|plane| &plane.peers).filter(|peer| peer.node == addr);
+    asked.filter_map(|peer| peer.packets).reduce(|sum, more| sum + more)
+}
+
 fn peers(snapshot: &Snapshot) -> Vec<PeerAnswers> {
     let mut peers: Vec<PeerAnswers> = Vec::new();
     for probe in
@@ -111,7 +121,14 @@ fn peers(snapshot: &Snapshot) -> Vec<PeerAnswers> {
     {
         let addr = probe.peer.addr.to_string();
         if peers.last().is_none_or(|peer| peer.addr != addr) {
-            peers.push(PeerAnswers { name: probe.peer.label(), addr, answers: Vec::new(), all_open: true });
+            let echoes = echoes(snapshot, probe.peer.addr);
+            peers.push(PeerAnswers {
+                name: probe.peer.label(),
+                addr,
+                answers: Vec::new(),
+                all_open: true,
+                echoes,
+            });
         }
         let Some(peer) = peers.last_mut() else { continue };
         // An echo that we may not send says nothing of the peer.

@@ -85,6 +85,8 @@ struct Peer<'a> {
     name: &'a str,
     addr: &'a str,
     answers: Vec<Answer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    echoes: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -100,6 +102,7 @@ impl<'a> Report<'a> {
             name: &peer.name,
             addr: &peer.addr,
             answers: peer.answers.iter().map(|(attempt, outcome)| answer(attempt, outcome)).collect(),
+            echoes: peer.echoes,
         });
         Self {
             schema: LAYOUT,

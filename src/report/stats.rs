@@ -19,6 +19,15 @@ pub(super) fn write(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> 
     for (need, took) in kinds {
         line(pen, *took, need.name())?;
     }
+    let echoes: Vec<u32> = diagnosis.header.peers.iter().filter_map(|peer| peer.echoes).collect();
+    if let Some(most) = echoes.iter().max() {
+        let said = format!(
+            "{} to {}, at most {most} to one",
+            count(usize::try_from(echoes.iter().sum::<u32>()).unwrap_or(usize::MAX), "packet"),
+            count(echoes.len(), "other node")
+        );
+        pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Asked over the overlays with "), Span::plain(said)])?;
+    }
     let all: Duration = diagnosis.verdicts.iter().map(|verdict| verdict.took).sum();
     pen.blank()?;
     pen.flow(

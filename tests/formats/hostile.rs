@@ -108,6 +108,7 @@ pub(crate) fn diagnosis() -> Diagnosis {
             // What was tried and what came of it are words of ours.
             answers: vec![("2377/tcp".into(), "filtered".into())],
             all_open: false,
+            echoes: None,
         });
         let (label, addr) = (nasty.into(), Some(nasty.into()));
         let (state, availability) = (Some(nasty.into()), Some(nasty.into()));

@@ -89,6 +89,7 @@ fn ask_on(
         .flat_map(|(node, (to, _))| [SMALL, mtu].map(|size| Ask { node, to: to.addr, size, echo: None }))
         .collect();
     line.round(&mut asks)?;
+    count(&asks, &mut peers);
     note(&asks, mtu, &mut peers);
     let mut again = Vec::new();
     let mut below = Vec::new();
@@ -114,6 +115,8 @@ fn ask_on(
     let ear = beneath.ear.as_ref().filter(|ear| !silent.is_empty() && ear.turn_to(&silent, wrap).is_ok());
     let asked = beneath.line.send(&mut below);
     line.round(&mut again)?;
+    count(&again, &mut peers);
+    count(&below, &mut peers);
     note(&again, mtu, &mut peers);
     // The answers came in while the others were waited for.
     beneath.line.receive(asked, &mut below, Instant::now() + PATIENCE / 10)?;
@@ -137,11 +140,21 @@ fn peer(endpoint: &Endpoint) -> Peer {
         between: Vec::new(),
         beneath: None,
         wire: None,
+        packets: Some(0),
     }
 }
 
 fn mac(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// Counts the packets that each was asked with.
+fn count(asks: &[Ask], peers: &mut [(Endpoint, Peer)]) {
+    for ask in asks {
+        if let Some((_, peer)) = peers.get_mut(ask.node) {
+            *peer.packets.get_or_insert_default() += 1;
+        }
+    }
 }
 
 /// Writes down what came of the echoes.

@@ -141,9 +141,13 @@ fn what_asking_costs_is_a_second_and_a_dozen_packets_a_node() {
                 let mut beneath = Beneath::here().unwrap();
                 let mut line = Line::open().unwrap();
                 let began = Instant::now();
-                ask_on(&mut line, &endpoints, 1450, Wrap::Vxlan { port: 4789, vni: 1 }, &mut beneath)
-                    .unwrap();
-                (began.elapsed(), line.sequence + beneath.line.sequence)
+                let wrap = Wrap::Vxlan { port: 4789, vni: 1 };
+                let peers = ask_on(&mut line, &endpoints, 1450, wrap, &mut beneath).unwrap();
+                let took = began.elapsed();
+                let counted: u32 = peers.iter().filter_map(|peer| peer.packets).sum();
+                let packets = line.sequence + beneath.line.sequence;
+                assert_eq!(counted, packets.into());
+                (took, packets)
             });
             let Some((took, packets)) = measured else { return };
             let each = f64::from(packets) / f64::from(nodes);
