@@ -12,7 +12,7 @@ mod scene;
 mod table;
 mod words;
 
-pub use fault::{Fault, faults};
+pub use fault::{Fault, Swarm, faults};
 pub use health::healthy;
 pub use report::Report;
 pub use run::{Bench, Outcome, Verdict};

@@ -1,7 +1,7 @@
 //! `cargo xtask faults`: the fault bench.
 
 use anyhow::{Context, Result, bail, ensure};
-use bench::{Bench, Fault};
+use bench::{Bench, Fault, Swarm};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -26,11 +26,14 @@ pub(crate) struct Faults {
     /// Only list them
     #[arg(long)]
     list: bool,
+    /// In a swarm of one manager and so many workers, where a fault is made in the usual one
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(2..))]
+    workers: Option<u8>,
     /// How many labs are up at once
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     jobs: usize,
     /// Instead of faults, so many runs on healthy swarms
-    #[arg(long, value_name = "RUNS", conflicts_with_all = ["names", "ci", "list", "json"])]
+    #[arg(long, value_name = "RUNS", conflicts_with_all = ["names", "ci", "list", "json", "workers"])]
     healthy: Option<usize>,
     /// The program under test; it is built where none is named
     #[arg(long, value_name = "FILE")]
@@ -69,6 +72,11 @@ impl Faults {
                 ensure!(any, "no fault's name begins with {name:?}; --list shows them");
             }
             faults.retain(|fault| self.names.iter().any(|name| fault.name.starts_with(name.as_str())));
+        }
+        if let Some(workers) = self.workers {
+            for fault in faults.iter_mut().filter(|fault| fault.swarm == Swarm::default()) {
+                fault.swarm.workers = workers.into();
+            }
         }
         Ok(faults)
     }
