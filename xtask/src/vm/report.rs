@@ -20,7 +20,18 @@ type Finding<'a> = (&'a str, &'a [&'a str]);
 /// What the guest's script does, in its order.
 pub(super) fn scenarios(ipvs: bool) -> &'static [&'static str] {
     match ipvs {
-        true => &["before-swarm", "idle", "used", "mistakes", "emptied", "healed"],
+        true => &[
+            "before-swarm",
+            "idle",
+            "used",
+            "sealed",
+            "esp-in",
+            "esp-out",
+            "sealed-again",
+            "mistakes",
+            "emptied",
+            "healed",
+        ],
         false => &["before-swarm", "idle", "used"],
     }
 }
@@ -30,7 +41,12 @@ const PINNED: Finding<'static> = ("warning dns/vip-pinned-in-hosts", &[]);
 /// What has to be said, and nothing else.
 fn expected(scenario: &str, node: &str, ipvs: bool) -> Result<&'static [Finding<'static>]> {
     Ok(match (scenario, node, ipvs) {
-        ("before-swarm" | "idle" | "used" | "healed", _, true) | ("emptied", "node1", true) => &[],
+        ("before-swarm" | "idle" | "used" | "sealed" | "sealed-again" | "healed", _, true)
+        | ("emptied", "node1", true) => &[],
+        ("esp-in" | "esp-out", "node1", true) => &[("error network/esp-blocked", &[])],
+        ("esp-in" | "esp-out", "node2", true) => {
+            &[("error host/firewall-drops-swarm", &["error network/esp-blocked"])]
+        }
         ("mistakes", "node1", true) => &[("error service/nobody-listens", &[]), PINNED],
         ("mistakes", "node2", true) => &[PINNED],
         ("emptied", "node2", true) => &[("error network/vip-silent", &[])],
@@ -38,6 +54,18 @@ fn expected(scenario: &str, node: &str, ipvs: bool) -> Result<&'static [Finding<
         ("idle" | "used", _, false) => &[("warning host/ipvs-missing", &["warning network/vip-silent"])],
         _ => bail!("nothing is known of {scenario}"),
     })
+}
+
+/// What the summary of the first finding has to hold, where the check alone says too little.
+fn words(scenario: &str, node: &str) -> &'static [&'static str] {
+    match (scenario, node) {
+        ("esp-in" | "esp-out", "node1") => {
+            &["network sealed between node1 and node2", "none comes from there"]
+        }
+        ("esp-in", "node2") => &["ESP (IP protocol 50) from ", "-A INPUT -p esp -j DROP"],
+        ("esp-out", "node2") => &["ESP (IP protocol 50) to ", "inet site out"],
+        _ => &[],
+    }
 }
 
 impl Report {
@@ -67,6 +95,10 @@ impl Report {
         let same = found.len() == expected.len()
             && found.iter().zip(expected).all(|(a, b)| a.0 == b.0 && a.1 == b.1);
         ensure!(same, "expected {expected:?}");
+        let summary = self.json["findings"][0]["summary"].as_str().unwrap_or_default();
+        for words in words(&self.scenario, &self.node) {
+            ensure!(summary.contains(words), "expected {words:?} in {summary:?}");
+        }
         let exit = i32::from(expected.iter().any(|(finding, _)| finding.starts_with("error")));
         ensure!(self.exit == exit, "expected exit code {exit}");
         ensure!(self.json["summary"]["unknown"] == 0, "something is unknown: {:#}", self.json["checks"]);
