@@ -261,6 +261,7 @@ fn the_ids_are_these() {
         "join/protocol-unnamed",
         "join/token-malformed",
         "join/token-of-another-swarm",
+        "network/address-taken",
         "network/addresses-exhausted",
         "network/asymmetric",
         "network/bridge-down",

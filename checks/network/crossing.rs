@@ -108,8 +108,9 @@ impl Asked<'_> {
                 "; on the wire meanwhile {went} packets went there and {came} came from there, {answers} of them answers"
             ),
         };
+        let packets = peer.packets.map(|packets| format!("; {packets} packets sent")).unwrap_or_default();
         format!(
-            "{} (VNI {}, {}) to {} on {}: small echo {}, one of {} bytes {}{beneath}{wire}",
+            "{} (VNI {}, {}) to {} on {}: small echo {}, one of {} bytes {}{beneath}{wire}{packets}",
             overlay.name,
             plane.vni,
             self.port(),
@@ -152,16 +153,16 @@ fn once(echo: &Echo) -> String {
 
 /// How long after a node joined gossip its endpoints, and ours at its place, may still be on their way. Seen were two
 /// seconds and a half.
-const ON_THE_WAY: i64 = 10;
+pub(super) const ON_THE_WAY: i64 = 10;
 
-/// The nodes that have joined gossip just now, with how many seconds ago: after this engine's start, all of them.
-pub(super) fn newcomers(log: &Log, now: Timestamp) -> BTreeMap<IpAddr, i64> {
+/// The nodes that have joined gossip within so many seconds, with how many ago: after this engine's start, all of them.
+pub(super) fn newcomers(log: &Log, now: Timestamp, within: i64) -> BTreeMap<IpAddr, i64> {
     let mut newcomers = BTreeMap::new();
     for line in &log.lines {
         let Some(ago) = line.at.map(|at| now.as_second() - at.as_second()) else { continue };
         let joined =
             || line.message.strip_prefix("Node ")?.strip_suffix(", joined gossip cluster")?.split_once('/');
-        if ago <= ON_THE_WAY
+        if ago <= within
             && let Some((_, addr)) = joined()
             && let Ok(addr) = addr.parse()
         {

@@ -1,4 +1,4 @@
-use super::crossing::{Asked, Crossing, by_node, gaps, is_up, newcomers};
+use super::crossing::{Asked, Crossing, ON_THE_WAY, by_node, gaps, is_up, newcomers};
 use super::reach::by_peer;
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
@@ -26,7 +26,7 @@ check! {
     /// moby#45635, moby#51798.
     "network/esp-blocked": Error, "an encrypted overlay's packets do not pass between nodes";
     needs Overlays, Probes, Nodes, EngineLog;
-    caused_by "network/no-route", "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "network/no-route", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "network/fdb-stale", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 
@@ -49,7 +49,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let reach = |crossing: &Crossing<'_>| {
         reaches.iter().find(|reach| reach.peer.addr == crossing.node).filter(|reach| is_up(reach))
     };
-    let newcomers = log.as_ref().map(|log| newcomers(log, view.snapshot.taken)).unwrap_or_default();
+    let newcomers =
+        log.as_ref().map(|log| newcomers(log, view.snapshot.taken, ON_THE_WAY)).unwrap_or_default();
     let cut: Vec<_> = comparable
         .iter()
         .filter(|crossing| !crossing.answers(true) && !newcomers.contains_key(&crossing.node))

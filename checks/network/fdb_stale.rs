@@ -1,27 +1,31 @@
-use super::crossing::{Asked, apart, gaps};
+use super::crossing::{Asked, apart, gaps, is_up, newcomers, too_early};
+use super::reach::by_peer;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::overlay::Plane;
 use facts::{Host, NodeName};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 check! {
-    /// This node's kernel sends packets of an overlay to an address that is no node's.
+    /// This node's kernel has no entry for another node on an overlay, or sends its packets to an address that is no node's.
     ///
     /// ## Why it matters
     /// For each endpoint on another node the engine puts an entry into the kernel, with the address of that node. One
-    /// that is wrong, after a node changed its address or an update of the entries went astray, makes tasks there
-    /// unreachable from this node alone, while all nodes are Ready and names resolve.
+    /// that is wrong or missing, after a node changed its address, an update of the entries went astray, or somebody set
+    /// the VXLAN device down, makes tasks there unreachable from this node alone, while all nodes are Ready and names
+    /// resolve.
     ///
     /// ## How to fix it
     /// Restart the engine of this node: it makes its tables anew.
     ///
     /// ## When it is wrong
     /// Where nodes send the overlays' packets over a network of its own, with `--data-path-addr`, and the managers do
-    /// not know that address. The doctor says nothing where this node does so.
+    /// not know that address. The doctor says nothing where this node does so. That an entry is missing is told of the
+    /// routing mesh's network alone, and of no node that has joined within the last two minutes.
     ///
     /// Source: moby#33721; moby `libnetwork/drivers/overlay/peerdb.go`.
-    "network/fdb-stale": Error, "the overlays' packets are sent to an address that is no node's";
-    needs Overlays, Probes, Networks, SwarmState, Nodes;
+    "network/fdb-stale": Error, "the kernel's entries of an overlay do not lead to each node";
+    needs Overlays, Probes, Networks, SwarmState, Nodes, EngineLog;
     caused_by "swarm/stale-advertise-addr";
     for each Host: run
 }
@@ -31,9 +35,6 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     gaps(overlays).for_each(|gap| out.lacking(Subject::Node(host.name.clone()), gap));
     let planes: Vec<_> =
         overlays.iter().filter_map(|overlay| Some((overlay, overlay.plane.as_ref().ok()?))).collect();
-    if planes.iter().all(|(_, plane)| plane.peers.iter().all(|peer| peer.small.answered())) {
-        return Ok(());
-    }
     if apart(host)?.is_some() {
         return Ok(());
     }
@@ -53,6 +54,10 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .filter(|addr| known.contains(addr) && !entered.contains(addr))
             .collect();
         let Some(meant) = lacking.first() else { continue };
+        // Over a data-path network of the other's own its entry bears an address that no one tells of.
+        if overlay.ingress && plane.left_out == 0 && entered.is_subset(&known) {
+            missing(host, view, plane, &lacking, out)?;
+        }
         for peer in plane.peers.iter().filter(|peer| !peer.small.answered() && !known.contains(&peer.node)) {
             let to = view.name_of(*meant);
             let (subject, whose) = match lacking.as_slice() {
@@ -69,13 +74,83 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             out.report(subject, summary, Evidence::value(overlays, asked.shown()))
                 .certainty(Certainty::Likely)
                 .and(Evidence::value(networks, format!("Peers without an entry: {}", listed.join(", "))))
-                .remedy(Remedy {
-                    title: "Let the engine make its tables anew".into(),
-                    risk: Risk::RestartsTasks,
-                    impact: "the tasks of this node restart".into(),
-                    steps: vec![Step::RestartEngine { node: host.name.clone() }],
-                });
+                .remedy(remedy(host));
         }
     }
     Ok(())
+}
+
+/// After how many seconds each node has heard of each endpoint. What gossip loses is made good when two nodes compare
+/// all they have, which each does with one other every thirty seconds.
+const SPREAD: i64 = 120;
+
+/// Says for which nodes, of those that gossip has on the routing mesh's network and that are well, the kernel has no entry.
+fn missing(
+    host: &Host,
+    view: &View<'_>,
+    plane: &Plane,
+    lacking: &[IpAddr],
+    out: &mut Findings<'_>,
+) -> Judged {
+    let (overlays, networks, probes) = (host.overlays.get()?, host.networks.get()?, host.probes.get()?);
+    let well: BTreeSet<IpAddr> =
+        by_peer(probes).iter().filter(|reach| is_up(reach)).map(|reach| reach.peer.addr).collect();
+    let lacking: Vec<IpAddr> = lacking.iter().filter(|addr| well.contains(addr)).copied().collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let log = match host.log.get() {
+        Ok(log) => log,
+        Err(gap) => {
+            out.lacking(Subject::Node(host.name.clone()), gap);
+            return Ok(());
+        }
+    };
+    let newcomers = newcomers(log, view.snapshot.taken, SPREAD);
+    let (early, lacking): (Vec<IpAddr>, Vec<IpAddr>) =
+        lacking.into_iter().partition(|addr| newcomers.contains_key(addr));
+    for addr in early {
+        let to = view.name_of(addr);
+        let seconds = newcomers.get(&addr).copied().unwrap_or_default();
+        out.lacking(Subject::Link { from: host.name.clone(), to }, too_early(log, seconds));
+    }
+    let names: Vec<NodeName> = lacking.iter().map(|addr| view.name_of(*addr)).collect();
+    let here = host.name.clone();
+    let subject = match names.as_slice() {
+        [] => return Ok(()),
+        [one] => Subject::Link { from: here, to: one.clone() },
+        _ => Subject::Node(here),
+    };
+    let listed = names.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
+    let (summary, entries) = match plane.peers.as_slice() {
+        [] => {
+            let what = "its entries for other nodes are gone, or its own place on it is";
+            let summary =
+                format!("nothing on {} leads over the network ingress to {listed}: {what}", host.name);
+            (summary, "ingress: entries for no node".to_owned())
+        }
+        some => {
+            let have: Vec<_> = some.iter().map(|peer| peer.node.to_string()).collect();
+            let summary = format!(
+                "the kernel of {} has no entry for {listed} on the network ingress: what is meant for there does not get there",
+                host.name
+            );
+            (summary, format!("ingress: entries for {}", have.join(", ")))
+        }
+    };
+    let lacking: Vec<_> = lacking.iter().map(ToString::to_string).collect();
+    out.report(subject, summary, Evidence::value(overlays, entries))
+        .certainty(Certainty::Likely)
+        .and(Evidence::value(networks, format!("Peers without an entry: {}", lacking.join(", "))))
+        .remedy(remedy(host));
+    Ok(())
+}
+
+fn remedy(host: &Host) -> Remedy {
+    Remedy {
+        title: "Let the engine make its tables anew".into(),
+        risk: Risk::RestartsTasks,
+        impact: "the tasks of this node restart".into(),
+        steps: vec![Step::RestartEngine { node: host.name.clone() }],
+    }
 }

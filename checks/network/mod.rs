@@ -1,5 +1,6 @@
 //! Ports, paths and networks between the nodes.
 
+mod address_taken;
 mod addresses_exhausted;
 mod asymmetric;
 pub(crate) mod blocked;
@@ -30,6 +31,7 @@ use crate::BuiltIn;
 pub const CHECKS: &[&BuiltIn] = &[
     &port_taken::CHECK,
     &no_route::CHECK,
+    &address_taken::CHECK,
     &bridge_down::CHECK,
     &manager_port_blocked::CHECK,
     &asymmetric::CHECK,

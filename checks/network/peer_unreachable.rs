@@ -17,7 +17,7 @@ check! {
     /// For a manager that left the swarm and that this node has not forgotten yet.
     "network/peer-unreachable": Error, "another node does not answer";
     needs Probes, Nodes, Networks;
-    caused_by "network/no-route", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/manager-unreachable", "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
+    caused_by "network/no-route", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/manager-unreachable", "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
     for each Host: run
 }
 

@@ -1,5 +1,5 @@
 use super::blocked::open_port;
-use super::crossing::{Asked, Crossing, apart, by_node, gaps, is_up, newcomers, too_early};
+use super::crossing::{Asked, Crossing, ON_THE_WAY, apart, by_node, gaps, is_up, newcomers, too_early};
 use super::reach::{Reach, by_peer};
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Subject, View};
 use facts::overlay::Course;
@@ -29,7 +29,7 @@ check! {
     /// Source: Docker docs "Use Swarm mode routing mesh" and `docker swarm init --data-path-port`.
     "network/vxlan-blocked": Error, "the overlays' packets do not pass between nodes";
     needs Overlays, Probes, SwarmState, Nodes, EngineLog;
-    caused_by "network/no-route", "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "network/no-route", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 
@@ -54,7 +54,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let there: Vec<&Crossing<'_>> = crossings.iter().filter(there).collect();
     let log = host.log.get();
-    let newcomers = log.as_ref().map(|log| newcomers(log, view.snapshot.taken)).unwrap_or_default();
+    let newcomers =
+        log.as_ref().map(|log| newcomers(log, view.snapshot.taken, ON_THE_WAY)).unwrap_or_default();
     let mut silent = Vec::new();
     for crossing in there.iter().filter(|crossing| crossing.silent()) {
         let reach = reach(&reaches, crossing);
