@@ -22,7 +22,7 @@ check! {
     /// Source: moby `daemon/cluster/executor/container/controller.go`, `adapter.go`.
     "service/task-rejected": Error, "nodes cannot start a container for the service";
     needs Services, Tasks, Nodes;
-    caused_by "host/disk-full", "host/firewall-drops-swarm", "host/docker-chains-missing", "network/addresses-exhausted", "swarm/stale-advertise-addr", "network/port-taken", "network/gossip-port-blocked",
+    caused_by "service/unschedulable", "host/disk-full", "host/firewall-drops-swarm", "host/docker-chains-missing", "network/addresses-exhausted", "swarm/stale-advertise-addr", "network/port-taken", "network/gossip-port-blocked",
         "network/manager-port-blocked", "network/ingress-missing";
     for each Cluster: run
 }
