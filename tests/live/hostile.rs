@@ -90,7 +90,7 @@ fn what_cannot_be_changed_is_said_and_stays() {
     assert_eq!(mode().trim(), "640 0:4242");
     let history = node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
     assert!(!history.contains("interrupted"), "{history}");
-    let receipt = history.lines().filter(|line| line.contains("  healed")).next_back().unwrap();
+    let receipt = history.lines().rfind(|line| line.contains("  healed")).unwrap();
     let undo = ["swarm-doctor", "undo", receipt.split_whitespace().next().unwrap()];
     assert!(node.exec(&undo).unwrap().success());
     assert_eq!(mode().trim(), "640 0:4242");
