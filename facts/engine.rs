@@ -77,6 +77,9 @@ pub struct EngineProcess {
     pub process: Option<Process>,
     /// The dockerd program on this machine, where it was found.
     pub program: Option<String>,
+    /// The containerd of that dockerd: its child, else whichever there are. `None` where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerd: Option<Vec<Process>>,
 }
 
 impl EngineProcess {
@@ -120,6 +123,9 @@ pub struct Process {
     /// When it started, where that could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
+    /// The most files it may have open at once, where there is a limit and it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_files: Option<u64>,
 }
 
 impl Process {
@@ -136,6 +142,22 @@ impl Process {
             }
         }
         None
+    }
+
+    /// Where its flags tell it to listen: `-H ADDR`, `-HADDR`, `--host ADDR` and `--host=ADDR`.
+    pub fn endpoints(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut args = self.args.iter().skip(1);
+        while let Some(arg) = args.next() {
+            if arg == "-H" || arg == "--host" {
+                found.extend(args.next().cloned());
+            } else if let Some(told) = arg.strip_prefix("--host=") {
+                found.push(told.to_owned());
+            } else if let Some(told) = arg.strip_prefix("-H") {
+                found.push(told.trim_start_matches('=').to_owned());
+            }
+        }
+        found
     }
 
     /// Whether a boolean flag is on; a later one wins, as in dockerd.
@@ -155,7 +177,7 @@ mod tests {
 
     fn dockerd(args: &[&str]) -> Process {
         let args = std::iter::once("dockerd").chain(args.iter().copied()).map(str::to_owned).collect();
-        Process { pid: 1, args, state: 'S', started: None }
+        Process { pid: 1, args, state: 'S', started: None, most_files: None }
     }
 
     #[test]
@@ -167,6 +189,12 @@ mod tests {
             Some(false)
         );
         assert_eq!(dockerd(&["--live-restored"]).switched_on("live-restore"), None);
+    }
+
+    #[test]
+    fn reads_where_it_listens() {
+        let args = ["-H", "fd://", "--host=tcp://192.0.2.1:2376", "-Hunix:///run/a.sock", "--host", "b"];
+        assert_eq!(dockerd(&args).endpoints(), ["fd://", "tcp://192.0.2.1:2376", "unix:///run/a.sock", "b"]);
     }
 
     #[test]

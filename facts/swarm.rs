@@ -182,6 +182,8 @@ pub struct Cluster {
     pub address_pools: Vec<String>,
     /// `Spec.EncryptionConfig.AutoLockManagers`.
     pub autolock: bool,
+    /// When its records begin.
+    pub created: Option<Timestamp>,
 }
 
 /// The port of a manager, unless another is named.
@@ -243,4 +245,7 @@ pub struct Certificate {
     pub not_before: Timestamp,
     /// When it ends to be valid.
     pub not_after: Timestamp,
+    /// When its file was last written, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Timestamp>,
 }

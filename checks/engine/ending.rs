@@ -53,7 +53,10 @@ fn is_last_word(line: &Line) -> bool {
         "fatal error: ",
     ];
     matches!(line.level, Level::Fatal | Level::Panic)
-        || (line.level == Level::Unknown && starts.iter().any(|words| line.message.starts_with(words)))
+        || (line.level == Level::Unknown
+            // The logger that ended the engine has said why in the line before.
+            && !line.message.starts_with("panic: (*logrus.Entry)")
+            && starts.iter().any(|words| line.message.starts_with(words)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
+use super::cure::cure;
 use super::ending::{Ending, ending};
+use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
-use facts::engine::EngineProcess;
+use facts::engine::{EngineProcess, Process};
 use facts::log::Line;
 use facts::{Gap, Host, Seen, Why};
 
@@ -120,19 +122,52 @@ fn hung(host: &Host, gap: &Gap, after_ms: u64, engine: Option<&Seen<EngineProces
 }
 
 fn silent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findings<'_>) {
-    let pid = engine.process.as_ref().map_or(0, |process| process.pid);
-    let summary = format!("dockerd (pid {pid}) runs and does not answer at {}", engine.endpoint);
-    let args = engine.process.as_ref().map(|process| process.args.join(" ")).unwrap_or_default();
-    let text = "it may be starting still, or listen elsewhere: see its -H flags and `hosts` in daemon.json";
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap))
+    let process = engine.running();
+    let pid = process.map_or(0, |process| process.pid);
+    let args = process.map(|process| process.args.join(" ")).unwrap_or_default();
+    let told = process.map(Process::endpoints).unwrap_or_default();
+    let elsewhere = told.iter().find(|told| told.contains("://") && !told.starts_with("fd:"));
+    let says = format!("dockerd (pid {pid}) runs and does not answer at {}", engine.endpoint);
+    let subject = Subject::Node(host.name.clone());
+    let (summary, remedy) = match elsewhere {
+        Some(elsewhere) if *elsewhere != engine.endpoint => (
+            format!("{says}: it was told to listen at {}", told.join(" and ")),
+            by_hand(
+                host,
+                "Ask the engine where it listens",
+                "nothing is changed",
+                "name that address to the doctor, and to docker",
+                &[
+                    format!("swarm-doctor run -H {}", word(elsewhere)),
+                    format!("export DOCKER_HOST={}", word(elsewhere)),
+                ],
+            ),
+        ),
+        // Its own socket, or one that systemd holds for it, was taken away beneath it.
+        _ if engine.socket.is_none() && gap.why.to_string().contains("No such file") => (
+            format!("{says}: it runs, and the file of its socket is gone"),
+            by_hand(
+                host,
+                "Let the engine make its socket anew",
+                "the tasks of this node start again",
+                "restart it, with the socket that systemd may hold for it",
+                &["systemctl restart docker.socket docker.service"],
+            ),
+        ),
+        _ => (
+            says,
+            by_hand(
+                host,
+                "Ask the engine where it listens",
+                "nothing is changed",
+                "it may be starting still, or listen elsewhere: see its -H flags and `hosts` in daemon.json",
+                &["swarm-doctor run -H unix:///PATH"],
+            ),
+        ),
+    };
+    out.report(subject, summary, Evidence::gap(gap))
         .and(Evidence::value(engine, format!("dockerd pid {pid}: {args}")))
-        .remedy(by_hand(
-            host,
-            "Ask the engine where it listens",
-            "nothing is changed",
-            text,
-            &["swarm-doctor run -H unix:///PATH"],
-        ));
+        .remedy(remedy);
 }
 
 fn absent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findings<'_>) {
@@ -172,7 +207,14 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
         finding.and(Evidence::log(log, line));
     }
     let node = host.name.clone();
+    let known = match ending {
+        Some(Ending::GaveUp(line)) => cure(&line.message),
+        _ => None,
+    };
+    let title =
+        if known.is_some() { "Take away what the engine ended of, and start it" } else { "Start the engine" };
     let start = match (engine, ending) {
+        (Some(_), _) if known.is_some() => Step::StartEngine { node: node.clone() },
         // What it gave up for is still there.
         (None, _) | (_, Some(Ending::GaveUp(_))) => Step::ByHand {
             node,
@@ -181,11 +223,16 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
         },
         _ => Step::StartEngine { node },
     };
+    let first = known.map(|known| Step::ByHand {
+        node: host.name.clone(),
+        text: known.text.into(),
+        commands: known.commands,
+    });
     finding.remedy(Remedy {
-        title: "Start the engine".into(),
+        title: title.into(),
         risk: Risk::RestartsTasks,
         impact: "the tasks of this node start again".into(),
-        steps: vec![start],
+        steps: first.into_iter().chain([start]).collect(),
     });
 }
 

@@ -25,7 +25,7 @@ check! {
     /// Source: moby `libnetwork/drivers/bridge/setup_ip_tables.go`; Docker docs "Packet filtering and firewalls".
     "host/forward-drop": Error, "the node does not forward for its containers";
     needs Firewall, Interfaces, Routes, Networks, EngineProcess;
-    caused_by "host/docker-chains-missing", "host/firewall-drops-swarm";
+    caused_by "host/docker-chains-missing", "host/firewall-drops-swarm", "swarm/membership-lost";
     for each Host: run
 }
 

@@ -1,6 +1,7 @@
 //! The machine: kernel, clock, forwarding.
 
 mod clock_unsynced;
+mod conntrack_full;
 mod disk_full;
 mod docker_chains_missing;
 mod firewall;
@@ -18,6 +19,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &docker_chains_missing::CHECK,
     &forward_drop::CHECK,
     &disk_full::CHECK,
+    &conntrack_full::CHECK,
     &ip_forward_off::CHECK,
     &clock_unsynced::CHECK,
     &ipvs_missing::CHECK,

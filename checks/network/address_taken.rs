@@ -22,6 +22,7 @@ check! {
     /// Source: RFC 5227; moby `libnetwork/networkdb`.
     "network/address-taken": Error, "a machine has the address of another node";
     needs Info, Interfaces, Networks, Nodes;
+    caused_by "swarm/identity-shared", "swarm/local-advertise-addr";
     for each Host: run
 }
 

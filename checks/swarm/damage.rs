@@ -1,6 +1,6 @@
 //! Which file of the engine's state an error speaks of.
 
-use facts::log::{Line, Log, Program};
+use facts::log::{Level, Line, Log, Program};
 use facts::way_in::life;
 use facts::{Fact, Gap, Host, Why};
 
@@ -135,7 +135,8 @@ pub(super) fn crash(log: &Log) -> Option<(File, &Line)> {
         .map(|line| line.message.as_str())
         .collect();
     let through = |package: &str| stack.iter().any(|frame| frame.contains(package));
-    let file = if through("/manager/state/raft.") {
+    let raft = ["/manager/state/raft.", "/etcd/raft.", "/raft/v3."];
+    let file = if raft.iter().any(|package| through(package)) {
         File::Raft
     } else if !through("bbolt.") && !through("boltdb") {
         return None;
@@ -148,5 +149,7 @@ pub(super) fn crash(log: &Log) -> Option<(File, &Line)> {
     } else {
         return None;
     };
-    Some((file, first))
+    // One that its own logger ended stands in the line before, in words.
+    let before = at.checked_sub(1).and_then(|at| life.get(at)).filter(|line| line.level == Level::Panic);
+    Some((file, before.unwrap_or(first)))
 }

@@ -35,6 +35,14 @@ const PORT: &[&str] = &["ss -ltn sport = :2377", "firewall-cmd --add-port=2377/t
 /// In the order in which they are looked for: the more telling ones first, since reasons stand within reasons.
 const KINDS: &[Kind] = &[
     Kind {
+        says: &["dial udp: lookup ", "dial tcp: lookup "],
+        story: "the name of the manager has no address: the resolver does not know it, or does not answer",
+        sure: true,
+        cure: "name the manager by its address, or mend the resolver",
+        there: false,
+        commands: &["cat /etc/resolv.conf", "getent hosts MANAGER"],
+    },
+    Kind {
         says: &["valid join token is necessary"],
         story: "the manager does not take the token: its secret is not that of the swarm, or was rotated since",
         sure: true,
@@ -175,6 +183,10 @@ pub(super) fn failure(reason: &str) -> Option<Failure> {
     // The leader dials back to see whether it can: that address is this machine's.
     let (story, addr) = match addr {
         Some(own) if reason.contains("using its advertised address") => (format!("{story}, {own}"), None),
+        Some(addr) if reason.contains("connection refused") && !addr.ends_with(":2377") => {
+            let story = format!("{story}; managers listen on 2377 unless they were told otherwise");
+            (story, Some(addr))
+        }
         addr => (story.to_owned(), addr),
     };
     Some(Failure { story, sure, cure, there, commands, addr })

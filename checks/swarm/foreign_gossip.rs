@@ -20,7 +20,7 @@ check! {
     /// Source: memberlist `net.go`: a message that no key opens.
     "swarm/foreign-gossip": Warning, "nodes of another swarm gossip with this one";
     needs EngineLog, Nodes;
-    caused_by "swarm/identity-shared";
+    caused_by "swarm/identity-shared", "swarm/raft-lost";
     for each Host: run
 }
 

@@ -103,6 +103,15 @@ fn ended_in(line: &Line, goes_on: bool) -> Option<&str> {
     if let Some(reason) = line.message.strip_prefix("cluster exited with error: ") {
         return Some(reason);
     }
+    // A name that cannot be looked up is refused at once, and nothing was begun.
+    if let Some((request, rest)) = line.message.split_once(" returned error")
+        && request.starts_with("Handler for POST")
+        && request.ends_with("/swarm/join")
+    {
+        let told = rest.strip_prefix(": ").filter(|reason| !reason.is_empty());
+        let reason = told.or_else(|| line.fields.get("error").map(String::as_str))?;
+        return reason.contains("dial udp: lookup ").then_some(reason);
+    }
     let try_of_it =
         ["failed to retrieve remote root CA certificate", "failed to request and save new certificate"];
     (goes_on && try_of_it.contains(&line.message.as_str()))

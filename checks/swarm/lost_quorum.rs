@@ -21,8 +21,8 @@ check! {
     ///
     /// Source: swarmkit `manager/state/raft/raft.go`; moby#34384.
     "swarm/lost-quorum": Error, "the swarm has no leader";
-    needs Ping, Info, Nodes, Probes, Networks, SwarmState;
-    caused_by "network/no-route", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
+    needs Ping, Info, Nodes, Probes, Networks, SwarmState, Certificates;
+    caused_by "engine/containerd-silent", "engine/files-exhausted", "network/no-route", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Host: run
 }
 
@@ -45,8 +45,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         Why::Refused { what, .. } if what.contains("deadline exceeded") => {
             say(host, Evidence::gap(&gap), out).certainty(Certainty::Likely)
         }
-        // An engine that hangs altogether is another ailment.
-        Why::TimedOut { .. } if host.ping.get().is_ok() => {
+        // An engine that hangs altogether is another ailment, and so is a worker's that answers nothing but a ping.
+        Why::TimedOut { .. } if host.ping.get().is_ok() && host.certified_manager()? => {
             say(host, Evidence::gap(&gap), out).certainty(Certainty::Likely)
         }
         Why::NotApplicable { .. } => return from_below(host, gap, out),

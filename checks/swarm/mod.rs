@@ -10,16 +10,19 @@ mod foreign_gossip;
 mod identity_shared;
 mod join_failed;
 mod join_stalled;
+mod listens_elsewhere;
 mod local_advertise_addr;
 mod locked;
 mod lost_quorum;
 mod manager_unreachable;
 mod managers;
+mod membership_lost;
 mod moved;
 mod moved_manager;
 mod node_down;
 mod not_a_manager;
 mod promotion_stalled;
+mod raft_lost;
 mod refusals;
 mod rejoin;
 mod removed_from_swarm;
@@ -35,6 +38,9 @@ pub const CHECKS: &[&BuiltIn] = &[
     &certificate_expired::CHECK,
     &locked::CHECK,
     &state_damaged::CHECK,
+    &raft_lost::CHECK,
+    &membership_lost::CHECK,
+    &listens_elsewhere::CHECK,
     &local_advertise_addr::CHECK,
     &stale_advertise_addr::CHECK,
     &lost_quorum::CHECK,

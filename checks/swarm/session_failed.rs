@@ -21,7 +21,7 @@ check! {
     /// Source: swarmkit `agent/session.go`, `ca/auth.go`; moby#34827.
     "swarm/session-failed": Error, "the node has no session with the managers";
     needs EngineLog, Info, EngineProcess;
-    caused_by "network/no-route", "host/disk-full", "swarm/state-damaged", "swarm/identity-shared", "swarm/certificate-expired", "swarm/removed-from-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/lost-quorum",
+    caused_by "network/no-route", "host/disk-full", "swarm/raft-lost", "engine/files-exhausted", "network/address-taken", "host/conntrack-full", "swarm/state-damaged", "swarm/identity-shared", "swarm/certificate-expired", "swarm/removed-from-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/lost-quorum",
         "network/manager-port-blocked", "network/peer-unreachable", "engine/unreachable", "swarm/locked",
         "host/clock-unsynced";
     for each Host: run
@@ -64,6 +64,24 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
              address belongs to another one"
         );
         out.report(subject, summary, first).remedy(join_anew(host));
+    } else if error.contains("node not found") {
+        let summary = format!(
+            "{whom} knows no node of this id, and turned its session away {times} times within a minute: the node was \
+             removed there, or the managers lost the records of the swarm"
+        );
+        let mut remedy = join_anew(host);
+        remedy.title = "See what the managers know, then join anew".into();
+        let text = "see whether it lists its other nodes: one that does not has lost its records, which then are to be put \
+                    back first";
+        remedy.steps.insert(
+            0,
+            Step::ByHand {
+                node: "a manager".into(),
+                text: text.into(),
+                commands: vec!["swarm-doctor run".into(), "docker node ls".into()],
+            },
+        );
+        out.report(subject, summary, first).remedy(remedy);
     } else {
         let summary =
             format!("the session with {whom} failed {times} times within a minute: {}", innermost(error));

@@ -13,7 +13,11 @@ use x509_parser::x509::X509Name;
 pub(super) fn certificate(bundle: &Bundle, artifact: &str) -> Fact<Option<Certificate>> {
     match super::content(bundle, Need::Certificates, artifact) {
         Fact::Seen(Seen { value: Some(pem), source }) => match of_pem(pem) {
-            Ok(certificate) => Fact::Seen(Seen { value: Some(certificate), source }),
+            Ok(certificate) => {
+                let entry = bundle.entries(Need::Certificates).find(|entry| entry.artifact == artifact);
+                let written = entry.and_then(|entry| entry.written);
+                Fact::Seen(Seen { value: Some(Certificate { written, ..certificate }), source })
+            }
             Err(what) => Fact::Unseen(Gap { source, why: Why::Malformed { line: 0, what } }),
         },
         Fact::Seen(Seen { value: None, source }) => Fact::Seen(Seen { value: None, source }),
@@ -42,6 +46,7 @@ fn from_x509(certificate: &X509Certificate<'_>) -> Result<Certificate, String> {
         organisation: first(subject, X509Name::iter_organization),
         not_before: at(certificate.validity().not_before.timestamp())?,
         not_after: at(certificate.validity().not_after.timestamp())?,
+        written: None,
     })
 }
 

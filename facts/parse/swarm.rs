@@ -124,6 +124,8 @@ pub(super) struct ClusterAnswer {
     default_addr_pool: Vec<String>,
     #[serde(default, deserialize_with = "or_default")]
     spec: ClusterSpec,
+    #[serde(default)]
+    created_at: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -145,6 +147,7 @@ pub(super) fn cluster(answer: ClusterAnswer) -> Cluster {
         data_path_port: answer.data_path_port,
         address_pools: answer.default_addr_pool,
         autolock: answer.spec.encryption_config.autolock,
+        created: answer.created_at.and_then(|at| at.parse().ok()),
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Artifact, Place, Session, netlink, why};
 use facts::Need;
 use facts::swarm::{MANAGER_PORT, SwarmState};
 use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use std::collections::BTreeSet;
@@ -29,19 +30,33 @@ fn connected_to(port: u16) -> io::Result<BTreeSet<IpAddr>> {
         let question = SockDiagMessage::InetRequest(InetRequest {
             family: family as u8,
             protocol: libc::IPPROTO_TCP as u8,
-            extensions: ExtensionFlags::empty(),
+            extensions: ExtensionFlags::INFO,
             states: StateFlags::ESTABLISHED,
             socket_id: SocketId { source_port: port, ..socket_id },
         });
         for message in netlink::dump(NETLINK_SOCK_DIAG, question)? {
             if let SockDiagMessage::InetResponse(socket) = message
                 && socket.header.socket_id.source_port == port
+                && !is_quiet(&socket.nlas)
             {
                 callers.insert(socket.header.socket_id.destination_address.to_canonical());
             }
         }
     }
     Ok(callers)
+}
+
+/// Whether nothing came over a connection for so long that who had it may be gone: a node sends a sign of life every
+/// few seconds, and one that lost its power leaves its connection standing.
+fn is_quiet(attributes: &[Nla]) -> bool {
+    const QUIET_MS: u32 = 60_000;
+    /// Where `tcpi_last_data_recv` stands in the kernel's `struct tcp_info`.
+    const LAST_DATA: std::ops::Range<usize> = 52..56;
+    attributes.iter().any(|attribute| {
+        let Nla::TcpInfo(info) = attribute else { return false };
+        let bytes = info.get(LAST_DATA).and_then(|bytes| bytes.try_into().ok());
+        bytes.is_some_and(|bytes| u32::from_ne_bytes(bytes) > QUIET_MS)
+    })
 }
 
 #[cfg(test)]

@@ -21,10 +21,12 @@ pub(super) async fn engine_process(session: &Session) -> Vec<Artifact> {
     let endpoint = session.options.endpoint.clone();
     let place = Place::new(Need::EngineProcess, "host/engine-process.json", format!("/proc and {endpoint}"));
     let look = move || {
+        let process = dockerd(Path::new("/proc"), Path::new("/run/docker.pid"));
         Ok(EngineProcess {
             socket: endpoint.local_socket().and_then(socket),
             endpoint: endpoint.to_string(),
-            process: dockerd(Path::new("/proc"), Path::new("/run/docker.pid")),
+            containerd: Some(containerds(Path::new("/proc"), process.as_ref().map(|process| process.pid))),
+            process,
             program: PROGRAMS.iter().find(|path| Path::new(path).exists()).map(|path| (*path).to_owned()),
         })
     };
@@ -64,6 +66,29 @@ fn dockerd(proc: &Path, pid_file: &Path) -> Option<Process> {
         .min_by_key(|process| (process.state == 'Z', process.pid))
 }
 
+/// The containerd that the dockerd with this pid has started itself, else all that run in this pid namespace.
+fn containerds(proc: &Path, dockerd: Option<u32>) -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir(proc) else { return Vec::new() };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let mut found: Vec<(Option<u32>, Process)> = pids
+        .filter(|pid| !elsewhere(proc, *pid))
+        .filter_map(|pid| {
+            let comm = std::fs::read_to_string(proc.join(pid.to_string()).join("comm")).ok()?;
+            // The name that Docker gave it until 18.06, as much of it as the kernel keeps.
+            if !matches!(comm.trim_end(), "containerd" | "docker-containe") {
+                return None;
+            }
+            let (process, stat) = described(proc, pid)?;
+            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok();
+            (!matches!(process.state, 'Z' | 'X')).then_some((parent, process))
+        })
+        .collect();
+    if dockerd.is_some() && found.iter().any(|(parent, _)| *parent == dockerd) {
+        found.retain(|(parent, _)| *parent == dockerd);
+    }
+    found.into_iter().map(|(_, process)| process).collect()
+}
+
 /// Whether a process is known to be in another pid namespace than this one.
 fn elsewhere(proc: &Path, pid: u32) -> bool {
     let namespace = |of: PathBuf| std::fs::read_link(proc.join(of).join("ns/pid")).ok();
@@ -78,17 +103,30 @@ fn process(proc: &Path, pid: u32) -> Option<Process> {
     if !comm.starts_with("docker") {
         return None;
     }
+    let (process, _) = described(proc, pid)?;
+    is_dockerd(comm.trim_end(), &process.args).then_some(process)
+}
+
+/// What is to be known of a process, with its stat.
+fn described(proc: &Path, pid: u32) -> Option<(Process, String)> {
+    let directory = proc.join(pid.to_string());
     let cmdline = std::fs::read(directory.join("cmdline")).unwrap_or_default();
     let mut args: Vec<_> =
         cmdline.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
     // Each argument ends with a zero byte, so that splitting leaves an empty one at the end.
     args.pop();
-    if !is_dockerd(comm.trim_end(), &args) {
-        return None;
-    }
     let stat = std::fs::read(directory.join("stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    Some(Process { pid, args, state: state(&stat)?, started: started(proc, &stat) })
+    let stat = String::from_utf8_lossy(&stat).into_owned();
+    let limits = std::fs::read_to_string(directory.join("limits")).unwrap_or_default();
+    let started = started(proc, &stat);
+    let process = Process { pid, args, state: state(&stat)?, started, most_files: most_files(&limits) };
+    Some((process, stat))
+}
+
+/// The soft limit of `Max open files` in `/proc/PID/limits`; none where it is `unlimited`.
+fn most_files(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Docker's own name for the engine, those of distributions, and the command that once was both.
@@ -161,6 +199,29 @@ mod tests {
             std::fs::write(&pid_file, other).unwrap();
             assert_eq!(dockerd(proc.path(), &pid_file).unwrap().pid, 900);
         }
+    }
+
+    #[test]
+    fn prefers_the_containerd_that_the_engine_has_started() {
+        let proc = proc();
+        put(proc.path(), 910, "containerd", "containerd\0", 'T', "pid:[1]");
+        put(proc.path(), 40, "containerd", "/usr/bin/containerd\0", 'S', "pid:[1]");
+        put(proc.path(), 41, "containerd-shim", "containerd-shim\0", 'S', "pid:[1]");
+        std::fs::write(proc.path().join("910/stat"), "910 (containerd) T 900 1 1 0").unwrap();
+        let pids = |dockerd| {
+            let mut pids: Vec<_> = containerds(proc.path(), dockerd).iter().map(|one| one.pid).collect();
+            pids.sort_unstable();
+            pids
+        };
+        assert_eq!(pids(Some(900)), [910]);
+        assert_eq!(pids(Some(1000)), [40, 910]);
+    }
+
+    #[test]
+    fn reads_how_many_files_may_be_open() {
+        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 524288               files\n";
+        assert_eq!(most_files(limits), Some(1024));
+        assert_eq!(most_files("Max open files  unlimited  unlimited  files"), None);
     }
 
     #[test]

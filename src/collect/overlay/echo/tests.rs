@@ -146,7 +146,7 @@ fn what_asking_costs_is_a_second_and_a_dozen_packets_a_node() {
                 let took = began.elapsed();
                 let counted: u32 = peers.iter().filter_map(|peer| peer.packets).sum();
                 let packets = line.sequence + beneath.line.sequence;
-                assert_eq!(counted, packets.into());
+                assert_eq!(counted, u32::from(packets));
                 (took, packets)
             });
             let Some((took, packets)) = measured else { return };
