@@ -13,7 +13,7 @@ pub(super) struct Cure {
 struct Kind {
     says: &'static [&'static str],
     text: &'static str,
-    /// `PATH` stands for the first path that the engine names.
+    /// `PATH` stands for the first path that the engine names, `FOLDER` for where that is.
     commands: &'static [&'static str],
 }
 
@@ -22,7 +22,7 @@ const KINDS: &[Kind] = &[
     Kind {
         says: &["no space left on device"],
         text: "the file system to which it writes is full: make room there",
-        commands: &["df -h $(dirname PATH)", "df -i $(dirname PATH)"],
+        commands: &["df -h FOLDER", "df -i FOLDER"],
     },
     Kind {
         says: &["docker.pid: process with PID", "pid file found", "delete /var/run/docker.pid"],
@@ -133,7 +133,10 @@ pub(super) fn cure(words: &str) -> Option<Cure> {
     static PATH: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"/[\w./-]*\w").ok());
     let kind = KINDS.iter().find(|kind| kind.says.iter().any(|part| words.contains(part)))?;
     let path = PATH.as_ref().and_then(|pattern| pattern.find(words)).map_or("PATH", |found| found.as_str());
-    let commands = kind.commands.iter().map(|command| command.replace("PATH", path)).collect();
+    let folder =
+        path.rsplit_once('/').map_or(path, |(folder, _)| if folder.is_empty() { "/" } else { folder });
+    let commands =
+        kind.commands.iter().map(|it| it.replace("PATH", path).replace("FOLDER", folder)).collect();
     Some(Cure { text: kind.text, commands })
 }
 
@@ -153,7 +156,7 @@ mod tests {
         assert_eq!(commands(key), "mv /etc/docker/key.json /etc/docker/key.json.damaged");
         let full = "failed to start daemon, ensure docker is not running or delete /var/run/docker.pid: write \
                     /var/run/docker.pid: no space left on device";
-        assert!(commands(full).starts_with("df -h $(dirname /var/run/docker.pid)"));
+        assert!(commands(full).starts_with("df -h /var/run; "));
         assert!(cure("failed to start daemon: something new").is_none());
     }
 }
