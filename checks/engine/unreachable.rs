@@ -22,7 +22,7 @@ check! {
     /// In the seconds of a start or a stop.
     "engine/unreachable": Error, "the engine does not answer";
     needs Ping, EngineProcess, EngineLog;
-    caused_by "host/disk-full", "swarm/state-damaged", "engine/daemon-json-malformed", "engine/daemon-json-refused", "engine/live-restore", "swarm/stale-advertise-addr";
+    caused_by "host/disk-full", "engine/files-exhausted", "swarm/state-damaged", "engine/daemon-json-malformed", "engine/daemon-json-refused", "engine/live-restore", "swarm/stale-advertise-addr";
     for each Host: run
 }
 
