@@ -248,7 +248,7 @@ pub enum Xt {
     },
     /// `multiport`
     Multiport(Ports),
-    /// `conntrack --ctstate` and `state`: the bits of the states, as nftables numbers them.
+    /// `conntrack --ctstate` and `state`: the bits of the states, as nftables numbers them, and of the two that it has not.
     State(u32),
     /// `mark`
     Mark {
@@ -321,6 +321,13 @@ pub enum Xt {
         /// The highest.
         to: IpAddr,
     },
+}
+
+impl Xt {
+    /// The state of a connection that goes under another source address (`--ctstate SNAT`).
+    pub const SNAT: u32 = 1 << 16;
+    /// The state of a connection that goes to another destination (`--ctstate DNAT`).
+    pub const DNAT: u32 = 1 << 17;
 }
 
 /// The ports of `multiport`.

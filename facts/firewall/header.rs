@@ -70,6 +70,9 @@ pub(super) const INVALID: u32 = 1;
 const ESTABLISHED: u32 = 2;
 const NEW: u32 = 8;
 pub(super) const UNTRACKED: u32 = 64;
+/// `ct status` bits: the connection goes under another address than the one it was sent from, or to.
+pub(super) const OTHER_SOURCE: u32 = 0x10;
+pub(super) const OTHER_DESTINATION: u32 = 0x20;
 /// The kinds of an address as routes number them.
 const UNICAST: u32 = 1;
 const LOCAL: u32 = 2;
@@ -213,8 +216,6 @@ impl Packet {
             Load::CtStatus => {
                 let (value, mask) = if self.flow == Flow::New { (0, 0x37_u32) } else { (2, 0x33) };
                 // What is forwarded may leave under the address of this machine.
-                const OTHER_SOURCE: u32 = 0x10;
-                const OTHER_DESTINATION: u32 = 0x20;
                 let mask = if self.way == Way::Through { mask & !OTHER_SOURCE } else { mask };
                 let (value, mask) = match self.redirected {
                     true => (value | OTHER_DESTINATION, mask | OTHER_DESTINATION),

@@ -442,8 +442,15 @@ fn number(data: &Bytes) -> u32 {
 }
 
 fn states(bits: u32) -> Vec<String> {
-    const NAMES: [(u32, &str); 5] =
-        [(1, "invalid"), (2, "established"), (4, "related"), (8, "new"), (64, "untracked")];
+    const NAMES: [(u32, &str); 7] = [
+        (1, "invalid"),
+        (2, "established"),
+        (4, "related"),
+        (8, "new"),
+        (64, "untracked"),
+        (Xt::SNAT, "snat"),
+        (Xt::DNAT, "dnat"),
+    ];
     NAMES.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| (*name).to_owned()).collect()
 }
 

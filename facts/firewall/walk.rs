@@ -68,6 +68,11 @@ fn go<'a>(ruleset: &'a Ruleset, journey: &mut Journey<'_>) -> Fate<'a> {
             }
             let mut walk =
                 Walk { journey: &mut *journey, table, path: Vec::new(), may: Vec::new(), left: &mut left };
+            if readdressed(packet, base) && (base.drops || !chain.rules.is_empty()) {
+                let (place, on) = (walk.place(chain, None), "the address that it bears by then".to_owned());
+                open.get_or_insert(Fate::Open { place, on });
+                continue;
+            }
             let end = walk.base(chain, base);
             let may = std::mem::take(&mut walk.may);
             let ends = |end: &End<'_>| matches!(end.kind, Kind::Drop | Kind::Reject(_));
@@ -104,6 +109,14 @@ fn hooks(packet: &Packet) -> &'static [Hook] {
             &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress]
         }
     }
+}
+
+/// Whether what is forwarded may bear another address where this chain sees it: it is past the place where rules give it
+/// one (`NF_IP_PRI_NAT_SRC`).
+fn readdressed(packet: &Packet, base: &Base) -> bool {
+    const NAT_SRC: i32 = 100;
+    let past = base.hook == Hook::Egress || (base.hook == Hook::Postrouting && base.priority >= NAT_SRC);
+    packet.way == Way::Through && past && !base.nat
 }
 
 /// A base chain on a packet's way.

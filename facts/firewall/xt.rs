@@ -2,7 +2,7 @@
 
 use super::bits::{Bits, Truth};
 use super::expr::{Fib, Load, Net, Range16, Side, Xt};
-use super::header::{Flow, Way};
+use super::header::{Flow, OTHER_DESTINATION, OTHER_SOURCE, Way};
 use super::rule::Journey;
 use super::{ipset, program};
 use crate::host::Protocol;
@@ -35,7 +35,13 @@ pub(super) fn ask(ask: &Xt, journey: &Journey<'_>) -> Truth {
             }
         }
         Xt::State(states) => {
-            journey.load(Load::CtState).masked(&states.to_le_bytes(), &[0; 4]).equals(&[0; 4]).negated(true)
+            let readdressed = [(Xt::SNAT, OTHER_SOURCE), (Xt::DNAT, OTHER_DESTINATION)];
+            let asked = readdressed.into_iter().filter(|(state, _)| states & state != 0);
+            let status: u32 = asked.map(|(_, status)| status).sum();
+            let any = |of: Load, bits: u32| {
+                journey.load(of).masked(&bits.to_le_bytes(), &[0; 4]).equals(&[0; 4]).negated(true)
+            };
+            any(Load::CtState, states & 0xffff).or(any(Load::CtStatus, status))
         }
         Xt::Mark { value, mask } => {
             journey.load(Load::Mark).masked(&mask.to_le_bytes(), &[0; 4]).equals(&value.to_le_bytes())

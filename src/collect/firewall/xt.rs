@@ -156,6 +156,8 @@ fn conntrack(info: &[u8], revision: u32) -> Questions {
     const DESTINATION_PORT: u16 = 1 << 9;
     const DIRECTION: u16 = 1 << 12;
     const WRITTEN_AS_STATE: u16 = 1 << 13;
+    const SNAT: u16 = 1 << 6;
+    const DNAT: u16 = 1 << 7;
     const UNTRACKED: u16 = 1 << 8;
     // Behind eight addresses and two times.
     let at = |at| u16_at(info, at);
@@ -170,11 +172,11 @@ fn conntrack(info: &[u8], revision: u32) -> Questions {
             Some(Xt::FirstPorts { which, ports: range })
         };
         questions.push(match bit {
-            // The others are of packets whose addresses were changed, as none of a swarm's own are.
             STATE => {
                 let mask = at(150)?;
-                let untracked = if mask & UNTRACKED != 0 { 64 } else { 0 };
-                (Xt::State(u32::from(mask & 0x0f) | untracked), not)
+                let others = [(UNTRACKED, 64), (SNAT, Xt::SNAT), (DNAT, Xt::DNAT)];
+                let others = others.into_iter().filter(|(bit, _)| mask & bit != 0).map(|(_, state)| state);
+                (Xt::State(u32::from(mask & 0x0f) + others.sum::<u32>()), not)
             }
             PROTOCOL => (Xt::Protocol(u8::try_from(at(136)?).ok()?), not),
             STATUS => (Xt::Status(at(152)?.into()), not),

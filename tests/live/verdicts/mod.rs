@@ -4,6 +4,7 @@
 
 mod daemons;
 mod dice;
+mod forwarded;
 mod iptables;
 mod nft;
 mod wire;
@@ -26,6 +27,8 @@ const OWN: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
 const PEERS: [&str; 3] = ["192.0.2.2", "192.0.2.66", "2001:db8::2"];
 /// How many rulesets CI tries, beside those of daemons.
 const RULESETS: u64 = 320;
+/// How many more of what is forwarded.
+const FORWARDED: u64 = 120;
 /// So many on one wire: the ports to call from run out.
 const ON_ONE_WIRE: usize = 100;
 
@@ -145,11 +148,47 @@ fn the_kernel_does_what_the_doctor_says() {
         tallies.extend(made_by_chance(&of_tool));
         tallies.extend(of_daemons.into_iter().map(|one| one.join().unwrap()));
     });
+    told(&tallies);
+    println!("{} s", began.elapsed().as_secs());
+    hold(&tallies);
+}
+
+#[test]
+fn the_kernel_forwards_what_the_doctor_says() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: not root");
+        return;
+    }
+    let number = |name: &str| env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let (first, count) = (number("SWARM_DOCTOR_SEED").unwrap_or(1), number("SWARM_DOCTOR_RULESETS"));
+    let mut tallies: BTreeMap<Tool, Tally> = BTreeMap::new();
+    for (at, tool) in [Tool::Nft, Tool::IptablesNft, Tool::IptablesLegacy].into_iter().enumerate() {
+        let tally = tallies.entry(tool).or_default();
+        let wire = || Wire::new(&addresses(&OWN[..1]), &addresses(&PEERS[..2]))?.with_one_behind();
+        let mut wire = wire().unwrap();
+        let seeds = first..first + count.unwrap_or(FORWARDED);
+        for seed in seeds.filter(|seed| seed % 3 == at as u64) {
+            let name = format!("SWARM_DOCTOR_SEED={seed} SWARM_DOCTOR_RULESETS=1 ({tool}, forwarded)");
+            match forwarded::load(&wire.here, tool, seed) {
+                Ok(text) => compare(&mut wire, &format!("{name}\n{text}"), tally),
+                Err((text, why)) => {
+                    tally.refused += 1;
+                    println!("{name} is refused: {why}\n{text}");
+                }
+            }
+        }
+    }
+    told(&tallies);
+    hold(&tallies);
+}
+
+/// Says what came of it.
+fn told(tallies: &BTreeMap<Tool, Tally>) {
     println!(
         "{:24} {:>8} {:>7} {:>9} {:>6} {:>6} {:>11}",
         "tool", "rulesets", "refused", "questions", "told", "named", "cannot tell"
     );
-    for (tool, tally) in &tallies {
+    for (tool, tally) in tallies {
         let share = 100.0 * tally.open as f64 / tally.questions.max(1) as f64;
         println!(
             "{:24} {:>8} {:>7} {:>9} {:>6} {:>6} {share:>10.1}%",
@@ -164,13 +203,16 @@ fn the_kernel_does_what_the_doctor_says() {
             println!("    {times:>6} {on}");
         }
     }
-    println!("{} s", began.elapsed().as_secs());
+}
+
+/// The doctor is never wrong, and few rulesets are refused.
+fn hold(tallies: &BTreeMap<Tool, Tally>) {
     let wrong: Vec<_> = tallies.values().flat_map(|tally| &tally.contradictions).collect();
     for one in wrong.iter().take(5) {
         println!("{one}\n");
     }
     assert!(wrong.is_empty(), "{} contradictions", wrong.len());
-    for (tool, tally) in &tallies {
+    for (tool, tally) in tallies {
         assert!(tally.refused * 20 <= tally.rulesets, "{tool} takes too few rulesets");
     }
 }

@@ -7,13 +7,17 @@ use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The ports that are asked for.
 pub(super) const PORTS: [u16; 4] = [22, 2377, 4789, 7946];
+/// The bridge of what is behind a machine.
+const BRIDGE: &str = "docker_gwbridge";
+/// The address of what is behind a machine.
+pub(super) const BEHIND: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 2);
 /// By then, what gets through has come, even on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What nobody waits for gets this long. A wire of this kind delivers before the call that sends returns.
@@ -103,6 +107,8 @@ pub(super) struct Question {
     pub(super) from: u16,
     /// Whether the doctor is told which that is.
     pub(super) from_is_known: bool,
+    /// Of what goes through: it comes for a port that is published here.
+    pub(super) published: bool,
 }
 
 /// What became of it.
@@ -120,10 +126,14 @@ pub(super) enum Seen {
 pub(super) struct Wire {
     pub(super) here: Machine,
     there: Machine,
+    /// One that `here` forwards for.
+    behind: Option<Machine>,
     link: Link,
+    /// The link to it, as `here` has it.
+    bridge: Option<Link>,
     own: Vec<IpAddr>,
     peers: Vec<IpAddr>,
-    ears: [Vec<Socket>; 2],
+    ears: Vec<Vec<Socket>>,
     /// The next port to call from: none is taken twice, as the kernel remembers connections.
     next: u16,
     /// What was said about the datagrams so far.
@@ -161,12 +171,14 @@ impl Wire {
             machine.sh(script);
         }
         let index = here.does(|| nix::net::if_::if_nametoindex("eth0").unwrap());
-        let ears = [&here, &there].map(|machine| machine.does(|| listening(Type::DGRAM)));
+        let ears = [&here, &there].map(|machine| machine.does(|| listening(Type::DGRAM))).into();
         let link = Link { name: "eth0".into(), index };
         Self {
             here,
             there,
+            behind: None,
             link,
+            bridge: None,
             own: own.to_vec(),
             peers: peers.to_vec(),
             ears,
@@ -176,17 +188,51 @@ impl Wire {
         }
     }
 
+    /// Puts a machine behind the first one, which forwards for it as it would for a container, and publishes its ports.
+    pub(super) fn with_one_behind(mut self) -> io::Result<Self> {
+        let behind = Machine::new()?;
+        let id = behind.does(nix::unistd::gettid);
+        self.here.sh(format!(
+            "ip link add {BRIDGE} type bridge
+             ip link add port0 master {BRIDGE} type veth peer name eth0 netns {id}
+             ip link set port0 up; ip link set {BRIDGE} up; ip addr add 172.18.0.1/16 dev {BRIDGE}
+             echo 1 >/proc/sys/net/ipv4/ip_forward"
+        ));
+        behind.sh(format!(
+            "ip link set lo up; ip link set eth0 up; ip addr add {BEHIND}/16 dev eth0
+             ip route add default via 172.18.0.1
+             echo 1 >/proc/sys/net/ipv4/tcp_synack_retries"
+        ));
+        let index = self.here.does(|| nix::net::if_::if_nametoindex(BRIDGE).unwrap());
+        self.bridge = Some(Link { name: BRIDGE.into(), index });
+        self.ears.push(behind.does(|| listening(Type::DGRAM)));
+        self.behind = Some(behind);
+        Ok(self)
+    }
+
     /// Every question there is.
     pub(super) fn questions(&mut self) -> Vec<Question> {
         let mut questions = Vec::new();
+        let ways: &[_] = match self.behind {
+            None => &[(Way::In, false), (Way::Out, false)],
+            Some(_) => &[(Way::Through, false), (Way::Through, true)],
+        };
         for peer in self.peers.clone() {
-            for way in [Way::In, Way::Out] {
+            for &(way, published) in ways {
                 for protocol in [Protocol::Tcp, Protocol::Udp] {
                     for port in PORTS {
                         let from = self.next;
                         self.next = self.next.checked_add(1).unwrap();
                         let from_is_known = from.is_multiple_of(3);
-                        questions.push(Question { way, protocol, peer, port, from, from_is_known });
+                        questions.push(Question {
+                            way,
+                            protocol,
+                            peer,
+                            port,
+                            from,
+                            from_is_known,
+                            published,
+                        });
                     }
                 }
             }
@@ -200,6 +246,9 @@ impl Wire {
 
     /// One of the packets of a question.
     pub(super) fn packet(&self, asked: &Question, flow: Flow) -> Packet {
+        if asked.way == Way::Through {
+            return self.forwarded(asked, flow);
+        }
         let own = self.own_towards(asked.peer);
         let way = match (asked.way, flow) {
             (way, Flow::New | Flow::Further) => way,
@@ -230,15 +279,50 @@ impl Wire {
         }
     }
 
+    /// As `here` sees it where it is routed: the published address is another by then.
+    fn forwarded(&self, asked: &Question, flow: Flow) -> Packet {
+        let caller = asked.from_is_known.then_some(asked.from);
+        let outside = (asked.peer, Some(self.link.clone()));
+        let inside = (BEHIND.into(), self.bridge.clone());
+        let (calls, called) = if asked.published { (outside, inside) } else { (inside, outside) };
+        let ((source, link), (destination, onward), source_port, destination_port) = match flow {
+            Flow::New | Flow::Further => (calls, called, caller, Some(asked.port)),
+            Flow::Answer => (called, calls, Some(asked.port), caller),
+        };
+        Packet {
+            way: Way::Through,
+            flow,
+            protocol: asked.protocol,
+            source,
+            destination,
+            source_port,
+            destination_port,
+            link,
+            onward,
+            vni: None,
+            owner: None,
+            redirected: asked.published,
+        }
+    }
+
     /// Sends them all. Those that `comes` speaks of are waited for; the others have their chance meanwhile.
     pub(super) fn send(&mut self, questions: &[Question], comes: &[bool]) -> Vec<Seen> {
-        let answering = [&self.here, &self.there].map(|machine| machine.does(|| listening(Type::STREAM)));
+        let machines = [&self.here, &self.there].into_iter().chain(&self.behind);
+        let answering: Vec<_> = machines.map(|machine| machine.does(|| listening(Type::STREAM))).collect();
         let first = self.sent;
         self.sent += u32::try_from(questions.len()).unwrap();
         let mut calls: Vec<Call> = Vec::new();
         for (id, asked) in (first..).zip(questions) {
-            let packet = self.packet(&Question { from_is_known: true, ..*asked }, Flow::New);
-            let sender = if asked.way == Way::In { &self.there } else { &self.here };
+            let mut packet = self.packet(&Question { from_is_known: true, ..*asked }, Flow::New);
+            if asked.published {
+                packet.destination = self.own_towards(asked.peer);
+            }
+            let sender = match (asked.way, &self.behind) {
+                (Way::In, _) => &self.there,
+                (Way::Through, Some(behind)) if !asked.published => behind,
+                (Way::Through, _) => &self.there,
+                (Way::Out, _) => &self.here,
+            };
             calls.push(sender.does(move || Call::of(&packet, id)));
         }
         let mut came: BTreeSet<u32> = BTreeSet::new();
