@@ -28,11 +28,8 @@ const FILE: &str = "/etc/resolv.conf";
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let containers = host.containers.get()?;
     let networks = host.networks.get()?;
-    let overlay = |id| networks.iter().any(|it| it.id == id && it.scope == "swarm" && !it.ingress);
     let mut told = BTreeSet::new();
-    for container in
-        containers.value.iter().filter(|it| it.attachments.iter().any(|it| overlay(it.network.clone())))
-    {
+    for container in containers.value.iter().filter(|it| super::finds_services(it, networks)) {
         let service = &container.service_name;
         let subject = Subject::Service(service.clone());
         let conf = match container.resolv_conf.get() {

@@ -21,15 +21,17 @@ check! {
     ///
     /// Source: libnetwork `resolver_unix.go`, `setupIPTable`.
     "dns/resolver-silent": Error, "the engine's DNS server does not answer a container";
-    needs Containers, TaskNetns;
+    needs Containers, TaskNetns, Networks;
     caused_by "engine/unreachable";
     for each Host: run
 }
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let containers = host.containers.get()?;
+    let networks = host.networks.get()?;
     let mut told = BTreeSet::new();
-    for container in &containers.value {
+    // Elsewhere all names are passed on, and the silence may be that of others.
+    for container in containers.value.iter().filter(|it| super::finds_services(it, networks)) {
         let service = &container.service_name;
         let netns = match container.netns.get() {
             Ok(netns) => netns,
