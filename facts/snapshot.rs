@@ -13,7 +13,7 @@ use crate::overheard::Overheard;
 use crate::overlay::Overlay;
 use crate::service::{Service, Task};
 use crate::stack::Stack;
-use crate::swarm::{Certificate, Cluster, Node, RaftLog, RemoteManager, SwarmState};
+use crate::swarm::{Certificate, Cluster, LocalState, Node, RaftLog, RemoteManager, SwarmState};
 use crate::{Fact, Gap, NodeName};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -114,6 +114,15 @@ impl Host {
     pub fn certified_manager(&self) -> Result<bool, Gap> {
         let certificate = self.certificate.get()?;
         Ok(certificate.value.as_ref().is_some_and(|certificate| certificate.unit == "swarm-manager"))
+    }
+
+    /// Whether the node is a manager: by its engine's word while it is a member, for one that was just demoted or
+    /// promoted still holds its old certificate; else by its certificate.
+    pub fn is_manager(&self) -> Result<bool, Gap> {
+        match self.info.get() {
+            Ok(info) if info.swarm.state == LocalState::Active => Ok(info.swarm.control_available),
+            _ => self.certified_manager(),
+        }
     }
 
     /// The UDP port of the overlays' packets: the one the kernel has, else the one that was written down. A node

@@ -88,8 +88,7 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         // A manager sees this node's connection come from that very address: NAT that works.
         return Ok(());
     }
-    let is_manager = info.as_ref().is_ok_and(|info| info.swarm.control_available)
-        || host.certified_manager().unwrap_or(false);
+    let is_manager = host.is_manager().unwrap_or(false);
     let role = if is_manager { "manager" } else { "node" };
     let present = match present(interfaces) {
         Some((_, address)) => format!("the machine has {}", address.addr),

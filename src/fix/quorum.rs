@@ -41,7 +41,10 @@ pub(super) async fn refusal(ground: &Ground) -> Result<(), String> {
 
 /// Why another manager may still found or join a swarm beside the new one: it shows a sign of life, or knows more.
 async fn unopposed(info: &Value, ground: &Ground) -> Result<(), String> {
-    let addrs: Vec<_> = remembered(info).iter().filter_map(|addr| addr.parse::<SocketAddr>().ok()).collect();
+    let mut addrs: Vec<_> =
+        remembered(info).iter().filter_map(|addr| addr.parse::<SocketAddr>().ok()).collect();
+    // The engine tells them in another order each time.
+    addrs.sort_unstable();
     let signs = join_all(addrs.iter().map(|addr| alive(*addr))).await;
     for (addr, sign) in addrs.iter().zip(signs) {
         let name = addr.ip().to_string();
@@ -68,6 +71,7 @@ const PORT: &str = "its manager port takes connections";
 /// What shows that a machine is there.
 async fn alive(addr: SocketAddr) -> Option<String> {
     let began = Instant::now();
+    let mut failed_before = false;
     loop {
         match tokio::time::timeout(PATIENCE, TcpStream::connect(addr)).await {
             Ok(Ok(_)) => return Some(PORT.into()),
@@ -79,15 +83,20 @@ async fn alive(addr: SocketAddr) -> Option<String> {
         // A firewall that drops everything does not keep a machine from telling its neighbours where it is. What the
         // kernel remembers of one that is off looks alike until it has asked again.
         let neighbour = match neighbour(addr.ip()) {
-            Ok(neighbour) => neighbour.filter(|neighbour| !neighbour.failed)?,
+            Ok(neighbour) => neighbour?,
             Err(error) => {
                 return Some(format!("the kernel does not tell whether its machine is there: {error}"));
             }
         };
-        if neighbour.confirmed < began.elapsed() {
+        // Three questions within three seconds can all be lost on a busy machine.
+        if neighbour.failed && failed_before {
+            return None;
+        }
+        failed_before = neighbour.failed;
+        if !neighbour.failed && neighbour.confirmed < began.elapsed() {
             return Some("its machine still answers on the network, behind a firewall".into());
         }
-        if began.elapsed() >= ASKED_AGAIN {
+        if !neighbour.failed && began.elapsed() >= ASKED_AGAIN {
             // Not to know is not to have seen it gone.
             return Some("the kernel still holds its machine for there".into());
         }

@@ -171,7 +171,10 @@ fn a_manager_that_moved_is_demoted_by_another_and_joins_again() {
     let said = flat(&fix(first, check, ""));
     assert!(said.contains("2 of 2 managers answer without it, and 2 are needed"), "{said}");
     assert!(said.contains("Done here"), "{said}");
-    let demoted = || Ok(moved.docker(&["info", "--format", "{{.Swarm.ControlAvailable}}"])? == "false");
+    let demoted = || {
+        let format = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}";
+        Ok(moved.docker(&["info", "--format", format])? == "active false")
+    };
     lab.wait("the node to learn that it is a worker", PATIENCE, demoted).unwrap();
     let token = first.docker(&["swarm", "join-token", "-q", "manager"]).unwrap();
     // The authority is right and the secret is not: only the join tells, and what was left is put back.

@@ -7,6 +7,7 @@ mod dist;
 mod faults;
 mod generate;
 mod lab;
+mod steady;
 mod test;
 mod vm;
 

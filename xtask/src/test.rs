@@ -1,7 +1,7 @@
 //! `cargo xtask test`: what is missing is installed, then everything is checked and run.
 
-use crate::consumers;
-use anyhow::{Context, bail};
+use crate::{consumers, steady};
+use anyhow::bail;
 use std::process::Command;
 use std::time::Instant;
 
@@ -25,9 +25,7 @@ pub(crate) fn test(all: bool) -> anyhow::Result<()> {
     for (name, arguments) in steps {
         println!("== {name}: cargo {}", arguments.join(" "));
         let began = Instant::now();
-        let status = Command::new("cargo").current_dir(crate::root()).args(arguments).status();
-        let status = status.with_context(|| format!("failed to start cargo {}", arguments.join(" ")))?;
-        if !status.success() {
+        if !steady::cargo(arguments)? {
             bail!("{name} failed");
         }
         println!("== {name}: {:.0} s", began.elapsed().as_secs_f64());
