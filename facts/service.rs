@@ -23,8 +23,8 @@ pub struct Service {
     pub dnsrr: bool,
     /// Its virtual addresses by network.
     pub vips: Vec<(NetworkId, IpAddr)>,
-    /// The names it goes by besides its own, by network.
-    pub aliases: Vec<String>,
+    /// The names it goes by besides its own, each with the network it does so on, as that is given in `networks`.
+    pub network_aliases: Vec<(String, String)>,
     /// The ports it publishes.
     pub ports: Vec<PublishedPort>,
     /// Its labels, such as `com.docker.stack.namespace`.
@@ -64,6 +64,18 @@ pub struct Service {
 }
 
 impl Service {
+    /// The names it goes by besides its own, on any network.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.network_aliases.iter().map(|(_, alias)| alias.as_str())
+    }
+
+    /// Whether it answers to a name on a network, which is given as in `networks`.
+    pub fn goes_by(&self, name: &str, network: &str) -> bool {
+        let alias = |(on, alias): &(String, String)| on == network && alias.eq_ignore_ascii_case(name);
+        self.networks.iter().any(|it| it == network)
+            && (self.name.eq_ignore_ascii_case(name) || self.network_aliases.iter().any(alias))
+    }
+
     /// The stack it was deployed with.
     pub fn stack(&self) -> Option<&str> {
         self.labels.get("com.docker.stack.namespace").map(String::as_str)

@@ -116,6 +116,8 @@ pub struct Node {
     pub resources: Resources,
     /// What it has besides, by kind, such as processors for graphics.
     pub kinds: BTreeMap<String, u64>,
+    /// `Description.TLSInfo.CertIssuerPublicKey` of the authority that its certificate is from, base64.
+    pub issuer: String,
     /// The plugins its engine has, by type and name, such as `Volume` and `local`.
     pub plugins: Vec<(String, String)>,
 }
@@ -184,6 +186,12 @@ pub struct Cluster {
     pub autolock: bool,
     /// When its records begin.
     pub created: Option<Timestamp>,
+    /// When they were last changed.
+    pub updated: Option<Timestamp>,
+    /// `TLSInfo.CertIssuerPublicKey` of the authority that nodes are to have their certificates from, base64.
+    pub issuer: String,
+    /// `RootRotationInProgress`: not every node has its certificate from that authority yet.
+    pub rotating: bool,
 }
 
 /// The port of a manager, unless another is named.

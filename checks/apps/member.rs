@@ -81,13 +81,9 @@ impl Member<'_> {
 
     /// Whether a name stands for its service.
     pub(super) fn goes_by(&self, name: &str) -> bool {
-        let listed = self.spec.iter().flat_map(|spec| &spec.aliases);
-        let given = self.app.into_iter().flat_map(|app| &app.aliases);
-        listed
-            .chain(given)
-            .map(String::as_str)
-            .chain([self.service])
-            .any(|own| own.eq_ignore_ascii_case(name))
+        let listed = self.spec.iter().flat_map(|spec| spec.aliases());
+        let given = self.app.into_iter().flat_map(|app| &app.aliases).map(String::as_str);
+        listed.chain(given).chain([self.service]).any(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// The hostname that was chosen for it, or that it has.

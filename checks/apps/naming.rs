@@ -103,7 +103,7 @@ pub(super) fn number<'m>(member: &'m Member<'_>) -> Option<&'m str> {
 /// Whether a hostname was chosen, and is none of the names of the service.
 fn is_own(hostname: &str, member: &Member<'_>) -> bool {
     let is_id = member.app.is_some_and(|app| app.container.as_str().starts_with(hostname));
-    let names = member.spec.iter().flat_map(|spec| &spec.aliases).map(String::as_str).chain([member.service]);
+    let names = member.spec.iter().flat_map(|spec| spec.aliases()).chain([member.service]);
     let short = member.service.rsplit('_').next();
     !hostname.is_empty()
         && !is_id

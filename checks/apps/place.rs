@@ -125,7 +125,7 @@ fn resolved(host: &str, member: &Member<'_>) -> Option<Place> {
 fn service_of<'a>(host: &str, member: &Member<'a>, view: &View<'a>) -> Option<&'a Service> {
     let is = |service: &&Service| {
         service.name.eq_ignore_ascii_case(host)
-            || service.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host))
+            || service.aliases().any(|alias| alias.eq_ignore_ascii_case(host))
     };
     let own = member.spec?;
     let stack = |service: &&Service| service.stack() == own.stack();

@@ -1,9 +1,11 @@
 //! Names and virtual addresses.
 
+mod name_shared;
 mod networks_apart;
 mod resolver_bypassed;
 mod resolver_silent;
 mod server_silent;
+mod told;
 mod vip_pinned_in_hosts;
 
 use crate::BuiltIn;
@@ -23,6 +25,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &resolver_silent::CHECK,
     &resolver_bypassed::CHECK,
     &networks_apart::CHECK,
+    &name_shared::CHECK,
     &server_silent::CHECK,
     &vip_pinned_in_hosts::CHECK,
 ];

@@ -1,7 +1,7 @@
+use super::told::{listed, named, told, written_down};
 use crate::remedy::word;
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::service::Service;
-use std::collections::BTreeSet;
 
 check! {
     /// A service is told the name of another one, and no network has both.
@@ -69,83 +69,15 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 /// The first setting that names a service which no network of this one leads to.
 fn apart<'a>(service: &'a Service, services: &'a [Service]) -> Option<(&'a str, &'a str, &'a Service)> {
-    // A value may hold a password: of it the host alone is told.
-    service.env.iter().find_map(|(variable, value)| {
-        let (host, other) = hosts(variable, value).into_iter().find_map(|host| {
-            let names = |line: &String| line.split_whitespace().skip(1).any(|name| name == host);
-            let here = |other: &Service| {
-                goes_by(other, host) && (other.id == service.id || together(service, other))
-            };
-            let other = services.iter().find(|other| goes_by(other, host) && other.replicas != Some(0))?;
-            let known = service.hosts.iter().any(names) || services.iter().any(here);
-            (!known).then_some((host, other))
-        })?;
-        Some((variable.as_str(), host, other))
+    told(service).find_map(|(variable, host)| {
+        let anywhere = |other: &&Service| {
+            other.replicas != Some(0)
+                && (other.name.eq_ignore_ascii_case(host)
+                    || other.aliases().any(|alias| alias.eq_ignore_ascii_case(host)))
+        };
+        let here = |other: &Service| service.networks.iter().any(|network| other.goes_by(host, network));
+        let other = services.iter().find(anywhere)?;
+        let known = written_down(service, host) || services.iter().any(here);
+        (!known).then_some((variable, host, other))
     })
-}
-
-fn goes_by(service: &Service, host: &str) -> bool {
-    service.name.eq_ignore_ascii_case(host)
-        || service.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host))
-}
-
-fn together(one: &Service, other: &Service) -> bool {
-    one.networks.iter().any(|network| other.networks.contains(network))
-}
-
-/// The ends of names of variables that hold hosts.
-const ENDS: &[&str] = &[
-    "_HOST",
-    "_HOSTS",
-    "_URL",
-    "_URI",
-    "_ADDR",
-    "_ADDRESS",
-    "_SERVER",
-    "_SERVERS",
-    "_ENDPOINT",
-    "_BROKERS",
-    "_STRING",
-];
-
-/// The hosts in a value: of an address with a scheme or with a port, or plain where the variable is named for one.
-fn hosts<'a>(variable: &str, value: &'a str) -> BTreeSet<&'a str> {
-    let plain = ENDS.iter().any(|end| variable.to_ascii_uppercase().ends_with(end));
-    let one = |part: &'a str| {
-        let (scheme, rest) =
-            part.trim().split_once("://").map_or((false, part.trim()), |(_, rest)| (true, rest));
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let bare = authority.rsplit('@').next().unwrap_or_default();
-        let (host, port) =
-            bare.split_once(':').map_or((bare, false), |(host, port)| (host, port.parse::<u16>().is_ok()));
-        (scheme || port || plain).then_some(host).filter(|host| !host.is_empty())
-    };
-    value.split([',', ' ', ';']).filter_map(one).collect()
-}
-
-/// The name of a network that is given by its id.
-fn named(network: &str, view: &View<'_>) -> String {
-    let lists = view.snapshot.hosts.iter().filter_map(|host| host.networks.get().ok());
-    let found = lists.flat_map(|list| &list.value).find(|it| it.id.as_str() == network);
-    found.map_or_else(|| network.to_owned(), |it| it.name.clone())
-}
-
-fn listed(service: &Service, view: &View<'_>) -> String {
-    service.networks.iter().map(|network| named(network, view)).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::hosts;
-
-    #[test]
-    fn a_host_is_told_from_other_values() {
-        let all = |variable, value| hosts(variable, value).into_iter().collect::<Vec<_>>();
-        assert_eq!(all("DB", "postgres://user:pw@db:5432/app"), ["db"]);
-        assert_eq!(all("ZK", "zk1:2181,zk2:2181/nifi"), ["zk1", "zk2"]);
-        assert_eq!(all("DB_HOST", "db"), ["db"]);
-        for (variable, value) in [("MODE", "db"), ("TIME", "12:xx"), ("A_URL", "")] {
-            assert!(all(variable, value).is_empty(), "{variable}={value}");
-        }
-    }
 }

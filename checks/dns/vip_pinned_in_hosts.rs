@@ -64,10 +64,11 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
         Err(gap) => return out.lacking(Subject::Service(container.service_name.clone()), gap),
     };
     for service in services.iter().filter(|s| s.name != container.service_name && !s.vips.is_empty()) {
-        let own = |name: &&String| {
-            container.attachments.iter().any(|it| it.aliases.contains(name)) || **name == container.hostname
+        let own = |name: &&str| {
+            container.attachments.iter().any(|it| it.aliases.iter().any(|alias| alias == name))
+                || *name == container.hostname
         };
-        let names = std::iter::once(&service.name).chain(&service.aliases).filter(|name| !own(name));
+        let names = std::iter::once(service.name.as_str()).chain(service.aliases()).filter(|name| !own(name));
         let Some((name, line)) = names.filter_map(|name| Some((name, hosts.lines_for(name).next()?))).next()
         else {
             continue;
@@ -188,8 +189,8 @@ fn elsewhere(host: &Host, containers: &[Container], view: &View<'_>, out: &mut F
         networks.iter().filter(|network| network.ingress).map(|network| &network.id).collect();
     for service in &services.value {
         let Some(hostname) = &service.hostname else { continue };
-        let names = std::iter::once(&service.name).chain(&service.aliases);
-        let pinned = names.into_iter().any(|name| name.eq_ignore_ascii_case(hostname));
+        let mut names = std::iter::once(service.name.as_str()).chain(service.aliases());
+        let pinned = names.any(|name| name.eq_ignore_ascii_case(hostname));
         let here = containers.iter().any(|container| container.service == service.id);
         let named = service.vips.iter().filter(|(network, _)| !ingress.contains(&network));
         let vips: Vec<_> = named.map(|(_, vip)| *vip).collect();

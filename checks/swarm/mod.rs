@@ -26,6 +26,7 @@ mod raft_lost;
 mod refusals;
 mod rejoin;
 mod removed_from_swarm;
+mod root_rotation_stuck;
 mod session_failed;
 mod stale_advertise_addr;
 mod state_cure;
@@ -54,6 +55,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &session_failed::CHECK,
     &foreign_gossip::CHECK,
     &certificate_overdue::CHECK,
+    &root_rotation_stuck::CHECK,
     &even_managers::CHECK,
     &already_a_member::CHECK,
     &not_a_manager::CHECK,

@@ -310,7 +310,10 @@ fn service(answer: ServiceAnswer) -> Service {
         dnsrr: spec.endpoint_spec.mode == "dnsrr",
         vips: virtual_ips.filter_map(|v| Some((v.network, bare(&v.addr)?))).collect(),
         networks: attachments.iter().map(|a| a.target.clone()).collect(),
-        aliases: attachments.into_iter().flat_map(|a| a.aliases).collect(),
+        network_aliases: attachments
+            .into_iter()
+            .flat_map(|a| a.aliases.into_iter().map(move |alias| (a.target.clone(), alias)))
+            .collect(),
         ports: answer.endpoint.ports.into_iter().map(port).collect(),
         labels: spec.labels,
         job: spec.mode.replicated_job.is_some() || spec.mode.global_job.is_some(),

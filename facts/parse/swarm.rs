@@ -44,6 +44,14 @@ struct Description {
     platform: PlatformSpec,
     #[serde(default, deserialize_with = "or_default")]
     resources: Amount,
+    #[serde(rename = "TLSInfo", default, deserialize_with = "or_default")]
+    tls: Tls,
+}
+
+#[derive(Default, Deserialize)]
+struct Tls {
+    #[serde(rename = "CertIssuerPublicKey", default, deserialize_with = "or_default")]
+    issuer: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -104,6 +112,7 @@ pub(super) fn nodes(answers: Vec<NodeAnswer>) -> Vec<Node> {
         labels: answer.spec.labels,
         engine_labels: answer.description.engine.labels,
         platform: answer.description.platform.into(),
+        issuer: answer.description.tls.issuer,
         kinds: answer.description.resources.kinds(),
         resources: answer.description.resources.into(),
         plugins: answer.description.engine.plugins.into_iter().map(|p| (p.kind, p.name)).collect(),
@@ -126,6 +135,12 @@ pub(super) struct ClusterAnswer {
     spec: ClusterSpec,
     #[serde(default)]
     created_at: Option<String>,
+    #[serde(default)]
+    updated_at: Option<String>,
+    #[serde(rename = "TLSInfo", default, deserialize_with = "or_default")]
+    tls: Tls,
+    #[serde(rename = "RootRotationInProgress", default, deserialize_with = "or_default")]
+    rotating: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -142,12 +157,16 @@ struct Encryption {
 }
 
 pub(super) fn cluster(answer: ClusterAnswer) -> Cluster {
+    let time = |at: Option<String>| at.and_then(|at| at.parse().ok());
     Cluster {
         id: answer.id,
         data_path_port: answer.data_path_port,
         address_pools: answer.default_addr_pool,
         autolock: answer.spec.encryption_config.autolock,
-        created: answer.created_at.and_then(|at| at.parse().ok()),
+        created: time(answer.created_at),
+        updated: time(answer.updated_at),
+        issuer: answer.tls.issuer,
+        rotating: answer.rotating,
     }
 }
 

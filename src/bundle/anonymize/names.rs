@@ -175,7 +175,7 @@ impl Names {
             self.service(&service.name);
             self.image(&service.image);
             // An alias may be a template.
-            self.others.extend(service.aliases.iter().filter(|alias| !alias.contains('{')).cloned());
+            self.others.extend(service.aliases().filter(|alias| !alias.contains('{')).map(ToOwned::to_owned));
         }
         for entry in bundle.entries(Need::ResolvConf).chain(bundle.entries(Need::TaskNetns)) {
             let content = bundle.artifacts.get(&entry.artifact).map(|it| String::from_utf8_lossy(it));
