@@ -76,7 +76,7 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
         let elsewhere = services
             .iter()
             .any(|other| other.id != service.id && other.vips.iter().any(|(_, vip)| *vip == line.addr));
-        if elsewhere && name != &service.name {
+        if elsewhere && name != service.name {
             continue;
         }
         if service.vips.iter().any(|(_, vip)| *vip == line.addr) {

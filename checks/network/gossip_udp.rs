@@ -6,6 +6,7 @@ use crate::{Certainty, Evidence, Findings, Subject, View};
 use facts::link::Outcome;
 use facts::log::{Line, Log};
 use facts::overheard::{Gossip, Heard, Overheard};
+use facts::swarm::LocalState;
 use facts::way_in::gossip;
 use facts::{Host, NodeName, Seen};
 use regex::Regex;
@@ -34,6 +35,10 @@ pub(super) fn report(
     overheard: Option<&Seen<Overheard>>,
     out: &mut Findings<'_>,
 ) {
+    // Who has left gossips with nobody, and said so while it left.
+    if host.info.get().is_ok_and(|info| info.swarm.state == LocalState::Inactive) {
+        return;
+    }
     let reaches = host.probes.get().map(|probes| by_peer(&probes.value)).unwrap_or_default();
     // Where TCP does not get through either, there is more to it than UDP.
     let closed = |addr: IpAddr| {

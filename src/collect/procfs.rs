@@ -7,16 +7,14 @@ use std::fs;
 use std::io::ErrorKind;
 
 /// The settings that a swarm depends on.
-const SYSCTLS: [&str; 26] = [
+const SYSCTLS: [&str; 24] = [
     "fs.inotify.max_user_instances",
     "fs.inotify.max_user_watches",
     "kernel.pid_max",
     "net.bridge.bridge-nf-call-ip6tables",
     "net.bridge.bridge-nf-call-iptables",
     "net.core.somaxconn",
-    "net.ipv4.conf.all.forwarding",
     "net.ipv4.conf.all.rp_filter",
-    "net.ipv4.conf.default.forwarding",
     "net.ipv4.conf.default.rp_filter",
     "net.ipv4.ip_forward",
     "net.ipv4.ip_local_port_range",
@@ -41,6 +39,17 @@ pub(super) async fn sysctls(session: &Session) -> Vec<Artifact> {
     session.of_this_machine(place, settings).await
 }
 
+/// Whether each interface forwards, but those of single containers. A name with a dot has no setting's name of its own.
+fn forwarding() -> impl Iterator<Item = (String, String)> {
+    let devices = fs::read_dir("/proc/sys/net/ipv4/conf").into_iter().flatten().flatten();
+    devices.filter_map(|device| {
+        let name = device.file_name().into_string().ok()?;
+        let named = !name.starts_with("veth") && !name.contains('.');
+        let value = fs::read_to_string(device.path().join("forwarding")).ok().filter(|_| named)?;
+        Some((format!("net.ipv4.conf.{name}.forwarding"), value.trim_end().to_owned()))
+    })
+}
+
 /// The settings that exist; a name without a file belongs to a part of the kernel that is not there.
 fn settings() -> Result<Sysctls, Why> {
     let mut sysctls = Sysctls::default();
@@ -52,6 +61,7 @@ fn settings() -> Result<Sysctls, Why> {
             Err(error) => return Err(why(&error, &format!("read {path}"))),
         }
     }
+    sysctls.0.extend(forwarding());
     if sysctls.0.is_empty() {
         return Err(Why::Unreachable { what: "/proc/sys is empty".into() });
     }
