@@ -181,6 +181,8 @@ pub enum Need {
     EngineLog,
     /// Attempts to reach the other nodes.
     Probes,
+    /// The other machines on this one's networks, as the kernel knows them once it was tried to reach them.
+    Neighbours,
     /// What a task sees from inside: addresses, sockets, names, hosts file.
     TaskNetns,
     /// A manager of the swarm that this machine is to join.
@@ -199,7 +201,7 @@ pub enum Need {
 
 impl Need {
     /// All of them, in the order they are collected and shown.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Ping,
         Self::Info,
         Self::Version,
@@ -227,6 +229,7 @@ impl Need {
         Self::Memory,
         Self::EngineLog,
         Self::Probes,
+        Self::Neighbours,
         Self::TaskNetns,
         Self::Join,
         Self::Apps,
@@ -266,6 +269,7 @@ impl Need {
             Self::Memory => "memory",
             Self::EngineLog => "engine log",
             Self::Probes => "probes",
+            Self::Neighbours => "neighbours",
             Self::TaskNetns => "task namespaces",
             Self::Join => "manager to join",
             Self::Apps => "applications",

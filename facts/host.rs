@@ -94,6 +94,33 @@ impl Address {
     }
 }
 
+/// Another machine on a network of this one, in the kernel's table of neighbours (`ip neighbour`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Its address.
+    pub addr: IpAddr,
+    /// The interface it is on.
+    pub interface: String,
+    /// Its link-layer address, empty where the kernel knows none.
+    pub mac: String,
+    /// What the kernel knows of it.
+    pub state: NeighbourState,
+}
+
+/// What the kernel knows of another machine on its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NeighbourState {
+    /// It showed that it is there within the last seconds.
+    There,
+    /// It was asked for just now, and nobody answered.
+    Silent,
+    /// Someone wrote its entry by hand (`NUD_PERMANENT`); the kernel never asks.
+    Pinned,
+    /// It was there some time ago.
+    Unsure,
+}
+
 /// A route of the main table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {

@@ -4,7 +4,7 @@ use crate::app::Apps;
 use crate::container::{Container, HostsFile, ResolvConf};
 use crate::engine::{DaemonJson, EngineProcess, Info, Ping, Version};
 use crate::firewall::Ruleset;
-use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, OsRelease, Route, Sysctls};
+use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, Neighbour, OsRelease, Route, Sysctls};
 use crate::join::Join;
 use crate::link::{ClockThere, Probe};
 use crate::log::Log;
@@ -93,6 +93,8 @@ pub struct Host {
     pub log: Fact<Log>,
     /// What came of reaching for the other nodes.
     pub probes: Fact<Vec<Probe>>,
+    /// The other nodes and the routers that are on a network of its own.
+    pub neighbours: Fact<Vec<Neighbour>>,
     /// The networks its engine lists.
     pub networks: Fact<Vec<Network>>,
     /// The containers on it that run tasks.

@@ -21,7 +21,7 @@ check! {
     "dns/server-silent": Error, "a name server that a service was given does not answer";
     needs Containers, TaskNetns;
     caused_by "host/forward-drop", "host/ip-forward-off", "host/docker-chains-missing", "host/firewall-drops-swarm",
-        "network/no-route", "network/bridge-down", "network/subnet-overlap";
+        "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/bridge-down", "network/subnet-overlap";
     for each Host: run
 }
 

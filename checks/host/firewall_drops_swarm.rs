@@ -1,14 +1,16 @@
 use super::firewall::author::{Author, spoken};
 use super::firewall::cure::{Barred, cure};
 use super::firewall::traffic::{Errand, Port, Trip, trips};
-use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Subject, View};
+use crate::remedy::word;
+use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::firewall::{Fate, Place, Ruleset, Way, fate};
 use facts::link::Peer;
 use facts::{Gap, Host, NodeName, Seen, Why};
 use std::collections::{BTreeMap, BTreeSet};
 
 check! {
-    /// The node's own packet filter keeps out, or keeps in, what the nodes of a swarm send one another.
+    /// The node's own packet filter keeps out, or keeps in, what the nodes of a swarm send one another, or sends it
+    /// elsewhere.
     ///
     /// ## Why it matters
     /// Managers take 2377/tcp, all nodes 7946/tcp and 7946/udp for gossip and 4789/udp (or the swarm's own data-path
@@ -39,6 +41,7 @@ struct Case<'a> {
     /// What is kept out, with the peers that are.
     trips: BTreeMap<(Errand, Port), BTreeSet<&'a Peer>>,
     rejects: bool,
+    redirects: bool,
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -60,11 +63,13 @@ pub(super) fn follow(
     let mut cases: BTreeMap<Author, Case<'_>> = BTreeMap::new();
     let mut open = None;
     for trip in trips {
-        match fate(&firewall.value, &trip.packet) {
+        let end = fate(&firewall.value, &trip.packet);
+        match end.clone() {
             Fate::Passes => {}
-            Fate::Ends { place, rejected, .. } => {
+            Fate::Ends { place, .. } | Fate::Redirected { place, .. } => {
                 let case = cases.entry(Author::of(&place)).or_default();
-                case.rejects |= rejected.is_some();
+                case.rejects |= matches!(end, Fate::Ends { rejected: Some(_), .. });
+                case.redirects |= matches!(end, Fate::Redirected { .. });
                 case.trips.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);
                 let same =
                     |one: &&mut Barred<'_>| one.place.chain == place.chain && one.place.rule == place.rule;
@@ -124,7 +129,11 @@ fn say<'out>(
         "{} on {} {} {}: {}{}",
         author.name(),
         host.name,
-        if case.rejects { "rejects" } else { "drops" },
+        match case {
+            Case { redirects: true, .. } => "redirects",
+            Case { rejects: true, .. } => "rejects",
+            _ => "drops",
+        },
         told(view, case, all),
         reason(author, &first.place),
         match more.len() {
@@ -157,9 +166,39 @@ fn say<'out>(
         title: format!("Let {ports} through the firewall of {}", host.name).into(),
         risk: Risk::Harmless,
         impact: "nothing that runs is touched".into(),
-        steps: vec![cure(author, &case.barred, &firewall.value).step(node)],
+        steps: vec![match case.redirects {
+            true => taken_out(first, node),
+            false => cure(author, &case.barred, &firewall.value).step(node),
+        }],
     });
     Some(finding)
+}
+
+/// A rule that redirects comes before every one that could let the packet in.
+fn taken_out(barred: &Barred<'_>, node: NodeName) -> Step {
+    let Place { table, chain, rule, .. } = &barred.place;
+    let list = match table.legacy {
+        true => format!("iptables-legacy -t {} -S {}", word(&table.name), word(&chain.name)),
+        false => format!("nft -a list chain {} {} {}", table.family, word(&table.name), word(&chain.name)),
+    };
+    let delete = match rule {
+        Some((_, rule)) if !table.legacy => Some(format!(
+            "nft delete rule {} {} {} handle {}",
+            table.family,
+            word(&table.name),
+            word(&chain.name),
+            rule.handle
+        )),
+        Some((number, _)) => {
+            Some(format!("iptables-legacy -t {} -D {} {number}", word(&table.name), word(&chain.name)))
+        }
+        None => None,
+    };
+    Step::ByHand {
+        node,
+        text: "see what the rule is for, and take it out, or let it leave the swarm's ports alone".into(),
+        commands: std::iter::once(list).chain(delete).collect(),
+    }
 }
 
 /// What is kept out, and from whom: `7946/udp from every other node, 2377/tcp to node1`.

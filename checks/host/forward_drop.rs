@@ -55,6 +55,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 finding.remedy(remedy(host, &author, &place, &firewall.value));
                 return Ok(());
             }
+            Fate::Redirected { place, how } => {
+                let what = format!("{what} go elsewhere by `{how}` in {}", spoken(&place));
+                return Err(Gap { source: firewall.source.clone(), why: Why::Undecidable { what } });
+            }
             Fate::Open { place, on } => {
                 let what = format!("whether {what} are forwarded depends on {on} in {}", spoken(&place));
                 return Err(Gap { source: firewall.source.clone(), why: Why::Undecidable { what } });
@@ -89,7 +93,8 @@ fn inward(host: &Host, forwarding: &Forwarding, firewall: &Seen<Ruleset>, out: &
                     format!("whether port {what} is forwarded depends on {on} in {}", spoken(&place))
                 });
             }
-            Fate::Ends { .. } | Fate::Passes => {}
+            // What comes for a published port is meant to go elsewhere.
+            Fate::Ends { .. } | Fate::Passes | Fate::Redirected { .. } => {}
         }
     }
     for (place, rejects, ports) in shut {

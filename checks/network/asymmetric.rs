@@ -25,7 +25,7 @@ check! {
     /// Source: Linux `Documentation/networking/ip-sysctl.rst` (rp_filter); memberlist `state.go`.
     "network/asymmetric": Error, "packets pass between two nodes one way only";
     needs Probes, Overlays, Overheard;
-    caused_by "network/no-route", "host/firewall-drops-swarm", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch";
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch";
     for each Host: run
 }
 

@@ -26,7 +26,7 @@ check! {
     /// moby#45635, moby#51798.
     "network/esp-blocked": Error, "an encrypted overlay's packets do not pass between nodes";
     needs Overlays, Probes, Nodes, EngineLog;
-    caused_by "network/no-route", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "network/fdb-stale", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "network/fdb-stale", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 

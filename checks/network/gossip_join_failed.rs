@@ -28,7 +28,7 @@ check! {
     /// Source: moby `libnetwork/networkdb/cluster.go` (the lines), memberlist `memberlist.go`.
     "network/gossip-join-failed": Error, "gossip could not reach another node";
     needs EngineLog, Probes, Nodes;
-    caused_by "network/no-route", "network/address-taken", "network/port-taken", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/gossip-port-blocked",
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "network/port-taken", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/gossip-port-blocked",
         "network/peer-unreachable", "swarm/node-down", "swarm/session-failed";
     for each Host: run
 }

@@ -24,8 +24,8 @@ check! {
     ///
     /// Source: memberlist `state.go` (the line about UDP probes); Docker docs "Open protocols and ports".
     "network/gossip-port-blocked": Error, "a node's gossip port is blocked";
-    needs Probes, Nodes, Networks, EngineLog, Overheard;
-    caused_by "network/no-route", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "engine/unreachable";
+    needs Info, Probes, Nodes, Networks, EngineLog, Overheard;
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "engine/unreachable";
     for each Host: run
 }
 

@@ -21,7 +21,7 @@ check! {
     /// Source: Docker docs "Swarm tutorial, open protocols and ports"; moby#34996.
     "network/manager-port-blocked": Error, "a manager's port is blocked";
     needs Probes, Nodes;
-    caused_by "network/no-route", "network/address-taken", "swarm/local-advertise-addr", "host/firewall-drops-swarm";
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "swarm/local-advertise-addr", "host/firewall-drops-swarm";
     for each Host: run
 }
 

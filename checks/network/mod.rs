@@ -12,8 +12,10 @@ mod free_subnet;
 mod gossip_join_failed;
 mod gossip_port_blocked;
 pub(crate) mod gossip_udp;
+mod hardware_address_shared;
 mod ingress_missing;
 mod manager_port_blocked;
+mod neighbour_pinned;
 mod no_route;
 mod path_mtu;
 mod peer_unreachable;
@@ -32,6 +34,8 @@ pub const CHECKS: &[&BuiltIn] = &[
     &port_taken::CHECK,
     &no_route::CHECK,
     &address_taken::CHECK,
+    &neighbour_pinned::CHECK,
+    &hardware_address_shared::CHECK,
     &bridge_down::CHECK,
     &manager_port_blocked::CHECK,
     &asymmetric::CHECK,

@@ -1,6 +1,7 @@
 use super::reach::{by_peer, engine_lives};
 use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
+use facts::host::{Neighbour, NeighbourState};
 use facts::link::Outcome;
 
 check! {
@@ -16,14 +17,16 @@ check! {
     /// ## When it is wrong
     /// For a manager that left the swarm and that this node has not forgotten yet.
     "network/peer-unreachable": Error, "another node does not answer";
-    needs Probes, Nodes, Networks;
-    caused_by "network/no-route", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/manager-unreachable", "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
+    needs Probes, Neighbours, Nodes, Networks;
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/manager-unreachable", "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
     for each Host: run
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get()?;
     let nodes = view.snapshot.nodes.get();
+    // Who is behind a router, or looked for from a bundle of older days, has no entry.
+    let neighbours = host.neighbours.get();
     for reach in by_peer(probes) {
         // What only gossip remembers is no node any more, or goes by another address; the list would name it.
         if nodes.is_ok() && reach.peer.node_id.is_none() {
@@ -46,6 +49,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
         }
         let to = view.name_of_peer(reach.peer);
+        let tells = |it: &&Neighbour| it.addr == reach.peer.addr && it.state != NeighbourState::Unsure;
+        let entry = neighbours.as_ref().ok().filter(|_| !refused).and_then(|all| all.iter().find(tells));
         let (summary, advice) = if refused {
             let summary = format!("the machine of {to} answers, and no engine listens on its swarm ports");
             (summary, "start the engine there")
@@ -53,17 +58,35 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             // The ports have findings of their own.
             continue;
         } else {
-            let summary =
+            let nothing =
                 format!("nothing comes back from {to}: neither its swarm ports nor its machine answer");
-            (summary, "see whether the machine runs, and whether the network lets it be reached from here")
+            match entry.map(|entry| entry.state) {
+                Some(NeighbourState::Silent) => {
+                    let summary = format!("{nothing}, and nobody on this network has its address");
+                    (summary, "see whether the machine runs, and has its address and its cable")
+                }
+                Some(NeighbourState::There) => {
+                    let summary = format!("{nothing}, though the machine is on this network");
+                    (
+                        summary,
+                        "the machine runs: see whether its firewall lets anything in, and whether the system hangs",
+                    )
+                }
+                _ => (
+                    nothing,
+                    "see whether the machine runs, and whether the network lets it be reached from here",
+                ),
+            }
         };
-        out.report(
+        let finding = out.report(
             Subject::Link { from: host.name.clone(), to: to.clone() },
             summary,
             Evidence::value(probes, reach.shown()),
-        )
-        .certainty(Certainty::Likely)
-        .remedy(Remedy {
+        );
+        if let (Ok(neighbours), Some(entry)) = (&neighbours, entry) {
+            finding.and(Evidence::value(neighbours, shown(entry)));
+        }
+        finding.certainty(Certainty::Likely).remedy(Remedy {
             title: format!("Bring {to} back").into(),
             risk: Risk::ByHand,
             impact: "looking changes nothing".into(),
@@ -75,4 +98,17 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         });
     }
     Ok(())
+}
+
+/// What the kernel knows of it.
+fn shown(entry: &Neighbour) -> String {
+    let Neighbour { addr, interface, mac, state } = entry;
+    let mac = if mac.is_empty() { String::new() } else { format!(" lladdr {mac}") };
+    let says = match state {
+        NeighbourState::There => "it answered when it was asked for",
+        NeighbourState::Silent => "it was asked for, and nobody answered",
+        NeighbourState::Pinned => "written by hand",
+        NeighbourState::Unsure => "it was there before",
+    };
+    format!("{addr} dev {interface}{mac}: {says}")
 }

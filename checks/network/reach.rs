@@ -48,6 +48,13 @@ impl Reach<'_> {
         self.probes.iter().any(|probe| matches!(probe.outcome, Outcome::Open | Outcome::Refused { .. }))
     }
 
+    /// Whether something that was tried got lost.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.probes
+            .iter()
+            .any(|probe| matches!(probe.outcome, Outcome::Filtered | Outcome::Unreachable { .. }))
+    }
+
     /// Whether its engine answered on a swarm port.
     pub(super) fn engine_answers(&self) -> bool {
         let connects = self.probes.iter().filter(|probe| matches!(probe.attempt, Attempt::Connect { .. }));

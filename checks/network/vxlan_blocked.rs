@@ -29,7 +29,7 @@ check! {
     /// Source: Docker docs "Use Swarm mode routing mesh" and `docker swarm init --data-path-port`.
     "network/vxlan-blocked": Error, "the overlays' packets do not pass between nodes";
     needs Overlays, Probes, SwarmState, Nodes, EngineLog;
-    caused_by "network/no-route", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 

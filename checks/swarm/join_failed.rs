@@ -28,7 +28,7 @@ check! {
     /// Source: swarmkit `ca/certificates.go`, moby `daemon/cluster/swarm.go`, `noderunner.go`.
     "swarm/join-failed": Error, "an attempt to join a swarm failed";
     needs Info, EngineLog, SwarmState;
-    caused_by "network/no-route", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "network/manager-port-blocked", "network/port-taken", "engine/live-restore", "swarm/lost-quorum",
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "network/manager-port-blocked", "network/port-taken", "engine/live-restore", "swarm/lost-quorum",
         "swarm/certificate-expired", "join/own-address", "join/manager-unreachable", "join/not-a-manager",
         "join/token-malformed", "join/token-of-another-swarm", "join/authority-untold", "join/clock-apart",
         "join/protocol-unnamed";

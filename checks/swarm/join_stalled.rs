@@ -23,7 +23,7 @@ check! {
     /// Source: moby `daemon/cluster/noderunner.go`, `libnetwork/agent.go`; swarmkit `node/node.go`.
     "swarm/join-stalled": Error, "the node did not come to the end of its join";
     needs Info, EngineLog;
-    caused_by "network/no-route", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr",
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr",
         "swarm/locked", "swarm/lost-quorum", "network/manager-port-blocked",
         "network/peer-unreachable", "network/port-taken", "network/gossip-port-blocked",
         "swarm/session-failed", "network/gossip-join-failed", "swarm/join-failed",

@@ -22,7 +22,7 @@ check! {
     /// Source: swarmkit `manager/state/raft/raft.go`; moby#34384.
     "swarm/lost-quorum": Error, "the swarm has no leader";
     needs Ping, Info, Nodes, Probes, Networks, SwarmState, Certificates;
-    caused_by "engine/containerd-silent", "engine/files-exhausted", "network/no-route", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
+    caused_by "engine/containerd-silent", "engine/files-exhausted", "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Host: run
 }
 

@@ -21,7 +21,7 @@ check! {
     /// Source: swarmkit `manager/state/raft/raft.go`, Docker docs "Administer and maintain a swarm".
     "swarm/manager-unreachable": Error, "a manager does not answer the leader";
     needs Nodes, Probes, Networks;
-    caused_by "network/no-route", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Node: run
 }
 

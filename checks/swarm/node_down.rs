@@ -20,7 +20,7 @@ check! {
     /// Source: swarmkit `manager/dispatcher/dispatcher.go`: down after three missed heartbeats.
     "swarm/node-down": Error, "the managers do not hear from the node";
     needs Nodes, Probes, Info;
-    caused_by "engine/unreachable", "network/no-route", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked", "swarm/manager-unreachable";
+    caused_by "engine/unreachable", "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked", "swarm/manager-unreachable";
     for each Node: run
 }
 

@@ -19,7 +19,7 @@ check! {
     /// Source: swarmkit `manager/state/raft/raft.go` (`Join` checks the address), `node/node.go` (`superviseManager`).
     "swarm/promotion-stalled": Warning, "a node was promoted and is no manager";
     needs Nodes;
-    caused_by "network/no-route", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked",
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked",
         "swarm/node-down";
     for each Node: run
 }

@@ -21,7 +21,7 @@ check! {
     /// Source: swarmkit `agent/session.go`, `ca/auth.go`; moby#34827.
     "swarm/session-failed": Error, "the node has no session with the managers";
     needs EngineLog, Info, EngineProcess;
-    caused_by "network/no-route", "host/disk-full", "swarm/raft-lost", "engine/files-exhausted", "network/address-taken", "host/conntrack-full", "swarm/state-damaged", "swarm/identity-shared", "swarm/certificate-expired", "swarm/removed-from-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/lost-quorum",
+    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/disk-full", "swarm/raft-lost", "engine/files-exhausted", "network/address-taken", "host/conntrack-full", "swarm/state-damaged", "swarm/identity-shared", "swarm/certificate-expired", "swarm/removed-from-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/lost-quorum",
         "network/manager-port-blocked", "network/peer-unreachable", "engine/unreachable", "swarm/locked",
         "host/clock-unsynced";
     for each Host: run

@@ -25,6 +25,13 @@ pub enum Fate<'a> {
         /// On what.
         on: String,
     },
+    /// A rule gives it another destination, which nothing of the swarm waits at.
+    Redirected {
+        /// Which.
+        place: Place<'a>,
+        /// How, such as `redirect`.
+        how: &'a str,
+    },
 }
 
 /// Where it is decided on a packet: a rule, or the policy of a chain.
@@ -179,6 +186,8 @@ enum Kind<'a> {
     Accept,
     Drop,
     Reject(&'a str),
+    /// It goes on to another destination.
+    Redirect(&'a str),
     /// Nobody knows.
     Other(String),
 }
@@ -189,6 +198,7 @@ impl<'a> End<'a> {
             Kind::Accept => Fate::Passes,
             Kind::Drop => Fate::Ends { place: self.place, rejected: None, perhaps_before },
             Kind::Reject(with) => Fate::Ends { place: self.place, rejected: Some(with), perhaps_before },
+            Kind::Redirect(how) => Fate::Redirected { place: self.place, how },
             Kind::Other(on) => Fate::Open { place: self.place, on },
         }
     }
@@ -266,6 +276,10 @@ impl<'a> Walk<'a, '_, '_> {
             Act::Verdict(Verdict::Queue) => {
                 return Out::Ends(Kind::Other("a program that is asked".to_owned()));
             }
+            Act::Redirect(name @ ("dnat" | "redirect" | "netmap")) => {
+                return Out::Ends(Kind::Redirect(name));
+            }
+            // A proxy may well pass it on to where it was meant for.
             Act::Redirect(name) => {
                 return Out::Ends(Kind::Other(format!("`{name}`, which sends it elsewhere")));
             }

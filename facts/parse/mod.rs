@@ -60,6 +60,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         memory: json(bundle, Need::Memory, "host/memory.json"),
         log: engine_log::engine_log(bundle),
         probes: json(bundle, Need::Probes, "probes.json"),
+        neighbours: json(bundle, Need::Neighbours, "host/neighbours.json"),
         networks: networks::networks(bundle),
         containers: containers::containers(bundle),
         join: json(bundle, Need::Join, "join.json"),

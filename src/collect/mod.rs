@@ -319,6 +319,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Memory => procfs::memory(session).await,
         Need::EngineLog => engine_log::engine_log(session).await,
         Need::Probes => probe::probes(session).await,
+        Need::Neighbours => neighbour::neighbours(session).await,
         Need::TaskNetns => netns::task_namespaces(session).await,
         Need::Join => join::join(session).await,
         Need::Apps => apps::apps(session).await,

@@ -1,6 +1,8 @@
-//! What the kernel knows of one machine on this network.
+//! What the kernel knows of the other machines on its networks.
 
-use super::netlink;
+use super::{Artifact, Place, Session, netlink};
+use facts::Need;
+use facts::host::{Neighbour, NeighbourState as State};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
@@ -10,39 +12,92 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A machine in the kernel's table of neighbours.
+/// Who showed that it is there so lately did so when the probes were sent.
+const LATELY: Duration = Duration::from_secs(3);
+
+/// The other nodes and the routers in the table of neighbours.
+pub(super) async fn neighbours(session: &Session) -> Vec<Artifact> {
+    let place = Place::new(Need::Neighbours, "host/neighbours.json", "netlink: RTM_GETNEIGH");
+    // The kernel asks for a machine when something is sent to it.
+    session.artifacts(Need::Probes).await;
+    let mut wanted = session.peer_addresses().await;
+    let routes = facts::parse::snapshot(&session.partial(&[Need::Routes]).await);
+    let routes = routes.hosts.iter().filter_map(|host| host.routes.get().ok());
+    wanted.extend(routes.flat_map(|routes| routes.iter().filter_map(|route| route.gateway)));
+    session.of_this_machine(place, move || table(&wanted).map_err(|error| netlink::gap(&error))).await
+}
+
+fn table(wanted: &[IpAddr]) -> io::Result<Vec<Neighbour>> {
+    let links = netlink::links()?;
+    let named = |entry: Row| {
+        let link = links.iter().find(|link| link.index == entry.interface)?;
+        let state = match entry.state {
+            NeighbourState::Permanent | NeighbourState::Noarp => State::Pinned,
+            NeighbourState::Failed | NeighbourState::Incomplete => State::Silent,
+            NeighbourState::Reachable if entry.confirmed.is_some_and(|ago| ago < LATELY) => State::There,
+            _ => State::Unsure,
+        };
+        Some(Neighbour { addr: entry.addr, interface: link.name.clone(), mac: entry.mac, state })
+    };
+    let mut found: Vec<_> =
+        rows()?.into_iter().filter(|row| wanted.contains(&row.addr)).filter_map(named).collect();
+    found.sort_by(|one, other| (one.addr, &one.interface).cmp(&(other.addr, &other.interface)));
+    Ok(found)
+}
+
+/// When a machine in the kernel's table of neighbours was last seen.
 #[derive(Debug)]
-pub(crate) struct Neighbour {
+pub(crate) struct Sight {
     /// Whether the kernel asked for it, and nobody answered.
     pub(crate) failed: bool,
     /// How long ago it showed that it is there.
     pub(crate) confirmed: Duration,
 }
 
-/// The entry of this address; none where the way there goes through a router, or nobody asked lately.
+/// That of this address; none where the way there goes through a router, or nobody asked lately.
 ///
 /// # Errors
 /// Where the kernel does not answer.
-pub(crate) fn neighbour(addr: IpAddr) -> io::Result<Option<Neighbour>> {
+pub(crate) fn neighbour(addr: IpAddr) -> io::Result<Option<Sight>> {
+    let row = rows()?.into_iter().find(|row| row.addr == addr);
+    Ok(row.and_then(|row| {
+        let failed = matches!(row.state, NeighbourState::Failed | NeighbourState::Incomplete);
+        Some(Sight { failed, confirmed: row.confirmed? })
+    }))
+}
+
+/// A row of the table.
+struct Row {
+    addr: IpAddr,
+    /// The index.
+    interface: u32,
+    mac: String,
+    state: NeighbourState,
+    /// How long ago it was confirmed.
+    confirmed: Option<Duration>,
+}
+
+fn rows() -> io::Result<Vec<Row>> {
     /// `USER_HZ`, in which the kernel counts here.
     const TICK: Duration = Duration::from_millis(10);
     let question = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
-    for message in netlink::dump(NETLINK_ROUTE, question)? {
-        let RouteNetlinkMessage::NewNeighbour(entry) = message else { continue };
-        let of_it = |attribute: &NeighbourAttribute| match attribute {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(found)) => addr == IpAddr::from(*found),
-            NeighbourAttribute::Destination(NeighbourAddress::Inet6(found)) => addr == IpAddr::from(*found),
-            _ => false,
-        };
-        if !entry.attributes.iter().any(of_it) {
-            continue;
+    let row = |message| {
+        let RouteNetlinkMessage::NewNeighbour(entry) = message else { return None };
+        let (mut addr, mut mac, mut confirmed) = (None, String::new(), None);
+        for attribute in &entry.attributes {
+            match attribute {
+                NeighbourAttribute::Destination(NeighbourAddress::Inet(found)) => {
+                    addr = Some((*found).into())
+                }
+                NeighbourAttribute::Destination(NeighbourAddress::Inet6(found)) => {
+                    addr = Some((*found).into())
+                }
+                NeighbourAttribute::LinkLayerAddress(bytes) => mac = netlink::spelled(bytes),
+                NeighbourAttribute::CacheInfo(times) => confirmed = Some(TICK * times.confirmed),
+                _ => {}
+            }
         }
-        let confirmed = entry.attributes.iter().find_map(|attribute| match attribute {
-            NeighbourAttribute::CacheInfo(times) => Some(TICK * times.confirmed),
-            _ => None,
-        });
-        let failed = matches!(entry.header.state, NeighbourState::Failed | NeighbourState::Incomplete);
-        return Ok(confirmed.map(|confirmed| Neighbour { failed, confirmed }));
-    }
-    Ok(None)
+        Some(Row { addr: addr?, interface: entry.header.ifindex, mac, state: entry.header.state, confirmed })
+    };
+    Ok(netlink::dump(NETLINK_ROUTE, question)?.into_iter().filter_map(row).collect())
 }

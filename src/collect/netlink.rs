@@ -42,11 +42,16 @@ pub(super) async fn routes(session: &Session) -> Vec<Artifact> {
     session.of_this_machine(place, || main_table().map_err(|error| gap(&error))).await
 }
 
-fn gap(error: &io::Error) -> Why {
+pub(super) fn gap(error: &io::Error) -> Why {
     match error.kind() {
         io::ErrorKind::InvalidData => Why::Malformed { line: 0, what: error.to_string() },
         _ => why(error, "ask the kernel over netlink"),
     }
+}
+
+/// A link-layer address as it is written.
+pub(super) fn spelled(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
 /// The interfaces of the network namespace that this thread is in, by index.
@@ -79,10 +84,7 @@ fn interface(link: LinkMessage) -> Interface {
         match attribute {
             LinkAttribute::IfName(name) => interface.name = name,
             LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
-            LinkAttribute::Address(bytes) => {
-                let pairs: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                interface.mac = pairs.join(":");
-            }
+            LinkAttribute::Address(bytes) => interface.mac = spelled(&bytes),
             LinkAttribute::LinkInfo(infos) => {
                 interface.kind = infos
                     .iter()

@@ -159,6 +159,7 @@ fn compare(rulesets: &'static [(&'static str, bool)]) {
                         said = fate(&rules, &answer);
                     }
                     match said {
+                        Fate::Redirected { how, .. } => panic!("{script}: no rule redirects, and {how} did"),
                         Fate::Open { on, .. } if !open => {
                             panic!("{script}: {port}/{protocol} {way:?} depends on {on}")
                         }

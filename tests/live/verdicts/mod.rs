@@ -394,6 +394,7 @@ fn said(rules: &Ruleset, wire: &Wire, asked: &Question) -> Said {
             Said::Ends { told: (!perhaps_before).then_some(rejected.is_some()), by: by(&place), rule }
         }
         Fate::Open { on, .. } => Said::Open(on),
+        Fate::Redirected { how, .. } => Said::Open(how.to_owned()),
         // A connection takes more than its first packet, and nobody tells the caller what became of the others.
         Fate::Passes if asked.protocol == Protocol::Tcp => {
             let mut said = Said::Comes;
@@ -404,6 +405,7 @@ fn said(rules: &Ruleset, wire: &Wire, asked: &Question) -> Said {
                         return Said::Ends { told: None, by: by(&place), rule: None };
                     }
                     Fate::Open { on, .. } => said = Said::Open(on),
+                    Fate::Redirected { how, .. } => said = Said::Open(how.to_owned()),
                 }
             }
             said
