@@ -41,7 +41,6 @@ struct Case<'a> {
     /// What is kept out, with the peers that are.
     trips: BTreeMap<(Errand, Port), BTreeSet<&'a Peer>>,
     rejects: bool,
-    redirects: bool,
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -60,16 +59,17 @@ pub(super) fn follow(
         return Ok(());
     }
     let firewall = host.firewall.get()?;
-    let mut cases: BTreeMap<Author, Case<'_>> = BTreeMap::new();
+    // What is redirected takes another cure.
+    let mut cases: BTreeMap<(Author, bool), Case<'_>> = BTreeMap::new();
     let mut open = None;
     for trip in trips {
         let end = fate(&firewall.value, &trip.packet);
         match end.clone() {
             Fate::Passes => {}
             Fate::Ends { place, .. } | Fate::Redirected { place, .. } => {
-                let case = cases.entry(Author::of(&place)).or_default();
+                let redirected = matches!(end, Fate::Redirected { .. });
+                let case = cases.entry((Author::of(&place), redirected)).or_default();
                 case.rejects |= matches!(end, Fate::Ends { rejected: Some(_), .. });
-                case.redirects |= matches!(end, Fate::Redirected { .. });
                 case.trips.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);
                 let same =
                     |one: &&mut Barred<'_>| one.place.chain == place.chain && one.place.rule == place.rule;
@@ -91,8 +91,8 @@ pub(super) fn follow(
         others.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);
     }
     let all = others.values().map(BTreeSet::len).max().unwrap_or(0);
-    for (author, case) in &cases {
-        if let Some(finding) = say(host, view, firewall, author, case, all, out) {
+    for (kind, case) in &cases {
+        if let Some(finding) = say(host, view, firewall, kind, case, all, out) {
             finding.severity(severity);
         }
     }
@@ -119,7 +119,7 @@ fn say<'out>(
     host: &Host,
     view: &View<'_>,
     firewall: &Seen<Ruleset>,
-    author: &Author,
+    (author, redirected): &(Author, bool),
     case: &Case<'_>,
     all: usize,
     out: &'out mut Findings<'_>,
@@ -129,10 +129,10 @@ fn say<'out>(
         "{} on {} {} {}: {}{}",
         author.name(),
         host.name,
-        match case {
-            Case { redirects: true, .. } => "redirects",
-            Case { rejects: true, .. } => "rejects",
-            _ => "drops",
+        match (*redirected, case.rejects) {
+            (true, _) => "redirects",
+            (false, true) => "rejects",
+            (false, false) => "drops",
         },
         told(view, case, all),
         reason(author, &first.place),
@@ -166,7 +166,7 @@ fn say<'out>(
         title: format!("Let {ports} through the firewall of {}", host.name).into(),
         risk: Risk::Harmless,
         impact: "nothing that runs is touched".into(),
-        steps: vec![match case.redirects {
+        steps: vec![match *redirected {
             true => taken_out(first, node),
             false => cure(author, &case.barred, &firewall.value).step(node),
         }],

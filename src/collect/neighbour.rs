@@ -32,7 +32,7 @@ fn table(wanted: &[IpAddr]) -> io::Result<Vec<Neighbour>> {
     let named = |entry: Row| {
         let link = links.iter().find(|link| link.index == entry.interface)?;
         let state = match entry.state {
-            NeighbourState::Permanent | NeighbourState::Noarp => State::Pinned,
+            NeighbourState::Permanent => State::Pinned,
             NeighbourState::Failed | NeighbourState::Incomplete => State::Silent,
             NeighbourState::Reachable if entry.confirmed.is_some_and(|ago| ago < LATELY) => State::There,
             _ => State::Unsure,
