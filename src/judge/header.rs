@@ -2,7 +2,8 @@
 
 use facts::bundle::Manifest;
 use facts::link::{Attempt, Outcome};
-use facts::{NodeName, Snapshot, Timestamp};
+use facts::{Host, NodeName, Snapshot, Timestamp};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Where, when and on what.
@@ -107,21 +108,30 @@ fn role(snapshot: &Snapshot) -> String {
     }
 }
 
-fn echoes(snapshot: &Snapshot, addr: IpAddr) -> Option<u32> {
-    let overlays = snapshot.hosts.iter().filter_map(|host| host.overlays.get().ok());
-    let planes = overlays.flat_map(|overlays| &overlays.value).filter_map(|one| one.plane.as_ref().ok());
-    let asked = planes.flat_map(|plane| &plane.peers).filter(|peer| peer.node == addr);
-    asked.filter_map(|peer| peer.packets).reduce(|sum, more| sum + more)
+/// How many echoes a machine sent to each of the others over the overlays.
+fn echoes(host: &Host) -> BTreeMap<IpAddr, u32> {
+    let mut sent = BTreeMap::new();
+    let overlays = host.overlays.get().map(|overlays| overlays.value.as_slice()).unwrap_or_default();
+    let planes = overlays.iter().filter_map(|one| one.plane.as_ref().ok());
+    for peer in planes.flat_map(|plane| &plane.peers) {
+        if let Some(packets) = peer.packets {
+            *sent.entry(peer.node).or_default() += packets;
+        }
+    }
+    sent
 }
 
 fn peers(snapshot: &Snapshot) -> Vec<PeerAnswers> {
     let mut peers: Vec<PeerAnswers> = Vec::new();
-    for probe in
-        snapshot.hosts.iter().filter_map(|host| host.probes.get().ok()).flat_map(|probes| probes.iter())
-    {
+    let mut probes = Vec::new();
+    for host in &snapshot.hosts {
+        let echoes = echoes(host);
+        let own = host.probes.get().map(|probes| probes.value.as_slice()).unwrap_or_default();
+        probes.extend(own.iter().map(|probe| (probe, echoes.get(&probe.peer.addr).copied())));
+    }
+    for (probe, echoes) in probes {
         let addr = probe.peer.addr.to_string();
         if peers.last().is_none_or(|peer| peer.addr != addr) {
-            let echoes = echoes(snapshot, probe.peer.addr);
             peers.push(PeerAnswers {
                 name: probe.peer.label(),
                 addr,

@@ -21,6 +21,10 @@ pub(crate) fn test(all: bool) -> anyhow::Result<()> {
             "heavy readers of reports",
             &["test", "--test", "formats", "--", "--ignored", "--nocapture"],
         ));
+        steps.push((
+            "many nodes as one swarm",
+            &["test", "--test", "scale", "--", "--ignored", "--nocapture"],
+        ));
     }
     for (name, arguments) in steps {
         println!("== {name}: cargo {}", arguments.join(" "));
