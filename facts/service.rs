@@ -69,6 +69,16 @@ impl Service {
         self.network_aliases.iter().map(|(_, alias)| alias.as_str())
     }
 
+    /// All the names it goes by, its own first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.name.as_str()).chain(self.aliases())
+    }
+
+    /// Whether it answers to a name on any network.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
     /// Whether it answers to a name on a network, which is given as in `networks`.
     pub fn goes_by(&self, name: &str, network: &str) -> bool {
         let alias = |(on, alias): &(String, String)| on == network && alias.eq_ignore_ascii_case(name);

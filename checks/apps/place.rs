@@ -123,10 +123,7 @@ fn resolved(host: &str, member: &Member<'_>) -> Option<Place> {
 
 /// The service that a name stands for, as its own tasks see it: its own before others'.
 fn service_of<'a>(host: &str, member: &Member<'a>, view: &View<'a>) -> Option<&'a Service> {
-    let is = |service: &&Service| {
-        service.name.eq_ignore_ascii_case(host)
-            || service.aliases().any(|alias| alias.eq_ignore_ascii_case(host))
-    };
+    let is = |service: &&Service| service.is_called(host);
     let own = member.spec?;
     let stack = |service: &&Service| service.stack() == own.stack();
     let services = view.snapshot.services.get().ok()?;

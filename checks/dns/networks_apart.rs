@@ -70,11 +70,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 /// The first setting that names a service which no network of this one leads to.
 fn apart<'a>(service: &'a Service, services: &'a [Service]) -> Option<(&'a str, &'a str, &'a Service)> {
     told(service).find_map(|(variable, host)| {
-        let anywhere = |other: &&Service| {
-            other.replicas != Some(0)
-                && (other.name.eq_ignore_ascii_case(host)
-                    || other.aliases().any(|alias| alias.eq_ignore_ascii_case(host)))
-        };
+        let anywhere = |other: &&Service| other.replicas != Some(0) && other.is_called(host);
         let here = |other: &Service| service.networks.iter().any(|network| other.goes_by(host, network));
         let other = services.iter().find(anywhere)?;
         let known = written_down(service, host) || services.iter().any(here);

@@ -68,7 +68,7 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
             container.attachments.iter().any(|it| it.aliases.iter().any(|alias| alias == name))
                 || *name == container.hostname
         };
-        let names = std::iter::once(service.name.as_str()).chain(service.aliases()).filter(|name| !own(name));
+        let names = service.names().filter(|name| !own(name));
         let Some((name, line)) = names.filter_map(|name| Some((name, hosts.lines_for(name).next()?))).next()
         else {
             continue;
@@ -189,8 +189,7 @@ fn elsewhere(host: &Host, containers: &[Container], view: &View<'_>, out: &mut F
         networks.iter().filter(|network| network.ingress).map(|network| &network.id).collect();
     for service in &services.value {
         let Some(hostname) = &service.hostname else { continue };
-        let mut names = std::iter::once(service.name.as_str()).chain(service.aliases());
-        let pinned = names.any(|name| name.eq_ignore_ascii_case(hostname));
+        let pinned = service.is_called(hostname);
         let here = containers.iter().any(|container| container.service == service.id);
         let named = service.vips.iter().filter(|(network, _)| !ingress.contains(&network));
         let vips: Vec<_> = named.map(|(_, vip)| *vip).collect();

@@ -2,7 +2,7 @@ use super::firewall::author::{Author, spoken};
 use super::firewall::cure::{Barred, cure};
 use super::firewall::traffic::{Errand, Port, Trip, trips};
 use crate::remedy::word;
-use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Finding, Findings, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View};
 use facts::firewall::{Fate, Place, Ruleset, Way, fate};
 use facts::link::Peer;
 use facts::{Gap, Host, NodeName, Seen, Why};
@@ -63,26 +63,23 @@ pub(super) fn follow(
     let mut cases: BTreeMap<(Author, bool), Case<'_>> = BTreeMap::new();
     let mut open = None;
     for trip in trips {
-        let end = fate(&firewall.value, &trip.packet);
-        match end.clone() {
-            Fate::Passes => {}
-            Fate::Ends { place, .. } | Fate::Redirected { place, .. } => {
-                let redirected = matches!(end, Fate::Redirected { .. });
-                let case = cases.entry((Author::of(&place), redirected)).or_default();
-                case.rejects |= matches!(end, Fate::Ends { rejected: Some(_), .. });
-                case.trips.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);
-                let same =
-                    |one: &&mut Barred<'_>| one.place.chain == place.chain && one.place.rule == place.rule;
-                match case.barred.iter_mut().find(same) {
-                    Some(one) => drop(one.errands.insert((trip.errand, trip.port))),
-                    None => {
-                        case.barred
-                            .push(Barred { place, errands: BTreeSet::from([(trip.errand, trip.port)]) });
-                    }
-                }
-            }
+        let (place, rejected, redirected) = match fate(&firewall.value, &trip.packet) {
+            Fate::Passes => continue,
             Fate::Open { place, on } => {
                 open.get_or_insert_with(|| unclear(firewall, trip, &place, &on));
+                continue;
+            }
+            Fate::Ends { place, rejected, .. } => (place, rejected.is_some(), false),
+            Fate::Redirected { place, .. } => (place, false, true),
+        };
+        let case = cases.entry((Author::of(&place), redirected)).or_default();
+        case.rejects |= rejected;
+        case.trips.entry((trip.errand, trip.port)).or_default().insert(&trip.peer);
+        let same = |one: &&mut Barred<'_>| one.place.chain == place.chain && one.place.rule == place.rule;
+        match case.barred.iter_mut().find(same) {
+            Some(one) => drop(one.errands.insert((trip.errand, trip.port))),
+            None => {
+                case.barred.push(Barred { place, errands: BTreeSet::from([(trip.errand, trip.port)]) });
             }
         }
     }
@@ -182,13 +179,10 @@ fn taken_out(barred: &Barred<'_>, node: NodeName) -> Step {
         false => format!("nft -a list chain {} {} {}", table.family, word(&table.name), word(&chain.name)),
     };
     let delete = match rule {
-        Some((_, rule)) if !table.legacy => Some(format!(
-            "nft delete rule {} {} {} handle {}",
-            table.family,
-            word(&table.name),
-            word(&chain.name),
-            rule.handle
-        )),
+        Some((_, rule)) if !table.legacy => {
+            let chain = [table.family.to_string(), table.name.clone(), chain.name.clone()];
+            Some(Opening::NftDelete { chain, handle: rule.handle }.command())
+        }
         Some((number, _)) => {
             Some(format!("iptables-legacy -t {} -D {} {number}", word(&table.name), word(&chain.name)))
         }

@@ -2,7 +2,7 @@
 
 use super::Ground;
 use super::act::Act;
-use super::service::ServiceEdit;
+use super::service::{ServiceEdit, text};
 use super::swarm::{Api, plain};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -116,8 +116,4 @@ fn unpublished(service: &Value) -> Option<ServiceEdit> {
         before,
         after,
     })
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }

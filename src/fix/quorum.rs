@@ -88,18 +88,18 @@ async fn alive(addr: SocketAddr) -> Option<String> {
                 return Some(format!("the kernel does not tell whether its machine is there: {error}"));
             }
         };
-        // Three questions within three seconds can all be lost on a busy machine.
-        if neighbour.failed && failed_before {
-            return None;
-        }
-        failed_before = neighbour.failed;
-        if !neighbour.failed && neighbour.confirmed < began.elapsed() {
+        if neighbour.failed {
+            // Three questions within three seconds can all be lost on a busy machine.
+            if failed_before {
+                return None;
+            }
+        } else if neighbour.confirmed < began.elapsed() {
             return Some("its machine still answers on the network, behind a firewall".into());
-        }
-        if !neighbour.failed && began.elapsed() >= ASKED_AGAIN {
+        } else if began.elapsed() >= ASKED_AGAIN {
             // Not to know is not to have seen it gone.
             return Some("the kernel still holds its machine for there".into());
         }
+        failed_before = neighbour.failed;
         // Where this machine itself turns the connection away, no time has passed.
         tokio::time::sleep(PAUSE).await;
     }

@@ -95,7 +95,8 @@ async fn rolled_out(id: &str, name: &str, api: &Api) -> Result<(), String> {
     }
 }
 
-fn text(value: &Value) -> &str {
+/// A word of an answer; nothing where it is none.
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 

@@ -52,7 +52,11 @@ impl Faults {
         let missing = lab::missing();
         ensure!(missing.is_empty(), "no lab can run here: {}", missing.join(", "));
         let doctor = match self.doctor {
-            Some(doctor) => doctor,
+            // In a node it goes by its file's name.
+            Some(doctor) => {
+                ensure!(doctor.ends_with("swarm-doctor"), "{} is not called swarm-doctor", doctor.display());
+                doctor
+            }
             None => build()?,
         };
         let bench = Bench { doctor, engines: self.engines, jobs: self.jobs, fix: self.fix };

@@ -81,19 +81,15 @@ pub(in crate::host) struct Trip {
 
 /// Every packet that has to get through between this node and those it knows; none where it is in no swarm.
 pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Trip>, Gap> {
-    let (manager, node_addr) = match host.info.get() {
+    let node_addr = match host.info.get() {
         Ok(info) if info.swarm.state == LocalState::Inactive => return Ok(Vec::new()),
-        Ok(info) if info.swarm.state == LocalState::Active => {
-            (info.swarm.control_available, info.swarm.node_addr)
-        }
-        told => {
-            // An engine that does not run is in the swarm all the same, if its files say so.
-            if told.is_err() && host.swarm_state.get()?.is_none() {
-                return Ok(Vec::new());
-            }
-            (host.certified_manager().unwrap_or(false), None)
-        }
+        Ok(info) if info.swarm.state == LocalState::Active => info.swarm.node_addr,
+        Ok(_) => None,
+        // An engine that does not run is in the swarm all the same, if its files say so.
+        Err(_) if host.swarm_state.get()?.is_none() => return Ok(Vec::new()),
+        Err(_) => None,
     };
+    let manager = host.is_manager().unwrap_or(false);
     let state = host.swarm_state.get().ok().and_then(|state| state.value.as_ref());
     let here = Here {
         addr: node_addr.or_else(|| state.and_then(|state| ip(&state.advertise_addr))),
