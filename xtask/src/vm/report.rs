@@ -22,6 +22,7 @@ pub(super) fn scenarios(ipvs: bool) -> &'static [&'static str] {
     match ipvs {
         true => &[
             "before-swarm",
+            "asleep",
             "idle",
             "used",
             "sealed",
@@ -51,7 +52,9 @@ fn expected(scenario: &str, node: &str, ipvs: bool) -> Result<&'static [Finding<
         ("mistakes", "node2", true) => &[PINNED],
         ("emptied", "node2", true) => &[("error network/vip-silent", &[])],
         ("before-swarm", _, false) => &[("warning host/ipvs-missing", &[])],
-        ("idle" | "used", _, false) => &[("warning host/ipvs-missing", &["warning network/vip-silent"])],
+        ("idle" | "used", _, false) | ("asleep", _, true) => {
+            &[("warning host/ipvs-missing", &["warning network/vip-silent"])]
+        }
         _ => bail!("nothing is known of {scenario}"),
     })
 }
@@ -64,6 +67,7 @@ fn words(scenario: &str, node: &str) -> &'static [&'static str] {
         }
         ("esp-in", "node2") => &["ESP (IP protocol 50) from ", "-A INPUT -p esp -j DROP"],
         ("esp-out", "node2") => &["ESP (IP protocol 50) to ", "inet site out"],
+        ("asleep", _) => &["the engine asked for it in vain"],
         _ => &[],
     }
 }
