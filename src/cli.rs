@@ -23,7 +23,7 @@ const EXIT_CODES: &str = "Exit codes:
   2    wrong command line, or a file that it names
   3    a check could not tell, and nothing worse was found
   4    warnings only, and --fail-on warning was given
-  5    nothing was changed: nobody was there to be asked, or it may not be
+  5    a fix was refused, for nobody was there to be asked or it may not be; or it did not heal, and was taken back
   130  interrupted";
 
 /// What to do.

@@ -17,7 +17,7 @@ pub enum ExitCode {
     Unknown,
     /// Warnings only, and `--fail-on warning` was given.
     Warnings,
-    /// Nothing was changed, for it may not be, or nobody was there to be asked.
+    /// Nothing was changed, for it may not be, or nobody was there to be asked; or what was begun did not heal.
     Refused,
     /// The run was interrupted.
     Interrupted,

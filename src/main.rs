@@ -135,19 +135,21 @@ async fn fix_and_report(
     policy: &Policy,
     began: Instant,
 ) -> Result<ExitCode, ExpectedError> {
-    let diagnosis = fix::fix(run, &run.fixing, level, only, policy, &voice(run)).await?;
+    let (diagnosis, all_done) = fix::fix(run, &run.fixing, level, only, policy, &voice(run)).await?;
     if run.fixing.dry_run && run.output.format.is_prose() {
         // The plan was the report.
         run.output.save(&diagnosis, policy).map_err(ExpectedError::usage)?;
         return Ok(run.output.exit(&diagnosis, policy));
     }
-    show(&diagnosis, policy, &run.output, began)
+    let code = show(&diagnosis, policy, &run.output, began)?;
+    // What was begun in vain must not look like a finding that nobody touched.
+    Ok(if all_done { code } else { ExitCode::Refused })
 }
 
 async fn undo(receipt: &str, source: &Source, receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
     let voice = Voice::new(Terminal::stdout(When::Auto), false);
     let undone = fix::undo(receipt, source, receipts, &voice).await?;
-    Ok(if undone { ExitCode::Healthy } else { ExitCode::Errors })
+    Ok(if undone { ExitCode::Healthy } else { ExitCode::Refused })
 }
 
 fn history(receipts: &Receipts) -> Result<ExitCode, ExpectedError> {

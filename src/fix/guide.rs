@@ -2,7 +2,7 @@
 
 use super::act::{Act, COPY};
 use super::gate::{Consent, consent};
-use super::journal::{self, Begun, Event, Outcome, Receipt};
+use super::journal::{self, Begun, Event, Outcome, Receipt, Record};
 use super::lock::State;
 use super::prepare::{Prepared, prepared};
 use super::{Ground, Level, Plan, file, quorum, script, undo};
@@ -13,7 +13,7 @@ use crate::examine::{Asked, examine};
 use crate::judge::Diagnosis;
 use crate::policy::Policy;
 use crate::report::{Tone, Voice};
-use checks::Step;
+use checks::{Finding, Step};
 use facts::Timestamp;
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -182,14 +182,14 @@ impl Guide<'_> {
         self.voice.secret(question).await.map(Secret)
     }
 
-    /// Does it, looks again, and takes it back where the check has not fallen silent.
+    /// Does it, looks again, and takes it back where the check has not fallen silent; whether it was done.
     pub(super) async fn carried_out(
         &self,
         plan: &Plan,
         prepared: Prepared,
         state: &State,
         ground: &Ground,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let (check, subject) = plan.key();
         let title = plan.finding.remedy.as_ref().map(|remedy| remedy.title.to_string()).unwrap_or_default();
         let tool = env!("CARGO_PKG_VERSION").to_owned();
@@ -224,9 +224,10 @@ impl Guide<'_> {
             Err(why) => {
                 self.voice.say(Tone::Bad, &format!("Taken back, for {why}"));
                 undo::take_back(receipt, ground, self.voice).await?;
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn acted(&self, acts: &[Act], receipt: &mut Receipt, ground: &Ground) -> Result<(), String> {
@@ -255,6 +256,25 @@ impl Guide<'_> {
             };
             if Instant::now() >= deadline {
                 return Err(why);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether what was interrupted where there is no way back has healed what it was for.
+    pub(super) async fn come_about(&self, record: &Record) -> Result<(Diagnosis, Outcome), ExpectedError> {
+        let deadline = Instant::now() + SETTLED;
+        let begun = &record.begun;
+        loop {
+            let diagnosis = self.examined().await?;
+            let same = |finding: &Finding| {
+                *finding.check == *begun.check && finding.subject.to_string() == begun.subject
+            };
+            if !diagnosis.all_findings().any(same) {
+                return Ok((diagnosis, Outcome::Healed));
+            }
+            if Instant::now() >= deadline {
+                return Ok((diagnosis, Outcome::Undone));
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -66,7 +66,8 @@ impl Ground {
     }
 }
 
-/// Fixes what can be, and gives back how things are afterwards. `only` is the check to which it is held.
+/// Fixes what can be, and gives back how things are afterwards, and whether all that was begun was done. `only` is the
+/// check to which it is held.
 pub async fn fix(
     run: &Run,
     fixing: &Fixing,
@@ -74,7 +75,7 @@ pub async fn fix(
     only: Option<&str>,
     policy: &Policy,
     voice: &Voice,
-) -> Result<Diagnosis, ExpectedError> {
+) -> Result<(Diagnosis, bool), ExpectedError> {
     let plans_only = fixing.dry_run || fixing.emit_script.is_some();
     let local = options(&run.source, Asked::default())?;
     if !plans_only {
@@ -84,27 +85,34 @@ pub async fn fix(
     let (mut diagnosis, mut ground) = guide.look(local).await?;
     if plans_only {
         guide.show(&diagnosis, &ground).await?;
-        return Ok(diagnosis);
+        return Ok((diagnosis, true));
     }
     let state = State::held(&fixing.receipts.state_dir).map_err(ExpectedError::refused)?;
     let before = journal::records(&state.receipts).map_err(ExpectedError::refused)?;
     if before.iter().any(|record| record.outcome.is_none()) {
-        undo::recover(&state.receipts, &ground, voice).await.map_err(ExpectedError::refused)?;
+        let past = undo::recover(&state.receipts, &ground, voice).await.map_err(ExpectedError::refused)?;
         diagnosis = guide.examined().await?;
+        for record in past {
+            let outcome;
+            (diagnosis, outcome) = guide.come_about(&record).await?;
+            undo::close(&state.receipts, &record, outcome, voice).map_err(ExpectedError::refused)?;
+        }
     }
     let familiar: BTreeSet<_> = Plan::all(&diagnosis, &ground.here).iter().map(Plan::key).collect();
+    let mut all_done = true;
     while let Some(plan) = guide.next(&diagnosis, &ground) {
         guide.tried.insert(plan.key());
         match guide.asked(plan, &mut ground).await {
             Answer::Go(plan, prepared) => {
-                guide.carried_out(&plan, prepared, &state, &ground).await.map_err(ExpectedError::refused)?;
+                let carried_out = guide.carried_out(&plan, prepared, &state, &ground).await;
+                all_done &= carried_out.map_err(ExpectedError::refused)?;
                 diagnosis = guide.settled(&familiar, &ground).await?;
             }
             Answer::Skip => {}
             Answer::Quit => break,
         }
     }
-    Ok(diagnosis)
+    Ok((diagnosis, all_done))
 }
 
 /// Says why nothing is fixed from here, or with nobody to ask.

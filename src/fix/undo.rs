@@ -3,7 +3,7 @@
 use super::Ground;
 use super::act::Undo;
 use super::file::{self, Print};
-use super::journal::{Done, Event, Outcome, Receipt, record, records};
+use super::journal::{Done, Event, Outcome, Receipt, Record, record, records};
 use crate::report::{Tone, Voice};
 use std::path::Path;
 
@@ -56,15 +56,42 @@ fn nothing(done: &Done) -> bool {
         }
 }
 
-/// Takes back what was interrupted, so that the next examination finds one state or the other and none between.
-pub(super) async fn recover(receipts: &Path, ground: &Ground, voice: &Voice) -> Result<(), String> {
+/// Takes back what was interrupted, so that the next examination finds one state or the other and none between. Those
+/// that were interrupted where there is no way back are given back: whether they came about has to be looked at.
+pub(super) async fn recover(receipts: &Path, ground: &Ground, voice: &Voice) -> Result<Vec<Record>, String> {
+    let mut past = Vec::new();
     for record in records(receipts)?.into_iter().filter(|record| record.outcome.is_none()) {
-        voice.say(
-            Tone::Bad,
-            &format!("an earlier fix was interrupted and is taken back first: {}", record.id),
-        );
-        take_back(Receipt::resume(receipts, &record.id)?, ground, voice).await?;
+        let id = &record.id;
+        if point_of_no_return(&record).is_none() {
+            voice.say(Tone::Bad, &format!("an earlier fix was interrupted and is taken back first: {id}"));
+            take_back(Receipt::resume(receipts, id)?, ground, voice).await?;
+            continue;
+        }
+        voice.say(Tone::Bad, &format!("an earlier fix was interrupted where there is no way back: {id}"));
+        if record.acts.iter().any(|done| done.undo.comes_last()) {
+            Undo::Running.carry_out(&receipts.join(id), ground).await?;
+        }
+        past.push(record);
     }
+    Ok(past)
+}
+
+/// What has no way back and was begun, with the reason.
+fn point_of_no_return(record: &Record) -> Option<(&Done, &str)> {
+    record.acts.iter().filter(|done| !done.undone && !nothing(done)).find_map(|done| match &done.undo {
+        Undo::Final { why } => Some((done, why.as_str())),
+        _ => None,
+    })
+}
+
+/// Closes a record that was interrupted where there is no way back.
+pub(super) fn close(receipts: &Path, record: &Record, outcome: Outcome, voice: &Voice) -> Result<(), String> {
+    Receipt::resume(receipts, &record.id)?.note(&Event::Closed { outcome })?;
+    let said = match outcome {
+        Outcome::Healed => "what it was to heal is healed",
+        _ => "it did not come about",
+    };
+    voice.say(Tone::Plain, &format!("{}: {said}", record.id));
     Ok(())
 }
 
@@ -83,11 +110,8 @@ pub(super) async fn undo(
         voice.say(Tone::Plain, &format!("{id} is undone already"));
         return Ok(Outcome::Undone);
     }
-    let done = record.acts.iter().filter(|done| !done.undone && !nothing(done));
-    for done in done {
-        if let Undo::Final { why } = &done.undo {
-            return Err(format!("{id} cannot be taken back: {}: {why}", done.text));
-        }
+    if let Some((done, why)) = point_of_no_return(record) {
+        return Err(format!("{id} cannot be taken back: {}: {why}", done.text));
     }
     take_back(Receipt::resume(receipts, id)?, ground, voice).await
 }

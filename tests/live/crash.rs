@@ -152,3 +152,49 @@ fn a_node_that_is_killed_between_two_swarms_is_put_back_and_joins_with_the_next_
     println!("membership: {cut} kills, {between} of them between the two swarms");
     assert!(cut > 0);
 }
+
+#[test]
+fn a_swarm_that_is_founded_anew_is_whole_after_the_next_fix_wherever_the_first_was_killed() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(2).up().unwrap();
+    let (node, other) = (lab.node("node1"), lab.node("node2"));
+    install(node);
+    let create = ["service", "create", "-q", "--detach", "--no-resolve-image", "--name", "kept", lab::IMAGE];
+    node.docker(&[&create[..], &["sleep", "100000"]].concat()).unwrap();
+    other.power_off().unwrap();
+    let minute = Duration::from_secs(60);
+    let asked = || node.exec(&["docker", "service", "ls", "--format", "{{.Name}}"]);
+    lab.wait("no leader", minute, || Ok(asked()?.stderr.contains("leader"))).unwrap();
+    node.stop_engine().unwrap();
+    node.shell("cp -a /var/lib/docker/swarm /root/lost", &[]).unwrap();
+    node.start_engine(&[]).unwrap();
+    // It is killed so long after this act was written down, and before it can be known to be done.
+    let moments = [
+        ("found the swarm anew", 0.0),
+        ("start the engine", 0.5),
+        ("found the swarm anew", 0.3),
+        ("copy ", 0.0),
+    ];
+    for (act, seconds) in moments.iter().take(1 + usize::try_from(kills()).unwrap() / 50) {
+        node.stop_engine().unwrap();
+        node.shell("rm -rf /var/lib/docker/swarm; cp -a /root/lost /var/lib/docker/swarm", &[]).unwrap();
+        node.remove_file("/var/lib/swarm-doctor").unwrap();
+        node.start_engine(&[]).unwrap();
+        lab.wait("no leader", minute, || Ok(asked()?.stderr.contains("leader"))).unwrap();
+        let kill = r#"swarm-doctor fix swarm/lost-quorum --level destructive --yes --confirm swarm/lost-quorum=node1 &
+            until grep -qs "$1" /var/lib/swarm-doctor/receipts/*/journal; do sleep 0.01; done
+            sleep $2; kill -KILL $!; swarm-doctor history"#;
+        let first = node.command(&["sh", "-c", kill, "sh", act, &seconds.to_string()]).unwrap();
+        let first = first.timeout(Duration::from_secs(300)).run().unwrap().stdout;
+        assert!(first.contains("interrupted"), "{act} {seconds}: {first}");
+        let fix = ["swarm-doctor", "fix", "swarm/lost-quorum", "--level", "destructive", "--yes"];
+        let confirm = ["--confirm", "swarm/lost-quorum=node1"];
+        let second = node.command(&[&fix[..], &confirm].concat()).unwrap();
+        let second = second.timeout(Duration::from_secs(300)).run().unwrap();
+        let history = node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
+        let said = format!("{act} {seconds}: {first}{}{}{history}", second.stdout, second.stderr);
+        assert_eq!(asked().unwrap().stdout, "kept\n", "{said}");
+        assert!(history.contains("healed"), "{said}");
+        assert!(!history.contains("interrupted") && !history.contains("not all"), "{said}");
+    }
+}
