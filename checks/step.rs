@@ -128,6 +128,17 @@ pub enum Step {
         node: NodeName,
         /// The managers that are given up, as they are shown.
         lost: Vec<String>,
+        /// What its engine was told of addresses and ports when the swarm was made or joined, as flags.
+        told: String,
+    },
+    /// Let the only manager of a swarm, whose certificate has run out, renew it.
+    RenewCertificate {
+        /// The manager.
+        node: NodeName,
+        /// The data root of its engine.
+        root: String,
+        /// What its engine was told of addresses and ports when the swarm was made, as flags.
+        told: String,
     },
     /// Make a manager a worker.
     DemoteManager {
@@ -202,6 +213,7 @@ impl Step {
             | Self::RemakeIngress { node, .. }
             | Self::Unlock { node }
             | Self::ForceNewCluster { node, .. }
+            | Self::RenewCertificate { node, .. }
             | Self::DemoteManager { node, .. }
             | Self::Leave { node, .. }
             | Self::Join { node, .. }
@@ -229,6 +241,7 @@ impl Step {
             Self::RemakeIngress { .. } => "remake-ingress",
             Self::Unlock { .. } => "unlock",
             Self::ForceNewCluster { .. } => "force-new-cluster",
+            Self::RenewCertificate { .. } => "renew-certificate",
             Self::DemoteManager { .. } => "demote-manager",
             Self::Leave { .. } => "leave",
             Self::Join { .. } => "join",
@@ -279,6 +292,12 @@ impl Step {
             Self::ForceNewCluster { .. } => {
                 "only if those managers are gone for good, for one that comes back would found a second swarm with the \
                  same tasks; on this one node alone, after a copy of <data-root>/swarm was taken with the engine stopped"
+                    .to_owned()
+            }
+            Self::RenewCertificate { .. } => {
+                "keep what it knows of the swarm, let the engine start as if it were in none, for one that knows itself to be \
+                 in it refuses what comes last, and found the swarm anew from that, which takes the old certificate and \
+                 renews it"
                     .to_owned()
             }
             Self::DemoteManager { .. } => "demote the node, from a manager that answers".to_owned(),
@@ -340,7 +359,19 @@ impl Step {
                 off.chain([format!("docker network rm {network}"), make]).chain(on).collect()
             }
             Self::Unlock { .. } => one("docker swarm unlock"),
-            Self::ForceNewCluster { .. } => one("docker swarm init --force-new-cluster"),
+            Self::ForceNewCluster { told, .. } => {
+                vec![format!("docker swarm init --force-new-cluster{told}")]
+            }
+            Self::RenewCertificate { root, told, .. } => {
+                let state = word(&format!("{root}/swarm"));
+                vec![
+                    "systemctl stop docker docker.socket".to_owned(),
+                    format!("cp -a {state} {state}.before"),
+                    format!("rm {state}/docker-state.json"),
+                    "systemctl start docker".to_owned(),
+                    format!("docker swarm init --force-new-cluster{told}"),
+                ]
+            }
             Self::DemoteManager { name, .. } => vec![format!("docker node demote {}", word(name.as_str()))],
             Self::Leave { force: true, .. } => one("docker swarm leave --force"),
             Self::Leave { force: false, .. } => one("docker swarm leave"),

@@ -314,6 +314,7 @@ fn the_ids_are_these() {
         "swarm/local-advertise-addr",
         "swarm/locked",
         "swarm/lost-quorum",
+        "swarm/manager-left-over",
         "swarm/manager-unreachable",
         "swarm/membership-lost",
         "swarm/node-down",

@@ -1,8 +1,10 @@
 use super::blocked::{Blocked, Port, report};
-use super::reach::by_peer;
+use super::reach::{Reach, by_peer};
+use crate::swarm::manager_left_over::twin;
 use crate::{Certainty, Findings, Judged, View};
 use facts::Host;
 use facts::link::{Outcome, Peer};
+use facts::swarm::Node;
 use std::collections::BTreeMap;
 
 check! {
@@ -28,7 +30,8 @@ check! {
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get()?;
     let reaches = by_peer(probes);
-    let managers: Vec<_> = reaches.iter().filter(|reach| reach.manager().is_some()).collect();
+    let is_one = |reach: &&Reach<'_>| reach.manager().is_some() && !is_left_over(view, reach.peer);
+    let managers: Vec<_> = reaches.iter().filter(is_one).collect();
     let mut blocked: BTreeMap<u16, Vec<Blocked<'_>>> = BTreeMap::new();
     for reach in &managers {
         let (Some(outcome), Some(port)) = (reach.manager(), reach.peer.manager_port) else { continue };
@@ -54,4 +57,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 fn is_becoming(view: &View<'_>, peer: &Peer) -> bool {
     let Some(Ok(Some(node))) = peer.node_id.as_ref().map(|id| view.node(id)) else { return false };
     node.wants_manager && node.manager.is_none()
+}
+
+/// Whether its machine left as a manager and came back as a worker, so that nobody has to listen there.
+fn is_left_over(view: &View<'_>, peer: &Peer) -> bool {
+    let Ok(nodes) = view.snapshot.nodes.get() else { return false };
+    let addr = |node: &Node| Some(node.manager.as_ref()?.addr?.ip());
+    let mut there = nodes.iter().filter(|node| addr(node) == Some(peer.addr)).peekable();
+    there.peek().is_some() && there.all(|node| twin(node, nodes).is_some())
 }

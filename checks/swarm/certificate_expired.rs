@@ -1,4 +1,5 @@
-use super::rejoin::demote;
+use super::refounding::told_before;
+use super::state_cure::root;
 use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::{Certificate, LocalState};
@@ -15,13 +16,14 @@ check! {
     ///
     /// ## How to fix it
     /// See that the clock is right first. Then let the node leave with `docker swarm leave --force` and join
-    /// again with a fresh token; remove the old entry on a manager. The only manager of a swarm starts with an
-    /// expired certificate when it is given `docker swarm init --force-new-cluster`, and renews it.
+    /// again with a fresh token; remove the old entry on a manager. The only manager of a swarm takes an expired
+    /// certificate, and renews it, when it is given `docker swarm init --force-new-cluster`; but its engine
+    /// refuses that ("This node is not a swarm manager") until it was started without `swarm/docker-state.json`.
     ///
     /// ## When it is wrong
     /// Never, as long as this machine's clock is right.
     ///
-    /// Source: moby#42660, swarmkit `ca/certificates.go`.
+    /// Source: moby#42660, swarmkit `ca/certificates.go`, moby `daemon/cluster/swarm.go` (`Init`).
     "swarm/certificate-expired": Error, "the node's certificate is outside its time";
     needs Certificates, Info, SwarmState;
     for each Host: run
@@ -44,7 +46,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if error.contains("not valid after") || error.contains("not valid before") {
         let summary = "the swarm component does not run: the node's certificate is outside its time";
         out.report(subject(host), summary, Evidence::value(info, format!("Swarm.Error: {error}")))
-            .remedy(remedy(host, error.contains("not valid before"), view));
+            .remedy(if error.contains("not valid before") { wait(host) } else { renew(host) });
         return Ok(());
     }
     match info.swarm.state {
@@ -81,7 +83,11 @@ fn judge(
     {
         finding.and(Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)));
     }
-    finding.remedy(remedy(host, certificate.not_before > now, view));
+    finding.remedy(match name {
+        _ if certificate.not_before > now => wait(host),
+        "root" => rotate(host),
+        _ => renew(host),
+    });
     true
 }
 
@@ -93,78 +99,96 @@ fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn remedy(host: &Host, early: bool, view: &View<'_>) -> Remedy {
+/// What is not valid yet is so by this clock.
+fn wait(host: &Host) -> Remedy {
     let node = host.name.clone();
-    let clock = Step::ByHand {
-        node: node.clone(),
-        text: "compare the clock with another node's; where it is wrong, set it right, start the engine again, and that \
-               was all"
-            .into(),
-        commands: vec!["date --utc".into(), "timedatectl".into()],
-    };
-    if early {
-        return Remedy {
-            title: "Set the clock right".into(),
-            risk: Risk::RestartsTasks,
-            impact: "the engine starts, and with it the tasks of this node".into(),
-            steps: vec![clock, Step::RestartEngine { node }],
-        };
+    Remedy {
+        title: "Set the clock right".into(),
+        risk: Risk::RestartsTasks,
+        impact: "the engine starts, and with it the tasks of this node".into(),
+        steps: vec![
+            Step::ByHand {
+                node: node.clone(),
+                text: "compare the clock with another node's, and set it right".into(),
+                commands: vec!["date --utc".into(), "timedatectl".into()],
+            },
+            Step::RestartEngine { node },
+        ],
     }
+}
+
+/// Without a root that is valid no engine takes up its swarm, and only a manager that has done so makes another root.
+fn rotate(host: &Host) -> Remedy {
+    let by_hand = |node: &str, text: &str, command: &str| Step::ByHand {
+        node: node.into(),
+        text: text.into(),
+        commands: vec![command.into()],
+    };
+    Remedy {
+        title: "Check the clock, then make a new root while the old one is valid".into(),
+        risk: Risk::ByHand,
+        impact: "the engines start again, twice; with the clock set back whatever else runs there sees a wrong time".into(),
+        steps: vec![
+            by_hand(host.name.as_str(), "compare the clock with another node's; where it is wrong, set it right", "date --utc"),
+            by_hand(
+                "each node",
+                "where it is right, set it back to a day on which the root was valid, and start the engine again",
+                "systemctl restart docker",
+            ),
+            by_hand("a manager", "make a new root, and wait until every node has it", "docker swarm ca --rotate"),
+            by_hand("each node", "set the clock right again, and start the engine again", "systemctl restart docker"),
+        ],
+    }
+}
+
+/// A new certificate in the place of one that ran out.
+fn renew(host: &Host) -> Remedy {
+    let node = host.name.clone();
     let is_manager = host.certified_manager().unwrap_or(false);
     let is_alone = host.remembered_managers.get().is_ok_and(|managers| managers.len() <= 1);
+    let unless =
+        "where `date --utc` shows the clock to be wrong, set it right and start the engine again instead";
     if is_manager && is_alone {
         return Remedy {
             title: "Check the clock, then let the only manager renew its certificate".into(),
             risk: Risk::EndangersQuorum,
-            impact: "the swarm goes on with its services and workers; it had no other manager to forget".into(),
-            steps: vec![
-                clock,
-                Step::ByHand {
-                    node,
-                    text: "after a copy of <data-root>/swarm was taken with the engine stopped: a new cluster of one \
-                           starts with the old certificate and renews it"
-                        .into(),
-                    commands: vec!["docker swarm init --force-new-cluster".into()],
-                },
-            ],
+            impact: format!(
+                "{unless}; the swarm goes on with its services and workers, and had no other manager to forget"
+            )
+            .into(),
+            steps: vec![Step::RenewCertificate { node, root: root(host), told: told_before(host) }],
         };
     }
+    // A manager that is out does not learn that it was demoted, and the swarm counts it until it is.
     let forget = Step::ByHand {
         node: "a manager".into(),
-        text: "remove the old entry of this node by its id".into(),
-        commands: vec![
-            format!("docker node ls --filter name={}", word(node.as_str())),
-            "docker node rm OLD-ID".into(),
-        ],
+        text: match is_manager {
+            true => "demote and remove the old entry of this node, and promote the new one",
+            false => "remove the old entry of this node by its id",
+        }
+        .into(),
+        commands: [
+            (true, format!("docker node ls --filter name={}", word(node.as_str()))),
+            (is_manager, "docker node demote OLD-ID".into()),
+            (true, "docker node rm OLD-ID".into()),
+            (is_manager, "docker node promote NEW-ID".into()),
+        ]
+        .into_iter()
+        .filter_map(|(needed, command)| needed.then_some(command))
+        .collect(),
     };
-    if !is_manager {
-        return Remedy {
-            title: "Check the clock, then join the swarm anew".into(),
-            risk: Risk::RestartsTasks,
-            impact: "where `date --utc` shows the clock to be wrong, set it right and start the engine again instead; the \
-                     tasks of this node stop until it has joined, it gets a new id, and its labels have to be given again"
-                .into(),
-            steps: vec![
-                Step::Leave { node: node.clone(), force: true },
-                Step::Join { node, advertise: None, manager: false },
-                forget,
-            ],
-        };
-    }
-    let steps = vec![
-        clock,
-        demote(&node, view),
-        Step::ByHand {
-            node: node.clone(),
-            text: "leave, then join with the command that a manager prints for `docker swarm join-token manager`".into(),
-            commands: vec!["docker swarm leave --force".into()],
-        },
-        forget,
-    ];
     Remedy {
         title: "Check the clock, then join the swarm anew".into(),
-        risk: Risk::EndangersQuorum,
-        impact: "the tasks of this node stop until it has joined".into(),
-        steps,
+        risk: if is_manager { Risk::EndangersQuorum } else { Risk::RestartsTasks },
+        impact: format!(
+            "{unless}; the tasks of this node stop until it has joined, it gets a new id, and its labels have to be given \
+             again"
+        )
+        .into(),
+        steps: vec![
+            Step::Leave { node: node.clone(), force: true },
+            Step::Join { node, advertise: None, manager: false },
+            forget,
+        ],
     }
 }

@@ -1,3 +1,4 @@
+use super::manager_left_over::twin;
 use crate::remedy::word;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 
@@ -23,6 +24,10 @@ check! {
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let nodes = view.snapshot.nodes.get()?;
     let managers: Vec<_> = nodes.iter().filter(|node| node.manager.is_some()).collect();
+    // What a machine left behind goes first, and the number is another one then.
+    if managers.iter().any(|node| twin(node, nodes).is_some()) {
+        return Ok(());
+    }
     let count = managers.len();
     if count == 0 || count % 2 == 1 {
         return Ok(());

@@ -1,3 +1,4 @@
+use super::manager_left_over::{is_own_past, twin};
 use super::moved::moved;
 use super::rejoin::{rejoin_manager, rejoin_worker};
 use super::stale_advertise_addr::present;
@@ -57,7 +58,7 @@ pub(super) fn holder_here(host: &Host, addr: IpAddr) -> Option<String> {
 }
 
 /// Whether the interface is one that the engine makes on each machine alike.
-fn is_engines(interface: &Interface) -> bool {
+pub(super) fn is_engines(interface: &Interface) -> bool {
     let numbered = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     matches!(interface.name.as_str(), "docker0" | "docker_gwbridge")
         || interface.name.strip_prefix("br-").is_some_and(numbered)
@@ -142,6 +143,15 @@ fn others(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let info = host.info.get()?;
     for manager in info.swarm.managers.iter().filter(|manager| manager.node_id != info.swarm.node_id) {
         let addr = manager.addr.ip();
+        // What this machine left behind has a finding of its own.
+        let listed = view.snapshot.nodes.get().ok();
+        let old = listed.and_then(|nodes| {
+            let node = nodes.iter().find(|node| node.id == manager.node_id)?;
+            twin(node, nodes)
+        });
+        if old.is_some() || is_own_past(manager, host)? {
+            continue;
+        }
         let Some(holder) = holder_here(host, addr) else { continue };
         let name = match view.node(&manager.node_id) {
             Ok(Some(node)) => node.name.clone(),

@@ -1,4 +1,5 @@
 use super::managers::Managers;
+use super::refounding::told_before;
 use crate::{Certainty, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::{Gap, Host, Why};
 
@@ -13,8 +14,9 @@ check! {
     /// ## How to fix it
     /// Bring enough of the old managers back: their machines, engines, disks, clocks, and port 2377 between
     /// them. Only when they are gone for good, run `docker swarm init --force-new-cluster` on one surviving
-    /// manager, the one with the newest state, and never on two. After a cut heals, an election may take two
-    /// minutes.
+    /// manager, the one with the newest state, and never on two. Where managers start locked, Docker refuses
+    /// that ("Swarm is encrypted") and leaves the engine in no swarm until it is started and unlocked again:
+    /// only the old managers help there. After a cut heals, an election may take two minutes.
     ///
     /// ## When it is wrong
     /// During an election, which takes seconds, and up to two minutes when a manager comes back after a cut.
@@ -94,7 +96,8 @@ fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
     }
     let node = own.map_or_else(|| "one manager that is left".into(), |host| host.name.clone());
     let lost = managers.silent().map(|manager| manager.label.to_string()).collect();
-    steps.push(Step::ForceNewCluster { node, lost });
+    let told = own.map(told_before).unwrap_or_default();
+    steps.push(Step::ForceNewCluster { node, lost, told });
     Remedy {
         title: "Bring the silent managers back".into(),
         risk: Risk::EndangersQuorum,

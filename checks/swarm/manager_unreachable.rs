@@ -1,6 +1,7 @@
+use super::manager_left_over::twin;
 use super::managers::Managers;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::swarm::{Node, NodeState};
+use facts::swarm::Node;
 
 check! {
     /// A manager does not answer the leader.
@@ -29,10 +30,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let Some(manager) = &node.manager else { return Ok(()) };
     let nodes = view.snapshot.nodes.get()?;
     // An entry that a re-joined node left behind has a finding of its own.
-    let twin = nodes
-        .iter()
-        .any(|other| other.name == node.name && other.id != node.id && other.state == NodeState::Ready);
-    if manager.reachable || manager.leader || (twin && node.state == NodeState::Down) {
+    if manager.reachable || manager.leader || twin(node, nodes).is_some() {
         return Ok(());
     }
     let all = nodes.iter().filter(|node| node.manager.is_some()).count();

@@ -14,6 +14,7 @@ mod listens_elsewhere;
 mod local_advertise_addr;
 mod locked;
 mod lost_quorum;
+pub(crate) mod manager_left_over;
 mod manager_unreachable;
 mod managers;
 mod membership_lost;
@@ -23,6 +24,7 @@ mod node_down;
 mod not_a_manager;
 mod promotion_stalled;
 mod raft_lost;
+mod refounding;
 mod refusals;
 mod rejoin;
 mod removed_from_swarm;
@@ -45,6 +47,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &local_advertise_addr::CHECK,
     &stale_advertise_addr::CHECK,
     &lost_quorum::CHECK,
+    &manager_left_over::CHECK,
     &manager_unreachable::CHECK,
     &promotion_stalled::CHECK,
     &join_stalled::CHECK,

@@ -1,3 +1,4 @@
+use super::manager_left_over::twin;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::NodeName;
 use facts::link::{Attempt, Outcome};
@@ -29,11 +30,14 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let nodes = view.snapshot.nodes.get()?;
-    let twin = nodes.iter().find(|other| other.name == node.name && other.state == NodeState::Ready);
     let subject = Subject::Node(node.name.clone());
     let shown = format!("{} {}: Status.State: down; Status.Message: {}", node.name, node.id, node.message);
     let first = Evidence::value(nodes, shown);
-    if let Some(twin) = twin {
+    if let Some(twin) = twin(node, nodes) {
+        // Of a manager more is to be said than that it is down.
+        if node.manager.is_some() {
+            return Ok(());
+        }
         let summary =
             format!("{} is listed twice: {} is ready, {} is down and left over", node.name, twin.id, node.id);
         // Only a manager lists nodes, so that this is one.
@@ -42,11 +46,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             title: "Remove the entry that was left over".into(),
             risk: Risk::Harmless,
             impact: "nothing that runs is touched".into(),
-            steps: vec![Step::RemoveNode {
-                node: here,
-                id: node.id.to_string(),
-                manager: node.manager.is_some(),
-            }],
+            steps: vec![Step::RemoveNode { node: here, id: node.id.to_string(), manager: false }],
         });
         return Ok(());
     }

@@ -169,7 +169,7 @@ fn was_manager(host: &Host) -> bool {
 }
 
 /// The data root, by where the state was looked for.
-fn root(host: &Host) -> String {
+pub(super) fn root(host: &Host) -> String {
     let source = |fact: &Fact<_>| -> Source {
         match fact {
             Fact::Seen(seen) => seen.source.clone(),

@@ -43,6 +43,11 @@ pub(super) enum Act {
         /// What is left out.
         but: Option<&'static str>,
     },
+    /// An engine that stands forgets that it is in a swarm, and keeps what it knows of it.
+    Forget {
+        /// The directory of what it knows.
+        state: PathBuf,
+    },
     /// An interface gets one more address.
     Address(Address),
     /// A service is changed.
@@ -157,6 +162,7 @@ impl Act {
             Self::Open(opening) => opening.command(),
             Self::Engine(turn) => turn.text().to_owned(),
             Self::Copy { from, .. } => format!("copy {} beside the journal", from.display()),
+            Self::Forget { state } => format!("remove {}", state.join(membership::WRITTEN).display()),
             Self::Address(address) => address.text(),
             Self::Service(edit) => format!("update the service {}, and wait for its tasks", edit.name),
             Self::IngressGone(network) => format!("remove the network {}", network["Name"]),
@@ -182,6 +188,7 @@ impl Act {
             Self::Open(opening) => filter::undo(opening, receipt)?,
             Self::Engine(turn) => turn.undo(),
             Self::Copy { .. } => Undo::Stays,
+            Self::Forget { state } => Undo::State { place: state.clone() },
             Self::Address(address) => Undo::Address(address.clone()),
             Self::Service(edit) => {
                 // What a service asks for may hold secrets, and the copies are for root alone.
@@ -203,6 +210,7 @@ impl Act {
             Self::Open(opening) => filter::open(opening),
             Self::Engine(turn) => engine::turn(*turn, ground).await,
             Self::Copy { from, but } => copy::copy(from, &receipt.directory.join(COPY), *but),
+            Self::Forget { state } => membership::forget(state),
             Self::Address(address) => address.add(),
             Self::Service(edit) => edit.carry_out(ground).await,
             Self::IngressGone(_) => ingress::remove(ground).await,
@@ -214,7 +222,11 @@ impl Act {
     /// How long what it does may take to show.
     pub(super) fn patience(&self) -> Duration {
         Duration::from_secs(match self {
-            Self::File(_) | Self::Sysctl { .. } | Self::Module(_) | Self::Copy { .. } => 5,
+            Self::File(_)
+            | Self::Sysctl { .. }
+            | Self::Module(_)
+            | Self::Copy { .. }
+            | Self::Forget { .. } => 5,
             Self::Open(_) | Self::Address(_) => 30,
             Self::Engine(Turn::Reload) => 15,
             Self::Engine(_)

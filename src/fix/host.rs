@@ -36,9 +36,15 @@ pub(super) fn load(name: &str) -> Result<(), String> {
     program::run(&["modprobe".into(), name.into()], DEADLINE).map(drop)
 }
 
-/// Unloads a module, where it is loaded.
+/// Whether a module is there.
+pub(super) fn is_loaded(name: &str) -> bool {
+    PathBuf::from("/sys/module").join(name).exists()
+}
+
+/// Unloads a module, where it is loaded and nobody has come to use it.
 pub(super) fn unload(name: &str) -> Result<(), String> {
-    if !PathBuf::from("/sys/module").join(name).exists() {
+    let users = fs::read_to_string(PathBuf::from("/sys/module").join(name).join("refcnt"));
+    if !is_loaded(name) || users.is_ok_and(|users| users.trim() != "0") {
         return Ok(());
     }
     program::run(&["modprobe".into(), "-r".into(), name.into()], DEADLINE).map(drop)

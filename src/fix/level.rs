@@ -38,7 +38,8 @@ impl Level {
             | Step::Leave { .. }
             | Step::Join { .. }
             | Step::Init { .. }
-            | Step::ForceNewCluster { .. } => Self::Destructive,
+            | Step::ForceNewCluster { .. }
+            | Step::RenewCertificate { .. } => Self::Destructive,
         }
     }
 

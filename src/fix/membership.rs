@@ -7,13 +7,15 @@ use super::{Ground, copy};
 use crate::collect::{greet, with_port};
 use facts::join::{Authority, Greeting, Token};
 use serde_json::{Value, json};
-use std::fs;
+use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
 /// How long a manager may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Where an engine writes down, below its state, how it came into its swarm: without it, it starts outside of any.
+pub(super) const WRITTEN: &str = "docker-state.json";
 /// Where an engine keeps who it is in the swarm, below its state.
 const IDENTITY: &str = "certificates/swarm-node.crt";
 /// What a worker's engine writes all the time, and makes anew where it is missing.
@@ -23,7 +25,7 @@ const LISTEN: &str = "0.0.0.0:2377";
 
 /// What an engine wrote down when its swarm was made or joined; nothing where it did not.
 pub(super) fn written(info: &Value) -> Value {
-    let text = fs::read_to_string(state(info).join("docker-state.json")).unwrap_or_default();
+    let text = fs::read_to_string(state(info).join(WRITTEN)).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
@@ -123,10 +125,24 @@ fn host(text: &str) -> Option<IpAddr> {
     text.parse::<SocketAddr>().map(|addr| addr.ip()).or_else(|_| text.parse()).ok()
 }
 
+/// Lets an engine that stands start outside of its swarm.
+pub(super) fn forget(state: &Path) -> Result<(), String> {
+    let path = state.join(WRITTEN);
+    let gone = fs::remove_file(&path).and_then(|()| File::open(state)?.sync_all());
+    gone.map_err(|error| format!("failed to remove {}: {error}", path.display()))
+}
+
+/// Whether an engine that answers takes itself for one that is in no swarm.
+async fn is_outside(ground: &Ground) -> bool {
+    let Ok(api) = Api::of(ground).await else { return false };
+    api.get("/info").await.is_ok_and(|info| info["Swarm"]["LocalNodeState"] == "inactive")
+}
+
 /// Gives an engine back what it knew of its swarm, unless it still is who it was.
 pub(super) async fn restore(place: &Path, kept: &Path, ground: &Ground) -> Result<(), String> {
     let identity = |of: &Path| fs::read(of.join(IDENTITY)).ok();
-    if identity(place).is_some() && identity(place) == identity(kept) {
+    let is_itself = identity(place).is_some() && identity(place) == identity(kept);
+    if is_itself && place.join(WRITTEN).is_file() && !is_outside(ground).await {
         return Ok(());
     }
     let failed = |error: std::io::Error| format!("failed to put {} back: {error}", place.display());

@@ -60,7 +60,9 @@ impl Prepared {
             }
             Step::LoadModule { module, .. } => {
                 let file = format!("/etc/modules-load.d/{module}.conf");
-                self.acts.push(Act::Module(module.clone()));
+                if !host::is_loaded(module) {
+                    self.acts.push(Act::Module(module.clone()));
+                }
                 self.edit(Path::new(&file), |_| Ok(format!("{module}\n")))?;
             }
             Step::OpenFilter { openings, .. } => {
@@ -83,15 +85,22 @@ impl Prepared {
                 quorum::refusal(ground).await?;
                 if quorum::is_locking(ground).await {
                     return Err(
-                        "the managers of this swarm start locked, and one that is stopped for the copy does not come back \
-                         unlocked without a leader: do it by hand, with the engine running"
+                        "the managers of this swarm start locked, and a new cluster takes no key: Docker refuses it as \
+                         encrypted, and leaves the engine in no swarm until it is started and unlocked again; bring managers \
+                         back instead"
                             .into(),
                     );
                 }
                 let info = Api::of(ground).await?.get("/info").await?;
                 self.notes.push(newest::known(&info, ground).await?);
-                self.put_aside(&info)?;
+                self.put_aside(&info, None)?;
                 self.acts.push(Act::Swarm(Verb::ForceNewCluster));
+            }
+            Step::RenewCertificate { .. } => {
+                let info = Api::of(ground).await?.get("/info").await?;
+                let request = quorum::renewal(&info, ground).await?;
+                self.put_aside(&info, Some(Act::Forget { state: swarm::state(&info) }))?;
+                self.acts.push(Act::Swarm(Verb::Init(request)));
             }
             Step::DemoteManager { id: Some(id), .. } => {
                 quorum::spares(id, &Api::of(ground).await?).await?;
@@ -103,7 +112,7 @@ impl Prepared {
                 membership::bound(&info, &api).await?;
                 let state = swarm::state(&info);
                 if state.join("raft").is_dir() {
-                    self.put_aside(&info)?;
+                    self.put_aside(&info, None)?;
                 } else {
                     way(Turn::Stop)?;
                     self.acts.push(Act::Copy { from: state.clone(), but: Some(membership::TASKS) });
@@ -133,14 +142,12 @@ impl Prepared {
         Ok(())
     }
 
-    /// Copies what a manager knows of the swarm, while nobody writes to it.
-    fn put_aside(&mut self, info: &Value) -> Result<(), String> {
+    /// Copies what a manager knows of the swarm, while nobody writes to it, and does what else takes an engine that stands.
+    fn put_aside(&mut self, info: &Value, also: Option<Act>) -> Result<(), String> {
         way(Turn::Stop)?;
-        self.acts.extend([
-            Act::Engine(Turn::Stop),
-            Act::Copy { from: swarm::state(info), but: None },
-            Act::Engine(Turn::Start),
-        ]);
+        self.acts.extend([Act::Engine(Turn::Stop), Act::Copy { from: swarm::state(info), but: None }]);
+        self.acts.extend(also);
+        self.acts.push(Act::Engine(Turn::Start));
         Ok(())
     }
 

@@ -111,16 +111,7 @@ pub(super) async fn found(api: &Api, ground: &Ground) -> Result<(), String> {
     let info = api.get("/info").await?;
     // The copy took its time, in which another manager may have come back.
     unopposed(&info, ground).await?;
-    let old = written(&info);
-    if old.is_null() {
-        return Err("what the engine wrote down of its swarm cannot be read".into());
-    }
-    let mut body = json!({"ForceNewCluster": true, "Spec": {}});
-    for key in ["ListenAddr", "AdvertiseAddr", "DataPathAddr", "DataPathPort"] {
-        if !old[key].is_null() {
-            body[key] = old[key].clone();
-        }
-    }
+    let mut body = anew(&info)?;
     if let Some(advertise) = &ground.advertise {
         body["AdvertiseAddr"] = advertise.as_str().into();
     }
@@ -135,6 +126,39 @@ pub(super) async fn found(api: &Api, ground: &Ground) -> Result<(), String> {
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
+}
+
+/// The request that founds a swarm anew as its engine wrote it down.
+fn anew(info: &Value) -> Result<Value, String> {
+    let old = written(info);
+    if old.is_null() {
+        return Err("what the engine wrote down of its swarm cannot be read".into());
+    }
+    let mut body = json!({"ForceNewCluster": true, "Spec": {}});
+    for key in ["ListenAddr", "AdvertiseAddr", "DataPathAddr", "DataPathPort"] {
+        if !old[key].is_null() {
+            body[key] = old[key].clone();
+        }
+    }
+    Ok(body)
+}
+
+/// The request with which an only manager, whose swarm component does not run, takes its old certificate and renews it.
+pub(super) async fn renewal(info: &Value, ground: &Ground) -> Result<Value, String> {
+    if info["Swarm"]["LocalNodeState"] != "error" {
+        return Err("the swarm component of this engine does run".into());
+    }
+    // An engine whose swarm component does not run has no id to tell its own address by.
+    let is_own = |addr: &String| addr.parse::<SocketAddr>().is_ok_and(|addr| is_local(addr.ip()));
+    if let Some(other) = remembered(info).iter().find(|addr| !is_own(addr)) {
+        return Err(format!("the manager at {other} is remembered: join that swarm instead"));
+    }
+    if is_locking(ground).await {
+        return Err(
+            "the manager starts locked, and a new cluster takes no key: Docker has no way out of both".into(),
+        );
+    }
+    anew(info)
 }
 
 /// Why a manager must not be demoted, where that would take the swarm its leader.

@@ -105,7 +105,7 @@ fn typed(step: &Step) -> Vec<String> {
         Step::ReloadEngine { .. } => vec!["engine reload".into()],
         Step::StartEngine { .. } => vec!["engine start".into()],
         Step::RestartEngine { .. } => vec!["engine restart".into()],
-        Step::ByHand { .. } | Step::ForceNewCluster { .. } => {
+        Step::ByHand { .. } | Step::ForceNewCluster { .. } | Step::RenewCertificate { .. } => {
             step.commands().iter().map(|command| comment(command)).collect()
         }
         _ => step.commands().iter().map(|command| plain(command)).collect(),

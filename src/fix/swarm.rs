@@ -89,6 +89,9 @@ impl Verb {
             Self::Join(request) => {
                 format!("join the manager at {}", request["RemoteAddrs"][0].as_str().unwrap_or_default())
             }
+            Self::Init(request) if request["ForceNewCluster"] == true => {
+                "found the swarm anew, with the certificate that ran out".into()
+            }
             Self::Init(request) => {
                 format!("make a swarm at {}", request["AdvertiseAddr"].as_str().unwrap_or_default())
             }

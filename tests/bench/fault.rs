@@ -184,6 +184,8 @@ pub struct Fix {
     pub last: bool,
     /// It has to be refused, in these words.
     pub refused: Option<String>,
+    /// The check that still finds there what another node has to do.
+    pub leaves: Option<String>,
     /// What has to succeed there afterwards.
     pub then: Option<String>,
 }
