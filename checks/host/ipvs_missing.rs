@@ -1,4 +1,4 @@
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Module, ModuleState, Modules};
 use facts::way_in::life;
 use facts::{Gap, Host, Seen, Why};
@@ -77,6 +77,7 @@ fn asleep(host: &Host, modules: &Seen<Modules>, module: &Module, out: &mut Findi
                    routing mesh are dead on this node";
     let node = || host.name.clone();
     out.report(Subject::Node(node()), summary, Evidence::log(log, line))
+        .severity(Severity::Error)
         .and(Evidence::value(modules, &module.witness))
         .remedy(Remedy {
             title: "Load IPVS, which the engine may not".into(),

@@ -52,9 +52,8 @@ fn expected(scenario: &str, node: &str, ipvs: bool) -> Result<&'static [Finding<
         ("mistakes", "node2", true) => &[PINNED],
         ("emptied", "node2", true) => &[("error network/vip-silent", &[])],
         ("before-swarm", _, false) => &[("warning host/ipvs-missing", &[])],
-        ("idle" | "used", _, false) | ("asleep", _, true) => {
-            &[("warning host/ipvs-missing", &["warning network/vip-silent"])]
-        }
+        ("asleep", _, true) => &[("error host/ipvs-missing", &["error network/vip-silent"])],
+        ("idle" | "used", _, false) => &[("warning host/ipvs-missing", &["warning network/vip-silent"])],
         _ => bail!("nothing is known of {scenario}"),
     })
 }
