@@ -26,6 +26,8 @@ check! {
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     match view.snapshot.nodes.get() {
+        // Of several machines that list the nodes one tells it.
+        Ok(_) if view.snapshot.hosts.first().is_some_and(|first| first.name != host.name) => Ok(()),
         Ok(nodes) => {
             for node in nodes.iter().filter(|node| node.manager.is_some()) {
                 let Some(present) = twin(node, nodes) else { continue };
@@ -35,8 +37,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 );
                 let shown = format!("{} {}: Status.State: down; a manager", node.name, node.id);
                 let evidence = Evidence::value(nodes, shown);
-                out.report(Subject::Node(node.name.clone()), summary, evidence)
-                    .remedy(remove(host.name.clone(), node.id.as_str()));
+                out.report(Subject::Node(node.name.clone()), summary, evidence).remedy(remove(removal(
+                    host.name.clone(),
+                    node,
+                    present,
+                )));
             }
             Ok(())
         }
@@ -60,7 +65,7 @@ fn from_itself(host: &Host, out: &mut Findings<'_>) -> Judged {
         let shown = format!("Swarm.RemoteManagers: {id} at {addr}; Swarm.NodeID: {}", info.swarm.node_id);
         let finding = out
             .report(Subject::Node(host.name.clone()), summary, Evidence::value(info, shown))
-            .remedy(remove("a manager".into(), id.as_str()));
+            .remedy(remove(Step::RemoveNode { node: "a manager".into(), id: id.to_string(), manager: true }));
         // What the engine wrote while it was that node proves it.
         let log = host.log.get().ok();
         let was = log.and_then(|log| {
@@ -103,11 +108,26 @@ pub(crate) fn twin<'a>(node: &Node, nodes: &'a [Node]) -> Option<&'a Node> {
     })
 }
 
-fn remove(on: NodeName, id: &str) -> Remedy {
+/// How the entry goes that a machine left behind. Where the two come from two addresses, they may be two machines of one
+/// name, and a person has to say.
+pub(super) fn removal(on: NodeName, old: &Node, present: &Node) -> Step {
+    let (id, manager) = (old.id.to_string(), old.manager.is_some());
+    let step = Step::RemoveNode { node: on.clone(), id, manager };
+    match (old.addr, present.addr) {
+        (Some(was), Some(is)) if was != is => Step::ByHand {
+            node: on,
+            text: format!("if {was} is no other machine with the same name, remove it by its id"),
+            commands: step.commands(),
+        },
+        _ => step,
+    }
+}
+
+fn remove(step: Step) -> Remedy {
     Remedy {
         title: "Remove the old entry".into(),
         risk: Risk::Harmless,
         impact: "nothing that runs is touched; a majority of the managers has to answer".into(),
-        steps: vec![Step::RemoveNode { node: on, id: id.to_owned(), manager: true }],
+        steps: vec![step],
     }
 }

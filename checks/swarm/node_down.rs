@@ -1,4 +1,4 @@
-use super::manager_left_over::twin;
+use super::manager_left_over::{removal, twin};
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::NodeName;
 use facts::link::{Attempt, Outcome};
@@ -46,7 +46,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             title: "Remove the entry that was left over".into(),
             risk: Risk::Harmless,
             impact: "nothing that runs is touched".into(),
-            steps: vec![Step::RemoveNode { node: here, id: node.id.to_string(), manager: false }],
+            steps: vec![removal(here, node, twin)],
         });
         return Ok(());
     }

@@ -10,7 +10,7 @@ use crate::cli::{Fixing, Run};
 use crate::collect::{Options, Secret};
 use crate::error::ExpectedError;
 use crate::examine::{Asked, examine};
-use crate::judge::Diagnosis;
+use crate::judge::{Diagnosis, Verdict};
 use crate::policy::Policy;
 use crate::report::{Tone, Voice};
 use checks::{Finding, Step};
@@ -270,7 +270,9 @@ impl Guide<'_> {
             let same = |finding: &Finding| {
                 *finding.check == *begun.check && finding.subject.to_string() == begun.subject
             };
-            if !diagnosis.all_findings().any(same) {
+            // Not to know is not to be healed.
+            let unknown = |verdict: &Verdict| verdict.check == begun.check && verdict.is_open();
+            if !diagnosis.all_findings().any(same) && !diagnosis.verdicts.iter().any(unknown) {
                 return Ok((diagnosis, Outcome::Healed));
             }
             if Instant::now() >= deadline {
