@@ -8,9 +8,9 @@ use crate::collect::{greet, with_port};
 use facts::join::{Authority, Greeting, Token};
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a manager may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,6 +20,10 @@ pub(super) const WRITTEN: &str = "docker-state.json";
 const IDENTITY: &str = "certificates/swarm-node.crt";
 /// What a worker's engine writes all the time, and makes anew where it is missing.
 pub(super) const TASKS: &str = "worker/tasks.db";
+/// Gossip's port, fixed in libnetwork.
+const GOSSIP_PORT: u16 = 7946;
+/// How long an engine that left may hold it.
+const LET_GO: Duration = Duration::from_secs(15);
 /// How an engine listens that was told nothing.
 const LISTEN: &str = "0.0.0.0:2377";
 
@@ -130,6 +134,21 @@ pub(super) fn forget(state: &Path) -> Result<(), String> {
     let path = state.join(WRITTEN);
     let gone = fs::remove_file(&path).and_then(|()| File::open(state)?.sync_all());
     gone.map_err(|error| format!("failed to remove {}: {error}", path.display()))
+}
+
+/// Waits until the engine that left has let go of gossip's port: one that joins before that is in the swarm without any
+/// network, for gossip begins once.
+///
+/// Errors: it still holds the port after a time in which it should not.
+pub(super) async fn gossip_ends() -> Result<(), String> {
+    let deadline = Instant::now() + LET_GO;
+    while let Err(error) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, GOSSIP_PORT)) {
+        if Instant::now() >= deadline {
+            return Err(format!("the engine left, and {GOSSIP_PORT}/tcp is still held: {error}"));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// Whether an engine that answers takes itself for one that is in no swarm.

@@ -1,7 +1,7 @@
 //! What is changed of the swarm, through the engine's API.
 
 use super::act::Undo;
-use super::{Ground, quorum};
+use super::{Ground, membership, quorum};
 use crate::collect::Engine;
 use checks::Step;
 use facts::Why;
@@ -137,7 +137,8 @@ impl Verb {
                 api.update(id, |spec| spec["Role"] = "worker".into()).await
             }
             Self::Leave { force, .. } => {
-                api.change(Method::POST, &format!("/swarm/leave?force={force}"), &Value::Null).await
+                api.change(Method::POST, &format!("/swarm/leave?force={force}"), &Value::Null).await?;
+                membership::gossip_ends().await
             }
             Self::Join(request) => {
                 let token = ground.token.as_ref().map(|token| token.0.trim()).unwrap_or_default();

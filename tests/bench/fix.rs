@@ -22,8 +22,9 @@ const FIXING: Duration = Duration::from_secs(300);
 const STATE: &str = r#"
     find /etc -xdev -type f ! -name '*.swarm-doctor' ! -path '/etc/docker/key.json' -exec sha256sum {} + | sort -k2
     find /etc -xdev -name '*.swarm-doctor'
-    # An engine that starts puts its own rules elsewhere in the list, and some of them twice.
-    iptables-save | grep -v '^[#:]\|docker_gwbridge' | sort -u
+    # An engine that starts puts its own rules elsewhere in the list, and some of them twice; with each network that it makes
+    # it takes the way to the user's rules out and puts it first again.
+    iptables-save | grep -v '^[#:]\|docker_gwbridge\|FORWARD -j DOCKER-USER$' | sort -u
     # firewalld keeps the chains of a zone that it once had a use for, and nothing leads there any more.
     idle='^$'
     if active=$(firewall-cmd --get-active-zones 2> /dev/null); then
