@@ -27,7 +27,10 @@ pub struct Meta {
     pub id: Str,
     /// The ailment as a statement that reads after "because".
     pub title: Str,
-    /// How much its findings weigh, unless one says otherwise.
+    /// What holds when the check passes, as a statement: `overlay packets pass between nodes`. Shown by `-v`; empty
+    /// where a check has none.
+    pub healthy: Str,
+    /// The severity of its findings, unless one sets its own.
     pub severity: Severity,
     /// The doc comment, shown by `explain`.
     pub explain: Str,
@@ -83,7 +86,7 @@ impl Check for BuiltIn {
                         note(Subject::Node(node.name.clone()), run(node, view, out), out);
                     }
                 }
-                Err(gap) => out.lacking(Subject::Cluster, gap),
+                Err(gap) => out.inconclusive(Subject::Cluster, gap),
             },
         }
     }
@@ -91,7 +94,7 @@ impl Check for BuiltIn {
 
 fn note(subject: Subject, judged: Judged, out: &mut Findings<'_>) {
     if let Err(gap) = judged {
-        out.lacking(subject, gap);
+        out.inconclusive(subject, gap);
     }
 }
 
@@ -100,6 +103,7 @@ macro_rules! check {
     (
         $(#[doc = $doc:literal])+
         $id:literal: $severity:ident, $title:literal;
+        $(healthy $healthy:literal;)?
         needs $($need:ident),+;
         $(caused_by $($cause:literal),+;)?
         for each $scope:ident: $run:path
@@ -109,6 +113,7 @@ macro_rules! check {
             meta: $crate::Meta {
                 id: std::borrow::Cow::Borrowed($id),
                 title: std::borrow::Cow::Borrowed($title),
+                healthy: std::borrow::Cow::Borrowed(concat!($($healthy)?)),
                 severity: $crate::Severity::$severity,
                 explain: std::borrow::Cow::Borrowed(concat!($($doc, "\n"),+)),
                 needs: std::borrow::Cow::Borrowed(&[$(facts::Need::$need),+]),

@@ -4,12 +4,12 @@ use crate::{Meta, Remedy, Str};
 use facts::{Gap, NodeName, Seen, Source};
 use std::fmt;
 
-/// How much a finding weighs.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Worth knowing; nothing is wrong yet.
     Info,
-    /// It works, and it will not for ever.
+    /// It works now and is likely to fail later.
     Warning,
     /// Something does not work.
     Error,
@@ -17,7 +17,7 @@ pub enum Severity {
 
 impl Severity {
     /// The word for it, in lower case.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Warning => "warning",
@@ -26,24 +26,24 @@ impl Severity {
     }
 }
 
-/// How sure a finding is.
+/// Confidence of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Certainty {
-    /// There are signs of it.
-    Hint,
-    /// Nothing else explains what was seen, and one thing could.
-    Likely,
-    /// What was seen allows no other reading.
-    Proven,
+pub enum Confidence {
+    /// There are signs of it; other causes fit as well.
+    Low,
+    /// One known cause explains the evidence.
+    Medium,
+    /// The evidence allows no other explanation.
+    High,
 }
 
-impl Certainty {
+impl Confidence {
     /// The word for it, in lower case.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Hint => "hint",
-            Self::Likely => "likely",
-            Self::Proven => "proven",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
         }
     }
 }
@@ -82,7 +82,7 @@ impl Subject {
 
     /// Whether what ails `self` may be felt at `other`: they are the same, one is the whole swarm, or one is
     /// an end of the other.
-    pub fn touches(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Cluster, _) | (_, Self::Cluster) => true,
             (Self::Node(node), Self::Link { from, to }) | (Self::Link { from, to }, Self::Node(node)) => {
@@ -169,7 +169,7 @@ pub struct Finding {
     /// How much it weighs.
     pub severity: Severity,
     /// How sure it is.
-    pub certainty: Certainty,
+    pub confidence: Confidence,
     /// What it is about.
     pub subject: Subject,
     /// One sentence with the values first-hand, and no advice.
@@ -181,19 +181,19 @@ pub struct Finding {
     /// What to do.
     pub remedy: Option<Remedy>,
     /// The nodes on which it shows: what ails one of them may be its cause.
-    shows_on: Vec<NodeName>,
+    on_nodes: Vec<NodeName>,
 }
 
 impl Finding {
     /// Whether what ails `subject` may be felt in this finding.
-    pub fn touched_by(&self, subject: &Subject) -> bool {
-        let on = |node: &NodeName| subject.touches(&Subject::Node(node.clone()));
-        subject.touches(&self.subject) || self.shows_on.iter().any(on)
+    pub fn affected_by(&self, subject: &Subject) -> bool {
+        let on = |node: &NodeName| subject.overlaps(&Subject::Node(node.clone()));
+        subject.overlaps(&self.subject) || self.on_nodes.iter().any(on)
     }
 
     /// Says on which nodes it shows, where its subject is not a node.
-    pub fn shows_on(&mut self, nodes: impl IntoIterator<Item = NodeName>) -> &mut Self {
-        self.shows_on.extend(nodes);
+    pub fn on_nodes(&mut self, nodes: impl IntoIterator<Item = NodeName>) -> &mut Self {
+        self.on_nodes.extend(nodes);
         self
     }
 
@@ -203,8 +203,8 @@ impl Finding {
     }
 
     /// Whether what ails the subject of `self` may be felt in what `other` found.
-    pub fn touches(&self, other: &Self) -> bool {
-        self.places().any(|mine| other.places().any(|theirs| mine.touches(theirs)))
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.places().any(|mine| other.places().any(|theirs| mine.overlaps(theirs)))
     }
 
     fn places(&self) -> impl Iterator<Item = &Subject> {
@@ -223,20 +223,20 @@ impl Finding {
 
     /// Says where else it is felt: a service on the node where its tasks are, for one. A finding there may then
     /// be its cause, or follow from it.
-    pub fn felt_at(&mut self, place: Subject) -> &mut Self {
+    pub fn also_affects(&mut self, place: Subject) -> &mut Self {
         self.felt.push(place);
         self
     }
 
     /// Adds evidence.
-    pub fn and(&mut self, evidence: Evidence) -> &mut Self {
+    pub fn with(&mut self, evidence: Evidence) -> &mut Self {
         self.evidence.push(evidence);
         self
     }
 
     /// Says how sure it is; a finding is proven unless it says less.
-    pub fn certainty(&mut self, certainty: Certainty) -> &mut Self {
-        self.certainty = certainty;
+    pub fn confidence(&mut self, confidence: Confidence) -> &mut Self {
+        self.confidence = confidence;
         self
     }
 
@@ -275,19 +275,19 @@ impl<'a> Findings<'a> {
         self.found.push(Finding {
             check: self.meta.id.clone(),
             severity: self.meta.severity,
-            certainty: Certainty::Proven,
+            confidence: Confidence::High,
             subject,
             summary: summary.into(),
             evidence: vec![first],
             felt: Vec::new(),
             remedy: None,
-            shows_on: Vec::new(),
+            on_nodes: Vec::new(),
         });
         &mut self.found[at]
     }
 
     /// `subject` could not be judged. For loops, where `?` would give up on the rest.
-    pub fn lacking(&mut self, subject: Subject, gap: Gap) {
+    pub fn inconclusive(&mut self, subject: Subject, gap: Gap) {
         self.unknown.push((subject, gap));
     }
 }

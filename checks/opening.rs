@@ -1,6 +1,6 @@
 //! One change to a packet filter that lets packets through, in the language of who keeps its rules.
 
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 
 /// One change to a packet filter. Each is one program with its arguments, and no shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,9 +115,9 @@ impl Opening {
     pub fn command(&self) -> String {
         // Flags begin with dashes and are meant so; what one is set to is quoted by itself.
         let shown = |text: &String| match (text.strip_prefix('-'), text.split_once('=')) {
-            (Some(_), Some((flag, value))) => format!("{flag}={}", word(value)),
+            (Some(_), Some((flag, value))) => format!("{flag}={}", shell_quote(value)),
             (Some(flag), None) if flag.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => text.clone(),
-            _ => word(text),
+            _ => shell_quote(text),
         };
         self.argv().iter().map(shown).collect::<Vec<_>>().join(" ")
     }

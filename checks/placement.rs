@@ -110,7 +110,7 @@ pub(crate) fn is_open(node: &Node) -> bool {
 pub(crate) fn closed_because(node: &Node) -> Option<String> {
     match (node.availability.as_str(), &node.state) {
         ("active", NodeState::Ready) => None,
-        ("active", state) => Some(state.word().to_owned()),
+        ("active", state) => Some(state.as_str().to_owned()),
         ("drain", _) => Some("drained".to_owned()),
         ("pause", _) => Some("paused".to_owned()),
         (other, _) => Some(other.to_owned()),

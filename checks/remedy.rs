@@ -7,7 +7,7 @@ use crate::{Step, Str};
 pub struct Remedy {
     /// An imperative.
     pub title: Str,
-    /// How much it may hurt.
+    /// Effect of applying it.
     pub risk: Risk,
     /// What will be felt while it is done, in one sentence.
     pub impact: Str,
@@ -15,34 +15,34 @@ pub struct Remedy {
     pub steps: Vec<Step>,
 }
 
-/// How much a remedy may hurt.
+/// Effect of a remedy on the swarm. One scale for reports, `--fix` and JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Risk {
-    /// Nothing that runs is touched.
-    Harmless,
+    /// Running tasks are not affected.
+    Safe,
     /// Tasks or an engine restart.
-    RestartsTasks,
+    Disruptive,
     /// Membership, quorum or state can be lost.
-    EndangersQuorum,
-    /// Only a person can judge it.
-    ByHand,
+    Destructive,
+    /// A person has to decide; never applied by `--fix`.
+    Manual,
 }
 
 impl Risk {
     /// The word for it, in lower case.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Harmless => "harmless",
-            Self::RestartsTasks => "restarts tasks",
-            Self::EndangersQuorum => "endangers quorum",
-            Self::ByHand => "by hand",
+            Self::Safe => "safe",
+            Self::Disruptive => "disruptive",
+            Self::Destructive => "destructive",
+            Self::Manual => "manual",
         }
     }
 }
 
 /// A word of a command that means nothing but itself to a shell. Names come from the cluster, and whoever reads
 /// a command at 3 a.m. copies it.
-pub fn word(text: &str) -> String {
+pub fn shell_quote(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "._-:/@%+=,".contains(char);
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
         return text.to_owned();
@@ -52,14 +52,14 @@ pub fn word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::word;
+    use super::shell_quote;
 
     #[test]
     fn a_name_that_would_be_a_command_is_quoted() {
-        assert_eq!(word("node-1.example.net"), "node-1.example.net");
-        assert_eq!(word("x; reboot"), "'x; reboot'");
-        assert_eq!(word("it's"), r"'it'\''s'");
-        assert_eq!(word("$(reboot)"), "'$(reboot)'");
-        assert_eq!(word(""), "''");
+        assert_eq!(shell_quote("node-1.example.net"), "node-1.example.net");
+        assert_eq!(shell_quote("x; reboot"), "'x; reboot'");
+        assert_eq!(shell_quote("it's"), r"'it'\''s'");
+        assert_eq!(shell_quote("$(reboot)"), "'$(reboot)'");
+        assert_eq!(shell_quote(""), "''");
     }
 }

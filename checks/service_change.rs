@@ -1,6 +1,6 @@
 //! One change of what a service asks for, as `docker service update` has it.
 
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Step, View};
 use facts::service::Service;
 
@@ -38,9 +38,13 @@ impl ServiceChange {
     /// The part of `docker service update` that does it.
     pub(crate) fn flag(&self) -> String {
         match self {
-            Self::Hostname(name) => format!("--hostname {}", word(name)),
-            Self::Environment { name, value } => format!("--env-add {}", word(&format!("{name}={value}"))),
-            Self::HostEntryGone { name, addr } => format!("--host-rm {}", word(&format!("{name}:{addr}"))),
+            Self::Hostname(name) => format!("--hostname {}", shell_quote(name)),
+            Self::Environment { name, value } => {
+                format!("--env-add {}", shell_quote(&format!("{name}={value}")))
+            }
+            Self::HostEntryGone { name, addr } => {
+                format!("--host-rm {}", shell_quote(&format!("{name}:{addr}")))
+            }
             Self::Port { published, from, to } => {
                 format!("--publish-rm {from} --publish-add {published}:{to}")
             }

@@ -1,6 +1,6 @@
 //! One thing to do on one node.
 
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Mend, Opening, ServiceChange};
 use facts::NodeName;
 use std::net::IpAddr;
@@ -184,7 +184,7 @@ pub enum Step {
         prefix: u8,
     },
     /// Something to be done by a person.
-    ByHand {
+    Manual {
         /// Where.
         node: NodeName,
         /// What.
@@ -219,7 +219,7 @@ impl Step {
             | Self::Join { node, .. }
             | Self::Init { node, .. }
             | Self::AddAddress { node, .. }
-            | Self::ByHand { node, .. } => node,
+            | Self::Manual { node, .. } => node,
         }
     }
 
@@ -247,7 +247,7 @@ impl Step {
             Self::Join { .. } => "join",
             Self::Init { .. } => "init",
             Self::AddAddress { .. } => "add-address",
-            Self::ByHand { .. } => "by-hand",
+            Self::Manual { .. } => "manual",
         }
     }
 
@@ -266,7 +266,7 @@ impl Step {
             Self::LoadModule { module, .. } => {
                 format!("load the kernel module {module}, now and at every start")
             }
-            Self::OpenFilter { text, .. } | Self::UpdateService { text, .. } | Self::ByHand { text, .. } => {
+            Self::OpenFilter { text, .. } | Self::UpdateService { text, .. } | Self::Manual { text, .. } => {
                 text.clone()
             }
             Self::ReloadEngine { .. } => {
@@ -331,29 +331,29 @@ impl Step {
             Self::StartEngine { .. } => one("systemctl start docker"),
             Self::RestartEngine { .. } => one("systemctl restart docker"),
             Self::ActivateNode { name, .. } => {
-                vec![format!("docker node update --availability active {}", word(name.as_str()))]
+                vec![format!("docker node update --availability active {}", shell_quote(name.as_str()))]
             }
             Self::RemoveNode { id, manager, .. } => {
-                let demote = manager.then(|| format!("docker node demote {}", word(id)));
-                demote.into_iter().chain([format!("docker node rm {}", word(id))]).collect()
+                let demote = manager.then(|| format!("docker node demote {}", shell_quote(id)));
+                demote.into_iter().chain([format!("docker node rm {}", shell_quote(id))]).collect()
             }
             Self::UpdateService { service, changes, .. } => {
                 let flags: Vec<_> = changes.iter().map(ServiceChange::flag).collect();
-                vec![format!("docker service update {} {}", flags.join(" "), word(service))]
+                vec![format!("docker service update {} {}", flags.join(" "), shell_quote(service))]
             }
             Self::CreateIngress { .. } => one("docker network create --driver overlay --ingress ingress"),
             Self::RemakeIngress { network, subnet, published, .. } => {
                 let update = |(service, ports): &(String, Vec<(u16, u16)>),
                               flag: fn(&(u16, u16)) -> String| {
                     let flags: Vec<_> = ports.iter().map(flag).collect();
-                    format!("docker service update {} {}", flags.join(" "), word(service))
+                    format!("docker service update {} {}", flags.join(" "), shell_quote(service))
                 };
                 let off =
                     published.iter().map(|one| update(one, |(_, inside)| format!("--publish-rm {inside}")));
                 let on = published
                     .iter()
                     .map(|one| update(one, |(outside, inside)| format!("--publish-add {outside}:{inside}")));
-                let network = word(network);
+                let network = shell_quote(network);
                 let make =
                     format!("docker network create --driver overlay --ingress --subnet {subnet} {network}");
                 off.chain([format!("docker network rm {network}"), make]).chain(on).collect()
@@ -363,7 +363,7 @@ impl Step {
                 vec![format!("docker swarm init --force-new-cluster{told}")]
             }
             Self::RenewCertificate { root, told, .. } => {
-                let state = word(&format!("{root}/swarm"));
+                let state = shell_quote(&format!("{root}/swarm"));
                 vec![
                     "systemctl stop docker docker.socket".to_owned(),
                     format!("cp -a {state} {state}.before"),
@@ -372,7 +372,9 @@ impl Step {
                     format!("docker swarm init --force-new-cluster{told}"),
                 ]
             }
-            Self::DemoteManager { name, .. } => vec![format!("docker node demote {}", word(name.as_str()))],
+            Self::DemoteManager { name, .. } => {
+                vec![format!("docker node demote {}", shell_quote(name.as_str()))]
+            }
             Self::Leave { force: true, .. } => one("docker swarm leave --force"),
             Self::Leave { force: false, .. } => one("docker swarm leave"),
             Self::Join { advertise: Some(addr), .. } => {
@@ -381,9 +383,9 @@ impl Step {
             Self::Join { .. } => one("docker swarm join --token TOKEN MANAGER:2377"),
             Self::Init { advertise, .. } => vec![format!("docker swarm init --advertise-addr {advertise}")],
             Self::AddAddress { device, addr, prefix, .. } => {
-                vec![format!("ip addr add {addr}/{prefix} dev {}", word(device))]
+                vec![format!("ip addr add {addr}/{prefix} dev {}", shell_quote(device))]
             }
-            Self::ByHand { commands, .. } => commands.clone(),
+            Self::Manual { commands, .. } => commands.clone(),
         }
     }
 }

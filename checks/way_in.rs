@@ -8,13 +8,13 @@ use facts::way_in::{Step, WayIn};
 /// The lines that came, and the one that did not.
 pub(crate) fn proof(join: &WayIn<'_>, log: &Seen<Log>, finding: &mut Finding) {
     if let (Some(_), Some((_, line))) = (join.trouble, join.reached) {
-        finding.and(Evidence::log(log, line));
+        finding.with(Evidence::log(log, line));
     }
     if let Some(line) = join.answered {
-        finding.and(Evidence::log(log, line));
+        finding.with(Evidence::log(log, line));
     }
     if let Some((_, words)) = join.missing {
-        finding.and(Evidence::absent(log, format!("no line \"{words}\" after that")));
+        finding.with(Evidence::absent(log, format!("no line \"{words}\" after that")));
     }
 }
 

@@ -161,7 +161,7 @@ impl RouteKind {
     }
 
     /// The word of `ip route` for it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Unicast => "unicast",
             Self::Blackhole => "blackhole",

@@ -131,7 +131,7 @@ pub enum Kind {
 
 impl Kind {
     /// The word for it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Network => "network",
             Self::Volume => "volume",

@@ -51,7 +51,7 @@ pub enum LocalState {
 
 impl LocalState {
     /// The engine's word for it.
-    pub fn word(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Inactive => "inactive",
             Self::Pending => "pending",
@@ -139,7 +139,7 @@ pub enum NodeState {
 
 impl NodeState {
     /// The engine's word for it.
-    pub fn word(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Ready => "ready",
             Self::Down => "down",

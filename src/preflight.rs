@@ -6,7 +6,7 @@ use crate::error::ExpectedError;
 use crate::examine::{Asked, examine};
 use crate::judge::Diagnosis;
 use crate::policy::Policy;
-use checks::{Severity, Step, word};
+use checks::{Severity, Step, shell_quote};
 use facts::join::Found;
 use facts::{Host, NodeName, Snapshot};
 use std::io::Read as _;
@@ -63,9 +63,9 @@ fn stack(stack: &cli::Stack) -> Result<Option<StackFile>, ExpectedError> {
 
 /// What to type when nothing is in the way of a stack.
 fn deploying(stack: &StackFile) -> Step {
-    let name = stack.name.as_deref().map_or_else(|| "NAME".to_owned(), word);
-    let file = word(&stack.path.to_string_lossy());
-    Step::ByHand {
+    let name = stack.name.as_deref().map_or_else(|| "NAME".to_owned(), shell_quote);
+    let file = shell_quote(&stack.path.to_string_lossy());
+    Step::Manual {
         node: "a manager".into(),
         text: "deploy it; the nodes are handed the login for the registry".into(),
         commands: vec![format!("docker stack deploy --with-registry-auth -c {file} {name}")],
@@ -79,8 +79,11 @@ fn next(snapshot: &Snapshot, token: &str) -> Vec<Step> {
         Ok(join) => match &join.found {
             Found::At(manager) => {
                 let from = manager.from.map(|from| format!("--advertise-addr {from} ")).unwrap_or_default();
-                let command =
-                    format!("docker swarm join --token {} {from}{}", word(token), word(&join.target));
+                let command = format!(
+                    "docker swarm join --token {} {from}{}",
+                    shell_quote(token),
+                    shell_quote(&join.target)
+                );
                 joining(host, command, join.token.is_some())
             }
             Found::Nowhere { .. } => Vec::new(),
@@ -93,13 +96,13 @@ fn next(snapshot: &Snapshot, token: &str) -> Vec<Step> {
 fn joining(host: &Host, command: String, token: bool) -> Vec<Step> {
     let mut steps = Vec::new();
     if !token {
-        steps.push(Step::ByHand {
+        steps.push(Step::Manual {
             node: "a manager".into(),
             text: "print the token of the role that this machine is to have".into(),
             commands: join_tokens(),
         });
     }
-    steps.push(Step::ByHand {
+    steps.push(Step::Manual {
         node: host.name.clone(),
         text: "join; that the secret of the token still holds, and whether it makes a worker or a manager, shows \
                in the join alone"
@@ -113,7 +116,7 @@ fn joining(host: &Host, command: String, token: bool) -> Vec<Step> {
 fn inviting(host: &Host) -> Vec<Step> {
     let Ok(info) = host.info.get() else { return Vec::new() };
     let Some(addr) = info.swarm.node_addr.filter(|_| info.swarm.control_available) else { return Vec::new() };
-    let by_hand = |node: NodeName, text: &str, commands: Vec<String>| Step::ByHand {
+    let by_hand = |node: NodeName, text: &str, commands: Vec<String>| Step::Manual {
         node,
         text: text.into(),
         commands,

@@ -95,11 +95,11 @@ fn changes(before: &Diagnosis, now: &Diagnosis) -> Vec<(Tone, String)> {
     let (old, new) = (keyed(before), keyed(now));
     let mut changes = Vec::new();
     for (key, finding) in &new {
-        let named = format!("{} · {} · {}", finding.severity.word(), finding.check, finding.subject);
+        let named = format!("{} · {} · {}", finding.severity.as_str(), finding.check, finding.subject);
         match old.get(key) {
             None => changes.push((Tone::Bad, format!("{at} + {named}: {}", finding.summary))),
             Some(old) if old.severity != finding.severity => {
-                changes.push((Tone::Bad, format!("{at} ~ {named}, was {}", old.severity.word())));
+                changes.push((Tone::Bad, format!("{at} ~ {named}, was {}", old.severity.as_str())));
             }
             Some(_) => {}
         }

@@ -1,7 +1,7 @@
 use super::member::{Member, members, one_a_service};
 use super::naming::own_name;
 use super::place::{Place, inside};
-use crate::{Certainty, Findings, Judged, View};
+use crate::{Confidence, Findings, Judged, View};
 use facts::app::{Claim, Endpoint};
 use std::iter;
 use std::net::IpAddr;
@@ -44,11 +44,11 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let claims: Vec<&Claim> = iter::once(claim).chain(rest.map(|(_, claim, _)| claim)).collect();
         let finding = out
             .report(member.subject(), summary, member.evidence(&claim.said))
-            .certainty(first.certainty)
+            .confidence(first.confidence)
             .remedy(own_name(member, &claims, view));
         if let Some(app) = member.app.filter(|app| !app.addresses.is_empty()) {
             let held: Vec<String> = app.addresses.iter().map(|it| it.addr.to_string()).collect();
-            finding.and(member.shown(format!("{}: its addresses are {}", app.name, held.join(", "))));
+            finding.with(member.shown(format!("{}: its addresses are {}", app.name, held.join(", "))));
         }
     }
     Ok(())
@@ -74,25 +74,25 @@ fn astray<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m
 #[derive(Clone)]
 struct Wrong {
     what: String,
-    certainty: Certainty,
+    confidence: Confidence,
 }
 
 fn wrong(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<Wrong> {
     if let Some(what) = shared(&claim.host, member) {
-        return Some(Wrong { what, certainty: Certainty::Proven });
+        return Some(Wrong { what, confidence: Confidence::High });
     }
-    let (what, certainty) = match inside(&claim.host, member, view) {
+    let (what, confidence) = match inside(&claim.host, member, view) {
         // One task is found at its virtual address; where more are, any of them answers.
         Place::Virtual { what, own: true } if member.has_twins() => {
-            (format!("{what}, behind which any of its tasks answers"), Certainty::Proven)
+            (format!("{what}, behind which any of its tasks answers"), Confidence::High)
         }
-        Place::Virtual { what, own: false } => (what, Certainty::Likely),
+        Place::Virtual { what, own: false } => (what, Confidence::Medium),
         Place::Foreign { what, addrs } if is_among(&addrs, member) || leads_nowhere(claim, &addrs) => {
-            (what, Certainty::Proven)
+            (what, Confidence::High)
         }
         _ => return None,
     };
-    Some(Wrong { what, certainty })
+    Some(Wrong { what, confidence })
 }
 
 /// What a name is that stands for all tasks of the service, of which each one tells it as its own.

@@ -57,10 +57,10 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let claims: Vec<_> = iter::once(claim).chain(rest.map(|(_, claim)| claim)).collect();
         let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
         for claim in claims.iter().skip(1) {
-            finding.and(member.evidence(&claim.said));
+            finding.with(member.evidence(&claim.said));
         }
         for node in listed_at(member, &Place::Loopback) {
-            finding.and(node);
+            finding.with(node);
         }
         finding.remedy(own_name(member, &claims, view));
     }

@@ -61,14 +61,14 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let claims: Vec<_> = iter::once(claim).chain(rest.map(|(_, claim)| claim)).collect();
         let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
         for said in claims.iter().skip(1).map(|claim| &claim.said).chain(identity) {
-            finding.and(member.evidence(said));
+            finding.with(member.evidence(said));
         }
         for node in listed_at(member, &Place::Everywhere) {
-            finding.and(node);
+            finding.with(node);
         }
         for line in member.app.iter().flat_map(|app| &app.log).filter(|line| line.contains("0.0.0.0")).take(1)
         {
-            finding.and(member.shown(format!("its log: {line}")));
+            finding.with(member.shown(format!("its log: {line}")));
         }
         finding.remedy(match zookeeper {
             true => own_number(member, first.what.trim_start_matches("server."), view),

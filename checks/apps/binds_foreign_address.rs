@@ -54,14 +54,14 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
         let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
         if let Some(hostname) = member.hostname() {
-            finding.and(member.shown(format!("{}: its hostname is {hostname}", member.name())));
+            finding.with(member.shown(format!("{}: its hostname is {hostname}", member.name())));
         }
         let lines: Vec<_> = unbound(member).take(2).collect();
         for line in &lines {
-            finding.and(member.shown(format!("its log: {line}")));
+            finding.with(member.shown(format!("its log: {line}")));
         }
         if let Some(app) = member.app.filter(|app| !app.running) {
-            finding.and(member.shown(format!("{}: exited with {}", app.name, app.exit_code)));
+            finding.with(member.shown(format!("{}: exited with {}", app.name, app.exit_code)));
         }
         finding.remedy(match number(member) {
             Some(number) => own_number(member, number, view),

@@ -42,7 +42,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let claims: Vec<&Claim> = iter::once(claim).chain(rest.map(|(_, claim)| claim)).collect();
         let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
         for socket in sockets {
-            finding.and(socket);
+            finding.with(socket);
         }
         for asked in member.app.iter().flat_map(|app| &app.asked).filter(|asked| asked.host.is_none()).take(6)
         {
@@ -50,7 +50,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 Ok(reply) => reply.status.to_string(),
                 Err(error) => error.clone(),
             };
-            finding.and(member.shown(format!("GET {} ({}): {what}", asked.url, asked.target)));
+            finding.with(member.shown(format!("GET {} ({}): {what}", asked.url, asked.target)));
         }
         finding.remedy(own_name(member, &claims, view));
     }
@@ -88,7 +88,7 @@ fn sockets(
         });
         match netns {
             Ok(netns) => sockets.extend(netns.into_iter().flat_map(|netns| listening(netns, endpoint.port))),
-            Err(gap) => out.lacking(member.subject(), gap),
+            Err(gap) => out.inconclusive(member.subject(), gap),
         }
     }
     sockets

@@ -170,7 +170,7 @@ fn seen<'a, T>(fact: &'a Fact<T>, out: &mut Findings<'_>) -> Option<&'a Seen<T>>
     match fact.get() {
         Ok(seen) => Some(seen),
         Err(gap) => {
-            out.lacking(Subject::Cluster, gap);
+            out.inconclusive(Subject::Cluster, gap);
             None
         }
     }

@@ -40,17 +40,17 @@ pub(super) fn own_name(member: &Member<'_>, claims: &[&Claim], view: &View<'_>) 
     }
     let node = view.manager().unwrap_or_else(|| "a manager".into());
     let step = match (changes.is_empty(), by_hand.is_empty()) {
-        (true, _) => Step::ByHand { node, text, commands: Vec::new() },
+        (true, _) => Step::Manual { node, text, commands: Vec::new() },
         (false, true) => update(view, member.service, text, changes),
         // Half of it would leave the application between two names.
         (false, false) => {
             let step = update(view, member.service, text, changes);
-            Step::ByHand { node, text: step.text(), commands: step.commands() }
+            Step::Manual { node, text: step.text(), commands: step.commands() }
         }
     };
     Remedy {
         title: format!("Give {} a name of its own", member.service).into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of the service restart".into(),
         steps: vec![step],
     }
@@ -81,7 +81,7 @@ pub(super) fn own_number(member: &Member<'_>, number: &str, view: &View<'_>) -> 
     });
     Remedy {
         title: format!("Let {} be the server whose entry is its own", member.service).into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of the service restart".into(),
         steps: vec![update(
             view,

@@ -20,7 +20,7 @@ check! {
     /// Source: `ClusterReplicationManager` and `FlowResource` of NiFi: 409, 404 and 503 of `/controller/cluster`.
     "apps/not-in-cluster": Error, "a NiFi is outside its cluster, or lists nodes that are";
     needs Services, Apps;
-    caused_by "dns/resolver-silent", "dns/resolver-bypassed", "dns/networks-apart", "apps/setting-malformed", "apps/binds-foreign-address", "apps/binds-loopback", "apps/advertises-wildcard",
+    caused_by "dns/embedded-resolver-unreachable", "dns/resolver-bypassed", "dns/no-common-network", "apps/setting-malformed", "apps/binds-foreign-address", "apps/binds-loopback", "apps/advertises-wildcard",
         "apps/advertises-loopback", "apps/advertises-foreign-address", "apps/shared-identity", "apps/request-refused";
     for each Cluster: run
 }
@@ -32,11 +32,11 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let Some((summary, shown, voting)) = outside(member) else { continue };
         let finding = out.report(member.subject(), summary, member.shown(shown));
         for line in member.app.iter().flat_map(|app| &app.log).rev().take(2) {
-            finding.and(member.shown(format!("its log: {line}")));
+            finding.with(member.shown(format!("its log: {line}")));
         }
         let connect = member.app.and_then(|app| app.settings.first(&["nifi.zookeeper.connect.string"]));
         if let Some(said) = connect {
-            finding.and(member.evidence(said));
+            finding.with(member.evidence(said));
         }
         if voting {
             finding.severity(Severity::Warning);
@@ -49,12 +49,15 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         };
         finding.remedy(Remedy {
             title: "Bring the node back into its cluster".into(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
             impact: "none while one looks".into(),
-            steps: vec![Step::ByHand {
+            steps: vec![Step::Manual {
                 node: "its node".into(),
                 text: text.into(),
-                commands: vec![format!("docker logs --tail 100 {}", crate::remedy::word(member.name()))],
+                commands: vec![format!(
+                    "docker logs --tail 100 {}",
+                    crate::remedy::shell_quote(member.name())
+                )],
             }],
         });
     }

@@ -38,7 +38,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let netns = match netns(member, view) {
             Ok(netns) => netns,
             Err(gap) => {
-                out.lacking(member.subject(), gap);
+                out.inconclusive(member.subject(), gap);
                 continue;
             }
         };
@@ -68,11 +68,11 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let first = member.shown(format!("{}: its {} has the port {own}", member.name(), endpoint.what));
         let finding = out.report(member.subject(), summary, first);
         for socket in netns.iter().flat_map(|netns| sockets(netns)) {
-            finding.and(socket);
+            finding.with(socket);
         }
         finding.remedy(Remedy {
             title: "Publish the port that is listened on".into(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
             impact: "connections through the published port break off".into(),
             steps: vec![update(
                 view,

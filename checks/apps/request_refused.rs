@@ -39,13 +39,13 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let proxy =
             member.app.and_then(|app| app.settings.first(&["nifi.web.proxy.host", "NIFI_WEB_PROXY_HOST"]));
         if let Some(said) = proxy {
-            finding.and(member.evidence(said));
+            finding.with(member.evidence(said));
         }
         let listed = proxy.map(|said| said.value.as_str()).filter(|value| !value.is_empty());
         let list = listed.map_or_else(|| host.clone(), |listed| format!("{listed},{host}"));
         let certificate = words.contains("SNI");
         let step = match certificate {
-            true => Step::ByHand {
+            true => Step::Manual {
                 node: "a manager".into(),
                 text: format!("give the node a certificate whose subject alternative names list {host}"),
                 commands: Vec::new(),
@@ -61,7 +61,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         };
         finding.remedy(Remedy {
             title: "Let NiFi know the name by which it is called".into(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
             impact: "the tasks of the service restart".into(),
             steps: vec![step],
         });

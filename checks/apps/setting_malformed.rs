@@ -1,5 +1,5 @@
 use super::member::members;
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::service_change::update;
 use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
 use facts::app::Origin;
@@ -46,33 +46,36 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     let change = ServiceChange::Environment { name: name.clone(), value };
                     update(view, member.service, wrong.advice.clone(), vec![change])
                 }
-                _ if member.program.name == "zookeeper" && wrong.meant.is_none() => Step::ByHand {
+                _ if member.program.name == "zookeeper" && wrong.meant.is_none() => Step::Manual {
                     node: view.manager().unwrap_or_else(|| "a manager".into()),
                     text: wrong.advice.clone(),
                     commands: vec![format!(
                         "docker service update --env-add {}=NUMBER {}",
-                        word(name),
-                        word(member.service)
+                        shell_quote(name),
+                        shell_quote(member.service)
                     )],
                 },
-                (Origin::File { path, line }, _) => Step::ByHand {
+                (Origin::File { path, line }, _) => Step::Manual {
                     node: view.manager().unwrap_or_else(|| "a manager".into()),
                     text: format!("in {path}, line {line}, {}, and restart the task", wrong.advice),
-                    commands: vec![format!("docker service update --force {}", word(member.service))],
+                    commands: vec![format!("docker service update --force {}", shell_quote(member.service))],
                 },
                 (Origin::Environment, Some(meant)) => {
                     let change = ServiceChange::Environment { name: name.clone(), value: meant.clone() };
                     update(view, member.service, wrong.advice.clone(), vec![change])
                 }
-                _ => Step::ByHand {
+                _ => Step::Manual {
                     node: "a manager".into(),
                     text: format!("{} in what {} is told", wrong.advice, member.service),
-                    commands: vec![format!("docker service inspect --pretty {}", word(member.service))],
+                    commands: vec![format!(
+                        "docker service inspect --pretty {}",
+                        shell_quote(member.service)
+                    )],
                 },
             };
             out.report(member.subject(), summary, member.evidence(said)).remedy(Remedy {
                 title: format!("Correct {name}").into(),
-                risk: Risk::RestartsTasks,
+                risk: Risk::Disruptive,
                 impact: "the tasks of the service restart".into(),
                 steps: vec![step],
             });

@@ -1,6 +1,6 @@
 use super::member::{Member, members};
 use super::naming;
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::service_change::update;
 use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
 use facts::app::{Origin, Said};
@@ -52,12 +52,12 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let finding = out.report(member.subject(), summary, member.evidence(said));
         if let Some(twin) = twin {
             told.push(twin.service);
-            finding.and(twin.evidence(twin.config.identity.as_ref().unwrap_or(said)));
+            finding.with(twin.evidence(twin.config.identity.as_ref().unwrap_or(said)));
         }
         for line in
             member.app.iter().flat_map(|app| &app.log).filter(|line| line.contains("conflicts with")).take(1)
         {
-            finding.and(member.shown(format!("its log: {line}")));
+            finding.with(member.shown(format!("its log: {line}")));
         }
         // The one to change is the one that has another name already.
         let wrong = [twin, Some(member)].into_iter().flatten();
@@ -120,13 +120,13 @@ fn remedy(member: &Member<'_>, said: &Said, view: &View<'_>) -> Remedy {
             update(view, member.service, "let each task have a hostname of its own".into(), vec![change])
         }
         // Which numbers the others have, only a person knows.
-        (true, true, false) => Step::ByHand {
+        (true, true, false) => Step::Manual {
             node: "a manager".into(),
             text: "give each member its own number, one that no other member has".into(),
             commands: vec![format!(
                 "docker service update --env-add {}=NUMBER {}",
-                word(&said.name),
-                word(member.service)
+                shell_quote(&said.name),
+                shell_quote(member.service)
             )],
         },
         (true, true, true) => update(view, member.service, own(), vec![set("{{.Task.Slot}}".to_owned())]),
@@ -137,7 +137,7 @@ fn remedy(member: &Member<'_>, said: &Said, view: &View<'_>) -> Remedy {
             let changes = vec![ServiceChange::Hostname(name), set(value)];
             update(view, member.service, own(), changes)
         }
-        (false, ..) => Step::ByHand {
+        (false, ..) => Step::Manual {
             node: "a manager".into(),
             text: format!(
                 "in the file of {} write a value for {} that no other member has",
@@ -148,7 +148,7 @@ fn remedy(member: &Member<'_>, said: &Said, view: &View<'_>) -> Remedy {
     };
     Remedy {
         title: format!("Give {} an identity of its own", member.service).into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of the service restart".into(),
         steps: vec![step],
     }

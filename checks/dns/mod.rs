@@ -1,10 +1,10 @@
 //! Names and virtual addresses.
 
+mod embedded_resolver_unreachable;
 mod name_shared;
-mod networks_apart;
+mod no_common_network;
 mod resolver_bypassed;
-mod resolver_silent;
-mod server_silent;
+mod server_unreachable;
 mod told;
 mod vip_pinned_in_hosts;
 
@@ -22,10 +22,10 @@ fn finds_services(container: &Container, networks: &[Network]) -> bool {
 
 /// The checks of this folder.
 pub const CHECKS: &[&BuiltIn] = &[
-    &resolver_silent::CHECK,
+    &embedded_resolver_unreachable::CHECK,
     &resolver_bypassed::CHECK,
-    &networks_apart::CHECK,
+    &no_common_network::CHECK,
     &name_shared::CHECK,
-    &server_silent::CHECK,
+    &server_unreachable::CHECK,
     &vip_pinned_in_hosts::CHECK,
 ];

@@ -1,5 +1,5 @@
 use super::told::{named, told, written_down};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::Seen;
 use facts::service::Service;
@@ -88,7 +88,7 @@ fn report(
     };
     let subject = Subject::Service(asking.as_ref().map_or(first, |(asking, _)| asking).name.clone());
     let finding = out.report(subject, summary, Evidence::value(services, shown(first)));
-    finding.and(Evidence::value(services, shown(other)));
+    finding.with(Evidence::value(services, shown(other)));
     if asking.is_some() {
         finding.severity(Severity::Error);
     }
@@ -101,7 +101,11 @@ fn report(
             let whole = asking.env.get(variable).is_some_and(|value| value.eq_ignore_ascii_case(name));
             let update = |own: &Service| {
                 let setting = format!("{variable}={}", own.name);
-                format!("docker service update --env-add {} {}", word(&setting), word(&asking.name))
+                format!(
+                    "docker service update --env-add {} {}",
+                    shell_quote(&setting),
+                    shell_quote(&asking.name)
+                )
             };
             let text = format!(
                 "let {} look for {meant} in {variable}; and so in the file of its stack",
@@ -113,8 +117,8 @@ fn report(
     };
     finding.remedy(Remedy {
         title: "Use a name that only one of them has".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of the service that is changed restart".into(),
-        steps: vec![Step::ByHand { node: "a manager".into(), text, commands }],
+        steps: vec![Step::Manual { node: "a manager".into(), text, commands }],
     });
 }

@@ -1,4 +1,4 @@
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let conf = match container.resolv_conf.get() {
             Ok(conf) => conf,
             Err(gap) => {
-                out.lacking(subject, gap);
+                out.inconclusive(subject, gap);
                 continue;
             }
         };
@@ -50,7 +50,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             container.name
         );
         let finding = out.report(subject, summary, Evidence::value(conf, format!("nameserver {servers}")));
-        finding.shows_on([host.name.clone()]);
+        finding.on_nodes([host.name.clone()]);
         let spec = view
             .snapshot
             .services
@@ -59,18 +59,19 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .and_then(|all| all.iter().find(|it| it.id == container.service));
         let mounted = spec.is_some_and(|spec| spec.mounts.iter().any(|mount| mount.target == FILE));
         let remove = if mounted { format!(" --mount-rm {FILE}") } else { String::new() };
-        let add: String = conf.servers.iter().map(|server| format!(" --dns-add {}", word(server))).collect();
+        let add: String =
+            conf.servers.iter().map(|server| format!(" --dns-add {}", shell_quote(server))).collect();
         finding.remedy(Remedy {
             title: "Let the container ask the engine's DNS server".into(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
             impact: "the tasks of the service restart".into(),
-            steps: vec![Step::ByHand {
+            steps: vec![Step::Manual {
                 node: "a manager".into(),
                 text: format!(
                     "take out what puts its own {FILE} into the container, be it a mount, a config or its start script, \
                      and let the engine pass on to those servers what it does not know"
                 ),
-                commands: vec![format!("docker service update{remove}{add} {}", word(service))],
+                commands: vec![format!("docker service update{remove}{add} {}", shell_quote(service))],
             }],
         });
     }

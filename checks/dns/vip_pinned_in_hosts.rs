@@ -1,7 +1,7 @@
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::service_change::update;
 use crate::{
-    Certainty, Evidence, Findings, Judged, Remedy, Risk, ServiceChange, Severity, Step, Subject, View,
+    Confidence, Evidence, Findings, Judged, Remedy, Risk, ServiceChange, Severity, Step, Subject, View,
 };
 use facts::Host;
 use facts::Seen;
@@ -43,13 +43,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let hosts = match container.hosts.get() {
             Ok(hosts) => hosts,
             Err(gap) => {
-                out.lacking(subject, gap);
+                out.inconclusive(subject, gap);
                 continue;
             }
         };
         others(container, hosts, view, out);
         if let Err(gap) = judge(container, hosts, view, out) {
-            out.lacking(subject, gap);
+            out.inconclusive(subject, gap);
         }
     }
     elsewhere(host, containers, view, out);
@@ -61,7 +61,7 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
     let services = match view.snapshot.services.get() {
         Ok(services) => services,
         Err(gap) if !gap.why.leaves_open() => return by_answers(container, hosts, view, out),
-        Err(gap) => return out.lacking(Subject::Service(container.service_name.clone()), gap),
+        Err(gap) => return out.inconclusive(Subject::Service(container.service_name.clone()), gap),
     };
     for service in services.iter().filter(|s| s.name != container.service_name && !s.vips.is_empty()) {
         let own = |name: &&str| {
@@ -87,7 +87,7 @@ fn others(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: 
         let evidence = Evidence::line(hosts, line.number, &line.text);
         out.report(Subject::Service(container.service_name.clone()), summary, evidence).remedy(Remedy {
             title: "Take the name out of the hosts file".into(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
             impact: "the tasks of the service restart".into(),
             steps: vec![entry_gone(&container.service_name, name, line.addr, view)],
         });
@@ -118,9 +118,9 @@ fn by_answers(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, o
         let summary = disagreement(container, name, line, addrs);
         let subject = Subject::Service(container.service_name.clone());
         let finding = out.report(subject, summary, Evidence::line(hosts, line.number, &line.text));
-        finding.and(Evidence::value(netns, shown(answer))).remedy(Remedy {
+        finding.with(Evidence::value(netns, shown(answer))).remedy(Remedy {
             title: "Take the name out of the hosts file".into(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
             impact: "the tasks of the service restart".into(),
             steps: vec![entry_gone(&container.service_name, name, line.addr, view)],
         });
@@ -156,7 +156,7 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
             let all = format!("tasks.{}", container.service_name);
             tasks = Some(netns.addresses_of(&all).len() as u64);
             for answer in netns.answers.iter().filter(|a| a.name == *name || a.name == all) {
-                finding.and(Evidence::value(netns, shown(answer)));
+                finding.with(Evidence::value(netns, shown(answer)));
             }
         }
         let own = container.attachments.iter().any(|attachment| attachment.addr == Some(line.addr));
@@ -170,7 +170,7 @@ fn judge(container: &Container, hosts: &Seen<HostsFile>, view: &View<'_>, out: &
             true => a_name_for_each(&container.service_name, service, deliberate, view),
             false => Remedy {
                 title: "Take the name out of the hosts file".into(),
-                risk: Risk::RestartsTasks,
+                risk: Risk::Disruptive,
                 impact: "the tasks of the service restart".into(),
                 steps: vec![entry_gone(&container.service_name, name, line.addr, view)],
             },
@@ -206,7 +206,7 @@ fn elsewhere(host: &Host, containers: &[Container], view: &View<'_>, out: &mut F
             out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown));
         let deliberate = service.replicas.is_some_and(|replicas| replicas <= 1);
         let remedy = a_name_for_each(&service.name, Some(service), deliberate, view);
-        finding.certainty(Certainty::Likely).remedy(remedy);
+        finding.confidence(Confidence::Medium).remedy(remedy);
         if deliberate {
             finding.severity(Severity::Info);
         }
@@ -217,12 +217,12 @@ fn entry_gone(service: &str, name: &str, addr: IpAddr, view: &View<'_>) -> Step 
     let services = view.snapshot.services.get().ok();
     let spec = services.and_then(|all| all.iter().find(|it| it.name == service));
     if spec.is_some_and(|spec| spec.mounts.iter().any(|mount| mount.target == "/etc/hosts")) {
-        return Step::ByHand {
+        return Step::Manual {
             node: view.manager().unwrap_or_else(|| "a manager".into()),
             text: format!(
                 "take the line of {name} out of the file that {service} mounts over /etc/hosts, or the mount out"
             ),
-            commands: vec![format!("docker service update --mount-rm /etc/hosts {}", word(service))],
+            commands: vec![format!("docker service update --mount-rm /etc/hosts {}", shell_quote(service))],
         };
     }
     let text =
@@ -240,12 +240,12 @@ fn a_name_for_each(service: &str, spec: Option<&Service>, deliberate: bool, view
     let mut step = update(view, service, text.into(), vec![own]);
     if deliberate {
         let mut commands = step.commands();
-        commands.push(format!("docker service update --endpoint-mode dnsrr {}", word(service)));
-        step = Step::ByHand { node: "a manager".into(), text: "choose one of the two".into(), commands };
+        commands.push(format!("docker service update --endpoint-mode dnsrr {}", shell_quote(service)));
+        step = Step::Manual { node: "a manager".into(), text: "choose one of the two".into(), commands };
     }
     Remedy {
         title: "Give each task a name of its own".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of the service restart".into(),
         steps: vec![step],
     }

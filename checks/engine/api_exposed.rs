@@ -48,12 +48,12 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         summary,
         Evidence::value(listeners, format!("dockerd listens at {first}/tcp")),
     );
-    finding.and(Evidence::value(engine, "neither its flags nor daemon.json turn tlsverify on"));
+    finding.with(Evidence::value(engine, "neither its flags nor daemon.json turn tlsverify on"));
     finding.remedy(Remedy {
         title: "Let the engine ask who commands it".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "clients that come over the network need a certificate, or SSH, from then on".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: host.name.clone(),
             text: "take the tcp:// address out of \"hosts\" in daemon.json or out of dockerd's flags, or add tlsverify with \
                    a CA, a certificate and its key; then restart the engine"

@@ -30,9 +30,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let summary = format!("{} is nothing that dockerd can read: {}", gap.source.origin, gap.why);
             out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(&gap)).remedy(Remedy {
                 title: "Put a file in its place, or remove it".into(),
-                risk: Risk::Harmless,
+                risk: Risk::Safe,
                 impact: "nothing until the engine is started".into(),
-                steps: vec![Step::ByHand {
+                steps: vec![Step::Manual {
                     node: host.name.clone(),
                     text: "see what it is; without it dockerd starts with its defaults".into(),
                     commands: vec!["ls -ld /etc/docker/daemon.json".into()],
@@ -61,7 +61,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     out.report(Subject::Node(host.name.clone()), summary, Evidence::line(seen, fault.line, line)).remedy(
         Remedy {
             title: "Mend daemon.json".into(),
-            risk: Risk::Harmless,
+            risk: Risk::Safe,
             impact: "nothing until the engine is started; an engine that runs keeps its old configuration"
                 .into(),
             steps,
@@ -74,7 +74,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
 fn mend(host: &Host, file: &DaemonJson, place: &str) -> Step {
     match facts::mended(&file.text.0) {
         Some((_, mends)) => Step::MendJson { node: host.name.clone(), file: file.path.clone(), mends },
-        None => Step::ByHand {
+        None => Step::Manual {
             node: host.name.clone(),
             text: format!(
                 "mend {} at {place}, then let dockerd read it without starting (23.0 and later)",

@@ -1,6 +1,6 @@
 use super::directives::{NEWEST, alike, directive, flattened, known, meant};
 use super::ending::last_words;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::engine::{DaemonJson, Process};
 use facts::log::Line;
 use facts::{Host, Seen};
@@ -37,7 +37,7 @@ struct Refusal {
     key: String,
     what: String,
     advice: String,
-    certainty: Certainty,
+    confidence: Confidence,
     /// What corrects it, where only one thing can: pointers with their new values, or without for keys to remove.
     edits: Vec<(String, Option<String>)>,
 }
@@ -62,7 +62,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for (key, value) in flattened(config) {
         refusals.extend(refusal(key, value, config, version, process));
     }
-    if let Some(certainty) = refusals.iter().map(|refusal| refusal.certainty).max() {
+    if let Some(confidence) = refusals.iter().map(|refusal| refusal.confidence).max() {
         let line = |refusal: &Refusal| file.text.line_of_key(&refusal.key);
         let one = |refusal: &Refusal| match line(refusal) {
             Some(line) => format!("line {line}: {}", refusal.what),
@@ -75,18 +75,18 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let Some(first) = quotes.next() else { return Ok(()) };
         let finding = out.report(Subject::Node(host.name.clone()), summary, first);
         for quote in quotes {
-            finding.and(quote);
+            finding.with(quote);
         }
-        finding.certainty(certainty);
-        if certainty == Certainty::Hint {
+        finding.confidence(confidence);
+        if confidence == Confidence::Low {
             finding.severity(Severity::Warning);
         }
         if let (Some(process), Ok(engine)) = (process, &engine) {
             let shown = format!("dockerd pid {} was started before the file was written", process.pid);
-            finding.and(Evidence::value(engine, shown));
+            finding.with(Evidence::value(engine, shown));
         }
         if let Some((log, line)) = dying {
-            finding.certainty(Certainty::Proven).and(Evidence::log(log, line));
+            finding.confidence(Confidence::High).with(Evidence::log(log, line));
         }
         let advice = refusals.iter().map(|refusal| refusal.advice.as_str()).collect::<Vec<_>>().join("; ");
         // A key inside a group counts as one of the file, and stands elsewhere.
@@ -138,8 +138,8 @@ fn refusal(
     version: Option<u16>,
     process: Option<&Process>,
 ) -> Option<Refusal> {
-    let refused = |what: String, advice: String, certainty, edits| {
-        Some(Refusal { key: key.to_owned(), what, advice, certainty, edits })
+    let refused = |what: String, advice: String, confidence, edits| {
+        Some(Refusal { key: key.to_owned(), what, advice, confidence, edits })
     };
     let take_out = || vec![(pointer(key), None)];
     let unknown = || format!("dockerd knows no directive \"{key}\"");
@@ -156,9 +156,9 @@ fn refusal(
             None => (unknown(), TAKE_OUT.to_owned(), take_out()),
         };
         // A newer engine may know more than this table.
-        let certainty =
-            if version.is_some_and(|major| major > NEWEST) { Certainty::Hint } else { Certainty::Likely };
-        return refused(what, advice, certainty, edits);
+        let confidence =
+            if version.is_some_and(|major| major > NEWEST) { Confidence::Low } else { Confidence::Medium };
+        return refused(what, advice, confidence, edits);
     };
     if let Some(major) = version.filter(|major| *major < directive.since || *major >= directive.until) {
         let when = if major < directive.since {
@@ -167,13 +167,13 @@ fn refusal(
             format!("it was taken out in {}", directive.until)
         };
         let what = format!("dockerd {major} does not know the directive \"{key}\": {when}");
-        return refused(what, TAKE_OUT.to_owned(), Certainty::Likely, take_out());
+        return refused(what, TAKE_OUT.to_owned(), Confidence::Medium, take_out());
     }
     if let Some(wanted) = directive.kind.refuses(value) {
         let what = format!("\"{key}\" has to be {wanted}, and is {value}");
         let edits = directive.kind.mended(value).into_iter();
         let edits = edits.map(|(below, to)| (pointer(key) + &below, Some(to.to_string()))).collect();
-        return refused(what, format!("make it {wanted}"), Certainty::Likely, edits);
+        return refused(what, format!("make it {wanted}"), Confidence::Medium, edits);
     }
     // Runtimes of both places are taken together.
     let given = process.filter(|_| key != "runtimes").and_then(|process| given(process, directive.flag));
@@ -186,7 +186,7 @@ fn refusal(
     refused(
         what,
         format!("take \"{key}\" out of the file, or {given} out of the unit that starts dockerd"),
-        Certainty::Likely,
+        Confidence::Medium,
         if same && !value.is_array() { take_out() } else { Vec::new() },
     )
 }
@@ -272,12 +272,12 @@ fn remedy(
         ("start the engine", "systemctl start docker")
     };
     let by_hand = vec![
-        Step::ByHand {
+        Step::Manual {
             node: host.name.clone(),
             text: format!("in {}: {advice}", file.path),
             commands: vec!["systemctl cat docker".into()],
         },
-        Step::ByHand { node: host.name.clone(), text: start.0.into(), commands: vec![start.1.into()] },
+        Step::Manual { node: host.name.clone(), text: start.0.into(), commands: vec![start.1.into()] },
     ];
     let edit = |(pointer, to): (String, Option<String>)| Step::EditJson {
         node: host.name.clone(),
@@ -290,7 +290,7 @@ fn remedy(
     out.extend((!alive).then(|| Step::StartEngine { node: host.name.clone() }));
     Remedy {
         title: "Correct daemon.json".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing until the engine is started; an engine that runs keeps its old configuration".into(),
         steps: if by_hand.is_empty() { out } else { by_hand },
     }

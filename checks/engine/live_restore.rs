@@ -85,7 +85,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, first.evidence.clone());
     for more in set.iter().skip(1) {
-        finding.and(more.evidence.clone());
+        finding.with(more.evidence.clone());
     }
     if (!member && host.join.get().is_err()) || (member && alive && !lasting) {
         finding.severity(Severity::Warning);
@@ -130,7 +130,7 @@ fn remedy(host: &Host, by_flag: bool, alive: bool) -> Remedy {
         to: Some("false".into()),
     }];
     if by_flag {
-        steps = vec![Step::ByHand {
+        steps = vec![Step::Manual {
             node: node.clone(),
             text: "take --live-restore out of the unit that starts dockerd".into(),
             commands: vec!["systemctl cat docker".into(), "systemctl edit --full docker".into()],
@@ -144,7 +144,7 @@ fn remedy(host: &Host, by_flag: bool, alive: bool) -> Remedy {
     let harmless = alive && !by_flag;
     Remedy {
         title: "Turn live restore off".into(),
-        risk: if harmless { Risk::Harmless } else { Risk::RestartsTasks },
+        risk: if harmless { Risk::Safe } else { Risk::Disruptive },
         impact: if harmless {
             "nothing that runs is touched".into()
         } else {

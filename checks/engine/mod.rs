@@ -1,13 +1,13 @@
 //! The engine itself and its configuration.
 
 mod api_exposed;
-mod containerd_silent;
+mod containerd_unresponsive;
 mod cure;
 mod daemon_json_malformed;
 mod daemon_json_refused;
 mod directives;
 mod ending;
-mod files_exhausted;
+mod file_limit_reached;
 mod live_restore;
 mod unreachable;
 
@@ -18,8 +18,8 @@ pub const CHECKS: &[&BuiltIn] = &[
     &daemon_json_malformed::CHECK,
     &daemon_json_refused::CHECK,
     &live_restore::CHECK,
-    &containerd_silent::CHECK,
+    &containerd_unresponsive::CHECK,
     &unreachable::CHECK,
-    &files_exhausted::CHECK,
+    &file_limit_reached::CHECK,
     &api_exposed::CHECK,
 ];

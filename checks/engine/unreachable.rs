@@ -1,6 +1,6 @@
 use super::cure::cure;
 use super::ending::{Ending, ending};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::engine::{EngineProcess, Process};
 use facts::log::Line;
@@ -22,7 +22,7 @@ check! {
     /// In the seconds of a start or a stop.
     "engine/unreachable": Error, "the engine does not answer";
     needs Ping, EngineProcess, EngineLog;
-    caused_by "host/disk-full", "engine/files-exhausted", "swarm/state-damaged", "engine/daemon-json-malformed", "engine/daemon-json-refused", "engine/live-restore", "swarm/stale-advertise-addr";
+    caused_by "host/disk-full", "engine/file-limit-reached", "swarm/state-damaged", "engine/daemon-json-malformed", "engine/daemon-json-refused", "engine/live-restore", "swarm/stale-advertise-addr";
     for each Host: run
 }
 
@@ -63,7 +63,7 @@ fn denied(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mu
             socket.uid,
             socket.gid
         );
-        finding.and(Evidence::value(engine, shown));
+        finding.with(Evidence::value(engine, shown));
     }
     finding.remedy(by_hand(
         host,
@@ -88,7 +88,8 @@ fn hung(host: &Host, gap: &Gap, after_ms: u64, engine: Option<&Seen<EngineProces
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap));
     if let (Some(engine), Some(process)) = (engine, process) {
-        finding.and(Evidence::value(engine, format!("dockerd pid {}, state {}", process.pid, process.state)));
+        finding
+            .with(Evidence::value(engine, format!("dockerd pid {}, state {}", process.pid, process.state)));
     }
     let remedy = match state {
         Some('T' | 't') => {
@@ -138,8 +139,8 @@ fn silent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findin
                 "nothing is changed",
                 "name that address to the doctor, and to docker",
                 &[
-                    format!("swarm-doctor run -H {}", word(elsewhere)),
-                    format!("export DOCKER_HOST={}", word(elsewhere)),
+                    format!("swarm-doctor run -H {}", shell_quote(elsewhere)),
+                    format!("export DOCKER_HOST={}", shell_quote(elsewhere)),
                 ],
             ),
         ),
@@ -166,14 +167,14 @@ fn silent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findin
         ),
     };
     out.report(subject, summary, Evidence::gap(gap))
-        .and(Evidence::value(engine, format!("dockerd pid {pid}: {args}")))
+        .with(Evidence::value(engine, format!("dockerd pid {pid}: {args}")))
         .remedy(remedy);
 }
 
 fn absent(host: &Host, gap: &Gap, engine: &Seen<EngineProcess>, out: &mut Findings<'_>) {
     let text = "run the doctor on a node of the swarm, or name its engine";
     out.report(Subject::Node(host.name.clone()), "there is no engine on this machine", Evidence::gap(gap))
-        .and(Evidence::absent(engine, "no dockerd program, no dockerd process and no socket"))
+        .with(Evidence::absent(engine, "no dockerd program, no dockerd process and no socket"))
         .remedy(by_hand(
             host,
             "Look where the engine is",
@@ -199,12 +200,12 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::gap(gap));
     if let Some(engine) = engine {
-        finding.and(Evidence::absent(engine, "no process dockerd"));
+        finding.with(Evidence::absent(engine, "no process dockerd"));
     }
     if let (Some(log), Some(Ending::GaveUp(line) | Ending::Asked(line) | Ending::Starved(line))) =
         (log, ending)
     {
-        finding.and(Evidence::log(log, line));
+        finding.with(Evidence::log(log, line));
     }
     let node = host.name.clone();
     let known = match ending {
@@ -216,21 +217,21 @@ fn dead(host: &Host, gap: &Gap, engine: Option<&Seen<EngineProcess>>, out: &mut 
     let start = match (engine, ending) {
         (Some(_), _) if known.is_some() => Step::StartEngine { node: node.clone() },
         // What it gave up for is still there.
-        (None, _) | (_, Some(Ending::GaveUp(_))) => Step::ByHand {
+        (None, _) | (_, Some(Ending::GaveUp(_))) => Step::Manual {
             node,
             text: "start it, and see what it says if it ends again".into(),
             commands: vec!["systemctl start docker".into(), "journalctl -u docker -n 50 --no-pager".into()],
         },
         _ => Step::StartEngine { node },
     };
-    let first = known.map(|known| Step::ByHand {
+    let first = known.map(|known| Step::Manual {
         node: host.name.clone(),
         text: known.text.into(),
         commands: known.commands,
     });
     finding.remedy(Remedy {
         title: title.into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of this node start again".into(),
         steps: first.into_iter().chain([start]).collect(),
     });
@@ -250,8 +251,8 @@ fn by_hand(
     let commands = commands.iter().map(|command| command.as_ref().to_owned()).collect();
     Remedy {
         title: title.into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: impact.into(),
-        steps: vec![Step::ByHand { node: host.name.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
     }
 }

@@ -61,9 +61,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let larger = most.map_or(262_144, |most| most.saturating_mul(4).max(262_144));
     finding.remedy(Remedy {
         title: "Make the table of connections larger".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing that runs is touched; an entry takes about 300 bytes".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: host.name.clone(),
             text: "make it larger, now and at every start, and see who has so many connections".into(),
             commands: vec![

@@ -1,4 +1,4 @@
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Thresholds, View};
 use facts::Host;
 use facts::host::Disk;
@@ -45,9 +45,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if let Ok(log) = host.log.get()
         && let Some(line) = complaint(log)
     {
-        finding.and(Evidence::log(log, line));
+        finding.with(Evidence::log(log, line));
     }
-    let path = word(&disk.path);
+    let path = shell_quote(&disk.path);
     let (text, commands) = if disk.read_only {
         let text = "see why it is read-only; the kernel turns a file system so when its disk fails";
         (text, vec!["dmesg --level=err,crit | tail".into(), format!("findmnt --target {path}")])
@@ -64,9 +64,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     finding.remedy(Remedy {
         title: "Make room on the engine's disk".into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "looking changes nothing; what is pruned is gone".into(),
-        steps: vec![Step::ByHand { node: host.name.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
     });
     Ok(())
 }

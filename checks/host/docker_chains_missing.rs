@@ -70,7 +70,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     finding.remedy(Remedy {
         title: format!("Have the engine of {node} make its rules anew").into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: impact.into(),
         steps,
     });

@@ -1,7 +1,7 @@
 use super::firewall::author::{Author, spoken};
 use super::firewall::cure::{Barred, cure};
 use super::firewall::traffic::{Errand, Port, Trip, trips};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Finding, Findings, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View};
 use facts::firewall::{Fate, Place, Ruleset, Way, fate};
 use facts::link::Peer;
@@ -142,7 +142,7 @@ fn say<'out>(
     let shown = |one: &Barred<'_>| {
         let mut ways: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (errand, port) in &one.errands {
-            ways.entry(errand.word()).or_default().push(port.to_string());
+            ways.entry(errand.as_str()).or_default().push(port.to_string());
         }
         let ways: Vec<_> =
             ways.into_iter().map(|(way, ports)| format!("{} {way}", ports.join(", "))).collect();
@@ -150,18 +150,18 @@ fn say<'out>(
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, shown(first));
     for one in more {
-        finding.and(shown(one));
+        finding.with(shown(one));
     }
     let cut: BTreeSet<NodeName> = case.trips.values().flatten().map(|peer| view.name_of_peer(peer)).collect();
     for name in cut {
-        finding.felt_at(Subject::Node(name));
+        finding.also_affects(Subject::Node(name));
     }
     let node = host.name.clone();
     let ports: BTreeSet<String> = case.trips.keys().map(|(_, port)| port.to_string()).collect();
     let ports = ports.into_iter().collect::<Vec<_>>().join(", ");
     finding.remedy(Remedy {
         title: format!("Let {ports} through the firewall of {}", host.name).into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing that runs is touched".into(),
         steps: vec![match *redirected {
             true => taken_out(first, node),
@@ -175,20 +175,27 @@ fn say<'out>(
 fn taken_out(barred: &Barred<'_>, node: NodeName) -> Step {
     let Place { table, chain, rule, .. } = &barred.place;
     let list = match table.legacy {
-        true => format!("iptables-legacy -t {} -S {}", word(&table.name), word(&chain.name)),
-        false => format!("nft -a list chain {} {} {}", table.family, word(&table.name), word(&chain.name)),
+        true => format!("iptables-legacy -t {} -S {}", shell_quote(&table.name), shell_quote(&chain.name)),
+        false => format!(
+            "nft -a list chain {} {} {}",
+            table.family,
+            shell_quote(&table.name),
+            shell_quote(&chain.name)
+        ),
     };
     let delete = match rule {
         Some((_, rule)) if !table.legacy => {
             let chain = [table.family.to_string(), table.name.clone(), chain.name.clone()];
             Some(Opening::NftDelete { chain, handle: rule.handle }.command())
         }
-        Some((number, _)) => {
-            Some(format!("iptables-legacy -t {} -D {} {number}", word(&table.name), word(&chain.name)))
-        }
+        Some((number, _)) => Some(format!(
+            "iptables-legacy -t {} -D {} {number}",
+            shell_quote(&table.name),
+            shell_quote(&chain.name)
+        )),
         None => None,
     };
-    Step::ByHand {
+    Step::Manual {
         node,
         text: "see what the rule is for, and take it out, or let it leave the swarm's ports alone".into(),
         commands: std::iter::once(list).chain(delete).collect(),

@@ -1,6 +1,6 @@
 use super::firewall::author::{Author, spoken};
 use super::firewall::forwarding::{BRIDGE, Forwarding, published};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View};
 use facts::firewall::{Fate, Flow, Place, Ruleset, fate};
 use facts::{Gap, Host, Seen, Why};
@@ -123,11 +123,11 @@ fn remedy(host: &Host, author: &Author, place: &Place<'_>, ruleset: &Ruleset) ->
     let (text, openings) = openings(author, place, ruleset);
     let step = match openings {
         Ok(openings) => Step::OpenFilter { node, text: text.into(), openings },
-        Err(command) => Step::ByHand { node, text: text.into(), commands: vec![command] },
+        Err(command) => Step::Manual { node, text: text.into(), commands: vec![command] },
     };
     Remedy {
         title: format!("Let {} forward for its containers", host.name).into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing that runs is touched".into(),
         steps: vec![step],
     }
@@ -201,9 +201,9 @@ fn openings(
                     let written = written.unwrap_or_else(|| number.to_string());
                     (
                         "take the rule away now, and where rules are loaded from at the next start",
-                        opening
-                            .map(|opening| vec![opening])
-                            .ok_or_else(|| format!("{program} {in_table}-D {} {written}", word(&chain))),
+                        opening.map(|opening| vec![opening]).ok_or_else(|| {
+                            format!("{program} {in_table}-D {} {written}", shell_quote(&chain))
+                        }),
                     )
                 }
                 None => (

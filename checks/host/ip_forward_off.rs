@@ -52,7 +52,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         out.report(Subject::Node(host.name.clone()), format!("{key} is 0: {harm}"), evidence).remedy(
             Remedy {
                 title: "Turn IPv4 forwarding on".into(),
-                risk: Risk::Harmless,
+                risk: Risk::Safe,
                 impact: "packets are forwarded again, as far as the FORWARD chain lets them".into(),
                 steps: vec![Step::SetSysctl { node: host.name.clone(), key, to: "1".into() }],
             },

@@ -43,10 +43,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.witness)).remedy(
         Remedy {
             title: "Give the kernel IPVS".into(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
             impact: "loading a module touches nothing; the engine has to be restarted to use it".into(),
             steps: vec![
-                Step::ByHand {
+                Step::Manual {
                     node: host.name.clone(),
                     text:
                         "install the distribution's extra modules for this kernel, or a kernel that has them"
@@ -78,10 +78,10 @@ fn asleep(host: &Host, modules: &Seen<Modules>, module: &Module, out: &mut Findi
     let node = || host.name.clone();
     out.report(Subject::Node(node()), summary, Evidence::log(log, line))
         .severity(Severity::Error)
-        .and(Evidence::value(modules, &module.witness))
+        .with(Evidence::value(modules, &module.witness))
         .remedy(Remedy {
             title: "Load IPVS, which the engine may not".into(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
             impact: "loading a module touches nothing; the engine asks for it once in its life, and has to be restarted"
                 .into(),
             steps: vec![

@@ -1,6 +1,6 @@
 //! The machine: kernel, clock, forwarding.
 
-mod clock_unsynced;
+mod clock_not_synchronised;
 mod conntrack_full;
 mod disk_full;
 mod docker_chains_missing;
@@ -21,7 +21,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &disk_full::CHECK,
     &conntrack_full::CHECK,
     &ip_forward_off::CHECK,
-    &clock_unsynced::CHECK,
+    &clock_not_synchronised::CHECK,
     &ipvs_missing::CHECK,
     &firewall_drops_access::CHECK,
 ];

@@ -47,9 +47,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let standing = match swarm.state {
         LocalState::Active => "is a member of".to_owned(),
         LocalState::Pending => "is about to join".to_owned(),
-        ref other => format!("is a member, in state {}, of", other.word()),
+        ref other => format!("is a member, in state {}, of", other.as_str()),
     };
-    let mut shown = format!("LocalNodeState {}", swarm.state.word());
+    let mut shown = format!("LocalNodeState {}", swarm.state.as_str());
     if !swarm.managers.is_empty() {
         let managers: Vec<String> = swarm.managers.iter().map(|manager| manager.addr.to_string()).collect();
         shown.push_str(&format!(", RemoteManagers {}", managers.join(", ")));
@@ -61,23 +61,23 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     {
         let shown =
             format!("the node's certificate: O={}, OU={}", certificate.organisation, certificate.unit);
-        finding.and(Evidence::value(seen, shown));
+        finding.with(Evidence::value(seen, shown));
     }
     finding.remedy(Remedy {
         title: "Leave the old swarm first, if it is to be left".into(),
-        risk: Risk::EndangersQuorum,
+        risk: Risk::Destructive,
         impact: "the tasks of this node move to others; a manager takes its vote with it, and the last one the swarm"
             .into(),
         steps: vec![
-            Step::ByHand {
+            Step::Manual {
                 node: "a manager of the old swarm".into(),
                 text: "drain the node, and demote it where it is a manager".into(),
                 commands: vec![
-                    format!("docker node update --availability drain {}", crate::word(host.name.as_str())),
-                    format!("docker node demote {}", crate::word(host.name.as_str())),
+                    format!("docker node update --availability drain {}", crate::shell_quote(host.name.as_str())),
+                    format!("docker node demote {}", crate::shell_quote(host.name.as_str())),
                 ],
             },
-            Step::ByHand {
+            Step::Manual {
                 node: host.name.clone(),
                 text: "leave; --force only where no manager of the old swarm answers any more".into(),
                 commands: vec!["docker swarm leave".into()],

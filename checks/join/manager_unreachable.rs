@@ -70,9 +70,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
 pub(super) fn name_a_manager() -> Remedy {
     Remedy {
         title: "Name a manager of the swarm".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing that runs is touched".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: "a node of the swarm".into(),
             text: "list the managers: on a manager by their status, on a worker by the addresses it knows"
                 .into(),
@@ -87,9 +87,9 @@ pub(super) fn name_a_manager() -> Remedy {
 fn find_a_route(host: &Host, manager: &Manager) -> Remedy {
     Remedy {
         title: "Find a way to the manager, or another address of it".into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "a new route may carry other traffic as well".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: host.name.clone(),
             text: "see the routes, and compare the address with those that the manager has".into(),
             commands: vec!["ip route".into(), format!("ip route get {}", manager.addr.ip())],
@@ -100,9 +100,9 @@ fn find_a_route(host: &Host, manager: &Manager) -> Remedy {
 fn bring_back() -> Remedy {
     Remedy {
         title: "See whether the manager runs, or name another".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "looking changes nothing".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: "the manager that was named".into(),
             text: "see whether its engine runs and is in the swarm, and what its firewall lets in".into(),
             commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],

@@ -1,13 +1,13 @@
 //! What would keep this machine from joining a swarm, before it tries.
 
 mod already_a_member;
-mod authority_untold;
-mod clock_apart;
+mod clock_skew;
 mod gossip_port_blocked;
 mod manager_unreachable;
 mod not_a_manager;
+mod not_a_swarm_manager_port;
 mod own_address;
-mod protocol_unnamed;
+mod root_ca_unavailable;
 mod token_malformed;
 mod token_of_another_swarm;
 
@@ -25,9 +25,9 @@ pub const CHECKS: &[&BuiltIn] = &[
     &manager_unreachable::CHECK,
     &not_a_manager::CHECK,
     &token_of_another_swarm::CHECK,
-    &authority_untold::CHECK,
-    &clock_apart::CHECK,
-    &protocol_unnamed::CHECK,
+    &root_ca_unavailable::CHECK,
+    &clock_skew::CHECK,
+    &not_a_swarm_manager_port::CHECK,
     &gossip_port_blocked::CHECK,
 ];
 

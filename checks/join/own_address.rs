@@ -31,9 +31,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     out.report(Subject::Node(host.name.clone()), summary, Evidence::value(interfaces, shown)).remedy(
         Remedy {
             title: "Name a manager of the swarm".into(),
-            risk: Risk::Harmless,
+            risk: Risk::Safe,
             impact: "nothing that runs is touched".into(),
-            steps: vec![Step::ByHand {
+            steps: vec![Step::Manual {
                 node: "a manager of the swarm".into(),
                 text: "print the command with its address".into(),
                 commands: vec!["docker swarm join-token worker".into()],

@@ -57,9 +57,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
 pub(super) fn print_token() -> Remedy {
     Remedy {
         title: "Take the token from a manager".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing that runs is touched".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: "a manager of the swarm".into(),
             text: "print the token of the role that this machine is to have, and copy the whole line".into(),
             commands: ["worker", "manager"].map(|role| format!("docker swarm join-token -q {role}")).into(),

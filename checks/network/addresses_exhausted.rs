@@ -1,6 +1,6 @@
 use super::free_subnet::free_subnet;
-use crate::remedy::word;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::remedy::shell_quote;
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::host::Address;
 use facts::network::Network;
@@ -114,12 +114,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let finding =
             out.report(Subject::Network(network.name.clone()), summary, Evidence::value(tasks, shown));
         let config = format!("{}: IPAM.Config has Subnet {}", network.name, network.subnets.join(", "));
-        finding.and(Evidence::value(networks, config));
+        finding.with(Evidence::value(networks, config));
         for service in &short {
-            finding.felt_at(Subject::Service(service.name.clone()));
+            finding.also_affects(Subject::Service(service.name.clone()));
         }
         if !demand.is_full() {
-            finding.certainty(Certainty::Likely);
+            finding.confidence(Confidence::Medium);
         }
         finding.remedy(remedy(host, network, networks));
     }
@@ -140,14 +140,14 @@ fn uses(service: &Service, network: &Network) -> bool {
 }
 
 fn remedy(host: &Host, network: &Network, all: &[Network]) -> Remedy {
-    let name = word(&network.name);
+    let name = shell_quote(&network.name);
     let ingress = if network.ingress { " --ingress" } else { "" };
     let subnet = free_subnet(all, &[], 22);
     Remedy {
         title: format!("Give {} a larger subnet", network.name).into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "whatever is on the network stops until it is there again".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: host.name.clone(),
             text: "on a manager: take down what uses the network, make it anew with room for every task, every service \
                    and every node, and deploy again"

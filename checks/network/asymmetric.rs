@@ -25,7 +25,7 @@ check! {
     /// Source: Linux `Documentation/networking/ip-sysctl.rst` (rp_filter); memberlist `state.go`.
     "network/asymmetric": Error, "packets pass between two nodes one way only";
     needs Probes, Overlays, Overheard;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch";
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/firewall-drops-swarm", "swarm/duplicate-node-identity", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch";
     for each Host: run
 }
 
@@ -79,13 +79,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let commands =
             ["nft list ruleset", "iptables -S", "sysctl net.ipv4.conf.all.rp_filter"].map(str::to_owned);
         let finding = out.report(Subject::Link { from: here.clone(), to: to.clone() }, summary, first);
-        evidence.fold(finding, Finding::and).remedy(Remedy {
+        evidence.fold(finding, Finding::with).remedy(Remedy {
             title: format!("Let what {here} sends get to {to}").into(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
             impact: "nothing that runs is touched by looking".into(),
             steps: vec![
-                Step::ByHand { node: to, text: text.into(), commands: commands.into() },
-                Step::ByHand {
+                Step::Manual { node: to, text: text.into(), commands: commands.into() },
+                Step::Manual {
                     node: here,
                     text: "see which way the packets take, for a router may know another one back".to_owned(),
                     commands: vec![format!("ip route get {addr}")],

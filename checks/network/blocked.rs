@@ -2,7 +2,7 @@
 
 use super::reach::Reach;
 pub(crate) use super::reach::story;
-use crate::{Certainty, Evidence, Findings, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Remedy, Risk, Step, Subject, View};
 use facts::link::{Outcome, Probe};
 use facts::{Host, NodeName, Seen};
 
@@ -21,7 +21,7 @@ pub(super) struct Blocked<'a> {
     /// What came of the one of this port.
     pub(super) outcome: &'a Outcome,
     /// How sure it is that the port is blocked.
-    pub(super) certainty: Certainty,
+    pub(super) confidence: Confidence,
 }
 
 /// Reports each, or one for all: where no node's port can be reached, what they have in common is this machine.
@@ -47,11 +47,11 @@ pub(super) fn report(
             summary,
             Evidence::value(probes, first.reach.shown()),
         );
-        finding.and(Evidence::value(probes, second.reach.shown())).certainty(Certainty::Likely);
+        finding.with(Evidence::value(probes, second.reach.shown())).confidence(Confidence::Medium);
         finding.remedy(open_port(host.name.clone(), &name, true));
         return;
     }
-    for Blocked { reach, outcome, certainty } in blocked {
+    for Blocked { reach, outcome, confidence } in blocked {
         let to = view.name_of_peer(reach.peer);
         let manager = if reach.peer.manager_port == Some(number) { "manager " } else { "" };
         let summary = format!("{name} from {} to {manager}{to} is {}", host.name, story(outcome));
@@ -62,7 +62,7 @@ pub(super) fn report(
             summary,
             Evidence::value(probes, reach.shown()),
         )
-        .certainty(certainty)
+        .confidence(confidence)
         .remedy(open_port(place, &name, local));
     }
 }
@@ -80,10 +80,10 @@ pub(crate) fn open_port(node: NodeName, port: &str, outgoing: bool) -> Remedy {
     };
     Remedy {
         title: format!("Open {port} on {node}").into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing that runs is touched; on engines before 25.0.13 a firewalld reload drops Docker's own rules \
                  until the engine restarts"
             .into(),
-        steps: vec![Step::ByHand { node, text: text.into(), commands }],
+        steps: vec![Step::Manual { node, text: text.into(), commands }],
     }
 }

@@ -48,7 +48,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             false => Evidence::value(interfaces, format!("{bridge} is not up")),
         };
         let finding = out.report(Subject::Node(host.name.clone()), summary, first);
-        finding.and(Evidence::value(networks, format!("{} has the bridge {bridge}", network.name)));
+        finding.with(Evidence::value(networks, format!("{} has the bridge {bridge}", network.name)));
         // A bridge that nobody is on is missed by nobody yet.
         if network.name != GATEWAY && network.endpoints.is_empty() {
             finding.severity(Severity::Warning);
@@ -58,13 +58,13 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 "Have the engine make the bridge again",
                 "restart the engine, which makes it; containers that were on it are made anew",
                 "systemctl restart docker".to_owned(),
-                Risk::RestartsTasks,
+                Risk::Disruptive,
             ),
             false => (
                 "Set the bridge up",
                 "set it up, and see what set it down",
                 format!("ip link set {bridge} up"),
-                Risk::Harmless,
+                Risk::Safe,
             ),
         };
         finding.remedy(Remedy {
@@ -72,7 +72,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk,
             impact: if gone { "the tasks of this node restart" } else { "nothing that runs is touched" }
                 .into(),
-            steps: vec![Step::ByHand { node: host.name.clone(), text: text.into(), commands: vec![command] }],
+            steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands: vec![command] }],
         });
     }
     Ok(())

@@ -1,6 +1,6 @@
 use super::crossing::{Asked, Crossing, ON_THE_WAY, by_node, gaps, is_up, newcomers};
 use super::reach::by_peer;
-use crate::{Certainty, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
 use facts::overlay::Course;
 use facts::{Host, NodeName};
@@ -26,13 +26,13 @@ check! {
     /// moby#45635, moby#51798.
     "network/esp-blocked": Error, "an encrypted overlay's packets do not pass between nodes";
     needs Overlays, Probes, Nodes, EngineLog;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "network/fdb-stale", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "network/fdb-stale", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
-    gaps(overlays).for_each(|gap| out.lacking(Subject::Node(host.name.clone()), gap));
+    gaps(overlays).for_each(|gap| out.inconclusive(Subject::Node(host.name.clone()), gap));
     let crossings = by_node(overlays);
     // Over an overlay in clear the node answers, and that UDP passes is what tells ESP from it.
     let comparable: Vec<&Crossing<'_>> = crossings
@@ -64,7 +64,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let Some(first) = crossing.of(true).next() else { continue };
         let shown = crossing.asked.iter().map(|asked| Evidence::value(overlays, asked.shown()));
         match told.take().filter(|_| all) {
-            Some(finding) => told = Some(shown.fold(finding, Finding::and)),
+            Some(finding) => told = Some(shown.fold(finding, Finding::with)),
             None => {
                 let to = view.name_of_peer(reach.peer);
                 let first_shown = Evidence::value(overlays, first.shown());
@@ -77,9 +77,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 let finding = report(host, first, whose, first_shown, out);
                 let others = crossing.asked.iter().filter(|asked| !std::ptr::eq(*asked, first));
                 let finding = others
-                    .fold(finding, |finding, asked| finding.and(Evidence::value(overlays, asked.shown())));
+                    .fold(finding, |finding, asked| finding.with(Evidence::value(overlays, asked.shown())));
                 if let (Ok(log), Some(line)) = (&log, keyless) {
-                    finding.and(Evidence::log(log, line));
+                    finding.with(Evidence::log(log, line));
                 }
                 told = Some(finding);
             }
@@ -87,7 +87,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     // Without the log a finding is true and says less.
     if let (Some(_), Err(gap)) = (told, log) {
-        out.lacking(Subject::Node(host.name.clone()), gap);
+        out.inconclusive(Subject::Node(host.name.clone()), gap);
     }
     Ok(())
 }
@@ -139,12 +139,12 @@ fn report<'f>(
     );
     let step = |node: &NodeName| {
         match keyless {
-        true => Step::ByHand {
+        true => Step::Manual {
             node: node.clone(),
             text: "give the kernel ESP with AES-GCM, then restart the engine".into(),
             commands: vec!["modprobe esp4".into(), "systemctl restart docker".into()],
         },
-        false => Step::ByHand {
+        false => Step::Manual {
             node: node.clone(),
             text: "let IP protocol 50 in and out, in the cloud's firewall too; then see that both ends hold keys"
                 .into(),
@@ -162,10 +162,10 @@ fn report<'f>(
     }
     let title = if keyless { "Give the kernel ESP" } else { "Let ESP pass" };
     let (risk, impact) = match keyless {
-        true => (Risk::RestartsTasks, "the tasks of this node restart"),
-        false => (Risk::Harmless, "nothing that runs is touched"),
+        true => (Risk::Disruptive, "the tasks of this node restart"),
+        false => (Risk::Safe, "nothing that runs is touched"),
     };
     out.report(subject, summary, first)
-        .certainty(if keyless { Certainty::Proven } else { Certainty::Likely })
+        .confidence(if keyless { Confidence::High } else { Confidence::Medium })
         .remedy(Remedy { title: title.into(), risk, impact: impact.into(), steps })
 }

@@ -1,6 +1,6 @@
 use super::crossing::{Asked, apart, gaps, is_up, newcomers, too_early};
 use super::reach::by_peer;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::overlay::Plane;
 use facts::{Host, NodeName};
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ check! {
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
-    gaps(overlays).for_each(|gap| out.lacking(Subject::Node(host.name.clone()), gap));
+    gaps(overlays).for_each(|gap| out.inconclusive(Subject::Node(host.name.clone()), gap));
     let planes: Vec<_> =
         overlays.iter().filter_map(|overlay| Some((overlay, overlay.plane.as_ref().ok()?))).collect();
     if apart(host)?.is_some() {
@@ -72,8 +72,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let asked = Asked { overlay, plane, peer };
             let listed: Vec<_> = lacking.iter().map(ToString::to_string).collect();
             out.report(subject, summary, Evidence::value(overlays, asked.shown()))
-                .certainty(Certainty::Likely)
-                .and(Evidence::value(networks, format!("Peers without an entry: {}", listed.join(", "))))
+                .confidence(Confidence::Medium)
+                .with(Evidence::value(networks, format!("Peers without an entry: {}", listed.join(", "))))
                 .remedy(remedy(host));
         }
     }
@@ -102,7 +102,7 @@ fn missing(
     let log = match host.log.get() {
         Ok(log) => log,
         Err(gap) => {
-            out.lacking(Subject::Node(host.name.clone()), gap);
+            out.inconclusive(Subject::Node(host.name.clone()), gap);
             return Ok(());
         }
     };
@@ -112,7 +112,7 @@ fn missing(
     for addr in early {
         let to = view.name_of(addr);
         let seconds = newcomers.get(&addr).copied().unwrap_or_default();
-        out.lacking(Subject::Link { from: host.name.clone(), to }, too_early(log, seconds));
+        out.inconclusive(Subject::Link { from: host.name.clone(), to }, too_early(log, seconds));
     }
     let names: Vec<NodeName> = lacking.iter().map(|addr| view.name_of(*addr)).collect();
     let here = host.name.clone();
@@ -140,8 +140,8 @@ fn missing(
     };
     let lacking: Vec<_> = lacking.iter().map(ToString::to_string).collect();
     out.report(subject, summary, Evidence::value(overlays, entries))
-        .certainty(Certainty::Likely)
-        .and(Evidence::value(networks, format!("Peers without an entry: {}", lacking.join(", "))))
+        .confidence(Confidence::Medium)
+        .with(Evidence::value(networks, format!("Peers without an entry: {}", lacking.join(", "))))
         .remedy(remedy(host));
     Ok(())
 }
@@ -149,7 +149,7 @@ fn missing(
 fn remedy(host: &Host) -> Remedy {
     Remedy {
         title: "Let the engine make its tables anew".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of this node restart".into(),
         steps: vec![Step::RestartEngine { node: host.name.clone() }],
     }

@@ -1,6 +1,6 @@
 use super::blocked::open_port;
 use super::reach::{GOSSIP_PORT, by_peer};
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
 use facts::way_in::gossip;
 use facts::{Host, NodeName, Seen, Timestamp};
@@ -28,7 +28,7 @@ check! {
     /// Source: moby `libnetwork/networkdb/cluster.go` (the lines), memberlist `memberlist.go`.
     "network/gossip-join-failed": Error, "gossip could not reach another node";
     needs EngineLog, Probes, Nodes;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "network/port-taken", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/gossip-port-blocked",
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "network/port-taken", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/gossip-port-blocked",
         "network/peer-unreachable", "swarm/node-down", "swarm/session-failed";
     for each Host: run
 }
@@ -114,10 +114,10 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let subject = Subject::Node(host.name.clone());
         let finding = out.report(subject, summary, Evidence::log(log, one.last));
         if !std::ptr::eq(one.last, other.last) {
-            finding.and(Evidence::log(log, other.last));
+            finding.with(Evidence::log(log, other.last));
         }
         let remedy = open_port(host.name.clone(), &format!("{GOSSIP_PORT}/tcp"), true);
-        finding.certainty(Certainty::Likely).remedy(remedy);
+        finding.confidence(Confidence::Medium).remedy(remedy);
         return Ok(());
     }
     for (addr, trouble) in troubles {
@@ -130,7 +130,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         );
         let subject = Subject::Link { from: host.name.clone(), to: to.clone() };
         let finding = out.report(subject, summary, Evidence::log(log, trouble.last));
-        finding.certainty(Certainty::Likely).remedy(remedy(to, addr, trouble.reason, host));
+        finding.confidence(Confidence::Medium).remedy(remedy(to, addr, trouble.reason, host));
     }
     Ok(())
 }
@@ -167,12 +167,12 @@ fn remedy(to: NodeName, addr: IpAddr, reason: Reason, host: &Host) -> Remedy {
             vec!["systemctl restart docker".into()],
         ),
     };
-    let risk = if reason == Reason::Keys { Risk::RestartsTasks } else { Risk::Harmless };
+    let risk = if reason == Reason::Keys { Risk::Disruptive } else { Risk::Safe };
     Remedy {
         title: format!("Let gossip reach {to} on {port}").into(),
         risk,
         impact: "looking and opening a port touch nothing that runs".into(),
-        steps: vec![Step::ByHand { node: to, text: text.into(), commands }],
+        steps: vec![Step::Manual { node: to, text: text.into(), commands }],
     }
 }
 

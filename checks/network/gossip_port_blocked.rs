@@ -1,7 +1,7 @@
 use super::blocked::{Blocked, Port, report};
 use super::gossip_udp;
 use super::reach::{GOSSIP_PORT, by_peer, engine_lives};
-use crate::{Certainty, Findings, Judged, Subject, View};
+use crate::{Confidence, Findings, Judged, Subject, View};
 use facts::link::{Outcome, Probe};
 use facts::{Host, Seen, Why};
 
@@ -25,7 +25,7 @@ check! {
     /// Source: memberlist `state.go` (the line about UDP probes); Docker docs "Open protocols and ports".
     "network/gossip-port-blocked": Error, "a node's gossip port is blocked";
     needs Info, Probes, Nodes, Networks, EngineLog, Overheard;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "engine/unreachable";
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "swarm/duplicate-node-identity", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "engine/unreachable";
     for each Host: run
 }
 
@@ -50,22 +50,22 @@ fn tcp(host: &Host, view: &View<'_>, probes: &Seen<Vec<Probe>>, out: &mut Findin
     let mut blocked = Vec::new();
     for reach in &reaches {
         let Some(outcome) = reach.gossip() else { continue };
-        let certainty = match outcome {
+        let confidence = match outcome {
             Outcome::Open => continue,
-            Outcome::NotSent { .. } => Certainty::Proven,
-            Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Certainty::Proven,
+            Outcome::NotSent { .. } => Confidence::High,
+            Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Confidence::High,
             // A machine whose engine is off refuses too, and that is another ailment.
             Outcome::Refused { .. } => match engine_lives(host, reach) {
-                Ok(true) => Certainty::Likely,
+                Ok(true) => Confidence::Medium,
                 Ok(false) => continue,
                 Err(gap) => {
-                    out.lacking(Subject::Node(host.name.clone()), gap);
+                    out.inconclusive(Subject::Node(host.name.clone()), gap);
                     continue;
                 }
             },
             _ => continue,
         };
-        blocked.push(Blocked { reach, outcome, certainty });
+        blocked.push(Blocked { reach, outcome, confidence });
     }
     report(host, view, probes, Port { number: GOSSIP_PORT, probed: reaches.len() }, blocked, out);
 }

@@ -2,7 +2,7 @@
 
 use super::blocked::open_port;
 use super::reach::{GOSSIP_PORT, by_peer};
-use crate::{Certainty, Evidence, Findings, Subject, View};
+use crate::{Confidence, Evidence, Findings, Subject, View};
 use facts::link::Outcome;
 use facts::log::{Line, Log};
 use facts::overheard::{Gossip, Heard, Overheard};
@@ -90,11 +90,11 @@ pub(super) fn report(
                     remedy.title = format!("Open {GOSSIP_PORT}/udp between {} and {at}", host.name).into();
                 }
                 out.report(subject, summary, first)
-                    .certainty(if proven { Certainty::Proven } else { Certainty::Likely })
+                    .confidence(if proven { Confidence::High } else { Confidence::Medium })
                     .remedy(remedy)
             }
         };
-        told = Some(evidence.fold(finding, crate::Finding::and));
+        told = Some(evidence.fold(finding, crate::Finding::with));
     }
 }
 

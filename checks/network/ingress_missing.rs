@@ -1,5 +1,5 @@
 use crate::way_in::{said, story};
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::log::Line;
 use facts::network::Network;
 use facts::swarm::LocalState;
@@ -37,7 +37,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let info = host.info.get()?;
     if info.swarm.state != LocalState::Active {
-        let reason = format!("the node's swarm state is {}", info.swarm.state.word());
+        let reason = format!("the node's swarm state is {}", info.swarm.state.as_str());
         return Err(Gap { source: info.source.clone(), why: Why::NotApplicable { reason } });
     }
     let names = networks.iter().map(|network| network.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -68,10 +68,10 @@ fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>
         match publishing.is_empty() {
             true => {
                 finding.severity(Severity::Warning);
-                finding.and(Evidence::absent(services, "no service publishes a port through the mesh now"));
+                finding.with(Evidence::absent(services, "no service publishes a port through the mesh now"));
             }
             false => {
-                finding.and(Evidence::value(
+                finding.with(Evidence::value(
                     services,
                     format!("publish through the mesh: {}", publishing.join(", ")),
                 ));
@@ -80,7 +80,7 @@ fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>
     }
     finding.remedy(Remedy {
         title: "Create the ingress network".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "published ports begin to answer".into(),
         steps: vec![Step::CreateIngress { node: host.name.clone() }],
     });
@@ -101,7 +101,7 @@ fn off_it(host: &Host, networks: &Seen<Vec<Network>>, ingress: &Network, out: &m
     let summary = format!("this node has no part in the ingress network: {}", said(line));
     let shown = format!("{} has no endpoint here", ingress.name);
     out.report(Subject::Node(host.name.clone()), summary, Evidence::absent(networks, shown))
-        .and(Evidence::log(log, line))
+        .with(Evidence::log(log, line))
         .remedy(remedy(host, &said(line)));
     Ok(())
 }
@@ -119,13 +119,13 @@ fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>)
     let finding = match (join.trouble, join.missing, join.reached) {
         (Some(line), _, _) => {
             let summary = format!("{summary}: {}", said(line));
-            out.report(subject, summary, first).and(Evidence::log(log, line))
+            out.report(subject, summary, first).with(Evidence::log(log, line))
         }
         (None, Some((_, words)), Some((_, line))) if older(line, view, JOIN_SECONDS) => out
             .report(subject, format!("{summary}: {}", story(&join)), first)
-            .and(Evidence::log(log, line))
-            .and(Evidence::absent(log, format!("no line \"{words}\" after that")))
-            .certainty(Certainty::Likely),
+            .with(Evidence::log(log, line))
+            .with(Evidence::absent(log, format!("no line \"{words}\" after that")))
+            .confidence(Confidence::Medium),
         _ => return Ok(()),
     };
     let words = join.trouble.map(said).unwrap_or_default();
@@ -135,7 +135,7 @@ fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>)
 
 /// What to do, by what the engine says.
 fn remedy(host: &Host, words: &str) -> Remedy {
-    let by_hand = |text: &str, commands: &[&str]| Step::ByHand {
+    let by_hand = |text: &str, commands: &[&str]| Step::Manual {
         node: host.name.clone(),
         text: text.to_owned(),
         commands: commands.iter().map(|command| (*command).to_owned()).collect(),
@@ -172,7 +172,7 @@ fn remedy(host: &Host, words: &str) -> Remedy {
     };
     Remedy {
         title: "Let the node finish joining".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of this node restart".into(),
         steps: vec![first, Step::RestartEngine { node: host.name.clone() }],
     }

@@ -1,7 +1,7 @@
 use super::blocked::{Blocked, Port, report};
 use super::reach::{Reach, by_peer};
-use crate::swarm::manager_left_over::twin;
-use crate::{Certainty, Findings, Judged, View};
+use crate::swarm::stale_manager_entry::twin;
+use crate::{Confidence, Findings, Judged, View};
 use facts::Host;
 use facts::link::{Outcome, Peer};
 use facts::swarm::Node;
@@ -23,7 +23,7 @@ check! {
     /// Source: Docker docs "Swarm tutorial, open protocols and ports"; moby#34996.
     "network/manager-port-blocked": Error, "a manager's port is blocked";
     needs Probes, Nodes;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "swarm/local-advertise-addr", "host/firewall-drops-swarm";
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "swarm/local-advertise-addr", "host/firewall-drops-swarm";
     for each Host: run
 }
 
@@ -35,17 +35,17 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let mut blocked: BTreeMap<u16, Vec<Blocked<'_>>> = BTreeMap::new();
     for reach in &managers {
         let (Some(outcome), Some(port)) = (reach.manager(), reach.peer.manager_port) else { continue };
-        let certainty = match outcome {
+        let confidence = match outcome {
             Outcome::Open => continue,
-            Outcome::NotSent { .. } => Certainty::Proven,
-            Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Certainty::Proven,
+            Outcome::NotSent { .. } => Confidence::High,
+            Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Confidence::High,
             // Its engine is there, and takes no connection on this port.
             Outcome::Refused { .. } if reach.engine_answers() && !is_becoming(view, reach.peer) => {
-                Certainty::Likely
+                Confidence::Medium
             }
             _ => continue,
         };
-        blocked.entry(port).or_default().push(Blocked { reach, outcome, certainty });
+        blocked.entry(port).or_default().push(Blocked { reach, outcome, confidence });
     }
     for (number, blocked) in blocked {
         report(host, view, probes, Port { number, probed: managers.len() }, blocked, out);

@@ -1,29 +1,29 @@
 //! Ports, paths and networks between the nodes.
 
-mod address_taken;
 mod addresses_exhausted;
 mod asymmetric;
 pub(crate) mod blocked;
 mod bridge_down;
 mod crossing;
+mod duplicate_ip;
+mod duplicate_mac;
 mod esp_blocked;
 mod fdb_stale;
 mod free_subnet;
 mod gossip_join_failed;
 mod gossip_port_blocked;
 pub(crate) mod gossip_udp;
-mod hardware_address_shared;
 mod ingress_missing;
 mod manager_port_blocked;
-mod neighbour_pinned;
 mod no_route;
 mod path_mtu;
 mod peer_unreachable;
+mod permanent_neighbour_entry;
 mod port_taken;
 mod reach;
 mod subnet_missing;
 mod subnet_overlap;
-mod vip_silent;
+mod vip_unreachable;
 mod vxlan_blocked;
 mod vxlan_source_mismatch;
 
@@ -33,9 +33,9 @@ use crate::BuiltIn;
 pub const CHECKS: &[&BuiltIn] = &[
     &port_taken::CHECK,
     &no_route::CHECK,
-    &address_taken::CHECK,
-    &neighbour_pinned::CHECK,
-    &hardware_address_shared::CHECK,
+    &duplicate_ip::CHECK,
+    &permanent_neighbour_entry::CHECK,
+    &duplicate_mac::CHECK,
     &bridge_down::CHECK,
     &manager_port_blocked::CHECK,
     &asymmetric::CHECK,
@@ -51,5 +51,5 @@ pub const CHECKS: &[&BuiltIn] = &[
     &subnet_overlap::CHECK,
     &subnet_missing::CHECK,
     &addresses_exhausted::CHECK,
-    &vip_silent::CHECK,
+    &vip_unreachable::CHECK,
 ];

@@ -62,11 +62,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let finding =
             out.report(Subject::Node(host.name.clone()), summary, Evidence::value(probes, first.shown()));
         match reason {
-            Reason::Down(_) | Reason::NoCarrier(_) => finding.and(Evidence::value(interfaces, told(reason))),
-            _ => finding.and(Evidence::value(routes, told(reason))),
+            Reason::Down(_) | Reason::NoCarrier(_) => finding.with(Evidence::value(interfaces, told(reason))),
+            _ => finding.with(Evidence::value(routes, told(reason))),
         };
         for name in names {
-            finding.felt_at(Subject::Node(name));
+            finding.also_affects(Subject::Node(name));
         }
         finding.remedy(remedy(reason, &host.name));
     }
@@ -114,7 +114,7 @@ fn told(reason: &Reason<'_>) -> String {
         Reason::Down(name) => format!("{name}, the interface of their network, is set down"),
         Reason::NoCarrier(name) => format!("{name}, by which they are reached, has no carrier"),
         Reason::Refuses { kind, network, prefix } => {
-            format!("a route of the kind {} stands for {network}/{prefix}", kind.word())
+            format!("a route of the kind {} stands for {network}/{prefix}", kind.as_str())
         }
         Reason::Swallowed => "the kernel refuses to send, as a route of the kind blackhole has it".to_owned(),
         Reason::Missing => "no route leads there, and there is no default route".to_owned(),
@@ -136,7 +136,7 @@ fn remedy(reason: &Reason<'_>, node: &NodeName) -> Remedy {
         Reason::Refuses { kind, network, prefix } => (
             format!("Take away the route for {network}/{prefix}"),
             "see who made the route, and take it away",
-            vec![format!("ip route delete {} {network}/{prefix}", kind.word())],
+            vec![format!("ip route delete {} {network}/{prefix}", kind.as_str())],
         ),
         Reason::Swallowed => (
             "Find the route that refuses".to_owned(),
@@ -151,8 +151,8 @@ fn remedy(reason: &Reason<'_>, node: &NodeName) -> Remedy {
     };
     Remedy {
         title: title.into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "the node can be reached again from elsewhere, too".into(),
-        steps: vec![Step::ByHand { node: node.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: node.clone(), text: text.into(), commands }],
     }
 }

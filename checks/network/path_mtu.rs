@@ -1,5 +1,5 @@
 use super::crossing::{Asked, by_node, gaps, underlay};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::overlay::Limit;
 use facts::{Host, NodeName};
@@ -34,7 +34,7 @@ const AROUND: u32 = 50;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
-    gaps(overlays).for_each(|gap| out.lacking(Subject::Node(host.name.clone()), gap));
+    gaps(overlays).for_each(|gap| out.inconclusive(Subject::Node(host.name.clone()), gap));
     let crossings = by_node(overlays);
     let mut stopped = Vec::new();
     for crossing in &crossings {
@@ -57,7 +57,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for (node, asked, limit) in stopped {
         let evidence = Evidence::value(overlays, asked.shown());
         if all && let Some(finding) = told.take() {
-            told = Some(finding.and(evidence));
+            told = Some(finding.with(evidence));
             continue;
         }
         let to = view.name_of(node);
@@ -76,10 +76,10 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         );
         let finding = out.report(subject, summary, evidence);
         if let Some(shown) = asked.between() {
-            finding.and(Evidence::value(overlays, shown));
+            finding.with(Evidence::value(overlays, shown));
         }
         if let Some((interface, mtu)) = underlay {
-            finding.and(Evidence::value(interfaces, format!("{interface}: mtu {mtu}")));
+            finding.with(Evidence::value(interfaces, format!("{interface}: mtu {mtu}")));
         }
         if limit.told {
             finding.severity(Severity::Warning);
@@ -103,10 +103,10 @@ fn remedy(host: &NodeName, asked: &Asked<'_>, limit: Limit, underlay: Option<(&s
         }
     };
     let commands = match narrow {
-        Some((interface, _)) => vec![format!("ip link set dev {} mtu {wanted}", word(interface))],
+        Some((interface, _)) => vec![format!("ip link set dev {} mtu {wanted}", shell_quote(interface))],
         None => vec!["ip -br link".into(), format!("ping -M do -s {} {}", wanted - 28, asked.peer.node)],
     };
-    steps.push(Step::ByHand { node: host.clone(), text, commands });
+    steps.push(Step::Manual { node: host.clone(), text, commands });
     if let Some(passes) = limit.passes {
         let option = format!("--opt com.docker.network.driver.mtu={}", passes + AROUND);
         let (text, create) = match asked.overlay.ingress {
@@ -122,16 +122,19 @@ fn remedy(host: &NodeName, asked: &Asked<'_>, limit: Limit, underlay: Option<(&s
                 "else make the network anew with less, on a manager: first take it from all services"
                     .to_owned(),
                 vec![
-                    format!("docker network rm {}", word(&asked.overlay.name)),
-                    format!("docker network create --driver overlay {option} {}", word(&asked.overlay.name)),
+                    format!("docker network rm {}", shell_quote(&asked.overlay.name)),
+                    format!(
+                        "docker network create --driver overlay {option} {}",
+                        shell_quote(&asked.overlay.name)
+                    ),
                 ],
             ),
         };
-        steps.push(Step::ByHand { node: host.clone(), text, commands: create });
+        steps.push(Step::Manual { node: host.clone(), text, commands: create });
     }
     Remedy {
         title: "Make the network's MTU and the overlays' agree".into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "a network that is made anew takes its services with it for that time".into(),
         steps,
     }

@@ -1,5 +1,5 @@
 use super::reach::{by_peer, engine_lives};
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::host::{Neighbour, NeighbourState};
 use facts::link::Outcome;
@@ -18,7 +18,7 @@ check! {
     /// For a manager that left the swarm and that this node has not forgotten yet.
     "network/peer-unreachable": Error, "another node does not answer";
     needs Probes, Neighbours, Nodes, Networks;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/manager-unreachable", "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/manager-unreachable", "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
     for each Host: run
 }
 
@@ -43,7 +43,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 // A rule refuses it, and the port has a finding of its own.
                 Ok(true) => continue,
                 Err(gap) => {
-                    out.lacking(Subject::Node(host.name.clone()), gap);
+                    out.inconclusive(Subject::Node(host.name.clone()), gap);
                     continue;
                 }
             }
@@ -84,13 +84,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             Evidence::value(probes, reach.shown()),
         );
         if let (Ok(neighbours), Some(entry)) = (&neighbours, entry) {
-            finding.and(Evidence::value(neighbours, shown(entry)));
+            finding.with(Evidence::value(neighbours, shown(entry)));
         }
-        finding.certainty(Certainty::Likely).remedy(Remedy {
+        finding.confidence(Confidence::Medium).remedy(Remedy {
             title: format!("Bring {to} back").into(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
             impact: "looking changes nothing".into(),
-            steps: vec![Step::ByHand {
+            steps: vec![Step::Manual {
                 node: to,
                 text: advice.into(),
                 commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],

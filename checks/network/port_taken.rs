@@ -68,10 +68,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
             finding.remedy(Remedy {
                 title: format!("Free {port}/{protocol}").into(),
-                risk: Risk::RestartsTasks,
+                risk: Risk::Disruptive,
                 impact: "the other program is interrupted, and the tasks of this node restart".into(),
                 steps: vec![
-                    Step::ByHand {
+                    Step::Manual {
                         node: host.name.clone(),
                         text: format!("see what {name} is, and stop it or give it another port"),
                         commands: vec![format!("ps -fp {pid}")],

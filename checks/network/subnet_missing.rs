@@ -1,6 +1,6 @@
 use super::free_subnet::free_subnet;
-use crate::remedy::word;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::remedy::shell_quote;
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::network::Network;
 
@@ -67,11 +67,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let first = Evidence::absent(networks, format!("{}: IPAM.Config is empty", network.name));
         let finding = out.report(Subject::Network(network.name.clone()), summary, first);
         match said {
-            Some((log, line)) => drop(finding.and(Evidence::log(log, line))),
-            None => drop(finding.certainty(Certainty::Likely)),
+            Some((log, line)) => drop(finding.with(Evidence::log(log, line))),
+            None => drop(finding.confidence(Confidence::Medium)),
         }
         for service in waiting {
-            finding.felt_at(Subject::Service(service.to_owned()));
+            finding.also_affects(Subject::Service(service.to_owned()));
         }
         finding.remedy(remedy(host, network, networks));
     }
@@ -79,7 +79,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 fn remedy(host: &Host, network: &Network, all: &[Network]) -> Remedy {
-    let name = word(&network.name);
+    let name = shell_quote(&network.name);
     let text = "on a manager: take down what uses the network, and make it anew with a subnet that nobody has, such as \
                 this one";
     let commands = vec![
@@ -88,8 +88,8 @@ fn remedy(host: &Host, network: &Network, all: &[Network]) -> Remedy {
     ];
     Remedy {
         title: format!("Give {} a subnet that is free", network.name).into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing runs on the network yet".into(),
-        steps: vec![Step::ByHand { node: host.name.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
     }
 }

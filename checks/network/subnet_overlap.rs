@@ -1,6 +1,6 @@
 use super::free_subnet::free_subnet;
-use crate::remedy::word;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::remedy::shell_quote;
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Address, Interface};
 use facts::network::Network;
 use facts::service::Service;
@@ -125,10 +125,10 @@ fn tell(
     let finding =
         out.report(Subject::Network(network.name.clone()), summary, Evidence::value(networks, shown));
     if !hits.iter().any(|hit| hit.grave) {
-        finding.severity(Severity::Warning).certainty(Certainty::Likely);
+        finding.severity(Severity::Warning).confidence(Confidence::Medium);
     }
     if let Ok(interfaces) = host.interfaces.get() {
-        finding.and(Evidence::value(interfaces, what.join(", ")));
+        finding.with(Evidence::value(interfaces, what.join(", ")));
     }
     finding.remedy(
         ingress_anew(host, view, networks, network).unwrap_or_else(|| remedy(host, networks, network)),
@@ -161,7 +161,7 @@ fn ingress_anew(
     };
     here.then(|| Remedy {
         title: format!("Give {} a subnet of its own", network.name).into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: impact.into(),
         steps: vec![Step::RemakeIngress {
             node: host.name.clone(),
@@ -173,7 +173,7 @@ fn ingress_anew(
 }
 
 fn remedy(host: &Host, networks: &Seen<Vec<Network>>, network: &Network) -> Remedy {
-    let name = word(&network.name);
+    let name = shell_quote(&network.name);
     let free = free(host, networks);
     let (text, commands) = if network.ingress {
         let text = "on a manager: take the published ports off first, for the network cannot go while one is there; \
@@ -201,9 +201,9 @@ fn remedy(host: &Host, networks: &Seen<Vec<Network>>, network: &Network) -> Reme
     };
     Remedy {
         title: format!("Give {} a subnet of its own", network.name).into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "whatever is on the network stops until it is there again".into(),
-        steps: vec![Step::ByHand { node: host.name.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
     }
 }
 

@@ -1,7 +1,7 @@
 use super::blocked::open_port;
 use super::crossing::{Asked, Crossing, ON_THE_WAY, apart, by_node, gaps, is_up, newcomers, too_early};
 use super::reach::{Reach, by_peer};
-use crate::{Certainty, Evidence, Finding, Findings, Judged, Subject, View};
+use crate::{Confidence, Evidence, Finding, Findings, Judged, Subject, View};
 use facts::overlay::Course;
 use facts::{Host, NodeName};
 
@@ -29,7 +29,7 @@ check! {
     /// Source: Docker docs "Use Swarm mode routing mesh" and `docker swarm init --data-path-port`.
     "network/vxlan-blocked": Error, "the overlays' packets do not pass between nodes";
     needs Overlays, Probes, SwarmState, Nodes, EngineLog;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "network/address-taken", "host/firewall-drops-swarm", "network/asymmetric", "swarm/identity-shared", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "swarm/duplicate-node-identity", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch", "network/fdb-stale", "swarm/node-down", "network/port-taken", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 
@@ -38,7 +38,7 @@ const USUAL: u16 = 4789;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
-    gaps(overlays).for_each(|gap| out.lacking(Subject::Node(host.name.clone()), gap));
+    gaps(overlays).for_each(|gap| out.inconclusive(Subject::Node(host.name.clone()), gap));
     let crossings = by_node(overlays);
     if !crossings.iter().any(Crossing::silent) {
         return Ok(());
@@ -62,7 +62,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let to = reach.map_or_else(|| view.name_of(crossing.node), |reach| view.name_of_peer(reach.peer));
         match (&log, newcomers.get(&crossing.node)) {
             (Ok(log), Some(seconds)) => {
-                out.lacking(Subject::Link { from: host.name.clone(), to }, too_early(log, *seconds));
+                out.inconclusive(Subject::Link { from: host.name.clone(), to }, too_early(log, *seconds));
             }
             _ => silent.push((crossing, reach, to)),
         }
@@ -87,14 +87,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .map(|asked| Evidence::value(overlays, asked.shown()))
             .chain(reach.map(|reach| Evidence::value(probes, reach.shown())));
         match told.take() {
-            Some(finding) => told = Some(evidence.fold(finding, Finding::and)),
+            Some(finding) => told = Some(evidence.fold(finding, Finding::with)),
             None => {
                 let finding =
                     report(host, first, (whom, course), Evidence::value(overlays, first.shown()), out);
                 // One silent endpoint may be at fault itself; those of two overlays, or of two nodes, are not.
                 let certain = names.len() > 1 || crossing.asked.len() > 1;
-                finding.certainty(if certain { Certainty::Proven } else { Certainty::Likely });
-                told = Some(evidence.skip(1).fold(finding, Finding::and));
+                finding.confidence(if certain { Confidence::High } else { Confidence::Medium });
+                told = Some(evidence.skip(1).fold(finding, Finding::with));
             }
         }
     }

@@ -1,6 +1,6 @@
 use super::crossing::{Crossing, apart, by_node, gaps, own_address};
-use crate::remedy::word;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::remedy::shell_quote;
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::host::{Address, Interface, Route};
 use facts::overlay::Overlay;
 use facts::swarm::{Node, NodeState};
@@ -33,7 +33,7 @@ check! {
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
-    gaps(overlays).for_each(|gap| out.lacking(Subject::Node(host.name.clone()), gap));
+    gaps(overlays).for_each(|gap| out.inconclusive(Subject::Node(host.name.clone()), gap));
     let crossings = by_node(overlays);
     if !crossings.iter().any(Crossing::silent) || own(host, overlays, &crossings, out)? {
         return Ok(());
@@ -75,18 +75,18 @@ fn own(
     let network = format!("{}/{}", route.network, route.prefix);
     let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
     out.report(Subject::Node(host.name.clone()), summary, told)
-        .and(Evidence::value(routes, format!("{network}{via} dev {interface}, from {source}")))
-        .and(Evidence::value(overlays, asked.shown()))
+        .with(Evidence::value(routes, format!("{network}{via} dev {interface}, from {source}")))
+        .with(Evidence::value(overlays, asked.shown()))
         .remedy(Remedy {
             title: format!("Let the kernel prefer {advertised}").into(),
-            risk: Risk::Harmless,
+            risk: Risk::Safe,
             impact: "connections that are open keep their address; new ones to that network come from the other".into(),
-            steps: vec![Step::ByHand {
+            steps: vec![Step::Manual {
                 node: host.name.clone(),
                 text: "now, and in the network's configuration; else leave the swarm and join again with the address that the \
                        kernel prefers"
                     .into(),
-                commands: vec![format!("ip route replace {network}{via} dev {} src {advertised}", word(interface))],
+                commands: vec![format!("ip route replace {network}{via} dev {} src {advertised}", shell_quote(interface))],
             }],
         });
     Ok(true)
@@ -143,14 +143,14 @@ fn other(
         node.name, crossing.node
     );
     out.report(Subject::Node(node.name.clone()), summary, Evidence::value(overlays, asked.shown()))
-        .and(Evidence::value(nodes, format!("{} {}: Status.Addr: {seen}", node.name, node.id)))
-        .certainty(Certainty::Likely)
-        .felt_at(Subject::Link { from: host.name.clone(), to: view.name_of(crossing.node) })
+        .with(Evidence::value(nodes, format!("{} {}: Status.Addr: {seen}", node.name, node.id)))
+        .confidence(Confidence::Medium)
+        .also_affects(Subject::Link { from: host.name.clone(), to: view.name_of(crossing.node) })
         .remedy(Remedy {
             title: format!("Let the packets of {} leave from the address it advertises", node.name).into(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
             impact: "looking changes nothing".into(),
-            steps: vec![Step::ByHand {
+            steps: vec![Step::Manual {
                 node: node.name.clone(),
                 text: "see which address the kernel prefers there; the doctor says it there with what to do"
                     .into(),

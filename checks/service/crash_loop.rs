@@ -1,6 +1,6 @@
 use super::slot::{Slot, listed, never_started, nodes_of, seconds_since, slots};
-use crate::remedy::word;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::remedy::shell_quote;
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::service::{Service, Task};
 
 check! {
@@ -20,7 +20,7 @@ check! {
     /// Source: swarmkit `agent/exec/controller.go`, moby `daemon/cluster/executor/container/errors.go`.
     "service/crash-loop": Error, "the service's program ends again and again";
     needs Services, Tasks, Nodes;
-    caused_by "dns/resolver-silent", "dns/resolver-bypassed", "dns/networks-apart", "dns/server-silent", "apps/setting-malformed", "apps/binds-foreign-address", "apps/advertises-wildcard", "apps/advertises-foreign-address", "apps/shared-identity";
+    caused_by "dns/embedded-resolver-unreachable", "dns/resolver-bypassed", "dns/no-common-network", "dns/server-unreachable", "apps/setting-malformed", "apps/binds-foreign-address", "apps/advertises-wildcard", "apps/advertises-foreign-address", "apps/shared-identity";
     for each Cluster: run
 }
 
@@ -59,14 +59,14 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let subject = Subject::Service(service.name.clone());
         let finding = out.report(subject, summary, Evidence::value(tasks, shown(last)));
         for earlier in worst.iter().skip(1).take(2) {
-            finding.and(Evidence::value(tasks, shown(earlier)));
+            finding.with(Evidence::value(tasks, shown(earlier)));
         }
         if service.limits.memory_bytes > 0 && last.exit_code == Some(137) && !unhealthy(last) {
             let shown =
                 format!("{}: memory limit {} MiB", service.name, service.limits.memory_bytes / (1 << 20));
-            finding.and(Evidence::value(services, shown)).certainty(Certainty::Likely);
+            finding.with(Evidence::value(services, shown)).confidence(Confidence::Medium);
         }
-        finding.shows_on(nodes);
+        finding.on_nodes(nodes);
         finding.remedy(remedy(service, last));
     }
     Ok(())
@@ -124,7 +124,7 @@ fn how(service: &Service, task: &Task) -> String {
 }
 
 fn remedy(service: &Service, task: &Task) -> Remedy {
-    let name = word(&service.name);
+    let name = shell_quote(&service.name);
     let logs = format!("docker service logs --tail 50 {name}");
     let (text, commands) = match task.exit_code {
         _ if unhealthy(task) => (
@@ -146,8 +146,8 @@ fn remedy(service: &Service, task: &Task) -> Remedy {
     };
     Remedy {
         title: format!("Find out why {} ends", service.name).into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "reading changes nothing; an update restarts the tasks".into(),
-        steps: vec![Step::ByHand { node: "a manager".into(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: "a manager".into(), text: text.into(), commands }],
     }
 }

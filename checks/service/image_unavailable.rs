@@ -1,5 +1,5 @@
 use super::slot::{lacks_image, listed, nodes_of, slots};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::service::{Service, Task};
 
@@ -44,7 +44,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let shown = format!("task {}: {}: {}", first.id, first.state, first.error);
         let finding =
             out.report(Subject::Service(service.name.clone()), summary, Evidence::value(tasks, shown));
-        finding.shows_on(nodes.clone());
+        finding.on_nodes(nodes.clone());
         for host in &view.snapshot.hosts {
             // A log that cannot be read takes nothing from what the tasks say.
             let Ok(log) = host.log.get() else { continue };
@@ -60,31 +60,31 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 if let Evidence::Line { text, .. } = &mut evidence {
                     *text = format!("{}: {error}", line.message);
                 }
-                finding.and(evidence);
+                finding.with(evidence);
             }
         }
         let elsewhere = running_elsewhere(service, tasks, view);
         if let Some(shown) = &elsewhere {
-            finding.and(Evidence::value(tasks, shown.clone()));
+            finding.with(Evidence::value(tasks, shown.clone()));
         }
         let node = nodes.into_iter().next().unwrap_or_else(|| "a manager".into());
         finding.remedy(Remedy {
             title: format!("Make {short} available to the nodes").into(),
-            risk: Risk::Harmless,
+            risk: Risk::Safe,
             impact: "the next try starts the tasks".into(),
             steps: vec![
-                Step::ByHand {
+                Step::Manual {
                     node,
                     text: "pull it by hand; docker says there what is wrong".into(),
-                    commands: vec![format!("docker pull {}", word(short))],
+                    commands: vec![format!("docker pull {}", shell_quote(short))],
                 },
-                Step::ByHand {
+                Step::Manual {
                     node: "a manager".into(),
                     text: "if the registry wants a login, log in and hand it to the nodes; if the name was mistyped, correct it".into(),
                     commands: vec![format!(
                         "docker service update --with-registry-auth --image {} {}",
-                        word(short),
-                        word(&service.name)
+                        shell_quote(short),
+                        shell_quote(&service.name)
                     )],
                 },
             ],

@@ -2,9 +2,9 @@
 
 mod crash_loop;
 mod image_unavailable;
-mod nobody_listens;
-mod replicas_short;
+mod replicas_missing;
 mod slot;
+mod target_port_closed;
 mod task_rejected;
 mod unschedulable;
 mod update_paused;
@@ -18,6 +18,6 @@ pub const CHECKS: &[&BuiltIn] = &[
     &task_rejected::CHECK,
     &crash_loop::CHECK,
     &update_paused::CHECK,
-    &replicas_short::CHECK,
-    &nobody_listens::CHECK,
+    &replicas_missing::CHECK,
+    &target_port_closed::CHECK,
 ];

@@ -1,5 +1,5 @@
 use super::slot::{lacks_image, listed, nodes_of, slots};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::service::{Service, Task};
 use facts::{NodeName, Seen};
@@ -68,9 +68,9 @@ fn tell<'a>(
     let Some(first) = refused.first() else { return };
     let finding = out.report(Subject::Service(service.name.clone()), summary, shown(first));
     for other in others {
-        finding.and(shown(other));
+        finding.with(shown(other));
     }
-    finding.shows_on(nodes.iter().cloned());
+    finding.on_nodes(nodes.iter().cloned());
     let node = nodes.into_iter().next().unwrap_or_else(|| "a manager".into());
     finding.remedy(reason.remedy(service, node));
 }
@@ -159,12 +159,12 @@ impl<'a> Reason<'a> {
     }
 
     fn remedy(&self, service: &Service, node: NodeName) -> Remedy {
-        let name = word(&service.name);
+        let name = shell_quote(&service.name);
         let by_hand = |text: &str, commands: Vec<String>| (text.to_owned(), commands);
         let (text, commands) = match self {
             Self::NoSource(path) => by_hand(
                 "create the path on each node that may run it, or bind the service to the nodes that have it",
-                vec![format!("mkdir -p {}", word(path))],
+                vec![format!("mkdir -p {}", shell_quote(path))],
             ),
             Self::PortHeld(port) => by_hand(
                 "see who holds the port; stop it, or publish another port",
@@ -176,12 +176,12 @@ impl<'a> Reason<'a> {
                 service
                     .networks
                     .iter()
-                    .map(|id| format!("docker network inspect --verbose {}", word(id)))
+                    .map(|id| format!("docker network inspect --verbose {}", shell_quote(id)))
                     .collect(),
             ),
             Self::NoProgram(_) => by_hand(
                 "see what the image holds, and correct the command",
-                vec![format!("docker run --rm --entrypoint ls {} -l /", word(&service.image))],
+                vec![format!("docker run --rm --entrypoint ls {} -l /", shell_quote(&service.image))],
             ),
             Self::LogDriver(_) => by_hand(
                 "mend what the log driver sends to, or choose another one",
@@ -195,8 +195,8 @@ impl<'a> Reason<'a> {
                 "see that the server answers and exports it; where its address or options are wrong, remove the volume on \
                  each node that made it, and correct them in the service",
                 vec![
-                    format!("docker volume inspect {}", word(volume)),
-                    format!("docker volume rm {}", word(volume)),
+                    format!("docker volume inspect {}", shell_quote(volume)),
+                    format!("docker volume rm {}", shell_quote(volume)),
                 ],
             ),
             Self::NoUser(_) => by_hand(
@@ -206,7 +206,7 @@ impl<'a> Reason<'a> {
             Self::OtherKind(source, _) => by_hand(
                 "see what it is on that node; where the engine made a directory in place of a file that was missing, put \
                  the file there",
-                vec![format!("ls -ld {}", word(source))],
+                vec![format!("ls -ld {}", shell_quote(source))],
             ),
             Self::Other(_) => by_hand(
                 "see there what the engine says of the task",
@@ -215,9 +215,9 @@ impl<'a> Reason<'a> {
         };
         Remedy {
             title: format!("Mend what keeps {} from starting", service.name).into(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
             impact: "the next try, some seconds later, starts the task".into(),
-            steps: vec![Step::ByHand { node, text, commands }],
+            steps: vec![Step::Manual { node, text, commands }],
         }
     }
 }

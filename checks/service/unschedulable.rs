@@ -1,6 +1,6 @@
 use super::slot::{listed, seconds_since, slots};
 use crate::placement::{Constraint, closed_because, fits_platform, is_open, satisfies};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::service::{Service, Task};
 use facts::swarm::Node;
@@ -61,20 +61,20 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             out.report(Subject::Service(service.name.clone()), summary, Evidence::value(tasks, shown));
         if !service.placement.constraints.is_empty() {
             let shown = format!("{}: constraints {}", service.name, service.placement.constraints.join(", "));
-            finding.and(Evidence::value(services, shown));
+            finding.with(Evidence::value(services, shown));
         }
         for shown in told.nodes {
-            finding.and(Evidence::value(nodes, shown));
+            finding.with(Evidence::value(nodes, shown));
         }
         let closed =
             nodes.iter().filter(|node| satisfies(&service.placement.constraints, node) && !is_open(node));
-        finding.shows_on(closed.map(|node| node.name.clone()));
+        finding.on_nodes(closed.map(|node| node.name.clone()));
         finding.remedy(Remedy {
             title: format!("Let a node take {}", service.name).into(),
             risk: told.risk,
             impact: "waiting tasks start as soon as a node fits".into(),
             steps: if told.shut.is_empty() {
-                vec![Step::ByHand { node: "a manager".into(), text: told.advice, commands: told.commands }]
+                vec![Step::Manual { node: "a manager".into(), text: told.advice, commands: told.commands }]
             } else {
                 // Only a manager lists services, so that this is one.
                 let here =
@@ -110,13 +110,13 @@ fn nowhere(
         out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown));
     finding.severity(Severity::Warning);
     for shown in told.nodes {
-        finding.and(Evidence::value(nodes, shown));
+        finding.with(Evidence::value(nodes, shown));
     }
     finding.remedy(Remedy {
         title: format!("Let a node take {}", service.name).into(),
         risk: told.risk,
         impact: "a task starts as soon as a node fits".into(),
-        steps: vec![Step::ByHand { node: "a manager".into(), text: told.advice, commands: told.commands }],
+        steps: vec![Step::Manual { node: "a manager".into(), text: told.advice, commands: told.commands }],
     });
 }
 
@@ -167,9 +167,12 @@ impl Obstacles<'_> {
                 words: task.error.clone(),
                 nodes: Vec::new(),
                 advice: "see what the service asks for".into(),
-                commands: vec![format!("docker service inspect --pretty {}", word(&self.service.name))],
+                commands: vec![format!(
+                    "docker service inspect --pretty {}",
+                    shell_quote(&self.service.name)
+                )],
                 shut: Vec::new(),
-                risk: Risk::ByHand,
+                risk: Risk::Manual,
             }
         }
     }
@@ -182,7 +185,7 @@ impl Obstacles<'_> {
         };
         let count = self.nodes.len();
         let nodes = if count == 1 { "the only node".to_owned() } else { format!("none of {count} nodes") };
-        let name = word(&self.service.name);
+        let name = shell_quote(&self.service.name);
         let Some(text) = all.iter().find(holds_nowhere) else {
             let words = format!("no node satisfies all of {}", all.join(", "));
             let commands = vec![format!("docker service inspect --pretty {name}")];
@@ -195,10 +198,10 @@ impl Obstacles<'_> {
                 advice,
                 commands,
                 shut: Vec::new(),
-                risk: Risk::Harmless,
+                risk: Risk::Safe,
             };
         };
-        let remove = format!("docker service update --constraint-rm {} {name}", word(text));
+        let remove = format!("docker service update --constraint-rm {} {name}", shell_quote(text));
         let constraint = Constraint::parse(text);
         let known = constraint.as_ref().is_some_and(Constraint::is_known);
         let words = match (known, count) {
@@ -211,7 +214,10 @@ impl Obstacles<'_> {
                 Some((label, true, value)) => (
                     "give the right node the label, or take the constraint out",
                     vec![
-                        format!("docker node update --label-add {} NODE", word(&format!("{label}={value}"))),
+                        format!(
+                            "docker node update --label-add {} NODE",
+                            shell_quote(&format!("{label}={value}"))
+                        ),
                         remove,
                     ],
                 ),
@@ -221,7 +227,7 @@ impl Obstacles<'_> {
                 ),
             };
         let nodes = self.compared(std::slice::from_ref(text));
-        Told { words, nodes, advice: advice.into(), commands, shut: Vec::new(), risk: Risk::Harmless }
+        Told { words, nodes, advice: advice.into(), commands, shut: Vec::new(), risk: Risk::Safe }
     }
 
     /// What the nodes have in place of what is asked for.
@@ -253,7 +259,7 @@ impl Obstacles<'_> {
         let shut = fit.iter().filter(|node| node.availability != "active");
         let shut = shut.map(|node| (node.name.clone(), node.id.clone())).collect();
         let advice = "bring a node back, or take the constraint out".into();
-        Told { words, nodes: standing, advice, commands: Vec::new(), shut, risk: Risk::Harmless }
+        Told { words, nodes: standing, advice, commands: Vec::new(), shut, risk: Risk::Safe }
     }
 
     fn resources(&self, open: &[&Node]) -> Told {
@@ -313,9 +319,13 @@ impl Obstacles<'_> {
             words,
             nodes: nodes.collect(),
             advice: "reserve less, or add a node".into(),
-            commands: vec![format!("docker service update {} {}", flags.join(" "), word(&self.service.name))],
+            commands: vec![format!(
+                "docker service update {} {}",
+                flags.join(" "),
+                shell_quote(&self.service.name)
+            )],
             shut: Vec::new(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
         }
     }
 
@@ -328,8 +338,8 @@ impl Obstacles<'_> {
                 .map(|(kind, _)| format!("{} {kind}", node.kinds.get(*kind).copied().unwrap_or_default()));
             format!("{}: {}", node.name, kinds.collect::<Vec<_>>().join(", "))
         };
-        let name = word(&self.service.name);
-        let remove = lacking.iter().map(|(kind, _)| format!("--generic-resource-rm {}", word(kind)));
+        let name = shell_quote(&self.service.name);
+        let remove = lacking.iter().map(|(kind, _)| format!("--generic-resource-rm {}", shell_quote(kind)));
         Told {
             words: format!("each task reserves {}, and no node has that much", listed(&asked)),
             nodes: open.iter().take(8).map(has).collect(),
@@ -338,7 +348,7 @@ impl Obstacles<'_> {
                 .into(),
             commands: vec![format!("docker service update {} {name}", remove.collect::<Vec<_>>().join(" "))],
             shut: Vec::new(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
         }
     }
 
@@ -360,7 +370,7 @@ impl Obstacles<'_> {
     fn too_many(&self, open: usize) -> Told {
         let most = self.service.placement.max_replicas;
         let wanted = self.service.replicas.unwrap_or(0);
-        let name = word(&self.service.name);
+        let name = shell_quote(&self.service.name);
         let room = most.saturating_mul(open as u64);
         Told {
             words: format!("{wanted} tasks are wanted, and {open} nodes may take {most} each"),
@@ -374,7 +384,7 @@ impl Obstacles<'_> {
                 format!("docker service scale {name}={room}"),
             ],
             shut: Vec::new(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
         }
     }
 
@@ -408,17 +418,17 @@ impl Obstacles<'_> {
                         format!(
                             "docker service update --publish-rm {0} --publish-add mode=host,published=PORT,target={0} {1}",
                             port.target,
-                            word(&self.service.name)
+                            shell_quote(&self.service.name)
                         )
                     })
                     .collect(),
                 None => vec![format!(
                     "docker service update --update-order stop-first {}",
-                    word(&self.service.name)
+                    shell_quote(&self.service.name)
                 )],
             },
             shut: Vec::new(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
         }
     }
 
@@ -433,9 +443,9 @@ impl Obstacles<'_> {
             words: format!("the image is built for {} alone", listed(&built)),
             nodes,
             advice: "build the image for the nodes' platform too".into(),
-            commands: vec![format!("docker manifest inspect {}", word(&self.service.image))],
+            commands: vec![format!("docker manifest inspect {}", shell_quote(&self.service.image))],
             shut: Vec::new(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
         }
     }
 
@@ -451,17 +461,17 @@ impl Obstacles<'_> {
         let lacking: Vec<&str> = drivers.filter(missing).collect();
         let log = self.service.log_driver.as_deref().filter(missing);
         if let (Some(driver), true) = (log, lacking.is_empty()) {
-            let name = word(&self.service.name);
+            let name = shell_quote(&self.service.name);
             return Told {
                 words: format!("no node has the log driver {driver}"),
                 nodes: Vec::new(),
                 advice: "choose a log driver that the nodes have, or install the plugin on each".into(),
                 commands: vec![
                     format!("docker service update --log-driver json-file {name}"),
-                    format!("docker plugin install {}", word(driver)),
+                    format!("docker plugin install {}", shell_quote(driver)),
                 ],
                 shut: Vec::new(),
-                risk: Risk::RestartsTasks,
+                risk: Risk::Disruptive,
             };
         }
         let words = match lacking.is_empty() {
@@ -469,11 +479,11 @@ impl Obstacles<'_> {
             false => format!("no node has the volume plugin {}", listed(&lacking)),
         };
         let commands = match lacking.first() {
-            Some(plugin) => vec![format!("docker plugin install {}", word(plugin))],
+            Some(plugin) => vec![format!("docker plugin install {}", shell_quote(plugin))],
             None => vec!["docker plugin ls".to_owned()],
         };
         let advice = "install the plugin on each node that is to run it".to_owned();
-        Told { words, nodes: Vec::new(), advice, commands, shut: Vec::new(), risk: Risk::ByHand }
+        Told { words, nodes: Vec::new(), advice, commands, shut: Vec::new(), risk: Risk::Manual }
     }
 }
 

@@ -1,5 +1,5 @@
 use super::slot::seconds_since;
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::service::{Service, Task};
 
@@ -53,9 +53,9 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.severity(Severity::Warning);
         }
         if let Some(task) = failed {
-            finding.and(Evidence::value(tasks, format!("task {}: {}: {}", task.id, task.state, task.error)));
+            finding.with(Evidence::value(tasks, format!("task {}: {}: {}", task.id, task.state, task.error)));
         }
-        let name = word(&service.name);
+        let name = shell_quote(&service.name);
         let (text, commands) = match paused {
             true => (
                 "mend what made the task fail and update again, or go back to what ran before",
@@ -71,9 +71,9 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         };
         finding.remedy(Remedy {
             title: "Finish the update or take it back".into(),
-            risk: Risk::RestartsTasks,
+            risk: Risk::Disruptive,
             impact: "the tasks of the service are replaced, some at a time".into(),
-            steps: vec![Step::ByHand { node: "a manager".into(), text: text.into(), commands }],
+            steps: vec![Step::Manual { node: "a manager".into(), text: text.into(), commands }],
         });
     }
     Ok(())

@@ -1,6 +1,6 @@
 use super::member::{Member, members};
 use super::{compose, edit, edit_of, line, subject};
-use crate::{Certainty, Findings, Judged, Severity, View};
+use crate::{Confidence, Findings, Judged, Severity, View};
 use facts::app::{Claim, Malformed, Said};
 
 check! {
@@ -79,7 +79,7 @@ fn addresses(member: &Member<'_>, out: &mut Findings<'_>) {
         return;
     };
     out.report(subject(service), summary, member.evidence(&claim.said))
-        .and(line(member.stack, service.name.line))
+        .with(line(member.stack, service.name.line))
         .remedy(edit_of(
             &member.place(&claim.said),
             format!("Give {name} a hostname, and the setting that name"),
@@ -104,7 +104,7 @@ fn are_twins(one: &Member<'_>, other: &Member<'_>, said: &Said) -> bool {
 fn shared(member: &Member<'_>, twin: &Member<'_>, said: &Said, out: &mut Findings<'_>) {
     let summary = format!("{} and {} are both told {}={}", twin.name(), member.name(), said.name, said.value);
     let theirs = twin.config.identity.as_ref().unwrap_or(said);
-    out.report(subject(member.service), summary, member.evidence(said)).and(twin.evidence(theirs)).remedy(
+    out.report(subject(member.service), summary, member.evidence(said)).with(twin.evidence(theirs)).remedy(
         edit_of(
             &member.place(said),
             "Give each member an identity of its own",
@@ -132,7 +132,7 @@ fn hostname(member: &Member<'_>, out: &mut Findings<'_>) {
     };
     let finding = out.report(subject(service), summary, line(stack, hostname.line));
     if !shared {
-        finding.severity(Severity::Warning).certainty(Certainty::Likely);
+        finding.severity(Severity::Warning).confidence(Confidence::Medium);
     }
     let text = format!(
         "line {}: hostname: \"{meant}\", and that name in its settings and its peers'",

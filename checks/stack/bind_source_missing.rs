@@ -1,6 +1,6 @@
 use super::{by_hand, compose, line, subject, surroundings};
 use crate::placement::{is_open, satisfies};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Step, View};
 use facts::{Gap, Host, Why};
 
@@ -48,14 +48,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     format!("{path}, which {name} mounts, is not on {}, where its task may run", host.name);
                 let what = format!("{path} is not on {}", host.name);
                 let finding = out.report(subject(service), summary, line(stack, mount.line));
-                finding.and(Evidence::absent(stack.surroundings.get()?, what));
-                finding.shows_on([host.name.clone()]);
+                finding.with(Evidence::absent(stack.surroundings.get()?, what));
+                finding.on_nodes([host.name.clone()]);
                 finding.remedy(by_hand(
                     format!("Give every node that may run {name} the path"),
-                    Step::ByHand {
+                    Step::Manual {
                         node: host.name.clone(),
                         text: "create it here and on each other node that its constraints allow".into(),
-                        commands: vec![format!("mkdir -p {}", word(&path))],
+                        commands: vec![format!("mkdir -p {}", shell_quote(&path))],
                     },
                 ));
             }
@@ -67,7 +67,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .collect();
         if !elsewhere.is_empty() {
             let reason = format!("the paths of {} cannot be seen from here", elsewhere.join(", "));
-            out.lacking(
+            out.inconclusive(
                 subject(service),
                 Gap { source: stack.source.clone(), why: Why::NotAsked { reason } },
             );

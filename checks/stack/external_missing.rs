@@ -1,5 +1,5 @@
 use super::{compose, line, surroundings};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::stack::{Compose, Kind, StackResource};
 use facts::{Gap, Host, Source, Why};
@@ -28,7 +28,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let compose = compose(stack)?;
     let known = surroundings(stack)?;
     for (kind, name, number) in undefined(compose) {
-        let summary = format!("a service names {} {name}, which the file does not define", kind.word());
+        let summary = format!("a service names {} {name}, which the file does not define", kind.as_str());
         out.report(Subject::Cluster, summary, line(stack, number));
     }
     for resource in compose.resources.iter().filter(|resource| resource.external) {
@@ -44,7 +44,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 {
                     continue;
                 }
-                let make = vec![format!("docker network create --driver overlay {}", word(name))];
+                let make = vec![format!("docker network create --driver overlay {}", shell_quote(name))];
                 match found.first() {
                     Some(network) => {
                         let shown =
@@ -70,14 +70,17 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 let source = Source { origin: path.into(), ..stack.surroundings.get()?.source.clone() };
                 let Some(list) = list else {
                     let what = format!("managers list what {} is looked for in", resource.key.value);
-                    out.lacking(Subject::Cluster, Gap { source, why: Why::NotApplicable { reason: what } });
+                    out.inconclusive(
+                        Subject::Cluster,
+                        Gap { source, why: Why::NotApplicable { reason: what } },
+                    );
                     continue;
                 };
                 if list.contains(name) {
                     continue;
                 }
-                let make = format!("docker {} create {} FILE", resource.kind.word(), word(name));
-                let what = format!("no {} {name}", resource.kind.word());
+                let make = format!("docker {} create {} FILE", resource.kind.as_str(), shell_quote(name));
+                let what = format!("no {} {name}", resource.kind.as_str());
                 (Evidence::Absent { source, what }, "is not there".to_owned(), vec![make])
             }
         };
@@ -95,13 +98,13 @@ fn tell(
     evidence: Evidence,
     out: &mut Findings<'_>,
 ) {
-    let kind = resource.kind.word();
+    let kind = resource.kind.as_str();
     let summary = format!("the external {kind} {name} {problem}");
-    out.report(Subject::Cluster, summary, at).and(evidence).remedy(Remedy {
+    out.report(Subject::Cluster, summary, at).with(evidence).remedy(Remedy {
         title: format!("Create the {kind} {name}").into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing runs yet".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: "a manager".into(),
             text: "create it before the stack is deployed, or correct its name in the file".into(),
             commands,

@@ -58,13 +58,13 @@ fn edit(stack: &Seen<Stack>, title: impl Into<String>, text: impl Into<String>) 
 /// An edit of a file on this machine.
 fn edit_of(file: &str, title: impl Into<String>, text: impl Into<String>) -> Remedy {
     let text = format!("in {file}: {}", text.into());
-    by_hand(title, Step::ByHand { node: "this machine".into(), text, commands: Vec::new() })
+    by_hand(title, Step::Manual { node: "this machine".into(), text, commands: Vec::new() })
 }
 
 fn by_hand(title: impl Into<String>, step: Step) -> Remedy {
     Remedy {
         title: title.into().into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing runs yet".into(),
         steps: vec![step],
     }

@@ -29,7 +29,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let summary = format!("swarm passes over {} of {}", names.join(", "), service.name.value);
         let finding = out.report(subject(service), summary, line(stack, first.line));
         for option in rest {
-            finding.and(line(stack, option.line));
+            finding.with(line(stack, option.line));
         }
         let text = "take them out, or say under deploy what swarm is to do";
         finding.remedy(edit(stack, "Do not rely on these options", text));

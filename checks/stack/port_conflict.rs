@@ -46,7 +46,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                         first.name.value
                     );
                     out.report(subject(service), summary, line(stack, at))
-                        .and(line(stack, *number))
+                        .with(line(stack, *number))
                         .remedy(edit(stack, format!("Publish {what} once"), advice));
                 }
                 continue;
@@ -58,7 +58,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     format!("{what}, which {name} publishes, is published by service {}", other.name);
                 let shown = format!("{}: publishes {what}", other.name);
                 out.report(subject(service), summary, line(stack, *number))
-                    .and(Evidence::value(services, shown))
+                    .with(Evidence::value(services, shown))
                     .remedy(edit(stack, format!("Find {name} another port"), advice));
                 continue;
             }
@@ -78,7 +78,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 let shown = format!("{} {}:{published} is held by {who}", listener.protocol, listener.addr);
                 let finding = out
                     .report(subject(service), summary, line(stack, *number))
-                    .and(Evidence::value(listeners, shown))
+                    .with(Evidence::value(listeners, shown))
                     .remedy(edit(stack, format!("Find {name} another port"), advice));
                 if port.ingress {
                     finding.severity(Severity::Warning);

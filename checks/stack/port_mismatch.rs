@@ -41,7 +41,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         );
         let finding = out.report(subject(service), summary, line(stack, first.line));
         for said in member.settings.said.iter().filter(|said| said.value == first_told.to_string()) {
-            finding.and(member.evidence(said));
+            finding.with(member.evidence(said));
         }
         let text = format!("line {}: lead to {first_told}, or tell the program another port", first.line);
         finding.remedy(edit(stack, format!("Let {name} and its published port agree"), text));

@@ -40,7 +40,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             line(stack, number),
         );
         show(finding, service, nodes, |shown| Evidence::value(nodes, shown));
-        finding.shows_on(fit.iter().filter(|node| !is_open(node)).map(|node| node.name.clone()));
+        finding.on_nodes(fit.iter().filter(|node| !is_open(node)).map(|node| node.name.clone()));
         finding.remedy(edit(
             stack,
             format!("Give {name} a node"),
@@ -115,7 +115,7 @@ fn show(
         for node in nodes.iter().take(8).filter(|node| !constraint.holds(node)) {
             if let Some(found) = constraint.found_on(node) {
                 let found = if found.is_empty() { "not set" } else { found };
-                finding.and(evidence(format!("{}: {}: {found}", node.name, constraint.key)));
+                finding.with(evidence(format!("{}: {}: {found}", node.name, constraint.key)));
             }
         }
     }

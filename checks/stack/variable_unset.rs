@@ -1,5 +1,5 @@
 use super::{compose, line, surroundings};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use std::collections::BTreeMap;
 
@@ -44,18 +44,18 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let looked = format!("no variable {} in the environment", names.join(", "));
     let finding = out.report(Subject::Cluster, summary, Evidence::absent(stack.surroundings.get()?, looked));
     for number in lines {
-        finding.and(line(stack, number));
+        finding.with(line(stack, number));
     }
     finding.remedy(Remedy {
         title: "Set the variables where the stack is deployed".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing runs yet".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: "this machine".into(),
             text: "a stack reads no .env; load it into the shell, then ask again".into(),
             commands: vec![
                 "set -a; . ./.env; set +a".into(),
-                format!("swarm-doctor preflight --stack {}", word(&stack.source.origin)),
+                format!("swarm-doctor preflight --stack {}", shell_quote(&stack.source.origin)),
             ],
         }],
     });

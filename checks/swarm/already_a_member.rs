@@ -24,7 +24,7 @@ check! {
     /// Source: moby `daemon/cluster/errors.go` (`errSwarmExists`).
     "swarm/already-a-member": Warning, "the node is in a swarm already and cannot join another";
     needs Info, EngineLog, Certificates;
-    caused_by "swarm/certificate-expired", "swarm/locked", "swarm/removed-from-swarm", "swarm/join-failed",
+    caused_by "swarm/certificate-expired", "swarm/autolock-locked", "swarm/removed-from-swarm", "swarm/join-failed",
         "join/already-a-member";
     for each Host: run
 }
@@ -63,20 +63,20 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
         ref other => format!(
             "at {at} this node was told to {verb}, and it belongs to {of} already, in state {}",
-            other.word()
+            other.as_str()
         ),
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, tried.line));
-    finding.and(Evidence::value(log, tried.reason));
-    let mut shown = format!("LocalNodeState {}, NodeID {}", swarm.state.word(), swarm.node_id.as_str());
+    finding.with(Evidence::value(log, tried.reason));
+    let mut shown = format!("LocalNodeState {}, NodeID {}", swarm.state.as_str(), swarm.node_id.as_str());
     if !managers.is_empty() {
         shown.push_str(&format!(", managers {}", managers.join(", ")));
     }
-    finding.and(Evidence::value(info, shown));
+    finding.with(Evidence::value(info, shown));
     if let (Some(seen), Some(issued)) = (certificate, issued) {
         let shown =
             format!("the node's certificate is valid since {}", issued.strftime("%Y-%m-%d %H:%M UTC"));
-        finding.and(Evidence::value(seen, shown));
+        finding.with(Evidence::value(seen, shown));
     }
     if swarm.state != LocalState::Active {
         finding.severity(Severity::Error);
@@ -87,14 +87,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 /// How a node goes from one swarm to another.
 fn leave(host: &Host) -> Remedy {
-    let name = crate::word(host.name.as_str());
+    let name = crate::shell_quote(host.name.as_str());
     Remedy {
         title: "Leave the swarm first, if the node is to go to another".into(),
-        risk: Risk::EndangersQuorum,
+        risk: Risk::Destructive,
         impact: "the tasks of this node move to others; a manager takes its vote with it, and the last one the swarm"
             .into(),
         steps: vec![
-            Step::ByHand {
+            Step::Manual {
                 node: "a manager of the swarm that it is in".into(),
                 text: "drain it, and demote it where it is a manager".into(),
                 commands: vec![
@@ -102,12 +102,12 @@ fn leave(host: &Host) -> Remedy {
                     format!("docker node demote {name}"),
                 ],
             },
-            Step::ByHand {
+            Step::Manual {
                 node: host.name.clone(),
                 text: "leave; --force only where no manager of that swarm answers any more".into(),
                 commands: vec!["docker swarm leave".into()],
             },
-            Step::ByHand {
+            Step::Manual {
                 node: host.name.clone(),
                 text: "see whether the other swarm can be joined".into(),
                 commands: vec!["swarm-doctor preflight --join MANAGER --token TOKEN".into()],

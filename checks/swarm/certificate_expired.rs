@@ -1,6 +1,6 @@
 use super::refounding::told_before;
 use super::state_cure::root;
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::{Certificate, LocalState};
 use facts::{Host, Seen, Timestamp};
@@ -81,7 +81,7 @@ fn judge(
     if let Ok(info) = host.info.get()
         && !info.swarm.error.is_empty()
     {
-        finding.and(Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)));
+        finding.with(Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)));
     }
     finding.remedy(match name {
         _ if certificate.not_before > now => wait(host),
@@ -104,10 +104,10 @@ fn wait(host: &Host) -> Remedy {
     let node = host.name.clone();
     Remedy {
         title: "Set the clock right".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the engine starts, and with it the tasks of this node".into(),
         steps: vec![
-            Step::ByHand {
+            Step::Manual {
                 node: node.clone(),
                 text: "compare the clock with another node's, and set it right".into(),
                 commands: vec!["date --utc".into(), "timedatectl".into()],
@@ -119,14 +119,14 @@ fn wait(host: &Host) -> Remedy {
 
 /// Without a root that is valid no engine takes up its swarm, and only a manager that has done so makes another root.
 fn rotate(host: &Host) -> Remedy {
-    let by_hand = |node: &str, text: &str, command: &str| Step::ByHand {
+    let by_hand = |node: &str, text: &str, command: &str| Step::Manual {
         node: node.into(),
         text: text.into(),
         commands: vec![command.into()],
     };
     Remedy {
         title: "Check the clock, then make a new root while the old one is valid".into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "the engines start again, twice; with the clock set back whatever else runs there sees a wrong time".into(),
         steps: vec![
             by_hand(host.name.as_str(), "compare the clock with another node's; where it is wrong, set it right", "date --utc"),
@@ -151,7 +151,7 @@ fn renew(host: &Host) -> Remedy {
     if is_manager && is_alone {
         return Remedy {
             title: "Check the clock, then let the only manager renew its certificate".into(),
-            risk: Risk::EndangersQuorum,
+            risk: Risk::Destructive,
             impact: format!(
                 "{unless}; the swarm goes on with its services and workers, and had no other manager to forget"
             )
@@ -160,7 +160,7 @@ fn renew(host: &Host) -> Remedy {
         };
     }
     // A manager that is out does not learn that it was demoted, and the swarm counts it until it is.
-    let forget = Step::ByHand {
+    let forget = Step::Manual {
         node: "a manager".into(),
         text: match is_manager {
             true => "demote and remove the old entry of this node, and promote the new one",
@@ -168,7 +168,7 @@ fn renew(host: &Host) -> Remedy {
         }
         .into(),
         commands: [
-            (true, format!("docker node ls --filter name={}", word(node.as_str()))),
+            (true, format!("docker node ls --filter name={}", shell_quote(node.as_str()))),
             (is_manager, "docker node demote OLD-ID".into()),
             (true, "docker node rm OLD-ID".into()),
             (is_manager, "docker node promote NEW-ID".into()),
@@ -179,7 +179,7 @@ fn renew(host: &Host) -> Remedy {
     };
     Remedy {
         title: "Check the clock, then join the swarm anew".into(),
-        risk: if is_manager { Risk::EndangersQuorum } else { Risk::RestartsTasks },
+        risk: if is_manager { Risk::Destructive } else { Risk::Disruptive },
         impact: format!(
             "{unless}; the tasks of this node stop until it has joined, it gets a new id, and its labels have to be given \
              again"

@@ -54,11 +54,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         && let Some(line) =
             log.lines.iter().rev().filter(|line| line.level >= facts::log::Level::Error).find(failed)
     {
-        finding.and(Evidence::log(log, line));
+        finding.with(Evidence::log(log, line));
     }
     finding.remedy(Remedy {
         title: "Let the node renew its certificate".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "a restart of the engine restarts the tasks of this node; it renews where the node reaches a manager and \
                  an external CA answers"
             .into(),

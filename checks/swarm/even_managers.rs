@@ -1,5 +1,5 @@
-use super::manager_left_over::twin;
-use crate::remedy::word;
+use super::stale_manager_entry::twin;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 
 check! {
@@ -39,16 +39,16 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let (text, command) = match worker {
         Some(worker) => (
             "promote a worker on a machine of its own",
-            format!("docker node promote {}", word(worker.name.as_str())),
+            format!("docker node promote {}", shell_quote(worker.name.as_str())),
         ),
         None => ("demote one, or join one more", "docker swarm join-token manager".to_owned()),
     };
     out.report(Subject::Cluster, summary, Evidence::value(nodes, format!("managers: {names}"))).remedy(
         Remedy {
             title: "Make the number of managers odd".into(),
-            risk: Risk::Harmless,
+            risk: Risk::Safe,
             impact: "nothing that runs is touched".into(),
-            steps: vec![Step::ByHand {
+            steps: vec![Step::Manual {
                 node: "a manager".into(),
                 text: text.into(),
                 commands: vec![command],

@@ -20,7 +20,7 @@ check! {
     /// Source: memberlist `net.go`: a message that no key opens.
     "swarm/foreign-gossip": Warning, "nodes of another swarm gossip with this one";
     needs EngineLog, Nodes;
-    caused_by "swarm/identity-shared", "swarm/raft-lost";
+    caused_by "swarm/duplicate-node-identity", "swarm/raft-lost";
     for each Host: run
 }
 
@@ -51,7 +51,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let who: BTreeSet<IpAddr> = foreign.iter().map(|(addr, _)| *addr).collect();
     let list = who.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let summary = format!("{list} gossip with this swarm, with keys of another, and none is a node of it");
-    let steps = who.iter().map(|addr| Step::ByHand {
+    let steps = who.iter().map(|addr| Step::Manual {
         node: addr.to_string().as_str().into(),
         text:
             "leave the swarm that is no more, then join with the command of `docker swarm join-token worker`"
@@ -60,7 +60,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     });
     out.report(Subject::Cluster, summary, Evidence::log(log, last)).remedy(Remedy {
         title: "Let them leave their old swarm and join this one".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the containers that the old swarm left there are stopped".into(),
         steps: steps.collect(),
     });

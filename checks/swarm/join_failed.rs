@@ -1,6 +1,6 @@
 use super::failure::{Failure, failure};
 use super::refusals::within;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log, Program};
 use facts::swarm::LocalState;
 use facts::{Host, Seen};
@@ -28,10 +28,10 @@ check! {
     /// Source: swarmkit `ca/certificates.go`, moby `daemon/cluster/swarm.go`, `noderunner.go`.
     "swarm/join-failed": Error, "an attempt to join a swarm failed";
     needs Info, EngineLog, SwarmState;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "network/manager-port-blocked", "network/port-taken", "engine/live-restore", "swarm/lost-quorum",
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "network/manager-port-blocked", "network/port-taken", "engine/live-restore", "swarm/lost-quorum",
         "swarm/certificate-expired", "join/own-address", "join/manager-unreachable", "join/not-a-manager",
-        "join/token-malformed", "join/token-of-another-swarm", "join/authority-untold", "join/clock-apart",
-        "join/protocol-unnamed";
+        "join/token-malformed", "join/token-of-another-swarm", "join/root-ca-unavailable", "join/clock-skew",
+        "join/not-a-swarm-manager-port";
     for each Host: run
 }
 
@@ -71,13 +71,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         _ => format!("the join{through} failed: {}", failure.story),
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, evidence);
-    finding.and(Evidence::value(info, format!("LocalNodeState: {}", state.word())));
+    finding.with(Evidence::value(info, format!("LocalNodeState: {}", state.as_str())));
     if let (Ok(seen), Some(begun)) = (&joining, begun) {
         let shown = format!("JoinInProgress: true, RemoteAddr {}", begun.remote_addr);
-        finding.and(Evidence::value(seen, shown));
+        finding.with(Evidence::value(seen, shown));
     }
     if !failure.sure {
-        finding.certainty(Certainty::Likely);
+        finding.confidence(Confidence::Medium);
     }
     finding.remedy(remedy(host, state, manager.as_deref().unwrap_or("MANAGER"), failure));
     Ok(())
@@ -121,26 +121,26 @@ fn ended_in(line: &Line, goes_on: bool) -> Option<&str> {
 
 fn remedy(host: &Host, state: &LocalState, target: &str, failure: Failure) -> Remedy {
     let node = || host.name.clone();
-    let mut steps = vec![Step::ByHand {
+    let mut steps = vec![Step::Manual {
         node: if failure.there { "the manager that was named".into() } else { node() },
         text: failure.cure.into(),
         commands: failure.commands.iter().map(|command| (*command).to_owned()).collect(),
     }];
     if matches!(state, LocalState::Pending | LocalState::Error) {
-        steps.push(Step::ByHand {
+        steps.push(Step::Manual {
             node: node(),
             text: "give the failed attempt up; nothing runs here yet that could be lost".into(),
             commands: vec!["docker swarm leave --force".into()],
         });
     }
-    steps.push(Step::ByHand {
+    steps.push(Step::Manual {
         node: node(),
         text: "see whether a join would succeed now, and with which command".into(),
-        commands: vec![format!("swarm-doctor preflight --join {} --token TOKEN", crate::word(target))],
+        commands: vec![format!("swarm-doctor preflight --join {} --token TOKEN", crate::shell_quote(target))],
     });
     Remedy {
         title: "Remove the cause, then join again".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing that runs is touched".into(),
         steps,
     }

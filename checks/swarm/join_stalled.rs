@@ -1,5 +1,5 @@
 use crate::way_in::{proof, said, story};
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::LocalState;
 use facts::way_in::{Step as Came, WayIn};
 use facts::{Gap, Host, Why};
@@ -23,8 +23,8 @@ check! {
     /// Source: moby `daemon/cluster/noderunner.go`, `libnetwork/agent.go`; swarmkit `node/node.go`.
     "swarm/join-stalled": Error, "the node did not come to the end of its join";
     needs Info, EngineLog;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr",
-        "swarm/locked", "swarm/lost-quorum", "network/manager-port-blocked",
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr",
+        "swarm/autolock-locked", "swarm/lost-quorum", "network/manager-port-blocked",
         "network/peer-unreachable", "network/port-taken", "network/gossip-port-blocked",
         "swarm/session-failed", "network/gossip-join-failed", "swarm/join-failed",
         "swarm/removed-from-swarm";
@@ -39,7 +39,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     match &info {
         Ok(info) if matches!(info.swarm.state, LocalState::Pending | LocalState::Error) => {}
         Ok(info) => {
-            let reason = format!("the node's swarm state is {}", info.swarm.state.word());
+            let reason = format!("the node's swarm state is {}", info.swarm.state.as_str());
             return Err(Gap { source: info.source.clone(), why: Why::NotApplicable { reason } });
         }
         // The log of a machine that does not run here is all there is of it.
@@ -71,16 +71,16 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, last));
     proof(&join, log, finding);
     if let Some(info) = error {
-        finding.and(Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)));
+        finding.with(Evidence::value(info, format!("Swarm.Error: {}", info.swarm.error)));
     }
-    finding.certainty(Certainty::Likely).remedy(remedy(host, &join));
+    finding.confidence(Confidence::Medium).remedy(remedy(host, &join));
     Ok(())
 }
 
 /// What lets the node come in.
 fn remedy(host: &Host, join: &WayIn<'_>) -> Remedy {
     let node = host.name.clone();
-    let by_hand = |text: &str, commands: &[&str]| Step::ByHand {
+    let by_hand = |text: &str, commands: &[&str]| Step::Manual {
         node: node.clone(),
         text: text.to_owned(),
         commands: commands.iter().map(|command| (*command).to_owned()).collect(),
@@ -97,7 +97,7 @@ fn remedy(host: &Host, join: &WayIn<'_>) -> Remedy {
     };
     Remedy {
         title: "Let the node join again".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of this node end; a manager has to remove the entry that the node leaves behind"
             .into(),
         steps: vec![

@@ -1,9 +1,9 @@
-use super::manager_left_over::{is_own_past, twin};
 use super::moved::moved;
 use super::rejoin::{rejoin_manager, rejoin_worker};
 use super::stale_advertise_addr::present;
+use super::stale_manager_entry::{is_own_past, twin};
 use crate::network::gossip_udp::without_udp;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::Interface;
 use facts::log::Line;
 use facts::swarm::LocalState;
@@ -41,7 +41,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if let Err(gap) = out_of_gossip(host, view, out)
         && gap.why.leaves_open()
     {
-        out.lacking(Subject::Cluster, gap);
+        out.inconclusive(Subject::Cluster, gap);
     }
     others(host, view, out)?;
     own(host, view, out)?;
@@ -132,8 +132,8 @@ fn aside(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         summary,
         Evidence::value(info, format!("Swarm.NodeAddr: {addr}; Swarm.RemoteManagers: {manager}")),
     )
-    .and(Evidence::log(log, line))
-    .certainty(Certainty::Likely)
+    .with(Evidence::log(log, line))
+    .confidence(Confidence::Medium)
     .remedy(remedy(host, info.swarm.control_available, Some(way), view));
     Ok(())
 }
@@ -164,7 +164,7 @@ fn others(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let shown = format!("Swarm.RemoteManagers: {} at {}", manager.node_id, manager.addr);
         out.report(Subject::Node(name.clone()), summary, Evidence::value(info, shown))
             .remedy(rejoin_elsewhere(&name))
-            .felt_at(Subject::Node(host.name.clone()));
+            .also_affects(Subject::Node(host.name.clone()));
     }
     Ok(())
 }
@@ -206,9 +206,9 @@ fn remedy(host: &Host, is_manager: bool, way: Option<&Interface>, view: &View<'_
 fn rejoin_elsewhere(node: &NodeName) -> Remedy {
     Remedy {
         title: "Let the manager advertise an address that the others reach".into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "looking changes nothing".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: node.clone(),
             text: "see which address it has for the others; there this program says how to change it".into(),
             commands: vec!["ip -brief addr".into(), "swarm-doctor run".into()],
@@ -220,14 +220,14 @@ fn rejoin_elsewhere(node: &NodeName) -> Remedy {
 fn init_anew(node: &NodeName, new: &str) -> Remedy {
     Remedy {
         title: "Make the swarm anew with an address that the others reach".into(),
-        risk: Risk::EndangersQuorum,
+        risk: Risk::Destructive,
         impact:
             "the services, networks, secrets and configs of this swarm are gone; deploy them again afterwards"
                 .into(),
         steps: vec![
             Step::Leave { node: node.clone(), force: true },
             Step::Init { node: node.clone(), advertise: new.to_owned() },
-            Step::ByHand {
+            Step::Manual {
                 node: "each other node".into(),
                 text: "leave, and join with the command that this prints".into(),
                 commands: vec!["docker swarm leave --force".into()],

@@ -1,6 +1,6 @@
 use super::managers::Managers;
 use super::refounding::told_before;
-use crate::{Certainty, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::{Gap, Host, Why};
 
 check! {
@@ -24,7 +24,7 @@ check! {
     /// Source: swarmkit `manager/state/raft/raft.go`; moby#34384.
     "swarm/lost-quorum": Error, "the swarm has no leader";
     needs Ping, Info, Nodes, Probes, Networks, SwarmState, Certificates;
-    caused_by "engine/containerd-silent", "engine/files-exhausted", "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
+    caused_by "engine/containerd-unresponsive", "engine/file-limit-reached", "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/firewall-drops-swarm", "swarm/certificate-expired", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Host: run
 }
 
@@ -45,11 +45,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         Why::Refused { what, .. } if leaderless(what) => say(host, Evidence::gap(&gap), out),
         // In the first minute the requests hang or end so: moby gives a request to the swarm 20 s.
         Why::Refused { what, .. } if what.contains("deadline exceeded") => {
-            say(host, Evidence::gap(&gap), out).certainty(Certainty::Likely)
+            say(host, Evidence::gap(&gap), out).confidence(Confidence::Medium)
         }
         // An engine that hangs altogether is another ailment, and so is a worker's that answers nothing but a ping.
         Why::TimedOut { .. } if host.ping.get().is_ok() && host.certified_manager()? => {
-            say(host, Evidence::gap(&gap), out).certainty(Certainty::Likely)
+            say(host, Evidence::gap(&gap), out).confidence(Confidence::Medium)
         }
         Why::NotApplicable { .. } => return from_below(host, gap, out),
         _ => return Err(gap),
@@ -67,7 +67,7 @@ fn from_below(host: &Host, gap: Gap, out: &mut Findings<'_>) -> Judged {
     let first = Evidence::value(host.probes.get()?, managers.shown());
     let summary = format!("the managers can have no leader: {}", managers.count());
     out.report(Subject::Cluster, summary, first)
-        .certainty(Certainty::Likely)
+        .confidence(Confidence::Medium)
         .remedy(bring_back(&managers, None));
     Ok(())
 }
@@ -78,7 +78,7 @@ fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
     let mut steps = Vec::new();
     for manager in managers.silent() {
         let (text, commands) = manager.standing.advice();
-        steps.push(Step::ByHand {
+        steps.push(Step::Manual {
             node: manager.label.as_str().into(),
             text: text.into(),
             commands: commands.iter().map(|command| (*command).into()).collect(),
@@ -87,7 +87,7 @@ fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
     if managers.present() + managers.within_reach() >= managers.needed() {
         return Remedy {
             title: "Bring the silent managers back".into(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
             impact: "none: the machines of a majority are there, so the swarm has its leader back once their engines \
                      answer; a new cluster would leave two swarms"
                 .into(),
@@ -100,7 +100,7 @@ fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
     steps.push(Step::ForceNewCluster { node, lost, told });
     Remedy {
         title: "Bring the silent managers back".into(),
-        risk: Risk::EndangersQuorum,
+        risk: Risk::Destructive,
         impact: "none while managers come back; --force-new-cluster forgets the other managers for ever"
             .into(),
         steps,
@@ -111,17 +111,17 @@ fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
 fn look_from_another(host: &Host) -> Remedy {
     Remedy {
         title: "Look from another manager".into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "looking changes nothing".into(),
         steps: vec![
-            Step::ByHand {
+            Step::Manual {
                 node: "another manager".into(),
                 text: "see whether it has a leader; if so, it cannot reach 2377/tcp here, and if not, an engine is \
                        frozen or an election goes on, which takes up to two minutes"
                     .into(),
                 commands: vec!["swarm-doctor run".into()],
             },
-            Step::ByHand {
+            Step::Manual {
                 node: host.name.clone(),
                 text: "see whether this machine's firewall lets the other managers in on 2377/tcp".into(),
                 commands: vec!["nft list ruleset".into(), "iptables -S INPUT".into()],
@@ -147,15 +147,15 @@ fn say<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'f mut F
     };
     let finding = out.report(subject, summary, first);
     if let (Ok(managers), Ok(probes)) = (&managers, host.probes.get()) {
-        finding.and(Evidence::value(probes, managers.shown()));
+        finding.with(Evidence::value(probes, managers.shown()));
         // Of the managers that are left, the one with the newest log is the one to go on with.
         if let Ok(log) = host.raft_log.get()
             && let Some(end) = &log.value
         {
-            finding.and(Evidence::value(log, format!("the raft log of {} ends with {end}", host.name)));
+            finding.with(Evidence::value(log, format!("the raft log of {} ends with {end}", host.name)));
         }
         if enough {
-            finding.certainty(Certainty::Likely).remedy(look_from_another(host));
+            finding.confidence(Confidence::Medium).remedy(look_from_another(host));
         } else {
             finding.remedy(bring_back(managers, Some(host)));
         }

@@ -1,5 +1,5 @@
-use super::manager_left_over::twin;
 use super::managers::Managers;
+use super::stale_manager_entry::twin;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::Node;
 
@@ -22,7 +22,7 @@ check! {
     /// Source: swarmkit `manager/state/raft/raft.go`, Docker docs "Administer and maintain a swarm".
     "swarm/manager-unreachable": Error, "a manager does not answer the leader";
     needs Nodes, Probes, Networks;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Node: run
 }
 
@@ -52,7 +52,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         "{} {}: Status.State: {}; ManagerStatus: {raft}, unreachable",
         node.name,
         node.id,
-        node.state.word()
+        node.state.as_str()
     );
     let finding = out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, shown));
     let mut advice = (
@@ -68,18 +68,18 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             continue;
         };
         if let Ok(probes) = host.probes.get() {
-            finding.and(Evidence::value(probes, format!("from {}: {}", host.name, seen.standing.story())));
+            finding.with(Evidence::value(probes, format!("from {}: {}", host.name, seen.standing.story())));
         }
         advice = seen.standing.advice();
     }
     let (text, commands) = advice;
-    let mut steps = vec![Step::ByHand {
+    let mut steps = vec![Step::Manual {
         node: node.name.clone(),
         text: text.into(),
         commands: commands.iter().map(|command| (*command).into()).collect(),
     }];
     if left >= needed {
-        steps.push(Step::ByHand {
+        steps.push(Step::Manual {
             node: "a manager that is left".into(),
             text: "only if it is gone for good: remove it, then promote another node; --force-new-cluster is not for \
                    this, for there is a leader"
@@ -89,7 +89,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     finding.remedy(Remedy {
         title: format!("Bring manager {} back", node.name).into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "looking changes nothing".into(),
         steps,
     });

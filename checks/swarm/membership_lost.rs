@@ -1,5 +1,5 @@
-use crate::remedy::word;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::remedy::shell_quote;
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log, Program};
 use facts::swarm::LocalState;
 use facts::{Host, Timestamp};
@@ -54,23 +54,23 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         Evidence::value(info, format!("LocalNodeState: inactive; DockerRootDir: {root}")),
     );
     finding
-        .and(Evidence::absent(state, "docker-state.json"))
-        .and(Evidence::log(log, line))
-        .and(Evidence::log(log, started))
-        .certainty(Certainty::Likely)
+        .with(Evidence::absent(state, "docker-state.json"))
+        .with(Evidence::log(log, line))
+        .with(Evidence::log(log, started))
+        .confidence(Confidence::Medium)
         .remedy(remedy(host, root, id));
     Ok(())
 }
 
 fn remedy(host: &Host, root: &str, id: &str) -> Remedy {
-    let by_hand = |node: &str, text: &str, commands: &[String]| Step::ByHand {
+    let by_hand = |node: &str, text: &str, commands: &[String]| Step::Manual {
         node: node.into(),
         text: text.into(),
         commands: commands.to_vec(),
     };
     Remedy {
         title: "Give the engine its old data root back".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the node is back with its identity, images and volumes; what was made in the new data root is not seen \
                  any more"
             .into(),
@@ -81,7 +81,7 @@ fn remedy(host: &Host, root: &str, id: &str) -> Remedy {
                  where the old state is",
                 &[
                     "grep -n -e data-root -e graph /etc/docker/daemon.json; systemctl cat docker | grep ExecStart".into(),
-                    format!("findmnt --target {}", word(root)),
+                    format!("findmnt --target {}", shell_quote(root)),
                     "ls -d /var/lib/docker/swarm /*/docker/swarm /mnt/*/swarm".into(),
                 ],
             ),
@@ -93,7 +93,7 @@ fn remedy(host: &Host, root: &str, id: &str) -> Remedy {
             by_hand(
                 "a manager",
                 "only where the old data is lost: print the command to join with, and remove the old entry",
-                &["docker swarm join-token worker".into(), format!("docker node rm --force {}", word(id))],
+                &["docker swarm join-token worker".into(), format!("docker node rm --force {}", shell_quote(id))],
             ),
         ],
     }

@@ -1,20 +1,19 @@
 //! Membership, managers, raft, certificates.
 
 mod already_a_member;
+mod autolock_locked;
 mod certificate_expired;
 mod certificate_overdue;
 mod damage;
+mod duplicate_node_identity;
 mod even_managers;
 mod failure;
 mod foreign_gossip;
-mod identity_shared;
 mod join_failed;
 mod join_stalled;
-mod listens_elsewhere;
+mod listen_addr_mismatch;
 mod local_advertise_addr;
-mod locked;
 mod lost_quorum;
-pub(crate) mod manager_left_over;
 mod manager_unreachable;
 mod managers;
 mod membership_lost;
@@ -31,6 +30,7 @@ mod removed_from_swarm;
 mod root_rotation_stuck;
 mod session_failed;
 mod stale_advertise_addr;
+pub(crate) mod stale_manager_entry;
 mod state_cure;
 mod state_damaged;
 
@@ -39,19 +39,19 @@ use crate::BuiltIn;
 /// The checks of this folder.
 pub const CHECKS: &[&BuiltIn] = &[
     &certificate_expired::CHECK,
-    &locked::CHECK,
+    &autolock_locked::CHECK,
     &state_damaged::CHECK,
     &raft_lost::CHECK,
     &membership_lost::CHECK,
-    &listens_elsewhere::CHECK,
+    &listen_addr_mismatch::CHECK,
     &local_advertise_addr::CHECK,
     &stale_advertise_addr::CHECK,
     &lost_quorum::CHECK,
-    &manager_left_over::CHECK,
+    &stale_manager_entry::CHECK,
     &manager_unreachable::CHECK,
     &promotion_stalled::CHECK,
     &join_stalled::CHECK,
-    &identity_shared::CHECK,
+    &duplicate_node_identity::CHECK,
     &removed_from_swarm::CHECK,
     &join_failed::CHECK,
     &node_down::CHECK,

@@ -1,6 +1,6 @@
 //! A worker that gossips under another address than the one its connection to the managers comes from.
 
-use crate::{Certainty, Evidence, Finding, Subject, View};
+use crate::{Confidence, Evidence, Finding, Subject, View};
 use facts::host::Protocol;
 use facts::link::{Attempt, Outcome};
 use facts::log::{Line, Log};
@@ -28,7 +28,7 @@ impl Moved<'_> {
     pub(super) fn prove<'f>(&self, finding: &'f mut Finding) -> &'f mut Finding {
         // To gossip it is still that address, by no name.
         let address = Subject::Node(NodeName(self.old.to_string()));
-        finding.and(Evidence::log(self.log, self.line)).certainty(Certainty::Likely).felt_at(address)
+        finding.with(Evidence::log(self.log, self.line)).confidence(Confidence::Medium).also_affects(address)
     }
 
     /// What the node list says.

@@ -1,7 +1,7 @@
 //! A manager whose connections come from another address than the one that raft dials.
 
 use super::rejoin::rejoin_manager;
-use crate::{Certainty, Evidence, Findings, Subject, View};
+use crate::{Confidence, Evidence, Findings, Subject, View};
 use facts::host::Protocol;
 use facts::link::{Attempt, Outcome};
 use facts::swarm::Node;
@@ -16,7 +16,7 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) {
         Ok(nodes) => nodes,
         // A worker is not asked about the others, and is judged by its own address alone.
         Err(gap) if !gap.why.leaves_open() => return,
-        Err(gap) => return out.lacking(Subject::Cluster, gap),
+        Err(gap) => return out.inconclusive(Subject::Cluster, gap),
     };
     let lost: Vec<_> = nodes.iter().filter_map(|node| Some((node, dialled_in_vain(node)?))).collect();
     let (in_list, unlisted): (Vec<_>, Vec<_>) =
@@ -33,7 +33,7 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) {
     let caller = match stranger(host, nodes, raft.ip()) {
         Ok(Some(caller)) => caller,
         Ok(None) => return,
-        Err(gap) => return out.lacking(Subject::Node(node.name.clone()), gap),
+        Err(gap) => return out.inconclusive(Subject::Node(node.name.clone()), gap),
     };
     let summary = format!(
         "raft dials {} at {}, where nobody answers, and {}, which no node of the list has, is connected to this manager",
@@ -46,8 +46,8 @@ pub(super) fn report(host: &Host, view: &View<'_>, out: &mut Findings<'_>) {
         summary,
         Evidence::value(&caller, format!("connected: {}", caller.value)),
     )
-    .and(Evidence::value(nodes, format!("ManagerStatus.Addr: {raft}, unreachable")))
-    .certainty(Certainty::Likely)
+    .with(Evidence::value(nodes, format!("ManagerStatus.Addr: {raft}, unreachable")))
+    .confidence(Confidence::Medium)
     .remedy(rejoin_manager(&node.name, &caller.value.to_string(), view));
 }
 

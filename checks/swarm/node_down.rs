@@ -1,4 +1,4 @@
-use super::manager_left_over::{removal, twin};
+use super::stale_manager_entry::{removal, twin};
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::NodeName;
 use facts::link::{Attempt, Outcome};
@@ -21,7 +21,7 @@ check! {
     /// Source: swarmkit `manager/dispatcher/dispatcher.go`: down after three missed heartbeats.
     "swarm/node-down": Error, "the managers do not hear from the node";
     needs Nodes, Probes, Info;
-    caused_by "engine/unreachable", "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked", "swarm/manager-unreachable";
+    caused_by "engine/unreachable", "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked", "swarm/manager-unreachable";
     for each Node: run
 }
 
@@ -44,7 +44,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let here = view.snapshot.hosts.first().map_or_else(|| "a manager".into(), |host| host.name.clone());
         out.report(subject, summary, first).severity(Severity::Warning).remedy(Remedy {
             title: "Remove the entry that was left over".into(),
-            risk: Risk::Harmless,
+            risk: Risk::Safe,
             impact: "nothing that runs is touched".into(),
             steps: vec![removal(here, node, twin)],
         });
@@ -56,7 +56,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let finding = out.report(subject, summary, first);
     // What ails that manager is then what is felt here.
     if let Some(manager) = common_end(nodes, view) {
-        finding.felt_at(Subject::Node(manager));
+        finding.also_affects(Subject::Node(manager));
     }
     let mut advice = "see whether the machine runs, then its engine";
     for host in &view.snapshot.hosts {
@@ -67,7 +67,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             continue;
         }
         let shown = own.iter().map(|p| format!("{} {}", p.attempt, p.outcome)).collect::<Vec<_>>().join(", ");
-        finding.and(Evidence::value(probes, format!("from {}: {shown}", host.name)));
+        finding.with(Evidence::value(probes, format!("from {}: {shown}", host.name)));
         let connect = |outcome: fn(&Outcome) -> bool| {
             own.iter().any(|p| matches!(p.attempt, Attempt::Connect { .. }) && outcome(&p.outcome))
         };
@@ -80,9 +80,9 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     finding.remedy(Remedy {
         title: "Find out what became of the node".into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "looking changes nothing".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: node.name.clone(),
             text: advice.into(),
             commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],

@@ -23,7 +23,7 @@ check! {
     /// Source: moby `daemon/cluster/cluster.go` (`errNoManager`).
     "swarm/not-a-manager": Info, "a command for the swarm was given to a node that is no manager";
     needs Info, EngineLog;
-    caused_by "swarm/certificate-expired", "swarm/locked", "swarm/lost-quorum", "swarm/removed-from-swarm",
+    caused_by "swarm/certificate-expired", "swarm/autolock-locked", "swarm/lost-quorum", "swarm/removed-from-swarm",
         "swarm/join-failed", "swarm/already-a-member";
     for each Host: run
 }
@@ -50,7 +50,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let standing = match swarm.state {
         LocalState::Active => "a worker".to_owned(),
         LocalState::Inactive => "in no swarm".to_owned(),
-        ref other => format!("in state {}", other.word()),
+        ref other => format!("in state {}", other.as_str()),
     };
     let times = match asked.len() {
         1 => String::new(),
@@ -61,12 +61,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         format!("{} at {at}{times} was refused: this node is {standing}, and no manager", last.request);
     let managers: Vec<String> = swarm.managers.iter().map(|manager| manager.addr.to_string()).collect();
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, last.line));
-    finding.and(Evidence::value(log, last.reason));
-    let mut shown = format!("LocalNodeState {}, ControlAvailable false", swarm.state.word());
+    finding.with(Evidence::value(log, last.reason));
+    let mut shown = format!("LocalNodeState {}, ControlAvailable false", swarm.state.as_str());
     if !managers.is_empty() {
         shown.push_str(&format!(", managers {}", managers.join(", ")));
     }
-    finding.and(Evidence::value(info, shown));
+    finding.with(Evidence::value(info, shown));
     let node = match managers.first() {
         Some(first) => {
             facts::NodeName(first.rsplit_once(':').map_or(first.as_str(), |(addr, _)| addr).into())
@@ -75,9 +75,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     finding.remedy(Remedy {
         title: "Give the command on a manager".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "nothing that runs is touched".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node,
             text: "give it there".into(),
             commands: vec!["docker node ls".into()],

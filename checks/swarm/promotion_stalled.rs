@@ -1,5 +1,5 @@
-use crate::remedy::word;
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::remedy::shell_quote;
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::swarm::{Node, NodeState};
 
 check! {
@@ -19,7 +19,7 @@ check! {
     /// Source: swarmkit `manager/state/raft/raft.go` (`Join` checks the address), `node/node.go` (`superviseManager`).
     "swarm/promotion-stalled": Warning, "a node was promoted and is no manager";
     needs Nodes;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked",
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked",
         "swarm/node-down";
     for each Node: run
 }
@@ -33,13 +33,13 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let shown = format!("{} {}: Spec.Role: manager; no ManagerStatus", node.name, node.id);
     out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, shown))
         .severity(Severity::Warning)
-        .certainty(Certainty::Likely)
+        .confidence(Confidence::Medium)
         .remedy(Remedy {
             title: "See why the leader does not take it in".into(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
             impact: "looking changes nothing; the node tries again by itself".into(),
             steps: vec![
-                Step::ByHand {
+                Step::Manual {
                     node: node.name.clone(),
                     text: "see what its engine says, and whether 2377/tcp is open to the leader".into(),
                     commands: vec![
@@ -47,10 +47,10 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                         "docker info --format '{{.Swarm.Error}}'".into(),
                     ],
                 },
-                Step::ByHand {
+                Step::Manual {
                     node: "a manager".into(),
                     text: "or take the promotion back, and promote another".into(),
-                    commands: vec![format!("docker node demote {}", word(node.name.as_str()))],
+                    commands: vec![format!("docker node demote {}", shell_quote(node.name.as_str()))],
                 },
             ],
         });

@@ -54,7 +54,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         shown(created),
         shown(earlier)
     );
-    let by_hand = |node: facts::NodeName, text: &str, commands: &[&str]| Step::ByHand {
+    let by_hand = |node: facts::NodeName, text: &str, commands: &[&str]| Step::Manual {
         node,
         text: text.to_owned(),
         commands: commands.iter().map(|command| (*command).to_owned()).collect(),
@@ -64,14 +64,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         summary,
         Evidence::value(cluster, format!("CreatedAt: {created}")),
     )
-    .and(Evidence::value(
+    .with(Evidence::value(
         certificate,
         format!("of node {}, issued {}, written {}", own.common_name, shown(issued), own.written.map_or_else(|| "unknown".into(), shown)),
     ))
-    .and(Evidence::value(info, format!("Managers: 1, Nodes: {}", info.swarm.node_count)))
+    .with(Evidence::value(info, format!("Managers: 1, Nodes: {}", info.swarm.node_count)))
     .remedy(Remedy {
         title: "Put the raft log back".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "what was made in the new swarm since is gone, and what was in the old one is there again".into(),
         steps: vec![
             by_hand(

@@ -20,5 +20,5 @@ pub(super) fn told_before(host: &Host) -> String {
         ("data-path-port", &port),
     ];
     let flags = told.iter().filter(|(_, value)| !value.is_empty());
-    flags.map(|(name, value)| format!(" --{name} {}", crate::remedy::word(value))).collect()
+    flags.map(|(name, value)| format!(" --{name} {}", crate::remedy::shell_quote(value))).collect()
 }

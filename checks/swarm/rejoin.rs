@@ -1,6 +1,6 @@
 //! How a node comes back into the swarm under the address that it has now.
 
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Remedy, Risk, Step, View};
 use facts::{Host, NodeName};
 
@@ -8,7 +8,7 @@ use facts::{Host, NodeName};
 pub(super) fn rejoin_worker(node: &NodeName, new: &str) -> Remedy {
     Remedy {
         title: "Join again from the present address".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of this node are started elsewhere; it gets a new id, and its labels have to be given again"
             .into(),
         steps: vec![
@@ -24,7 +24,7 @@ pub(super) fn rejoin_manager(node: &NodeName, new: &str, view: &View<'_>) -> Rem
     let count = quorum(node, view).unwrap_or_else(|| "the swarm has one manager fewer".to_owned());
     Remedy {
         title: "Rejoin the manager from its present address".into(),
-        risk: Risk::EndangersQuorum,
+        risk: Risk::Destructive,
         impact: format!("{count} until it has joined; its tasks restart").into(),
         steps: vec![
             demote(node, view),
@@ -63,11 +63,11 @@ fn quorum(node: &NodeName, view: &View<'_>) -> Option<String> {
 
 /// The entry that the node leaves behind.
 fn forget(node: &NodeName) -> Step {
-    Step::ByHand {
+    Step::Manual {
         node: "a manager".into(),
         text: "once the old entry is down, remove it by its id".into(),
         commands: vec![
-            format!("docker node ls --filter name={}", word(node.as_str())),
+            format!("docker node ls --filter name={}", shell_quote(node.as_str())),
             "docker node rm OLD-ID".into(),
         ],
     }

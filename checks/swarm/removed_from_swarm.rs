@@ -39,15 +39,15 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let summary = format!("the managers have removed this node, {id}, from the swarm and turn it away");
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, line));
-    finding.and(Evidence::value(log, what));
+    finding.with(Evidence::value(log, what));
     if let Ok(info) = info {
         let shown =
-            format!("LocalNodeState {}, NodeID {}", info.swarm.state.word(), info.swarm.node_id.as_str());
-        finding.and(Evidence::value(info, shown));
+            format!("LocalNodeState {}, NodeID {}", info.swarm.state.as_str(), info.swarm.node_id.as_str());
+        finding.with(Evidence::value(info, shown));
     }
     finding.remedy(Remedy {
         title: "Leave, and join the swarm anew".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the containers that still run here as tasks end; the node gets a new id, and labels and role have to be \
                  given again"
             .into(),

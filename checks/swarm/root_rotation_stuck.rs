@@ -1,4 +1,4 @@
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::{Node, NodeState};
 
@@ -46,21 +46,21 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         summary,
         Evidence::value(cluster, format!("RootRotationInProgress: true{changed}")),
     )
-    .and(Evidence::value(
+    .with(Evidence::value(
         nodes,
         format!("{} {}: its certificate is from another authority than the swarm's", node.name, node.id),
     ))
     .remedy(Remedy {
         title: "Bring the node back, or take it off the list".into(),
-        risk: Risk::ByHand,
+        risk: Risk::Manual,
         impact: "a node that was removed has to join anew".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: "a manager".into(),
             text: format!(
                 "the rotation ends by itself once {} is back and reaches the managers; only where it is gone for good",
                 node.name
             ),
-            commands: vec![format!("docker node rm {}", word(node.id.as_str()))],
+            commands: vec![format!("docker node rm {}", shell_quote(node.id.as_str()))],
         }],
     });
     Ok(())

@@ -1,4 +1,4 @@
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
 use facts::way_in::life;
 use facts::{Host, Seen, Source};
@@ -21,9 +21,9 @@ check! {
     /// Source: swarmkit `agent/session.go`, `ca/auth.go`; moby#34827.
     "swarm/session-failed": Error, "the node has no session with the managers";
     needs EngineLog, Info, EngineProcess;
-    caused_by "network/no-route", "network/neighbour-pinned", "network/hardware-address-shared", "host/disk-full", "swarm/raft-lost", "engine/files-exhausted", "network/address-taken", "host/conntrack-full", "swarm/state-damaged", "swarm/identity-shared", "swarm/certificate-expired", "swarm/removed-from-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/lost-quorum",
-        "network/manager-port-blocked", "network/peer-unreachable", "engine/unreachable", "swarm/locked",
-        "host/clock-unsynced";
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/disk-full", "swarm/raft-lost", "engine/file-limit-reached", "network/duplicate-ip", "host/conntrack-full", "swarm/state-damaged", "swarm/duplicate-node-identity", "swarm/certificate-expired", "swarm/removed-from-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/lost-quorum",
+        "network/manager-port-blocked", "network/peer-unreachable", "engine/unreachable", "swarm/autolock-locked",
+        "host/clock-not-synchronised";
     for each Host: run
 }
 
@@ -75,7 +75,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     back first";
         remedy.steps.insert(
             0,
-            Step::ByHand {
+            Step::Manual {
                 node: "a manager".into(),
                 text: text.into(),
                 commands: vec!["swarm-doctor run".into(), "docker node ls".into()],
@@ -85,11 +85,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     } else {
         let summary =
             format!("the session with {whom} failed {times} times within a minute: {}", innermost(error));
-        out.report(subject, summary, first).certainty(Certainty::Likely).remedy(Remedy {
+        out.report(subject, summary, first).confidence(Confidence::Medium).remedy(Remedy {
             title: "See from a manager why it takes no session".into(),
-            risk: Risk::ByHand,
+            risk: Risk::Manual,
             impact: "looking changes nothing".into(),
-            steps: vec![Step::ByHand {
+            steps: vec![Step::Manual {
                 node: "a manager".into(),
                 text:
                     "see whether there is a leader, whether its engine hangs, and whether its clock is right"
@@ -116,15 +116,15 @@ fn innermost(error: &str) -> &str {
 fn join_anew(host: &Host) -> Remedy {
     Remedy {
         title: "Leave the swarm that is no more, and join anew".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the containers that the old membership left here are stopped".into(),
         steps: vec![
-            Step::ByHand {
+            Step::Manual {
                 node: "a manager".into(),
                 text: "see that this node is wanted, and print the command to join with".into(),
                 commands: vec!["docker node ls".into(), "docker swarm join-token worker".into()],
             },
-            Step::ByHand {
+            Step::Manual {
                 node: host.name.clone(),
                 text: "leave, then join with that command".into(),
                 commands: vec!["docker swarm leave --force".into()],

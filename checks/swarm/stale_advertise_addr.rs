@@ -2,7 +2,7 @@ use super::local_advertise_addr::holder_here;
 use super::moved::{Moved, moved};
 use super::moved_manager;
 use super::rejoin::{rejoin_manager, rejoin_worker};
-use crate::{Certainty, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Address, Interface};
 use facts::swarm::LocalState;
 use facts::{Host, Seen};
@@ -28,7 +28,7 @@ check! {
     /// Source: moby#41043, docker/for-linux#523, moby `daemon/cluster/listen_addr.go`.
     "swarm/stale-advertise-addr": Error, "the node advertises an address it does not have";
     needs Info, SwarmState, Interfaces, Nodes, Certificates, Networks, Probes, Sockets, EngineLog;
-    caused_by "swarm/identity-shared";
+    caused_by "swarm/duplicate-node-identity";
     for each Host: run
 }
 
@@ -40,7 +40,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             // One that every machine has for itself was never this node's alone.
             Ok(Some(worker)) if holder_here(host, worker.old).is_none() => tell(&worker, view, out),
             Ok(_) => {}
-            Err(gap) => out.lacking(Subject::Cluster, gap),
+            Err(gap) => out.inconclusive(Subject::Cluster, gap),
         }
     }
     own(host, view, out)
@@ -97,22 +97,22 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let summary = format!("this {role} advertises {advertised}, which no interface holds; {present}");
     let finding = out
         .report(Subject::Node(host.name.clone()), summary, first)
-        .and(Evidence::value(interfaces, held(interfaces)));
+        .with(Evidence::value(interfaces, held(interfaces)));
     if let (Ok(state), Some(written)) = (&state, written) {
         let local = match local {
             Some(local) if has_local => format!("; LocalAddr: {local}, still held"),
             Some(local) => format!("; LocalAddr: {local}, not held either"),
             None => String::new(),
         };
-        finding.and(Evidence::value(state, format!("AdvertiseAddr: {}{local}", written.advertise_addr)));
+        finding.with(Evidence::value(state, format!("AdvertiseAddr: {}{local}", written.advertise_addr)));
     }
     // An address of the very network that the machine is in cannot be NAT's; any other may be.
     let in_own_network = interfaces.iter().flat_map(|i| &i.addresses).any(|a| a.covers(advertised));
     if has_local && !in_own_network {
         // The address the node took for its own is there, so the advertised one may have been meant so: NAT.
-        finding.certainty(Certainty::Hint).severity(Severity::Warning);
+        finding.confidence(Confidence::Low).severity(Severity::Warning);
     } else if local.is_none() && !in_own_network {
-        finding.certainty(Certainty::Likely);
+        finding.confidence(Confidence::Medium);
     }
     let only_manager = is_manager && info.as_ref().is_ok_and(|info| info.swarm.managers.len() <= 1);
     finding.remedy(remedy(host, advertised, interfaces, is_manager, only_manager, view));
@@ -139,7 +139,7 @@ fn remembered(host: &Host, advertised: IpAddr, view: &View<'_>, out: &mut Findin
         summary,
         Evidence::value(nodes, format!("ManagerStatus.Addr: {raft}")),
     )
-    .and(Evidence::value(interfaces, held(interfaces)))
+    .with(Evidence::value(interfaces, held(interfaces)))
     .remedy(remedy(host, raft.ip(), interfaces, true, true, view));
     Ok(())
 }
@@ -177,7 +177,7 @@ fn remedy(
     if only_manager {
         return Remedy {
             title: "Give the machine its old address back".into(),
-            risk: Risk::Harmless,
+            risk: Risk::Safe,
             impact: "nothing that runs is touched; make the address permanent in the network's configuration"
                 .into(),
             steps: vec![Step::AddAddress { node, device: device.to_owned(), addr: old, prefix }],

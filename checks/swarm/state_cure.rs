@@ -1,7 +1,7 @@
 //! What to do about a damaged file of the engine's state.
 
 use super::damage::File;
-use crate::{Remedy, Risk, Step, word};
+use crate::{Remedy, Risk, Step, shell_quote};
 use facts::{Fact, Host, Source};
 
 /// The remedy for a file that cannot be used.
@@ -31,20 +31,23 @@ fn rebuild(host: &Host, file: File) -> Remedy {
     };
     Remedy {
         title: "Move the file aside, and let the engine make it anew".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: impact.into(),
         steps: vec![
-            Step::ByHand {
+            Step::Manual {
                 node: host.name.clone(),
                 text: "see first that the disk under it is sound and has room".into(),
-                commands: vec![format!("df -h {}", word(&root(host))), "dmesg | grep -i 'I/O error'".into()],
+                commands: vec![
+                    format!("df -h {}", shell_quote(&root(host))),
+                    "dmesg | grep -i 'I/O error'".into(),
+                ],
             },
-            Step::ByHand {
+            Step::Manual {
                 node: host.name.clone(),
                 text: text.into(),
                 commands: vec![
                     "systemctl stop docker docker.socket".into(),
-                    format!("mv {} {}", word(&path), word(&format!("{path}.broken"))),
+                    format!("mv {} {}", shell_quote(&path), shell_quote(&format!("{path}.broken"))),
                     "systemctl start docker".into(),
                 ],
             },
@@ -54,13 +57,13 @@ fn rebuild(host: &Host, file: File) -> Remedy {
 
 /// The file holds nothing but a list of managers, which any of them can write.
 fn name_managers(host: &Host) -> Remedy {
-    let path = word(&format!("{}/{}", root(host), File::Managers.path()));
+    let path = shell_quote(&format!("{}/{}", root(host), File::Managers.path()));
     Remedy {
         title: "Tell the node its managers again".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of this node start again".into(),
         steps: vec![
-            Step::ByHand {
+            Step::Manual {
                 node: "a manager".into(),
                 text: "print the line that the file has to hold".into(),
                 commands: vec![
@@ -68,7 +71,7 @@ fn name_managers(host: &Host) -> Remedy {
                         .into(),
                 ],
             },
-            Step::ByHand {
+            Step::Manual {
                 node: host.name.clone(),
                 text: "put that line in its place".into(),
                 commands: vec![
@@ -84,20 +87,20 @@ fn name_managers(host: &Host) -> Remedy {
 
 /// A member has to remember its own address; without the rest it takes what is usual.
 fn write_state(host: &Host) -> Remedy {
-    let path = word(&format!("{}/{}", root(host), File::DockerState.path()));
+    let path = shell_quote(&format!("{}/{}", root(host), File::DockerState.path()));
     let line = r#"{"LocalAddr":"ADDRESS","ListenAddr":"0.0.0.0:2377","AdvertiseAddr":"ADDRESS:2377"}"#;
     Remedy {
         title: "Write the file anew".into(),
-        risk: Risk::RestartsTasks,
+        risk: Risk::Disruptive,
         impact: "the tasks of this node start again".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node: host.name.clone(),
             text: "keep what is there, and give the engine the address of this machine at which the other nodes reach it, in \
                    the place of ADDRESS; add DataPathAddr or DataPathPort if the swarm was made with them"
                 .into(),
             commands: vec![
                 "systemctl stop docker docker.socket".into(),
-                format!("cp -a {0} {0}.broken", word(&format!("{}/swarm", root(host)))),
+                format!("cp -a {0} {0}.broken", shell_quote(&format!("{}/swarm", root(host)))),
                 format!("echo '{line}' > {path}"),
                 "systemctl start docker".into(),
             ],
@@ -108,11 +111,11 @@ fn write_state(host: &Host) -> Remedy {
 /// The node leaves its old identity behind.
 fn rejoin(host: &Host, manager: bool) -> Remedy {
     let node = || host.name.clone();
-    let swarm = word(&format!("{}/swarm", root(host)));
+    let swarm = shell_quote(&format!("{}/swarm", root(host)));
     let role = if manager { "manager" } else { "worker" };
     let mut steps = Vec::new();
     if manager {
-        steps.push(Step::ByHand {
+        steps.push(Step::Manual {
             node: node(),
             text: "where it was the only manager, or too few are left without it, put the backup of the directory in \
                    its place with the engine stopped, begin a cluster of one with what the backup knows, and leave the \
@@ -123,25 +126,25 @@ fn rejoin(host: &Host, manager: bool) -> Remedy {
         steps.push(Step::DemoteManager { node: "another manager".into(), name: node(), id: None });
     }
     steps.extend([
-        Step::ByHand {
+        Step::Manual {
             node: node(),
             text: format!(
                 "see that the disk is sound and has room, keep what is there, and join with the command that a manager \
                  prints for `docker swarm join-token {role}`"
             ),
             commands: vec![
-                format!("df -h {}", word(&root(host))),
+                format!("df -h {}", shell_quote(&root(host))),
                 "systemctl stop docker docker.socket".into(),
                 format!("mv {swarm} {swarm}.broken"),
                 "systemctl start docker".into(),
                 "docker swarm join --token TOKEN MANAGER:2377".into(),
             ],
         },
-        Step::ByHand {
+        Step::Manual {
             node: "a manager".into(),
             text: "remove the old entry of this node by its id".into(),
             commands: vec![
-                format!("docker node ls --filter name={}", word(node().as_str())),
+                format!("docker node ls --filter name={}", shell_quote(node().as_str())),
                 "docker node rm OLD-ID".into(),
             ],
         },
@@ -153,7 +156,7 @@ fn rejoin(host: &Host, manager: bool) -> Remedy {
     };
     Remedy {
         title: title.into(),
-        risk: if manager { Risk::EndangersQuorum } else { Risk::RestartsTasks },
+        risk: if manager { Risk::Destructive } else { Risk::Disruptive },
         impact: "the tasks of this node stop until it has joined".into(),
         steps,
     }

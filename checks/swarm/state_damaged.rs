@@ -1,6 +1,6 @@
 use super::damage::{File, crash, last_words, reason};
 use super::state_cure::remedy;
-use crate::{Certainty, Evidence, Finding, Findings, Judged, Subject, View};
+use crate::{Confidence, Evidence, Finding, Findings, Judged, Subject, View};
 use facts::engine::Info;
 use facts::swarm::LocalState;
 use facts::{Gap, Host, Seen, Why};
@@ -68,7 +68,7 @@ fn forgotten(host: &Host, out: &mut Findings<'_>) -> Judged {
     );
     let first = Evidence::absent(state, "docker-state.json");
     let finding = say(host, File::DockerState, &summary, first, out);
-    finding.and(Evidence::value(certificate, format!("a certificate of node {}", holds.common_name)));
+    finding.with(Evidence::value(certificate, format!("a certificate of node {}", holds.common_name)));
     Ok(())
 }
 
@@ -84,7 +84,7 @@ fn no_manager(host: &Host, info: &Seen<Info>, out: &mut Findings<'_>) -> Judged 
     );
     let first = Evidence::absent(managers, "a manager in state.json");
     say(host, File::Managers, &summary, first, out)
-        .and(Evidence::value(info, "LocalNodeState: pending, RemoteManagers: none"));
+        .with(Evidence::value(info, "LocalNodeState: pending, RemoteManagers: none"));
     Ok(())
 }
 
@@ -97,10 +97,10 @@ fn say<'a>(
 ) -> &'a mut Finding {
     let finding = out.report(Subject::Node(host.name.clone()), summary, first);
     for gap in unreadable(host) {
-        finding.and(Evidence::gap(&gap));
+        finding.with(Evidence::gap(&gap));
     }
     if file == File::OtherAuthority {
-        finding.certainty(Certainty::Likely);
+        finding.confidence(Confidence::Medium);
     }
     finding.remedy(remedy(host, file))
 }

@@ -134,7 +134,7 @@ pub enum Hook {
 
 impl Hook {
     /// Its name as a keyword of nft.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
             Self::Prerouting => "prerouting",

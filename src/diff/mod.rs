@@ -156,7 +156,7 @@ fn said(diagnosis: &Diagnosis) -> BTreeMap<Key, Said> {
         for (finding, consequence) in findings {
             let said = Said {
                 check: finding.check.to_string(),
-                severity: finding.severity.word(),
+                severity: finding.severity.as_str(),
                 subject: finding.subject.to_string(),
                 summary: finding.summary.clone(),
                 consequence,

@@ -148,7 +148,7 @@ impl Portrait {
         }
         if let Some(info) = self.seen(Area::Swarm, &host.info) {
             let swarm = &info.swarm;
-            self.put(Area::Swarm, "state", swarm.state.word());
+            self.put(Area::Swarm, "state", swarm.state.as_str());
             self.put(Area::Swarm, "role", if swarm.control_available { "manager" } else { "worker" });
             self.put(Area::Swarm, "node", &swarm.node_id);
             self.put(
@@ -269,7 +269,7 @@ impl Portrait {
                 let name = if twice { format!("{} {}", node.name, node.id) } else { node.name.to_string() };
                 let mut put =
                     |what: &str, value: String| self.put(Area::Nodes, format!("{name} {what}"), value);
-                put("state", node.state.word().to_owned());
+                put("state", node.state.as_str().to_owned());
                 put("availability", node.availability.clone());
                 put("address", node.addr.map(|addr| addr.to_string()).unwrap_or_default());
                 put("engine", node.engine.clone());

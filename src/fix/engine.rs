@@ -45,7 +45,7 @@ impl Turn {
         }
     }
 
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Reload => "reload",
             Self::Start => "start",
@@ -57,7 +57,7 @@ impl Turn {
 
 /// The program that turns the engine, where one can be found: it is asked before anything is done.
 pub(super) fn way(turn: Turn) -> Result<Vec<String>, String> {
-    let word = turn.word().to_owned();
+    let word = turn.as_str().to_owned();
     if Path::new("/run/systemd/system").is_dir() {
         return Ok(vec!["systemctl".into(), word, unit()]);
     }

@@ -24,7 +24,7 @@ pub(super) fn consent(plan: &Plan, fixing: &Fixing, allowed: Option<Level>, grou
     // Asked one by one, a person is the limit; unattended, only what is safe goes without being named.
     let limit = allowed.unwrap_or(if fixing.yes { Level::Safe } else { Level::Destructive });
     if level > limit {
-        return Consent::Withheld(format!("it is {}; --fix={} allows it", level.word(), level.word()));
+        return Consent::Withheld(format!("it is {}; --fix={} allows it", level.as_str(), level.as_str()));
     }
     let check = plan.finding.check.as_ref();
     let names = ground.names();

@@ -71,7 +71,7 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// The word for it.
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Healed => "healed",
             Self::Done => "done here",

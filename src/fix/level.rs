@@ -26,7 +26,7 @@ impl Level {
             | Step::ReloadEngine { .. }
             | Step::CreateIngress { .. }
             | Step::Unlock { .. }
-            | Step::ByHand { .. } => Self::Safe,
+            | Step::Manual { .. } => Self::Safe,
             Step::AddAddress { .. }
             | Step::StartEngine { .. }
             | Step::RestartEngine { .. }
@@ -44,7 +44,7 @@ impl Level {
     }
 
     /// The word for it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Safe => "safe",
             Self::Disruptive => "disruptive",

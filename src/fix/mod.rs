@@ -155,7 +155,7 @@ pub async fn undo(id: &str, source: &Source, kept: &Receipts, voice: &Voice) -> 
 pub fn history(kept: &Receipts) -> Result<Vec<String>, ExpectedError> {
     let records = journal::records(&kept.state_dir.join("receipts")).map_err(ExpectedError::refused)?;
     let line = |record: &journal::Record| {
-        let outcome = record.outcome.map_or("interrupted", Outcome::word);
+        let outcome = record.outcome.map_or("interrupted", Outcome::as_str);
         let last = record.acts.iter().any(|done| matches!(done.undo, act::Undo::Final { .. }));
         let stays = record.acts.iter().all(|done| done.undo.stays());
         let back = match (outcome, last, stays) {

@@ -31,7 +31,7 @@ impl Plan {
             let step = steps.remove(at);
             return Self { finding: finding.clone(), here: vec![step], rest: steps };
         }
-        let done = |step: &&Step| step.node() == here && !matches!(step, Step::ByHand { .. });
+        let done = |step: &&Step| step.node() == here && !matches!(step, Step::Manual { .. });
         let count = steps.iter().take_while(done).count();
         let rest = steps.split_off(count);
         // Half of what belongs together on one node would leave it between the two.
@@ -54,7 +54,7 @@ impl Plan {
             return Some(format!("{check} still says: {}", finding.summary));
         }
         let verdict = diagnosis.verdicts.iter().find(|verdict| verdict.check == *check)?;
-        let mut open = verdict.open().filter(|(of, _)| of.touches(subject));
+        let mut open = verdict.open().filter(|(of, _)| of.overlaps(subject));
         open.next().map(|(_, gap)| format!("{check} could not tell afterwards: {}", gap.why))
     }
 
@@ -87,8 +87,8 @@ impl Plan {
     /// What it weighs however harmless its steps are.
     pub(super) fn least(&self) -> Level {
         match self.finding.remedy.as_ref().map(|remedy| remedy.risk) {
-            Some(Risk::EndangersQuorum) => Level::Destructive,
-            Some(Risk::ByHand) => Level::Disruptive,
+            Some(Risk::Destructive) => Level::Destructive,
+            Some(Risk::Manual) => Level::Disruptive,
             _ => Level::Safe,
         }
     }

@@ -5,7 +5,7 @@ use super::membership::{is_local, remembered, written};
 use super::swarm::{Api, state};
 use super::{Ground, newest};
 use crate::collect::neighbour;
-use checks::word;
+use checks::shell_quote;
 use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
@@ -220,7 +220,7 @@ pub(super) async fn aftermath(kept: &Path, ground: &Ground) -> Result<Vec<String
         .into_iter()
         .filter(|node| node["ID"] != own)
         .partition(|node| was_manager(node["ID"].as_str().unwrap_or_default()));
-    let name = |node: &Value| word(node["Description"]["Hostname"].as_str().unwrap_or_default());
+    let name = |node: &Value| shell_quote(node["Description"]["Hostname"].as_str().unwrap_or_default());
     for node in former {
         let (name, id) = (name(node), node["ID"].as_str().unwrap_or_default());
         lines.push(format!("on {name}: docker swarm leave --force"));
@@ -246,7 +246,7 @@ pub(super) async fn aftermath(kept: &Path, ground: &Ground) -> Result<Vec<String
 
 /// The commands that put a copy of the state in the place of the present one.
 fn restoring(place: &Path, kept: &Path) -> Result<[String; 4], String> {
-    let (place, kept) = (word(&place.to_string_lossy()), word(&kept.to_string_lossy()));
+    let (place, kept) = (shell_quote(&place.to_string_lossy()), shell_quote(&kept.to_string_lossy()));
     let line = |argv: Vec<String>| argv.join(" ");
     Ok([
         line(way(Turn::Stop)?),

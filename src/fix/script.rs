@@ -2,7 +2,7 @@
 
 use super::level::Level;
 use super::plan::Plan;
-use checks::{Step, word};
+use checks::{Step, shell_quote};
 use std::collections::BTreeMap;
 
 /// What the lines of the script call: engines are turned by what started them, and a fix whose node has other ailments
@@ -43,7 +43,7 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
             // What comes behind something that a person has to do first waits for that.
             let waits = steps[..at]
                 .iter()
-                .any(|other| other.node() == step.node() && matches!(other, Step::ByHand { .. }));
+                .any(|other| other.node() == step.node() && matches!(other, Step::Manual { .. }));
             if waits {
                 lines.extend(step.commands().iter().map(|command| comment(command)));
             } else if !there.iter().any(|step| is_own(step)) {
@@ -51,7 +51,7 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
             } else if !steps[..at].iter().any(|other| other.node() == step.node()) {
                 // What no command does, swarm-doctor does there, and with it the whole remedy.
                 let level = there.iter().map(|step| Level::of(step)).fold(plan.least(), Level::max);
-                lines.push(format!("fix {} {}", word(&check), level.word()));
+                lines.push(format!("fix {} {}", shell_quote(&check), level.as_str()));
             }
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
     let on_managers = nodes.remove(A_MANAGER);
     text.push_str("case \"$(hostname)\" in\n");
     for (node, lines) in nodes {
-        text.push_str(&format!("{})\n", word(&node)));
+        text.push_str(&format!("{})\n", shell_quote(&node)));
         for line in lines {
             text.push_str(&format!("    {line}\n"));
         }
@@ -105,7 +105,7 @@ fn typed(step: &Step) -> Vec<String> {
         Step::ReloadEngine { .. } => vec!["engine reload".into()],
         Step::StartEngine { .. } => vec!["engine start".into()],
         Step::RestartEngine { .. } => vec!["engine restart".into()],
-        Step::ByHand { .. } | Step::ForceNewCluster { .. } | Step::RenewCertificate { .. } => {
+        Step::Manual { .. } | Step::ForceNewCluster { .. } | Step::RenewCertificate { .. } => {
             step.commands().iter().map(|command| comment(command)).collect()
         }
         _ => step.commands().iter().map(|command| plain(command)).collect(),

@@ -39,7 +39,7 @@ pub(super) async fn take_back(
     }
     receipt.note(&Event::Closed { outcome })?;
     let tone = if outcome == Outcome::Undone { Tone::Good } else { Tone::Bad };
-    voice.say(tone, &format!("{}: {}", receipt.id, outcome.word()));
+    voice.say(tone, &format!("{}: {}", receipt.id, outcome.as_str()));
     Ok(outcome)
 }
 

@@ -48,7 +48,7 @@ pub(super) fn fold(found: Vec<Finding>, counting: &[bool], checks: &CausedBy, se
     let rank = |finding: &Finding| {
         (
             Reverse(finding.severity),
-            Reverse(finding.certainty),
+            Reverse(finding.confidence),
             order.get(finding.check.as_ref()).copied(),
             finding.subject.clone(),
             finding.summary.clone(),
@@ -80,7 +80,7 @@ fn parent(
     // The list is in the order in which the check's author believes them.
     causes.iter().find_map(|cause| {
         let of_cause = by_check.get(cause.as_ref())?;
-        of_cause.iter().copied().find(|other| found[*other].touches(finding))
+        of_cause.iter().copied().find(|other| found[*other].overlaps(finding))
     })
 }
 

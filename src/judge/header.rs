@@ -94,7 +94,7 @@ fn role(snapshot: &Snapshot) -> String {
         return certified().unwrap_or_else(|| if stateless { "not in a swarm" } else { "unknown" }.into());
     };
     let own = snapshot.nodes.get().ok().and_then(|nodes| nodes.iter().find(|n| n.id == info.swarm.node_id));
-    match info.swarm.state.word() {
+    match info.swarm.state.as_str() {
         "active" if own.is_some_and(|n| n.manager.as_ref().is_some_and(|m| m.leader)) => {
             "manager (leader)".into()
         }

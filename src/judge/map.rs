@@ -123,7 +123,7 @@ impl Gathering {
                 label: node.name.to_string(),
                 addr: addr.map(|addr| addr.to_string()),
                 role,
-                state: Some(node.state.word().to_owned()),
+                state: Some(node.state.as_str().to_owned()),
                 availability: Some(node.availability.clone()).filter(|word| word != "active"),
                 looked_at: false,
             },
@@ -140,7 +140,7 @@ impl Gathering {
         let at = found.unwrap_or_else(|| {
             let role = match info {
                 Some(info) if info.swarm.control_available => Role::Manager,
-                Some(info) if info.swarm.state.word() == "active" => Role::Worker,
+                Some(info) if info.swarm.state.as_str() == "active" => Role::Worker,
                 _ => Role::Unknown,
             };
             let label = host.name.to_string();

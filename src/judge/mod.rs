@@ -95,7 +95,7 @@ pub enum Status {
 
 impl Status {
     /// The word for it, in lower case.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
             Self::Skipped => "skipped",
@@ -225,7 +225,7 @@ fn looked<'c>(check: &'c dyn Check, view: &View<'_>) -> Findings<'c> {
     // A check that panics has judged nothing, and must not take the others with it.
     if catch_unwind(AssertUnwindSafe(|| check.judge(view, &mut out))).is_err() {
         out = Findings::of(check.meta());
-        out.lacking(Subject::Cluster, broken_check(check));
+        out.inconclusive(Subject::Cluster, broken_check(check));
     }
     out
 }

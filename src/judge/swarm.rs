@@ -5,7 +5,7 @@
 use super::gather::{Gathered, Member};
 use super::{Diagnosis, Header, Map, concluded, header, looked};
 use crate::policy::Policy;
-use checks::{Certainty, Check, Finding, Findings, Severity, Subject, View};
+use checks::{Check, Confidence, Finding, Findings, Severity, Subject, View};
 use facts::{Need, NodeName, Snapshot, Source};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -96,11 +96,11 @@ fn locate(out: &mut Findings<'_>, place: impl Fn(&mut Source)) {
 
 /// What one check found from all places, each thing once: as the place tells it that is surest of it, or that it is about.
 fn united<'c>(outs: Vec<(usize, Findings<'c>)>, hosts: &[NodeName]) -> Option<Findings<'c>> {
-    let mut said: BTreeMap<Subject, (usize, (Severity, Certainty, bool))> = BTreeMap::new();
+    let mut said: BTreeMap<Subject, (usize, (Severity, Confidence, bool))> = BTreeMap::new();
     for (at, out) in &outs {
         for finding in &out.found {
             let itself = hosts.get(*at).is_some_and(|host| finding.subject == Subject::Node(host.clone()));
-            let weight = (finding.severity, finding.certainty, itself);
+            let weight = (finding.severity, finding.confidence, itself);
             let best = said.entry(finding.subject.clone()).or_insert((*at, weight));
             if weight > best.1 {
                 *best = (*at, weight);

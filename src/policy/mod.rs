@@ -154,7 +154,7 @@ fn weight(said: &str) -> Result<(String, Severity), String> {
 fn severity_named(name: &str) -> Result<Severity, String> {
     let all = [Severity::Error, Severity::Warning, Severity::Info];
     all.into_iter()
-        .find(|severity| severity.word() == name)
+        .find(|severity| severity.as_str() == name)
         .ok_or_else(|| format!("{name:?} is not one of error, warning, info"))
 }
 

@@ -1,7 +1,7 @@
 use super::init::TEMPLATE;
 use super::*;
 use crate::judge::{Diagnosis, Status, judge};
-use checks::{Certainty, Check, Evidence, Findings, Meta, Subject};
+use checks::{Check, Confidence, Evidence, Findings, Meta, Subject};
 use facts::bundle::{Bundle, Manifest};
 use facts::{Need, Source};
 
@@ -42,11 +42,17 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_may_have_been_meant() 
         "[severity]\n\"swarm/even-manager\" = \"info\"",
         "2: there is no check \"swarm/even-manager\"; did you mean swarm/even-managers?",
     );
-    refused("[threshold]\n\"swarm/locked\" = \"1%\"", "2: \"swarm/locked\" has no threshold");
+    refused(
+        "[threshold]\n\"swarm/autolock-locked\" = \"1%\"",
+        "2: \"swarm/autolock-locked\" has no threshold",
+    );
     refused("[threshold]\n\"host/disk-full\" = \"200%\"", "2: \"200%\" is no part of a disk");
-    refused("[[ignore]]\ncheck = \"swarm/locked\"", "1: missing field `reason`");
-    refused("[[ignore]]\ncheck = \"swarm/locked\"\nreason = \" \"", "1: a reason is expected");
-    refused("[[ignore]]\ncheck = \"swarm/locked\"\nreason = \"x\"\nuntil = 07:30:00", "4: a day is expected");
+    refused("[[ignore]]\ncheck = \"swarm/autolock-locked\"", "1: missing field `reason`");
+    refused("[[ignore]]\ncheck = \"swarm/autolock-locked\"\nreason = \" \"", "1: a reason is expected");
+    refused(
+        "[[ignore]]\ncheck = \"swarm/autolock-locked\"\nreason = \"x\"\nuntil = 07:30:00",
+        "4: a day is expected",
+    );
     refused("checks = [", "1: ");
     refused("checks = 5", "1: invalid type");
 }
@@ -63,9 +69,9 @@ fn meta(id: &str) -> &'static Meta {
 #[test]
 fn checks_are_chosen_by_id_and_category_and_left_out_with_a_bang() {
     let dns = chosen(&["dns"]).unwrap();
-    assert!(dns.asks(meta("dns/vip-pinned-in-hosts")) && !dns.asks(meta("swarm/locked")));
-    let rest = chosen(&["!dns", "!swarm/locked"]).unwrap();
-    assert!(!rest.asks(meta("dns/vip-pinned-in-hosts")) && !rest.judges(meta("swarm/locked")));
+    assert!(dns.asks(meta("dns/vip-pinned-in-hosts")) && !dns.asks(meta("swarm/autolock-locked")));
+    let rest = chosen(&["!dns", "!swarm/autolock-locked"]).unwrap();
+    assert!(!rest.asks(meta("dns/vip-pinned-in-hosts")) && !rest.judges(meta("swarm/autolock-locked")));
     assert!(rest.asks(meta("swarm/lost-quorum")));
     for (words, why) in [
         (&["netwrok"][..], "there is no check or category \"netwrok\"; did you mean network?"),
@@ -140,7 +146,7 @@ impl Check for Told {
             let source =
                 Source { need: Need::Info, artifact: "engine/info.json".into(), origin: "GET /info".into() };
             let evidence = Evidence::Value { source, shown: "a value".into() };
-            out.report(subject.clone(), *summary, evidence).severity(*severity).certainty(Certainty::Proven);
+            out.report(subject.clone(), *summary, evidence).severity(*severity).confidence(Confidence::High);
         }
     }
 }

@@ -26,8 +26,8 @@ fn shape<'a>(finding: &'a Finding, node: &str) -> (&'a str, &'a str, &'a str, St
     let unnamed = |text: &str| text.replace(node, "\0");
     (
         finding.check.as_ref(),
-        finding.severity.word(),
-        finding.certainty.word(),
+        finding.severity.as_str(),
+        finding.confidence.as_str(),
         unnamed(&finding.subject.to_string()),
         unnamed(&finding.summary),
     )
@@ -55,6 +55,7 @@ mod tests {
         let meta = Meta {
             id: "host/ailing".into(),
             title: "a node ails".into(),
+            healthy: "".into(),
             severity: checks::Severity::Warning,
             explain: "".into(),
             needs: vec![].into(),

@@ -12,7 +12,7 @@ pub fn explain(check: &BuiltIn, width: u16, color: bool, out: &mut dyn Write) ->
     // The explanations are ours and in the reader's hands as they were written, whatever the locale.
     let mut pen = Pen::new(out, width, color, false);
     let meta = &check.meta;
-    let severity = Span::new(Ink::of(meta.severity), meta.severity.word());
+    let severity = Span::new(Ink::of(meta.severity), meta.severity.as_str());
     pen.items(Indent(0, 2), vec![Span::new(Ink::Bold, meta.id.as_ref()), severity])?;
     pen.flow(Indent(0, 0), &[Span::plain("Looks for: "), Span::plain(meta.title.as_ref())])?;
     pen.blank()?;

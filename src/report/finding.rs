@@ -4,7 +4,7 @@ use super::pen::{Indent, Ink, Mark, Pen, Span};
 use super::text::count;
 use super::{evidence, remedy};
 use crate::judge::Cause;
-use checks::{Certainty, Finding};
+use checks::{Confidence, Finding};
 use std::io;
 
 /// How many consequences of one check are shown unless all are asked for: on a large swarm one cause is felt
@@ -47,10 +47,10 @@ pub(super) fn plain(cause: &Cause) -> io::Result<Vec<String>> {
 
 /// How much a finding weighs, and how sure it is where it is not proven.
 pub(super) fn weight(finding: &Finding) -> String {
-    match finding.certainty {
-        Certainty::Proven => finding.severity.word().to_owned(),
-        Certainty::Likely => format!("{} (likely)", finding.severity.word()),
-        Certainty::Hint => format!("{} (only a hint)", finding.severity.word()),
+    match finding.confidence {
+        Confidence::High => finding.severity.as_str().to_owned(),
+        Confidence::Medium => format!("{} (likely)", finding.severity.as_str()),
+        Confidence::Low => format!("{} (only a hint)", finding.severity.as_str()),
     }
 }
 
@@ -61,9 +61,9 @@ fn consequences(pen: &mut Pen<'_>, found: &[Finding], verbose: bool) -> io::Resu
         let shown = if verbose || alike.len() <= ALIKE + 1 { alike.len() } else { ALIKE };
         for finding in alike.iter().take(shown) {
             let mark = format!("{} ", pen.mark(Mark::Of(finding.severity)));
-            let lead = match finding.certainty {
-                Certainty::Proven => finding.check.to_string(),
-                Certainty::Likely | Certainty::Hint => format!("{}, {}", finding.check, weight(finding)),
+            let lead = match finding.confidence {
+                Confidence::High => finding.check.to_string(),
+                Confidence::Medium | Confidence::Low => format!("{}, {}", finding.check, weight(finding)),
             };
             let line = [
                 Span::new(Ink::of(finding.severity), mark),

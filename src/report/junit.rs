@@ -113,7 +113,7 @@ impl Junit {
                 writeln!(
                     out,
                     r#"      <failure type="{}" message="{}">{}</failure>"#,
-                    verdict.status.word(),
+                    verdict.status.as_str(),
                     markup(&first.unwrap_or_default()),
                     told(diagnosis, &found)?,
                 )?;

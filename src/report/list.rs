@@ -31,7 +31,7 @@ pub fn list(
             .map(|BuiltIn { meta, .. }| Listed {
                 id: &meta.id,
                 title: &meta.title,
-                severity: meta.severity.word(),
+                severity: meta.severity.as_str(),
                 needs: &meta.needs,
                 caused_by: &meta.caused_by,
             })
@@ -51,7 +51,7 @@ pub fn list(
     });
     for BuiltIn { meta, .. } in checks {
         let needs = meta.needs.iter().map(|need| need.name()).collect::<Vec<_>>().join(", ");
-        let mut cells = vec![meta.id.to_string(), meta.severity.word().to_owned(), meta.title.to_string()];
+        let mut cells = vec![meta.id.to_string(), meta.severity.as_str().to_owned(), meta.title.to_string()];
         if wide {
             cells.push(needs);
         } else if let Some(title) = cells.last_mut() {

@@ -77,7 +77,7 @@ fn one(number: usize, cause: &Cause, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "## {number}. {}: {} on {}\n",
-        found.severity.word(),
+        found.severity.as_str(),
         code(&found.check),
         text(&found.subject.to_string())
     )?;
@@ -87,7 +87,7 @@ fn one(number: usize, cause: &Cause, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "What to do: **{}**\n", text(&remedy.title))?;
         let impact =
             if remedy.impact.is_empty() { String::new() } else { format!(": {}", text(&remedy.impact)) };
-        writeln!(out, "Risk: {}{impact}\n", remedy.risk.word())?;
+        writeln!(out, "Risk: {}{impact}\n", remedy.risk.as_str())?;
         for (at, step) in remedy.steps.iter().enumerate() {
             act(at + 1, step, out)?;
         }

@@ -47,8 +47,13 @@ impl Format for Nagios {
         writeln!(out, "{} | {numbers}", line(&first))?;
         for cause in diagnosis.findings.iter().take(CAUSES) {
             let found = &cause.finding;
-            let text =
-                format!("{}: {} on {}: {}", found.severity.word(), found.check, found.subject, found.summary);
+            let text = format!(
+                "{}: {} on {}: {}",
+                found.severity.as_str(),
+                found.check,
+                found.subject,
+                found.summary
+            );
             writeln!(out, "{}", line(&text))?;
             if let Some(remedy) = &found.remedy {
                 writeln!(out, "{}", line(&format!("  what to do: {}", remedy.title)))?;

@@ -67,7 +67,7 @@ fn checks(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
         Status::Warning,
         Status::Error,
     ] {
-        sheet.value(CHECKS, &[("status", status.word())], &diagnosis.count(status).to_string())?;
+        sheet.value(CHECKS, &[("status", status.as_str())], &diagnosis.count(status).to_string())?;
     }
     Ok(())
 }
@@ -77,7 +77,7 @@ fn findings(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
     sheet.gauge(NAME, "How many findings there are, with those that follow from others.")?;
     for severity in [Severity::Info, Severity::Warning, Severity::Error] {
         let number = diagnosis.all_findings().filter(|finding| finding.severity == severity).count();
-        sheet.value(NAME, &[("severity", severity.word())], &number.to_string())?;
+        sheet.value(NAME, &[("severity", severity.as_str())], &number.to_string())?;
     }
     const CAUSE: &str = "swarm_doctor_cause";
     sheet.gauge(CAUSE, "A finding that follows from no other, by its rank; the first 50.")?;
@@ -89,7 +89,7 @@ fn findings(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
         if told.contains(&key) {
             continue;
         }
-        let labels = [("check", key.0), ("subject", &key.1), ("severity", found.severity.word())];
+        let labels = [("check", key.0), ("subject", &key.1), ("severity", found.severity.as_str())];
         sheet.value(CAUSE, &labels, &(at + 1).to_string())?;
         told.push(key);
     }

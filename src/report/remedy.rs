@@ -9,13 +9,13 @@ pub(super) fn write(pen: &mut Pen<'_>, indent: usize, remedy: &Remedy) -> io::Re
     let lead = Span::new(Ink::Bold, "What to do: ");
     pen.flow(Indent(indent, indent + 2), &[lead, Span::plain(remedy.title.as_ref())])?;
     let ink = match remedy.risk {
-        Risk::Harmless => Ink::Green,
-        Risk::RestartsTasks | Risk::ByHand => Ink::Yellow,
-        Risk::EndangersQuorum => Ink::Red,
+        Risk::Safe => Ink::Green,
+        Risk::Disruptive | Risk::Manual => Ink::Yellow,
+        Risk::Destructive => Ink::Red,
     };
     let risk = [
         Span::plain("Risk: "),
-        Span::solid(ink, remedy.risk.word()),
+        Span::solid(ink, remedy.risk.as_str()),
         Span::plain(if remedy.impact.is_empty() { "" } else { ": " }),
         Span::plain(remedy.impact.as_ref()),
     ];

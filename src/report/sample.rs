@@ -90,7 +90,7 @@ pub(super) fn blind() -> Diagnosis {
         fn judge(&self, _: &View<'_>, out: &mut Findings<'_>) {
             for need in [Need::Info, Need::Nodes] {
                 if let Err(gap) = denied(need) {
-                    out.lacking(Subject::Cluster, gap);
+                    out.inconclusive(Subject::Cluster, gap);
                 }
             }
         }

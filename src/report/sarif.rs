@@ -111,7 +111,7 @@ fn result(found: &Finding, cause: Option<&Cause>, ids: &[&str], host: &str) -> V
         "message": { "text": text },
         "locations": [location(found, host)],
         "partialFingerprints": { "checkAndSubject/v1": fingerprint(found) },
-        "properties": { "certainty": found.certainty.word(), "evidence": proofs },
+        "properties": { "confidence": found.confidence.as_str(), "evidence": proofs },
     });
     if let Some(at) = ids.iter().position(|id| *id == found.check) {
         result["ruleIndex"] = json!(at);

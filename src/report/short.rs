@@ -22,7 +22,7 @@ impl Format for Short {
             let finding = &cause.finding;
             let elsewhere = alike::elsewhere(group, "").map(|said| format!(". {said}")).unwrap_or_default();
             let ink = Ink::of(finding.severity);
-            let lead = format!("{} {}", pen.mark(Mark::Of(finding.severity)), finding.severity.word());
+            let lead = format!("{} {}", pen.mark(Mark::Of(finding.severity)), finding.severity.as_str());
             let more = match cause.consequences.len() {
                 0 => String::new(),
                 more => format!(" ({} of it)", count(more, "consequence")),

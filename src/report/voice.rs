@@ -87,7 +87,7 @@ impl Voice {
                 let back = if plan.is_final() { "; it cannot be taken back" } else { "" };
                 let risk = [
                     Span::plain("Risk: "),
-                    Span::solid(ink, level.word()),
+                    Span::solid(ink, level.as_str()),
                     Span::plain(impact),
                     Span::plain(back),
                 ];

@@ -1,7 +1,7 @@
 //! What runs live also runs on a saved bundle, with the same report.
 
-use crate::doctor::{install, run_as};
-use crate::needs_a_lab;
+use crate::live::doctor::{install, run_as};
+use crate::live::needs_a_lab;
 use lab::Lab;
 
 #[test]

@@ -1,8 +1,8 @@
 //! A fix that is killed, at every step of its way and at any moment: what it changed is the old or the new, never
 //! between, and the next fix ends in a clean state.
 
-use crate::doctor::install;
-use crate::needs_a_lab;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The fault bench: the part of it that CI runs. `cargo xtask faults` runs all of it.
 
-use crate::needs_a_lab;
+use crate::live::needs_a_lab;
 use bench::{Bench, Verdict, faults, table};
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! A swarm that is founded anew: never on a manager that knows less than another, and with a way back that works as it
 //! is printed.
 
-use crate::doctor::install;
-use crate::needs_a_lab;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The doctor as a gate: every exit code from a situation that is real, and what decides about it.
 
-use crate::doctor::install;
-use crate::needs_a_lab;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use facts::Need;
 use facts::bundle::Look;
 use lab::{Lab, Node};
@@ -163,7 +163,7 @@ fn a_check_that_is_asked_alone_has_little_collected() {
         "run -o json",
         "list",
         "list --json",
-        "explain swarm/locked",
+        "explain swarm/autolock-locked",
         "schema",
         "--help",
         "run --help",

@@ -1,7 +1,7 @@
 //! An engine that hangs, and one that is dead: the doctor still says everything else.
 
-use crate::doctor::{Report, install, run};
-use crate::needs_a_lab;
+use crate::live::doctor::{Report, install, run};
+use crate::live::needs_a_lab;
 use lab::Lab;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Healthy swarms: nothing may be said of them but what is true of their kernel.
 
-use crate::doctor::{Report, install, run, run_as};
-use crate::needs_a_lab;
+use crate::live::doctor::{Report, install, run, run_as};
+use crate::live::needs_a_lab;
 use lab::Lab;
 
 fn assert_healthy(report: &Report, node: &lab::Node, peers: usize) {

@@ -1,7 +1,7 @@
 //! Ground on which a fix cannot stand: it says so, and nothing is lost.
 
-use crate::doctor::install;
-use crate::needs_a_lab;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 
 const OLD: &str = "{\n  \"live-restore\": true\n}\n";

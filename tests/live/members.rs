@@ -1,8 +1,8 @@
 //! Who belongs to the swarm, changed by fixes on several nodes: what one of them says is left to others is done there
 //! as it was printed.
 
-use crate::doctor::install;
-use crate::needs_a_lab;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Bundles of several nodes, judged as one swarm, name what the doctor names where it runs; and of two bundles, of
 //! before and after, the difference names what was done.
 
-use crate::doctor::install;
-use crate::needs_a_lab;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ fn causes(report: &Value) -> Vec<Finding> {
 }
 
 fn live(node: &Node) -> Vec<Finding> {
-    causes(&crate::doctor::run(node).json)
+    causes(&crate::live::doctor::run(node).json)
 }
 
 /// Waits until a run on this node names this first, and gives back what else it says.

@@ -1,11 +1,8 @@
 //! A swarm that is really broken, in every format at once and over HTTP, before those who read it.
 
-#[path = "../formats/consumers.rs"]
-mod consumers;
-
-use crate::doctor::install;
-use crate::needs_a_lab;
-use consumers::Consumer;
+use crate::formats::consumers::Consumer;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! A hunt for secrets: they are planted wherever a swarm can hold one, and nothing that is written may hold them.
 
-use crate::doctor::install;
-use crate::needs_a_lab;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use clap::ValueEnum as _;
 use lab::{Lab, Node};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! A person at a terminal: yes, no, show more, quit, and an interrupt.
 
-use crate::doctor::install;
-use crate::needs_a_lab;
+use crate::live::doctor::install;
+use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 use std::io::Write as _;
 use std::process::{Child, ChildStdin, Stdio};

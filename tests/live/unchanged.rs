@@ -1,7 +1,7 @@
 //! A run changes nothing on the host.
 
-use crate::doctor::{install, run, run_as};
-use crate::needs_a_lab;
+use crate::live::doctor::{install, run, run_as};
+use crate::live::needs_a_lab;
 use lab::Lab;
 
 /// What could betray a change: every file with its size and time, the namespaces, the rules, the containers, the

@@ -1,7 +1,7 @@
 //! A user who may see little: what could not be seen is unknown, with the reason, and nothing breaks.
 
-use crate::doctor::{install, run_as};
-use crate::needs_a_lab;
+use crate::live::doctor::{install, run_as};
+use crate::live::needs_a_lab;
 use lab::Lab;
 
 #[test]

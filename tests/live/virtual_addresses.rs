@@ -1,7 +1,7 @@
 //! Virtual addresses on a kernel that has no IPVS. `cargo xtask lab vm` tries them on one that has it.
 
-use crate::doctor::{install, run};
-use crate::needs_a_lab;
+use crate::live::doctor::{install, run};
+use crate::live::needs_a_lab;
 use lab::Lab;
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn a_silent_virtual_address_is_put_down_to_the_kernel_and_proven_by_its_tasks() 
             let silent = &kernel["consequences"][0];
             let proof = silent["evidence"][0]["text"].as_str().unwrap_or_default();
             Ok(kernel["check"] == "host/ipvs-missing"
-                && silent["check"] == "network/vip-silent"
+                && silent["check"] == "network/vip-unreachable"
                 && proof.matches("task address").count() == 2
                 && proof.contains(":8080/tcp open"))
         });

@@ -36,7 +36,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
     for check in checks::built_in() {
         let meta = &check.meta;
         let needs: Vec<_> = meta.needs.iter().map(|need| need.name()).collect();
-        let mut page = format!("# {}\n\n*{}: {}*\n\n", meta.id, meta.severity.word(), meta.title);
+        let mut page = format!("# {}\n\n*{}: {}*\n\n", meta.id, meta.severity.as_str(), meta.title);
         let explain = meta.explain.lines().map(|line| line.strip_prefix(' ').unwrap_or(line));
         explain.for_each(|line| page.push_str(&format!("{line}\n")));
         page.push_str(&format!("\nReads: {}.\n", needs.join(", ")));

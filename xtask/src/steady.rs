@@ -16,7 +16,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<bool> {
         return Ok(passed);
     }
     println!("== UNSTEADY, once more alone: {}", failed.join(", "));
-    let alone = [&["test", "--test", "live", "--", "--test-threads", "1", "--exact"], &failed[..]].concat();
+    let alone = [&["test", "--test", "it", "--", "--test-threads", "1", "--exact"], &failed[..]].concat();
     let (passed, lines) = run(&alone)?;
     // One that is no live test is not run by that.
     let passed = passed && ended(&lines, "ok").count() == failed.len();

@@ -19,11 +19,11 @@ pub(crate) fn test(all: bool) -> anyhow::Result<()> {
     if all {
         steps.push((
             "heavy readers of reports",
-            &["test", "--test", "formats", "--", "--ignored", "--nocapture"],
+            &["test", "--test", "it", "formats::", "--", "--ignored", "--nocapture"],
         ));
         steps.push((
             "many nodes as one swarm",
-            &["test", "--test", "scale", "--", "--ignored", "--nocapture"],
+            &["test", "--test", "it", "scale::", "--", "--ignored", "--nocapture"],
         ));
     }
     for (name, arguments) in steps {

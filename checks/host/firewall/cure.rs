@@ -2,7 +2,7 @@
 
 use super::author::Author;
 use super::traffic::{Errand, Port};
-use crate::remedy::word;
+use crate::remedy::shell_quote;
 use crate::{Opening, Step};
 use facts::NodeName;
 use facts::firewall::{Condition, Field, Place, Ruleset, Way, conditions};
@@ -42,7 +42,7 @@ impl Cure {
         };
         match self.deeds.iter().map(opens).collect() {
             Some(openings) => Step::OpenFilter { node, text: self.text, openings },
-            None => Step::ByHand { node, text: self.text, commands: self.deeds.iter().map(shown).collect() },
+            None => Step::Manual { node, text: self.text, commands: self.deeds.iter().map(shown).collect() },
         }
     }
 }
@@ -88,7 +88,7 @@ fn firewalld(zone: Option<&str>, barred: &[Barred<'_>]) -> Cure {
                 Deed::Opens(Opening::FirewalldRichRule { zone: owned(), rule: rule.clone(), permanent })
             })),
             None => {
-                let zone = zone.map(|zone| format!("--zone={} ", word(zone))).unwrap_or_default();
+                let zone = zone.map(|zone| format!("--zone={} ", shell_quote(zone))).unwrap_or_default();
                 deeds.push(Deed::Typed(format!("firewall-cmd {zone}--list-rich-rules")));
             }
         }
@@ -100,7 +100,7 @@ fn firewalld(zone: Option<&str>, barred: &[Barred<'_>]) -> Cure {
         }));
     }
     if inward.iter().any(|port| !has_number(port)) {
-        let zone = zone.map(|zone| format!("--zone={} ", word(zone))).unwrap_or_default();
+        let zone = zone.map(|zone| format!("--zone={} ", shell_quote(zone))).unwrap_or_default();
         deeds.extend(
             ["--permanent ", ""]
                 .map(|lasting| Deed::Typed(format!("firewall-cmd {lasting}{zone}--add-protocol=esp"))),
@@ -198,10 +198,13 @@ fn iptables(program: &'static str, barred: &[Barred<'_>]) -> Cure {
                     number,
                 }),
                 None => {
-                    let table =
-                        if table == "filter" { String::new() } else { format!("-t {} ", word(&table)) };
+                    let table = if table == "filter" {
+                        String::new()
+                    } else {
+                        format!("-t {} ", shell_quote(&table))
+                    };
                     let rule = written.unwrap_or_else(|| number.to_string());
-                    Deed::Typed(format!("{program} {table}-D {} {rule}", word(&chain)))
+                    Deed::Typed(format!("{program} {table}-D {} {rule}", shell_quote(&chain)))
                 }
             });
             continue;

@@ -45,7 +45,7 @@ pub(in crate::host) enum Errand {
 
 impl Errand {
     /// Which way its packets go, in words.
-    pub(in crate::host) fn word(self) -> &'static str {
+    pub(in crate::host) fn as_str(self) -> &'static str {
         match self {
             Self::Called => "coming in",
             Self::Calls => "going out",

@@ -40,7 +40,7 @@ fn article(number: usize, cause: &Cause, group: &[Cause], out: &mut dyn Write) -
 <h3>{number}. <span class="badge">{}</span> <span class="id">{}</span> on <bdi>{}</bdi></h3>
 <p class="summary">{}</p>
 <h4>Evidence</h4>"#,
-        found.severity.word(),
+        found.severity.as_str(),
         weight(found),
         markup(&found.check),
         markup(&found.subject.to_string()),
@@ -76,7 +76,7 @@ fn consequence(found: &Finding, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         r#"<li class="{}"><span class="badge">{}</span> <span class="id">{}</span> on <bdi>{}</bdi>: {}</li>"#,
-        found.severity.word(),
+        found.severity.as_str(),
         weight(found),
         markup(&found.check),
         markup(&found.subject.to_string()),
@@ -106,7 +106,7 @@ fn cure(remedy: &Remedy, out: &mut dyn Write) -> io::Result<()> {
         out,
         "<h4>What to do</h4>\n<p><strong>{}</strong></p>\n<p>Risk: {}{impact}</p>",
         markup(&remedy.title),
-        remedy.risk.word()
+        remedy.risk.as_str()
     )?;
     steps(&remedy.steps, out)
 }

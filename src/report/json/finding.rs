@@ -2,7 +2,7 @@
 
 use super::subject::{Whom, whom};
 use crate::judge::{Cause, Ignored};
-use checks::{Evidence, Finding, Remedy, Risk, Step};
+use checks::{Evidence, Finding, Remedy, Step};
 use facts::{Need, NodeName};
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 pub(super) struct OneFinding<'a> {
     check: &'a str,
     severity: &'static str,
-    certainty: &'static str,
+    confidence: &'static str,
     subject: Whom<'a>,
     summary: &'a str,
     evidence: Vec<Proof<'a>>,
@@ -70,8 +70,8 @@ pub(super) fn excused(ignored: &Ignored) -> Excused<'_> {
 fn one(finding: &Finding) -> OneFinding<'_> {
     OneFinding {
         check: &finding.check,
-        severity: finding.severity.word(),
-        certainty: finding.certainty.word(),
+        severity: finding.severity.as_str(),
+        confidence: finding.confidence.as_str(),
         subject: whom(&finding.subject),
         summary: &finding.summary,
         evidence: finding.evidence().iter().map(proof).collect(),
@@ -90,15 +90,9 @@ fn proof(evidence: &Evidence) -> Proof<'_> {
 }
 
 fn cure(remedy: &Remedy) -> Cure<'_> {
-    let risk = match remedy.risk {
-        Risk::Harmless => "harmless",
-        Risk::RestartsTasks => "restarts-tasks",
-        Risk::EndangersQuorum => "endangers-quorum",
-        Risk::ByHand => "by-hand",
-    };
     Cure {
         title: &remedy.title,
-        risk,
+        risk: remedy.risk.as_str(),
         impact: &remedy.impact,
         steps: remedy.steps.iter().map(action).collect(),
     }

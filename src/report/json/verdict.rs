@@ -28,7 +28,7 @@ pub(super) fn end(verdict: &Verdict) -> CheckEnd<'_> {
     CheckEnd {
         id: &verdict.check,
         title: &verdict.title,
-        status: verdict.status.word(),
+        status: verdict.status.as_str(),
         unknown: verdict.unknown.iter().map(|(subject, gap)| blank(subject, gap)).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! Checks that say what they are told.
 
-use checks::{BuiltIn, Certainty, Evidence, Findings, Judged, Meta, Remedy, Risk, Run, Step, Subject, View};
+use checks::{BuiltIn, Confidence, Evidence, Findings, Judged, Meta, Remedy, Risk, Run, Step, Subject, View};
 use facts::{Gap, Need, NodeName, Source, Why};
 use std::borrow::Cow;
 
@@ -17,6 +17,7 @@ macro_rules! sample {
             meta: Meta {
                 id: Cow::Borrowed($id),
                 title: Cow::Borrowed($title),
+                healthy: Cow::Borrowed(""),
                 severity: checks::Severity::$severity,
                 explain: Cow::Borrowed(EXPLAINED),
                 needs: Cow::Borrowed($needs),
@@ -138,14 +139,14 @@ pub(super) fn denied(need: Need) -> Judged {
 fn stale(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let subject = Subject::Node("m3".into());
     let first = value(Need::Nodes, "GET /nodes", "ManagerStatus.Addr 192.0.2.3:2377");
-    let by_hand = |node: &str, text: &str, command: &str| Step::ByHand {
+    let by_hand = |node: &str, text: &str, command: &str| Step::Manual {
         node: node.into(),
         text: text.into(),
         commands: vec![command.into()],
     };
     let remedy = Remedy {
         title: "Rejoin the manager from its present address".into(),
-        risk: Risk::EndangersQuorum,
+        risk: Risk::Destructive,
         impact: "the swarm has one manager fewer until the node has joined again".into(),
         steps: vec![
             by_hand("m1", "demote the node, from a manager that answers", "docker node demote m3"),
@@ -158,12 +159,12 @@ fn stale(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
         ],
     };
     out.report(subject, "raft knows this manager as 192.0.2.3:2377, which no interface holds", first)
-        .and(value(
+        .with(value(
             Need::Interfaces,
             "netlink",
             "eth0 10.0.0.3/24, docker0 172.17.0.1/16, docker_gwbridge 172.18.0.1/16",
         ))
-        .and(Evidence::Absent {
+        .with(Evidence::Absent {
             source: source(Need::Interfaces, "host/interfaces.json", "netlink"),
             what: "no interface with 192.0.2.3".into(),
         })
@@ -197,17 +198,17 @@ fn dns(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let node = NodeName::from("m1");
     let remedy = Remedy {
         title: "Name servers that answer".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "containers get the new servers when they start the next time".into(),
-        steps: vec![Step::ByHand {
+        steps: vec![Step::Manual {
             node,
             text: "give the service name servers that answer".into(),
             commands: vec![LONG_COMMAND.into()],
         }],
     };
     out.report(subject, "10.0.0.53 has not answered 41 questions since 02:10", first)
-        .and(value(Need::ResolvConf, "/etc/resolv.conf", "nameserver 10.0.0.53"))
-        .certainty(Certainty::Likely)
+        .with(value(Need::ResolvConf, "/etc/resolv.conf", "nameserver 10.0.0.53"))
+        .confidence(Confidence::Medium)
         .remedy(remedy);
     Ok(())
 }
@@ -225,7 +226,7 @@ fn ipvs(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
     )
     .remedy(Remedy {
         title: "Load the module".into(),
-        risk: Risk::Harmless,
+        risk: Risk::Safe,
         impact: "services answer on their virtual addresses from then on".into(),
         steps: vec![Step::LoadModule { node, module: "ip_vs".into() }],
     });

@@ -100,7 +100,7 @@ service direct 8080 --mode global --endpoint-mode dnsrr
 running 'web 2' 'back 2' 'single 1' 'direct 2'
 if modprobe -n ip_vs 2>/dev/null; then
     say "four services run on two nodes, and ip_vs is $(grep -q '^ip_vs ' /proc/modules || echo not) loaded"
-    report asleep network/vip-silent
+    report asleep network/vip-unreachable
     on node1 swarm-doctor fix host/ipvs-missing --level disruptive --yes >&2 || true
     say "ip_vs is $(grep -q '^ip_vs ' /proc/modules || echo not) loaded, and for every start: $(on node1 cat /etc/modules-load.d/ip_vs.conf)"
     # The two have one kernel, and what it has an engine asks once.
@@ -113,7 +113,7 @@ if [ "$balancer" = yes ]; then
     silent=
     answering="virtual address 2, tasks' addresses 2, published port 2 and 2"
 else
-    silent=network/vip-silent
+    silent=network/vip-unreachable
     answering="virtual address 0, tasks' addresses 2, published port 0 and 0"
 fi
 report idle $silent
@@ -154,7 +154,7 @@ running 'pinned 2' 'deaf 1'
 report mistakes
 on node1 docker service rm pinned deaf >/dev/null
 on node2 sh -c 'for name in /run/docker/netns/lb_*; do nsenter --net="$name" ipvsadm --clear; done'
-report emptied network/vip-silent
+report emptied network/vip-unreachable
 
 # What the doctor advises.
 on node2 sh -c '

@@ -48,12 +48,12 @@ fn expected(scenario: &str, node: &str, ipvs: bool) -> Result<&'static [Finding<
         ("esp-in" | "esp-out", "node2", true) => {
             &[("error host/firewall-drops-swarm", &["error network/esp-blocked"])]
         }
-        ("mistakes", "node1", true) => &[("error service/nobody-listens", &[]), PINNED],
+        ("mistakes", "node1", true) => &[("error service/target-port-closed", &[]), PINNED],
         ("mistakes", "node2", true) => &[PINNED],
-        ("emptied", "node2", true) => &[("error network/vip-silent", &[])],
+        ("emptied", "node2", true) => &[("error network/vip-unreachable", &[])],
         ("before-swarm", _, false) => &[("warning host/ipvs-missing", &[])],
-        ("asleep", _, true) => &[("error host/ipvs-missing", &["error network/vip-silent"])],
-        ("idle" | "used", _, false) => &[("warning host/ipvs-missing", &["warning network/vip-silent"])],
+        ("asleep", _, true) => &[("error host/ipvs-missing", &["error network/vip-unreachable"])],
+        ("idle" | "used", _, false) => &[("warning host/ipvs-missing", &["warning network/vip-unreachable"])],
         _ => bail!("nothing is known of {scenario}"),
     })
 }

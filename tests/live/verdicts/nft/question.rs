@@ -1,7 +1,7 @@
 //! What rules of nftables ask about a packet, by chance, and what they change of it.
 
 use super::{Chains, Sees};
-use crate::verdicts::dice::Dice;
+use crate::live::verdicts::dice::Dice;
 
 pub(super) const V4: &[&str] = &[
     "192.0.2.2",

@@ -1,0 +1,80 @@
+//! What is odd about bundles that are judged together is said.
+
+#![expect(clippy::unwrap_used, reason = "a broken fixture has to stop the test")]
+
+use crate::support::{fixtures, folder_bundle};
+use facts::bundle::Bundle;
+use serde_json::{Value, json};
+use std::time::Duration;
+use swarm_doctor::judge::{Member, judge_swarm};
+use swarm_doctor::policy::Policy;
+
+fn notes(bundles: &[&Bundle]) -> Vec<String> {
+    let members = bundles.iter().map(|bundle| Member::of((*bundle).clone())).collect();
+    judge_swarm(std::iter::empty(), members, &Policy::default()).unwrap().1.notes
+}
+
+fn edited(bundle: &Bundle, artifact: &str, change: impl Fn(&mut Value)) -> Bundle {
+    let mut bundle = bundle.clone();
+    let content = bundle.artifacts.get_mut(artifact).unwrap();
+    let mut value = serde_json::from_slice(content).unwrap();
+    change(&mut value);
+    *content = serde_json::to_vec(&value).unwrap();
+    bundle
+}
+
+fn taken_later(bundle: &Bundle, minutes: u64) -> Bundle {
+    let mut bundle = bundle.clone();
+    bundle.manifest.taken += Duration::from_secs(60 * minutes);
+    bundle
+}
+
+#[test]
+fn what_is_odd_about_the_company_is_said() {
+    let folder = fixtures().join("healthy/one-manager");
+    let [manager, worker] = ["node1", "node2"].map(|node| folder_bundle(&folder.join(node)));
+    assert_eq!(notes(&[&manager, &worker]), Vec::<String>::new());
+
+    let twice = notes(&[&manager, &taken_later(&worker, 5), &worker]);
+    assert_eq!(twice.len(), 1, "{twice:?}");
+    assert!(
+        twice[0].starts_with("node2 is there twice, taken at 2026-11-22 19:21:04 UTC and at "),
+        "{twice:?}"
+    );
+    assert!(twice[0].ends_with(" 19:26:04 UTC: the later one counts"), "{twice:?}");
+
+    let apart = notes(&[&manager, &taken_later(&worker, 120)]);
+    assert_eq!(apart.len(), 1, "{apart:?}");
+    assert!(apart[0].starts_with("they were taken 2 h 0 min apart, node1 at "), "{apart:?}");
+
+    let mut other = worker.clone();
+    other.manifest.host = "node3".into();
+    let renamed = notes(&[&manager, &worker, &other]);
+    assert_eq!(renamed, ["node2, node3 are one node, i76v0tg886229zsx1qzgfuit9, under several names"]);
+    let cloned = edited(&other, "host/interfaces.json", |all| {
+        for interface in all.as_array_mut().unwrap() {
+            interface["mac"] = "02:00:00:00:00:09".into();
+        }
+    });
+    let cloned = notes(&[&manager, &worker, &cloned]);
+    assert_eq!(
+        cloned,
+        ["node2, node3 are different machines and all pass for node i76v0tg886229zsx1qzgfuit9"]
+    );
+
+    let strayed = edited(&other, "engine/info.json", |info| {
+        info["Swarm"]["NodeID"] = "strayed".into();
+        info["Swarm"]["Cluster"] = json!({ "ID": "elsewhere" });
+    });
+    let strayed = notes(&[&manager, &worker, &strayed]);
+    assert_eq!(strayed.len(), 1, "{strayed:?}");
+    assert!(strayed[0].starts_with("node3 is in another swarm, elsewhere, than the others, yo8lj5e51b"));
+    assert!(strayed[0].ends_with("it is judged with no more than what was seen there"), "{strayed:?}");
+
+    let without = edited(&other, "engine/info.json", |info| info["Swarm"]["NodeID"] = "third".into());
+    let without = notes(&[&worker, &without]);
+    assert_eq!(
+        without,
+        ["no manager that knows the swarm is among them: what only a manager knows stays unknown"]
+    );
+}

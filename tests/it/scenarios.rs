@@ -1,0 +1,36 @@
+//! What is said of every fixture, compared with what was reviewed.
+
+#![expect(clippy::unwrap_used, reason = "a broken fixture has to stop the test")]
+
+use crate::support::{report, scenarios};
+use serde_json::{Value, json};
+use std::fs;
+
+/// `SWARM_DOCTOR_REWRITE=1 cargo test --test it scenarios` writes the reports anew, for review.
+#[test]
+fn every_scenario_gives_the_report_that_was_reviewed() {
+    let rewrite = std::env::var_os("SWARM_DOCTOR_REWRITE").is_some();
+    let scenarios = scenarios();
+    assert!(!scenarios.is_empty());
+    for scenario in scenarios {
+        let file = scenario.folder.join("report.json");
+        let said = said(&report(&scenario.bundle));
+        if rewrite {
+            fs::write(&file, &said).unwrap();
+            continue;
+        }
+        let reviewed = fs::read_to_string(&file).unwrap_or_default();
+        assert!(said == reviewed, "{}: {}\nnow:\n{said}", scenario.folder.display(), scenario.say);
+        assert!(scenario.say.ends_with('.'), "{}: a sentence is wanted", scenario.folder.display());
+    }
+}
+
+/// The findings, and the checks that could not tell. The checks that had nothing to say are left out: a new one
+/// would change every report.
+fn said(report: &str) -> String {
+    let report: Value = serde_json::from_str(report).unwrap();
+    let could_not_tell = |check: &&Value| check["status"] == "unknown";
+    let unknown: Vec<_> = report["checks"].as_array().unwrap().iter().filter(could_not_tell).collect();
+    let said = json!({ "findings": report["findings"], "unknown": unknown });
+    serde_json::to_string_pretty(&said).unwrap() + "\n"
+}
