@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The layout of a bundle; a reader refuses one it does not know.
-pub const SCHEMA: &str = "swarm-doctor.bundle/v1";
+pub const SCHEMA: &str = "swarm-doctor.bundle/v2";
 
 /// Everything one run collected on one host.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +53,7 @@ pub struct Entry {
     /// Where it was looked for, such as `GET /info` or `/etc/docker/daemon.json`.
     pub origin: String,
     /// What came of it.
-    pub look: Look,
+    pub status: ArtifactStatus,
     /// When it was last written, where that is known: year-less log stamps need it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<Timestamp>,
@@ -64,13 +64,13 @@ pub struct Entry {
 /// What came of looking for one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
-pub enum Look {
+pub enum ArtifactStatus {
     /// It is in the bundle.
-    Kept,
+    Collected,
     /// It is not there, and that is a fact.
     Absent,
     /// It could not be seen.
-    Missed {
+    Failed {
         /// Why.
         why: Why,
     },

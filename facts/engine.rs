@@ -125,7 +125,7 @@ pub struct Process {
     pub started: Option<Timestamp>,
     /// The most files it may have open at once, where there is a limit and it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub most_files: Option<u64>,
+    pub max_open_files: Option<u64>,
 }
 
 impl Process {
@@ -177,7 +177,7 @@ mod tests {
 
     fn dockerd(args: &[&str]) -> Process {
         let args = std::iter::once("dockerd").chain(args.iter().copied()).map(str::to_owned).collect();
-        Process { pid: 1, args, state: 'S', started: None, most_files: None }
+        Process { pid: 1, args, state: 'S', started: None, max_open_files: None }
     }
 
     #[test]

@@ -192,7 +192,7 @@ pub enum Need {
     /// Where the packets of the overlays go, and what came of echoes over them.
     Overlays,
     /// What was overheard of gossip and of encrypted overlays. Collected where somebody asks to listen.
-    Overheard,
+    GossipCapture,
     /// The clocks of the other nodes. Collected for the matrix.
     Clocks,
     /// A stack file that is about to be deployed, and what it meets here. Collected where one is named.
@@ -234,7 +234,7 @@ impl Need {
         Self::Join,
         Self::Apps,
         Self::Overlays,
-        Self::Overheard,
+        Self::GossipCapture,
         Self::Clocks,
         Self::Stack,
     ];
@@ -274,7 +274,7 @@ impl Need {
             Self::Join => "manager to join",
             Self::Apps => "applications",
             Self::Overlays => "overlays",
-            Self::Overheard => "packets overheard",
+            Self::GossipCapture => "gossip capture",
             Self::Clocks => "clocks of the others",
             Self::Stack => "stack file",
         }

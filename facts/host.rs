@@ -112,13 +112,13 @@ pub struct Neighbour {
 #[serde(rename_all = "kebab-case")]
 pub enum NeighbourState {
     /// It showed that it is there within the last seconds.
-    There,
+    Reachable,
     /// It was asked for just now, and nobody answered.
-    Silent,
+    Failed,
     /// Someone wrote its entry by hand (`NUD_PERMANENT`); the kernel never asks.
-    Pinned,
+    Permanent,
     /// It was there some time ago.
-    Unsure,
+    Stale,
 }
 
 /// A route of the main table.
@@ -272,7 +272,7 @@ pub struct Module {
     /// How it stands.
     pub state: ModuleState,
     /// What told us, such as `/proc/config.gz: CONFIG_IP_VS is not set`.
-    pub witness: String,
+    pub source: String,
 }
 
 /// Whether the clock is kept in step.

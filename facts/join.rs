@@ -21,11 +21,13 @@ pub struct Join {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Found {
     /// The name has no address.
+    #[serde(rename = "unresolved")]
     Nowhere {
         /// Why, in the words of whoever was asked.
         what: String,
     },
     /// It has one.
+    #[serde(rename = "resolved")]
     At(Box<Manager>),
 }
 
@@ -49,6 +51,7 @@ pub struct Manager {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Greeting {
     /// TLS did not come about.
+    #[serde(rename = "no-tls")]
     Silent {
         /// What it ended in.
         what: String,
@@ -65,6 +68,7 @@ pub struct Spoken {
     /// The certificate that it showed, where it can be read.
     pub certificate: Option<Certificate>,
     /// The swarm's authority, as it tells everyone who asks.
+    #[serde(rename = "root_ca")]
     pub authority: Authority,
 }
 
@@ -73,6 +77,7 @@ pub struct Spoken {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Authority {
     /// It was told.
+    #[serde(rename = "returned")]
     Told {
         /// The certificate, where it can be read.
         certificate: Option<Certificate>,
@@ -80,6 +85,7 @@ pub enum Authority {
         digest: String,
     },
     /// It was not told.
+    #[serde(rename = "unavailable")]
     Untold {
         /// What came in its place.
         what: String,
@@ -91,8 +97,10 @@ pub enum Authority {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Token {
     /// It is one in form.
+    #[serde(rename = "valid")]
     Sound {
         /// The SHA-256 of the authority of the swarm that it is for, in hex.
+        #[serde(rename = "root_ca")]
         authority: String,
         /// The swarm demands FIPS (`SWMTKN-2-1-`).
         fips: bool,

@@ -28,7 +28,7 @@ impl Peer {
 
 /// The clock of another node, beside this one's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockThere {
+pub struct PeerClock {
     /// The node's address.
     pub addr: IpAddr,
     /// By how many milliseconds it is ahead, as its kernel said within the day; nothing where it did not say.

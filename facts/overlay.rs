@@ -16,12 +16,12 @@ pub struct Overlay {
     /// Whether it is encrypted: between the nodes it travels as ESP and not as UDP.
     pub encrypted: bool,
     /// Its data plane, or why it could not be seen.
-    pub plane: Result<Plane, Why>,
+    pub data_plane: Result<DataPlane, Why>,
 }
 
 /// What the kernel has of an overlay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plane {
+pub struct DataPlane {
     /// The number that tells its packets from those of other overlays.
     pub vni: u32,
     /// The UDP port to which its packets go: the swarm's data-path port.
@@ -31,7 +31,7 @@ pub struct Plane {
     /// The other nodes on it that an echo was asked of, by address.
     pub peers: Vec<Peer>,
     /// How many more nodes are on it, of which none was asked.
-    pub left_out: usize,
+    pub not_probed: usize,
 }
 
 /// Another node on an overlay.
@@ -48,13 +48,13 @@ pub struct Peer {
     /// What came of one as large as the overlay's packets may be.
     pub full: Echo,
     /// Where the full one was lost, what came of the sizes between, from the largest down.
-    pub between: Vec<Tried>,
+    pub sizes: Vec<Tried>,
     /// Where nothing came back, what came of asking the node itself, beneath the overlay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub beneath: Option<Echo>,
+    pub underlay: Option<Echo>,
     /// Where nothing came back, what passed between the two machines while it was asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wire: Option<Wire>,
+    pub capture: Option<Capture>,
     /// How many packets it was asked with, those beneath the overlay included; a bundle of an older doctor lacks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packets: Option<u32>,
@@ -63,11 +63,11 @@ pub struct Peer {
 /// What passed between two machines of the packets of an overlay, or of ESP where that is encrypted. What comes is counted
 /// before this machine's packet filter, and what goes after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wire {
+pub struct Capture {
     /// How many went.
-    pub went: u32,
+    pub sent: u32,
     /// How many came.
-    pub came: u32,
+    pub received: u32,
     /// How many of those were answers to our echoes; of ESP that cannot be told.
     pub answers: u32,
 }
@@ -85,13 +85,13 @@ pub enum Course {
     Lost,
 }
 
-impl Wire {
+impl Capture {
     /// What the packets tell of the echo's way.
     pub fn course(self) -> Course {
         match self {
-            Self { went: 0, .. } => Course::HeldBack,
+            Self { sent: 0, .. } => Course::HeldBack,
             Self { answers: 1.., .. } => Course::NotTaken,
-            Self { came: 1.., .. } => Course::OneWay,
+            Self { received: 1.., .. } => Course::OneWay,
             Self { .. } => Course::Lost,
         }
     }
@@ -151,7 +151,7 @@ impl Peer {
     /// The largest size between that was answered, and the smallest that was not.
     pub fn stops(&self) -> (Option<u32>, Option<u32>) {
         let sizes =
-            |answered| self.between.iter().filter(move |it| it.echo.answered() == answered).map(|it| it.size);
+            |answered| self.sizes.iter().filter(move |it| it.echo.answered() == answered).map(|it| it.size);
         (sizes(true).max(), sizes(false).min())
     }
 

@@ -4,12 +4,12 @@ use crate::app::Apps;
 use crate::container::{Container, HostsFile, ResolvConf};
 use crate::engine::{DaemonJson, EngineProcess, Info, Ping, Version};
 use crate::firewall::Ruleset;
+use crate::gossip_capture::GossipCapture;
 use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, Neighbour, OsRelease, Route, Sysctls};
 use crate::join::Join;
-use crate::link::{ClockThere, Probe};
+use crate::link::{PeerClock, Probe};
 use crate::log::Log;
 use crate::network::Network;
-use crate::overheard::Overheard;
 use crate::overlay::Overlay;
 use crate::service::{Service, Task};
 use crate::stack::Stack;
@@ -76,7 +76,7 @@ pub struct Host {
     /// Its listening sockets on the ports that matter to a swarm.
     pub listeners: Fact<Vec<Listener>>,
     /// The addresses with a connection to its manager port.
-    pub callers: Fact<BTreeSet<IpAddr>>,
+    pub manager_connections: Fact<BTreeSet<IpAddr>>,
     /// The rules of its packet filter.
     pub firewall: Fact<Ruleset>,
     /// Its kernel settings.
@@ -106,9 +106,9 @@ pub struct Host {
     /// The overlays it has an endpoint on.
     pub overlays: Fact<Vec<Overlay>>,
     /// What was overheard on the wire, where it was listened.
-    pub overheard: Fact<Overheard>,
+    pub gossip_capture: Fact<GossipCapture>,
     /// The clocks of the other nodes, where they were asked.
-    pub clocks: Fact<Vec<ClockThere>>,
+    pub clocks: Fact<Vec<PeerClock>>,
 }
 
 impl Host {
@@ -131,7 +131,7 @@ impl Host {
     /// writes it down only when it makes a swarm, and not when it joins one.
     pub fn data_path_port(&self) -> u16 {
         let overlays = self.overlays.get().map(|overlays| overlays.value.as_slice()).unwrap_or_default();
-        let in_use = overlays.iter().find_map(|overlay| Some(overlay.plane.as_ref().ok()?.port));
+        let in_use = overlays.iter().find_map(|overlay| Some(overlay.data_plane.as_ref().ok()?.port));
         let state = self.swarm_state.get().ok().and_then(|state| state.value.as_ref());
         in_use.or(state.map(|state| state.data_path_port)).filter(|port| *port != 0).unwrap_or(4789)
     }

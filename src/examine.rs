@@ -133,7 +133,7 @@ pub(crate) fn options(source: &Source, asked: Asked) -> Result<Options, Expected
         deadline: source.check_timeout.unwrap_or(source.timeout.saturating_add(SPARE)),
         needs: Need::ALL
             .into_iter()
-            .filter(|need| asked.wants(*need) && (*need != Need::Overheard || source.listen.is_some()))
+            .filter(|need| asked.wants(*need) && (*need != Need::GossipCapture || source.listen.is_some()))
             .collect(),
         join: asked.join,
         apps: source.apps.iter().map(|app| (app.service.clone(), app.program.clone())).collect(),

@@ -39,7 +39,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let files = "too many open files";
     let forks = "resource temporarily unavailable";
     let (line, what, limit) = match lines().find(|line| says(line, files)) {
-        Some(line) => (line, "files", process.most_files),
+        Some(line) => (line, "files", process.max_open_files),
         None => match lines().find(|line| says(line, forks) && says(line, "fork")) {
             Some(line) => (line, "processes", None),
             None => return Ok(()),

@@ -34,13 +34,13 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         ModuleState::Loaded | ModuleState::BuiltIn => return Ok(()),
         ModuleState::Loadable => return asleep(host, modules, module, out),
         ModuleState::Unknown => {
-            return Err(gap(&format!("nothing tells whether ip_vs is there: {}", module.witness)));
+            return Err(gap(&format!("nothing tells whether ip_vs is there: {}", module.source)));
         }
         ModuleState::Missing => {}
     }
     let summary =
         "ip_vs is neither loaded nor to be had: virtual addresses and the routing mesh are dead on this node";
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.witness)).remedy(
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.source)).remedy(
         Remedy {
             title: "Give the kernel IPVS".into(),
             risk: Risk::Disruptive,
@@ -78,7 +78,7 @@ fn asleep(host: &Host, modules: &Seen<Modules>, module: &Module, out: &mut Findi
     let node = || host.name.clone();
     out.report(Subject::Node(node()), summary, Evidence::log(log, line))
         .severity(Severity::Error)
-        .with(Evidence::value(modules, &module.witness))
+        .with(Evidence::value(modules, &module.source))
         .remedy(Remedy {
             title: "Load IPVS, which the engine may not".into(),
             risk: Risk::Disruptive,

@@ -1,7 +1,7 @@
 use super::crossing::{Crossing, by_node};
 use super::reach::{GOSSIP_PORT, Reach, by_peer};
 use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::overheard::{Gossip, Heard, Overheard};
+use facts::gossip_capture::{Gossip, GossipCapture, PeerCapture};
 use facts::overlay::Course;
 use facts::{Host, Seen, Why};
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ check! {
     ///
     /// Source: Linux `Documentation/networking/ip-sysctl.rst` (rp_filter); memberlist `state.go`.
     "network/asymmetric": Error, "packets pass between two nodes one way only";
-    needs Probes, Overlays, Overheard;
+    needs Probes, Overlays, GossipCapture;
     caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/firewall-drops-swarm", "swarm/duplicate-node-identity", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/vxlan-source-mismatch";
     for each Host: run
 }
@@ -32,7 +32,7 @@ check! {
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get()?;
     let overlays = host.overlays.get();
-    let overheard = host.overheard.get();
+    let overheard = host.gossip_capture.get();
     let crossings = overlays.as_ref().map(|overlays| by_node(overlays)).unwrap_or_default();
     for reach in by_peer(probes) {
         let addr = reach.peer.addr;
@@ -53,7 +53,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let seconds = format!("{}.{}", seen.listened_ms / 1000, seen.listened_ms % 1000 / 100);
             let shown = format!(
                 "{GOSSIP_PORT}/udp with {addr}, in {seconds} s: {} came, {} went and {} of those were not answered",
-                heard.came, heard.went, heard.unanswered
+                heard.received, heard.sent, heard.unanswered
             );
             evidence.push(Evidence::value(seen, shown));
         }
@@ -109,7 +109,7 @@ fn one_way(crossing: &Crossing<'_>) -> bool {
     [false, true].iter().any(|encrypted| crossing.course(*encrypted) == Some(Course::OneWay))
 }
 
-fn one_way_gossip(seen: &Seen<Overheard>, addr: IpAddr) -> Option<(&Seen<Overheard>, &Heard)> {
+fn one_way_gossip(seen: &Seen<GossipCapture>, addr: IpAddr) -> Option<(&Seen<GossipCapture>, &PeerCapture)> {
     let heard = seen.with(addr)?;
     (seen.gossip(heard) == Gossip::Deaf).then_some((seen, heard))
 }

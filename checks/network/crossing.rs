@@ -5,7 +5,7 @@ use crate::Evidence;
 use facts::host::Protocol;
 use facts::link::Outcome;
 use facts::log::Log;
-use facts::overlay::{Course, Echo, Overlay, Peer, Plane, Tried, Wire};
+use facts::overlay::{Capture, Course, DataPlane, Echo, Overlay, Peer, Tried};
 use facts::swarm::SwarmState;
 use facts::{Gap, Host, Seen, Timestamp, Why};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub(super) struct Crossing<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) overlay: &'a Overlay,
-    pub(super) plane: &'a Plane,
+    pub(super) data_plane: &'a DataPlane,
     pub(super) peer: &'a Peer,
 }
 
@@ -31,9 +31,9 @@ pub(super) struct Asked<'a> {
 pub(super) fn by_node(overlays: &[Overlay]) -> Vec<Crossing<'_>> {
     let mut nodes: BTreeMap<IpAddr, Vec<Asked<'_>>> = BTreeMap::new();
     for overlay in overlays {
-        let Ok(plane) = &overlay.plane else { continue };
+        let Ok(plane) = &overlay.data_plane else { continue };
         for peer in &plane.peers {
-            nodes.entry(peer.node).or_default().push(Asked { overlay, plane, peer });
+            nodes.entry(peer.node).or_default().push(Asked { overlay, data_plane: plane, peer });
         }
     }
     nodes.into_iter().map(|(node, asked)| Crossing { node, asked }).collect()
@@ -41,11 +41,11 @@ pub(super) fn by_node(overlays: &[Overlay]) -> Vec<Crossing<'_>> {
 
 /// The overlays that could not be looked at, and nodes that were not asked.
 pub(super) fn gaps(overlays: &Seen<Vec<Overlay>>) -> impl Iterator<Item = Gap> {
-    let why = |overlay: &Overlay| match &overlay.plane {
+    let why = |overlay: &Overlay| match &overlay.data_plane {
         Err(why) => Some(why.clone()),
-        Ok(Plane { left_out: 0, .. }) => None,
-        Ok(Plane { left_out, .. }) => {
-            let reason = format!("{left_out} more nodes on {} were not asked", overlay.name);
+        Ok(DataPlane { not_probed: 0, .. }) => None,
+        Ok(DataPlane { not_probed, .. }) => {
+            let reason = format!("{not_probed} more nodes on {} were not asked", overlay.name);
             Some(Why::NotAsked { reason })
         }
     };
@@ -65,19 +65,19 @@ impl<'a> Crossing<'a> {
 
     /// Whether the node answered beneath the overlays, where it did not over them.
     pub(super) fn answers_beneath(&self) -> bool {
-        let beneath = self.asked.iter().filter_map(|asked| asked.peer.beneath.as_ref());
+        let beneath = self.asked.iter().filter_map(|asked| asked.peer.underlay.as_ref());
         beneath.into_iter().any(Echo::answered)
     }
 
     /// How far the echoes got over those that are encrypted, or that are not, where that was listened to.
     pub(super) fn course(&self, encrypted: bool) -> Option<Course> {
-        let wires = self.of(encrypted).filter_map(|asked| asked.peer.wire);
-        let sum = |sum: Wire, wire: Wire| Wire {
-            went: sum.went + wire.went,
-            came: sum.came + wire.came,
-            answers: sum.answers + wire.answers,
+        let wires = self.of(encrypted).filter_map(|asked| asked.peer.capture);
+        let sum = |sum: Capture, capture: Capture| Capture {
+            sent: sum.sent + capture.sent,
+            received: sum.received + capture.received,
+            answers: sum.answers + capture.answers,
         };
-        wires.reduce(sum).map(Wire::course)
+        wires.reduce(sum).map(Capture::course)
     }
 
     /// Whether nothing came back over any overlay.
@@ -89,23 +89,23 @@ impl<'a> Crossing<'a> {
 impl Asked<'_> {
     /// The port of the data plane, such as `4789/udp`.
     pub(super) fn port(&self) -> String {
-        format!("{}/{}", self.plane.port, Protocol::Udp)
+        format!("{}/{}", self.data_plane.port, Protocol::Udp)
     }
 
     /// Over what whom was asked, and what came of it.
     pub(super) fn shown(&self) -> String {
-        let Self { overlay, plane, peer } = self;
-        let beneath = match &peer.beneath {
+        let Self { overlay, data_plane: plane, peer } = self;
+        let beneath = match &peer.underlay {
             Some(echo) => format!("; {} itself, beneath the overlay, {}", peer.node, once(echo)),
             None => String::new(),
         };
-        let wire = match (&peer.wire, overlay.encrypted) {
+        let wire = match (&peer.capture, overlay.encrypted) {
             (None, _) => String::new(),
-            (Some(Wire { went, came, .. }), true) => {
-                format!("; of ESP meanwhile {went} packets went there and {came} came from there")
+            (Some(Capture { sent, received, .. }), true) => {
+                format!("; of ESP meanwhile {sent} packets went there and {received} came from there")
             }
-            (Some(Wire { went, came, answers }), false) => format!(
-                "; on the wire meanwhile {went} packets went there and {came} came from there, {answers} of them answers"
+            (Some(Capture { sent, received, answers }), false) => format!(
+                "; on the wire meanwhile {sent} packets went there and {received} came from there, {answers} of them answers"
             ),
         };
         let packets = peer.packets.map(|packets| format!("; {packets} packets sent")).unwrap_or_default();
@@ -127,7 +127,7 @@ impl Asked<'_> {
         let one = |tried: &Tried| {
             format!("{} {}", tried.size, if tried.echo.answered() { "answered" } else { "lost" })
         };
-        let all: Vec<_> = self.peer.between.iter().map(one).collect();
+        let all: Vec<_> = self.peer.sizes.iter().map(one).collect();
         (!all.is_empty()).then(|| format!("sizes between: {}", all.join(", ")))
     }
 }

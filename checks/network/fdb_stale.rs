@@ -1,7 +1,7 @@
 use super::crossing::{Asked, apart, gaps, is_up, newcomers, too_early};
 use super::reach::by_peer;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::overlay::Plane;
+use facts::overlay::DataPlane;
 use facts::{Host, NodeName};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -34,7 +34,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
     gaps(overlays).for_each(|gap| out.inconclusive(Subject::Node(host.name.clone()), gap));
     let planes: Vec<_> =
-        overlays.iter().filter_map(|overlay| Some((overlay, overlay.plane.as_ref().ok()?))).collect();
+        overlays.iter().filter_map(|overlay| Some((overlay, overlay.data_plane.as_ref().ok()?))).collect();
     if apart(host)?.is_some() {
         return Ok(());
     }
@@ -55,7 +55,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .collect();
         let Some(meant) = lacking.first() else { continue };
         // Over a data-path network of the other's own its entry bears an address that no one tells of.
-        if overlay.ingress && plane.left_out == 0 && entered.is_subset(&known) {
+        if overlay.ingress && plane.not_probed == 0 && entered.is_subset(&known) {
             missing(host, view, plane, &lacking, out)?;
         }
         for peer in plane.peers.iter().filter(|peer| !peer.small.answered() && !known.contains(&peer.node)) {
@@ -69,7 +69,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                  entry",
                 host.name, peer.endpoint, overlay.name, peer.node
             );
-            let asked = Asked { overlay, plane, peer };
+            let asked = Asked { overlay, data_plane: plane, peer };
             let listed: Vec<_> = lacking.iter().map(ToString::to_string).collect();
             out.report(subject, summary, Evidence::value(overlays, asked.shown()))
                 .confidence(Confidence::Medium)
@@ -88,7 +88,7 @@ const SPREAD: i64 = 120;
 fn missing(
     host: &Host,
     view: &View<'_>,
-    plane: &Plane,
+    plane: &DataPlane,
     lacking: &[IpAddr],
     out: &mut Findings<'_>,
 ) -> Judged {

@@ -24,7 +24,7 @@ check! {
     ///
     /// Source: memberlist `state.go` (the line about UDP probes); Docker docs "Open protocols and ports".
     "network/gossip-port-blocked": Error, "a node's gossip port is blocked";
-    needs Info, Probes, Nodes, Networks, EngineLog, Overheard;
+    needs Info, Probes, Nodes, Networks, EngineLog, GossipCapture;
     caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "swarm/duplicate-node-identity", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "engine/unreachable";
     for each Host: run
 }
@@ -35,7 +35,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         tcp(host, view, probes, out);
     }
     let log = host.log.get();
-    let overheard = host.overheard.get();
+    let overheard = host.gossip_capture.get();
     gossip_udp::report(host, view, log.as_ref().ok().copied(), overheard.as_ref().ok().copied(), out);
     probes?;
     log?;

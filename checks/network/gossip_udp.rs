@@ -3,9 +3,9 @@
 use super::blocked::open_port;
 use super::reach::{GOSSIP_PORT, by_peer};
 use crate::{Confidence, Evidence, Findings, Subject, View};
+use facts::gossip_capture::{Gossip, GossipCapture, PeerCapture};
 use facts::link::Outcome;
 use facts::log::{Line, Log};
-use facts::overheard::{Gossip, Heard, Overheard};
 use facts::swarm::LocalState;
 use facts::way_in::gossip;
 use facts::{Host, NodeName, Seen};
@@ -23,8 +23,8 @@ struct Cut<'a> {
     to: NodeName,
     /// The log's complaints, in its order.
     lines: Vec<&'a Line>,
-    /// What was overheard, and what that says.
-    heard: Option<(&'a Heard, Gossip)>,
+    /// What was capture, and what that says.
+    heard: Option<(&'a PeerCapture, Gossip)>,
 }
 
 /// Says where TCP gets through and UDP does not.
@@ -32,7 +32,7 @@ pub(super) fn report(
     host: &Host,
     view: &View<'_>,
     log: Option<&Seen<Log>>,
-    overheard: Option<&Seen<Overheard>>,
+    capture: Option<&Seen<GossipCapture>>,
     out: &mut Findings<'_>,
 ) {
     // Who has left gossips with nobody, and said so while it left.
@@ -48,17 +48,16 @@ pub(super) fn report(
     let mut cuts: Vec<Cut<'_>> = Vec::new();
     for (member, lines) in log.map(|log| complaints(log, view)).unwrap_or_default() {
         let addr = log.and_then(|log| addr_of(log, &member));
-        let heard =
-            addr.zip(overheard).and_then(|(addr, overheard)| Some((overheard, overheard.with(addr)?)));
+        let heard = addr.zip(capture).and_then(|(addr, capture)| Some((capture, capture.with(addr)?)));
         // What was overheard is newer.
-        let proven = heard.is_some_and(|(overheard, heard)| overheard.gossip(heard) == Gossip::Proven);
+        let proven = heard.is_some_and(|(capture, heard)| capture.gossip(heard) == Gossip::Proven);
         if !addr.is_some_and(closed) && !proven {
             let to = addr.map(|addr| view.name_of(addr)).unwrap_or_else(|| member.as_str().into());
             cuts.push(Cut { to, lines, heard: None });
         }
     }
-    for heard in overheard.iter().flat_map(|overheard| &overheard.peers) {
-        let Some(says) = overheard.map(|overheard| overheard.gossip(heard)) else { continue };
+    for heard in capture.iter().flat_map(|capture| &capture.peers) {
+        let Some(says) = capture.map(|capture| capture.gossip(heard)) else { continue };
         if closed(heard.addr) || matches!(says, Gossip::Proven | Gossip::NoProof) {
             continue;
         }
@@ -72,7 +71,7 @@ pub(super) fn report(
     let mut told = None;
     for cut in cuts {
         let lines = cut.lines.last().zip(log).map(|(line, log)| Evidence::log(log, line));
-        let heard = cut.heard.zip(overheard);
+        let heard = cut.heard.zip(capture);
         let heard = heard.map(|((heard, _), seen)| Evidence::value(seen, shown(heard, seen.listened_ms)));
         let mut evidence = heard.into_iter().chain(lines);
         let finding = match told.take().filter(|_| all) {
@@ -134,13 +133,13 @@ fn story(here: &NodeName, cut: &Cut<'_>, all: bool) -> (Subject, String, NodeNam
     (link, summary, at.clone())
 }
 
-/// What was overheard, in words.
-fn shown(heard: &Heard, listened_ms: u64) -> String {
-    let Heard { addr, came, went, answers, answered, unanswered, ignored, refused, .. } = heard;
+/// What was capture, in words.
+fn shown(heard: &PeerCapture, listened_ms: u64) -> String {
+    let PeerCapture { addr, received, sent, answers, answered, unanswered, ignored, refused, .. } = heard;
     let refused = if *refused { ", and a word that nobody takes them" } else { "" };
     format!(
-        "{GOSSIP_PORT}/udp with {addr}, in {}.{} s: {came} came ({answers} of them answers; {ignored} were not answered), \
-         {went} went ({answered} of them answers; {unanswered} were not answered){refused}",
+        "{GOSSIP_PORT}/udp with {addr}, in {}.{} s: {received} received ({answers} of them answers; {ignored} were not answered), \
+         {sent} sent ({answered} of them answers; {unanswered} were not answered){refused}",
         listened_ms / 1000,
         listened_ms % 1000 / 100,
     )

@@ -41,7 +41,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         // What is in clear is told first: an encrypted overlay has less room, for another reason.
         let asked = crossing.of(false).chain(crossing.of(true));
         if let Some((asked, limit)) =
-            asked.filter_map(|asked| Some((*asked, asked.peer.limit(asked.plane.mtu)?))).next()
+            asked.filter_map(|asked| Some((*asked, asked.peer.limit(asked.data_plane.mtu)?))).next()
         {
             stopped.push((crossing.node, asked, limit));
         }
@@ -65,7 +65,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             true => ("any other node".to_owned(), Subject::Node(host.name.clone())),
             false => (to.to_string(), Subject::Link { from: host.name.clone(), to }),
         };
-        let (network, mtu) = (&asked.overlay.name, asked.plane.mtu);
+        let (network, mtu) = (&asked.overlay.name, asked.data_plane.mtu);
         let passes = match limit.passes {
             Some(passes) => format!("{passes} bytes pass and {} do not", limit.stops),
             None => format!("{} bytes do not pass, and small ones do", limit.stops),
@@ -91,7 +91,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 fn remedy(host: &NodeName, asked: &Asked<'_>, limit: Limit, underlay: Option<(&str, u32)>) -> Remedy {
-    let wanted = asked.plane.mtu + AROUND;
+    let wanted = asked.data_plane.mtu + AROUND;
     let mut steps = Vec::new();
     let narrow = underlay.filter(|(_, mtu)| *mtu < wanted);
     let text = match narrow {

@@ -49,7 +49,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
         }
         let to = view.name_of_peer(reach.peer);
-        let tells = |it: &&Neighbour| it.addr == reach.peer.addr && it.state != NeighbourState::Unsure;
+        let tells = |it: &&Neighbour| it.addr == reach.peer.addr && it.state != NeighbourState::Stale;
         let entry = neighbours.as_ref().ok().filter(|_| !refused).and_then(|all| all.iter().find(tells));
         let (summary, advice) = if refused {
             let summary = format!("the machine of {to} answers, and no engine listens on its swarm ports");
@@ -61,11 +61,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let nothing =
                 format!("nothing comes back from {to}: neither its swarm ports nor its machine answer");
             match entry.map(|entry| entry.state) {
-                Some(NeighbourState::Silent) => {
+                Some(NeighbourState::Failed) => {
                     let summary = format!("{nothing}, and nobody on this network has its address");
                     (summary, "see whether the machine runs, and has its address and its cable")
                 }
-                Some(NeighbourState::There) => {
+                Some(NeighbourState::Reachable) => {
                     let summary = format!("{nothing}, though the machine is on this network");
                     (
                         summary,
@@ -105,10 +105,10 @@ fn shown(entry: &Neighbour) -> String {
     let Neighbour { addr, interface, mac, state } = entry;
     let mac = if mac.is_empty() { String::new() } else { format!(" lladdr {mac}") };
     let says = match state {
-        NeighbourState::There => "it answered when it was asked for",
-        NeighbourState::Silent => "it was asked for, and nobody answered",
-        NeighbourState::Pinned => "written by hand",
-        NeighbourState::Unsure => "it was there before",
+        NeighbourState::Reachable => "it answered when it was asked for",
+        NeighbourState::Failed => "it was asked for, and nobody answered",
+        NeighbourState::Permanent => "written by hand",
+        NeighbourState::Stale => "it was there before",
     };
     format!("{addr} dev {interface}{mac}: {says}")
 }

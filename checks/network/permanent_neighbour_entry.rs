@@ -28,7 +28,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let neighbours = host.neighbours.get()?;
     for reach in by_peer(probes).iter().filter(|reach| !reach.machine_answers()) {
         let of_it = neighbours.iter().filter(|entry| entry.addr == reach.peer.addr);
-        for entry in of_it.filter(|entry| entry.state == NeighbourState::Pinned) {
+        for entry in of_it.filter(|entry| entry.state == NeighbourState::Permanent) {
             let name = view.name_of_peer(reach.peer);
             let (addr, device) = (entry.addr, &entry.interface);
             let summary = format!(

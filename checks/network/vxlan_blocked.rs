@@ -127,7 +127,7 @@ fn report<'f>(
     out: &'f mut Findings<'_>,
 ) -> &'f mut Finding {
     let port = asked.port();
-    let custom = match asked.plane.port {
+    let custom = match asked.data_plane.port {
         USUAL => String::new(),
         _ => format!(" (the data-path port of this swarm, not the usual {USUAL})"),
     };

@@ -110,7 +110,7 @@ fn bring_back(managers: &Managers, own: Option<&Host>) -> Remedy {
 /// What to do where enough managers take connections, and this one sees no leader all the same.
 fn look_from_another(host: &Host) -> Remedy {
     Remedy {
-        title: "Look from another manager".into(),
+        title: "ArtifactStatus from another manager".into(),
         risk: Risk::Manual,
         impact: "looking changes nothing".into(),
         steps: vec![

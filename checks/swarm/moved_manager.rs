@@ -64,7 +64,7 @@ fn comes_from(node: &Node) -> Option<IpAddr> {
 
 /// The one address with a connection to this manager that is nobody's, while nobody answers at the one dialled.
 fn stranger(host: &Host, nodes: &[Node], dialled: IpAddr) -> Result<Option<Seen<IpAddr>>, Gap> {
-    let callers = match host.callers.get() {
+    let callers = match host.manager_connections.get() {
         Err(gap) if !gap.why.leaves_open() => return Ok(None),
         callers => callers?,
     };

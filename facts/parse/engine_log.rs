@@ -1,7 +1,7 @@
 //! The engine's log, from every file it was written to.
 
 use super::log::{Reading, merge, read};
-use crate::bundle::{Bundle, Look};
+use crate::bundle::{ArtifactStatus, Bundle};
 use crate::log::Log;
 use crate::{Fact, Gap, Need, Seen, Source, Why};
 
@@ -12,7 +12,7 @@ const WITHOUT_ENGINE: &str = "unseen/log";
 pub(super) fn engine_log(bundle: &Bundle) -> Fact<Log> {
     let mut logs = Vec::new();
     let mut origins = Vec::new();
-    for entry in bundle.entries(Need::EngineLog).filter(|entry| entry.look == Look::Kept) {
+    for entry in bundle.entries(Need::EngineLog).filter(|entry| entry.status == ArtifactStatus::Collected) {
         let Some(bytes) = bundle.artifacts.get(&entry.artifact) else { continue };
         let reading = Reading {
             written: entry.written.unwrap_or(bundle.manifest.taken),

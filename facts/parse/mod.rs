@@ -17,7 +17,7 @@ mod token;
 
 pub mod log;
 
-use crate::bundle::{Bundle, Entry, Look};
+use crate::bundle::{ArtifactStatus, Bundle, Entry};
 use crate::{Fact, Gap, Host, Need, Seen, Snapshot, Source, Why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -51,7 +51,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         interfaces: json(bundle, Need::Interfaces, "host/interfaces.json"),
         routes: json(bundle, Need::Routes, "host/routes.json"),
         listeners: json(bundle, Need::Sockets, "host/listeners.json"),
-        callers: json(bundle, Need::Sockets, "host/callers.json"),
+        manager_connections: json(bundle, Need::Sockets, "host/manager-connections.json"),
         firewall: json(bundle, Need::Firewall, "host/firewall.json"),
         sysctls: json(bundle, Need::Sysctls, "host/sysctls.json"),
         modules: json(bundle, Need::Modules, "host/modules.json"),
@@ -66,7 +66,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         join: json(bundle, Need::Join, "join.json"),
         apps: json(bundle, Need::Apps, "apps.json"),
         overlays: json(bundle, Need::Overlays, "overlays.json"),
-        overheard: json(bundle, Need::Overheard, "overheard.json"),
+        gossip_capture: json(bundle, Need::GossipCapture, "gossip-capture.json"),
         clocks: json(bundle, Need::Clocks, "clocks.json"),
     };
     Snapshot {
@@ -84,7 +84,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
 fn content<'a>(bundle: &'a Bundle, need: Need, artifact: &str) -> Fact<Option<&'a [u8]>> {
     let entry = bundle.entries(need).find(|entry| entry.artifact == artifact);
     // A kind that was missed as a whole has one entry under a name of its own.
-    let whole = || bundle.entries(need).find(|entry| matches!(entry.look, Look::Missed { .. }));
+    let whole = || bundle.entries(need).find(|entry| matches!(entry.status, ArtifactStatus::Failed { .. }));
     match entry.or_else(whole) {
         Some(entry) => look(bundle, entry),
         None => {
@@ -96,16 +96,16 @@ fn content<'a>(bundle: &'a Bundle, need: Need, artifact: &str) -> Fact<Option<&'
 
 fn look<'a>(bundle: &'a Bundle, entry: &Entry) -> Fact<Option<&'a [u8]>> {
     let source = source(entry);
-    match &entry.look {
-        Look::Kept => match bundle.artifacts.get(&entry.artifact) {
+    match &entry.status {
+        ArtifactStatus::Collected => match bundle.artifacts.get(&entry.artifact) {
             Some(content) => Fact::Seen(Seen { value: Some(content.as_slice()), source }),
             None => {
                 let what = "the manifest lists it and the bundle lacks it".into();
                 Fact::Unseen(Gap { source, why: Why::Malformed { line: 0, what } })
             }
         },
-        Look::Absent => Fact::Seen(Seen { value: None, source }),
-        Look::Missed { why } => Fact::Unseen(Gap { source, why: why.clone() }),
+        ArtifactStatus::Absent => Fact::Seen(Seen { value: None, source }),
+        ArtifactStatus::Failed { why } => Fact::Unseen(Gap { source, why: why.clone() }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keeping a bundle within what a reader takes.
 
 use super::{MOST_OF_ARTIFACT, MOST_OF_MACHINE};
-use facts::bundle::{Bundle, Look};
+use facts::bundle::{ArtifactStatus, Bundle};
 use facts::{Need, Why};
 
 /// Leaves out what is too large, and says so in the manifest: single artifacts first, then, where the whole is too
@@ -51,6 +51,6 @@ fn leave_out(bundle: &mut Bundle, name: &str, most: u64) {
     let Some(content) = bundle.artifacts.remove(name) else { return };
     let what = format!("its {} bytes were left out: the bundle takes {} MiB", content.len(), most >> 20);
     for entry in bundle.manifest.entries.iter_mut().filter(|entry| entry.artifact == name) {
-        entry.look = Look::Missed { why: Why::Undecidable { what: what.clone() } };
+        entry.status = ArtifactStatus::Failed { why: Why::Undecidable { what: what.clone() } };
     }
 }

@@ -6,12 +6,14 @@ mod fit;
 mod merge;
 mod read;
 mod sums;
+mod upgrade;
 mod write;
 
 pub use anonymize::Pseudonyms;
 pub use fit::{fit, shorten_logs};
 pub use merge::merge;
 pub use read::{each, each_from, read, read_from};
+pub use upgrade::{is_format_1, upgrade};
 pub use write::{Writer, write};
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,11 @@ const NODES: &str = "nodes";
 const SUMS: &str = "SHA256SUMS";
 
 /// The layout of a bundle of several machines; a reader refuses one it does not know.
-const MERGED: &str = "swarm-doctor.merged/v1";
+const MERGED: &str = "swarm-doctor.merged/v2";
+
+/// The layouts of bundles written before 0.1.0, which are upgraded while they are read.
+const FORMAT_1: &str = "swarm-doctor.bundle/v1";
+const MERGED_1: &str = "swarm-doctor.merged/v1";
 
 /// The most that one artifact may have. What is more is left out when writing.
 const MOST_OF_ARTIFACT: u64 = 64 << 20;

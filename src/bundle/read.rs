@@ -3,6 +3,7 @@
 
 use super::{
     FOLDER, MANIFEST, MERGED, MOST_ARTIFACTS, MOST_OF_ARTIFACT, MOST_OF_MACHINE, Merged, NODES, SUMS, sums,
+    upgrade,
 };
 use crate::error::ExpectedError;
 use facts::bundle::{Bundle, Manifest, SCHEMA};
@@ -199,7 +200,8 @@ impl Reading {
             sums::hold(&told, &files)?;
         }
         let manifest = files.remove(MANIFEST).ok_or(format!("it has no {MANIFEST}"))?;
-        let value: serde_json::Value = serde_json::from_slice(&manifest).map_err(malformed)?;
+        let mut value: serde_json::Value = serde_json::from_slice(&manifest).map_err(malformed)?;
+        upgrade(&mut value, &mut files);
         // The schema comes first: a manifest of another version is not malformed, only unknown.
         match value.get("schema").and_then(|schema| schema.as_str()) {
             Some(SCHEMA) if self.machine.is_empty() || self.merged => {

@@ -1,13 +1,13 @@
 use super::{read_from, write};
-use facts::bundle::{Bundle, Entry, Look, Manifest, SCHEMA};
+use facts::bundle::{ArtifactStatus, Bundle, Entry, Manifest, SCHEMA};
 use facts::{Need, Timestamp, Why};
 
 fn bundle() -> Bundle {
-    let entry = |need, artifact: &str, look| Entry {
+    let entry = |need, artifact: &str, status| Entry {
         need,
         artifact: artifact.into(),
         origin: "somewhere".into(),
-        look,
+        status,
         written: Some(Timestamp::UNIX_EPOCH),
         took_us: 7,
     };
@@ -22,9 +22,9 @@ fn bundle() -> Bundle {
         unprivileged: false,
         root: None,
         entries: vec![
-            entry(Need::Info, "engine/info.json", Look::Kept),
-            entry(Need::DaemonJson, "files/daemon.json", Look::Absent),
-            entry(Need::Nodes, "engine/nodes.json", Look::Missed { why }),
+            entry(Need::Info, "engine/info.json", ArtifactStatus::Collected),
+            entry(Need::DaemonJson, "files/daemon.json", ArtifactStatus::Absent),
+            entry(Need::Nodes, "engine/nodes.json", ArtifactStatus::Failed { why }),
         ],
     };
     Bundle { manifest, artifacts: [("engine/info.json".to_owned(), b"{}".to_vec())].into() }
@@ -85,7 +85,7 @@ fn leaves_out_what_is_too_large_and_says_so() {
     large.artifacts.insert("engine/info.json".into(), vec![b' '; 100]);
     super::fit::fit_into(&mut large, 99, 1000);
     assert!(large.artifacts.is_empty());
-    let Look::Missed { why } = &large.manifest.entries[0].look else { unreachable!() };
+    let ArtifactStatus::Failed { why } = &large.manifest.entries[0].status else { unreachable!() };
     assert!(why.to_string().contains("100 bytes were left out"), "{why}");
     let mut whole = bundle();
     whole.artifacts.insert("log/messages".into(), vec![b' '; 10]);
@@ -151,4 +151,18 @@ fn the_last_lines_of_a_log_stay() {
     assert_eq!(shortened("a\nb\n", 9), "a\nb\n");
     assert_eq!(shortened("a\nb", 0), "");
     assert_eq!(shortened("", 1), "");
+}
+
+/// The one bundle of format 1 that is kept: what `demo` showed before the keys were renamed.
+#[test]
+fn a_bundle_of_format_1_gives_the_report_of_today() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let report = |file: &str| {
+        let bundle = super::read(&fixtures.join(file)).unwrap();
+        let mut out = Vec::new();
+        let diagnosis = crate::examine::diagnose(&bundle);
+        crate::report::Format::render(&crate::report::Json, &diagnosis, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(report("format-1/demo.tar.zst"), report("demo.tar.zst"));
 }

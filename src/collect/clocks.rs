@@ -4,7 +4,7 @@
 use super::ip::{self, word};
 use super::{Artifact, Place, Session, why};
 use facts::Need;
-use facts::link::ClockThere;
+use facts::link::PeerClock;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
@@ -25,7 +25,7 @@ pub(super) async fn clocks(session: &Session) -> Vec<Artifact> {
 }
 
 /// Asks all of them, and waits until each has answered or the time is over.
-fn ask(peers: &[IpAddr], patience: Duration) -> io::Result<Vec<ClockThere>> {
+fn ask(peers: &[IpAddr], patience: Duration) -> io::Result<Vec<PeerClock>> {
     let socket = UdpSocket::from(Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?);
     let identifier = u16::try_from(std::process::id() & 0xffff).unwrap_or_default();
     let mut open: BTreeMap<IpAddr, Option<i64>> = peers.iter().map(|addr| (*addr, None)).collect();
@@ -57,7 +57,7 @@ fn ask(peers: &[IpAddr], patience: Duration) -> io::Result<Vec<ClockThere>> {
             waiting -= 1;
         }
     }
-    Ok(open.into_iter().map(|(addr, ahead_ms)| ClockThere { addr, ahead_ms }).collect())
+    Ok(open.into_iter().map(|(addr, ahead_ms)| PeerClock { addr, ahead_ms }).collect())
 }
 
 /// The time of day in milliseconds, by UTC.
@@ -132,6 +132,6 @@ mod tests {
         let clocks = in_new_namespace(&[], move || ask(&[here, nobody], Duration::from_millis(300)).unwrap());
         let Some(clocks) = clocks else { return };
         assert!(clocks[0].ahead_ms.is_some_and(|ahead| ahead.abs() < 50), "{clocks:?}");
-        assert_eq!(clocks[1], ClockThere { addr: nobody, ahead_ms: None });
+        assert_eq!(clocks[1], PeerClock { addr: nobody, ahead_ms: None });
     }
 }

@@ -119,12 +119,13 @@ fn described(proc: &Path, pid: u32) -> Option<(Process, String)> {
     let stat = String::from_utf8_lossy(&stat).into_owned();
     let limits = std::fs::read_to_string(directory.join("limits")).unwrap_or_default();
     let started = started(proc, &stat);
-    let process = Process { pid, args, state: state(&stat)?, started, most_files: most_files(&limits) };
+    let process =
+        Process { pid, args, state: state(&stat)?, started, max_open_files: max_open_files(&limits) };
     Some((process, stat))
 }
 
 /// The soft limit of `Max open files` in `/proc/PID/limits`; none where it is `unlimited`.
-fn most_files(limits: &str) -> Option<u64> {
+fn max_open_files(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
@@ -220,8 +221,8 @@ mod tests {
     #[test]
     fn reads_how_many_files_may_be_open() {
         let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 524288               files\n";
-        assert_eq!(most_files(limits), Some(1024));
-        assert_eq!(most_files("Max open files  unlimited  unlimited  files"), None);
+        assert_eq!(max_open_files(limits), Some(1024));
+        assert_eq!(max_open_files("Max open files  unlimited  unlimited  files"), None);
     }
 
     #[test]

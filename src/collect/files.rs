@@ -1,7 +1,7 @@
 //! Files of the node: the engine's configuration, what its swarm component keeps, and a few of /etc.
 
 use super::{Artifact, Place, Session, apart, raft, why};
-use facts::bundle::Look;
+use facts::bundle::ArtifactStatus;
 use facts::engine::EngineProcess;
 use facts::host::OsRelease;
 use facts::{Need, Timestamp, Why};
@@ -72,10 +72,10 @@ pub(super) async fn os_release(session: &Session) -> Vec<Artifact> {
     let artifact = "host/os-release.json";
     let mut place = Place::new(Need::OsRelease, artifact, "/etc/os-release");
     let mut file = keep(session, Need::OsRelease, artifact, Path::new("/etc/os-release")).await;
-    if file.entry.look == Look::Absent {
+    if file.entry.status == ArtifactStatus::Absent {
         file = keep(session, Need::OsRelease, artifact, Path::new("/usr/lib/os-release")).await;
     }
-    if let Look::Missed { .. } = file.entry.look {
+    if let ArtifactStatus::Failed { .. } = file.entry.status {
         return vec![file];
     }
     place.origin = file.entry.origin;

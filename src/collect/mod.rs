@@ -5,7 +5,6 @@
 //! A failure is an artifact too: a gap with its reason.
 
 mod apps;
-mod callers;
 mod clock;
 mod clocks;
 mod disk;
@@ -15,13 +14,14 @@ mod engine_log;
 mod engine_process;
 mod files;
 mod firewall;
+mod gossip_capture;
 mod ip;
 mod join;
+mod manager_connections;
 mod modules;
 mod neighbour;
 mod netlink;
 mod netns;
-mod overheard;
 mod overlay;
 mod probe;
 mod procfs;
@@ -31,7 +31,7 @@ mod stack;
 mod tls;
 
 use crate::redact::redacted;
-use facts::bundle::{Bundle, Entry, Look, Manifest};
+use facts::bundle::{ArtifactStatus, Bundle, Entry, Manifest};
 use facts::link::Peer;
 use facts::{Need, NodeName, Timestamp, Why};
 use futures_util::future::join_all;
@@ -116,7 +116,7 @@ impl Place {
 
     /// The thing was there. No secret in it goes any further.
     pub fn kept(self, content: Vec<u8>) -> Artifact {
-        Artifact { entry: self.entry(Look::Kept), content: Some(redacted(content)) }
+        Artifact { entry: self.entry(ArtifactStatus::Collected), content: Some(redacted(content)) }
     }
 
     /// The thing was there, and is kept as JSON.
@@ -129,17 +129,24 @@ impl Place {
 
     /// The thing is not there, and that is a fact.
     pub fn absent(self) -> Artifact {
-        Artifact { entry: self.entry(Look::Absent), content: None }
+        Artifact { entry: self.entry(ArtifactStatus::Absent), content: None }
     }
 
     /// The thing could not be seen.
     pub fn missed(self, why: Why) -> Artifact {
-        Artifact { entry: self.entry(Look::Missed { why }), content: None }
+        Artifact { entry: self.entry(ArtifactStatus::Failed { why }), content: None }
     }
 
-    fn entry(self, look: Look) -> Entry {
+    fn entry(self, status: ArtifactStatus) -> Entry {
         let took_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Entry { need: self.need, artifact: self.artifact, origin: self.origin, look, written: None, took_us }
+        Entry {
+            need: self.need,
+            artifact: self.artifact,
+            origin: self.origin,
+            status,
+            written: None,
+            took_us,
+        }
     }
 }
 
@@ -157,7 +164,7 @@ impl Session {
         cell.get_or_init(|| async {
             let place = unseen(need);
             let deadline = match need {
-                Need::Overheard => self.options.deadline.saturating_add(self.options.listen),
+                Need::GossipCapture => self.options.deadline.saturating_add(self.options.listen),
                 _ => self.options.deadline,
             };
             match tokio::time::timeout(deadline, Box::pin(collect(need, self))).await {
@@ -308,7 +315,8 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Interfaces => netlink::interfaces(session).await,
         Need::Routes => netlink::routes(session).await,
         Need::Sockets => {
-            let (listeners, callers) = tokio::join!(sockets::listeners(session), callers::callers(session));
+            let (listeners, callers) =
+                tokio::join!(sockets::listeners(session), manager_connections::manager_connections(session));
             [listeners, callers].concat()
         }
         Need::Firewall => firewall::firewall(session).await,
@@ -324,7 +332,7 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
         Need::Join => join::join(session).await,
         Need::Apps => apps::apps(session).await,
         Need::Overlays => overlay::overlays(session).await,
-        Need::Overheard => overheard::overheard(session).await,
+        Need::GossipCapture => gossip_capture::gossip_capture(session).await,
         Need::Clocks => clocks::clocks(session).await,
         Need::Stack => stack::stack(session).await,
     }

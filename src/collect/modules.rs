@@ -72,8 +72,8 @@ impl<'a> Kernel<'a> {
                 None => open.push(known),
             }
         }
-        let mut decide = |witness: &dyn Fn(&Known) -> Option<Module>| {
-            open.retain(|known| match witness(known) {
+        let mut decide = |source: &dyn Fn(&Known) -> Option<Module>| {
+            open.retain(|known| match source(known) {
                 Some(module) => {
                     modules.0.insert(known.name.into(), module);
                     false
@@ -112,8 +112,8 @@ impl<'a> Kernel<'a> {
     fn running(&self, known: &Known) -> Option<Module> {
         let loaded = self.loaded.as_deref().unwrap_or_default();
         if let Some(line) = loaded.lines().find(|line| line.split(' ').next() == Some(known.name)) {
-            let witness = format!("/proc/modules: {}", line.trim_end());
-            return Some(Module { state: ModuleState::Loaded, witness });
+            let source = format!("/proc/modules: {}", line.trim_end());
+            return Some(Module { state: ModuleState::Loaded, source });
         }
         let directory = format!("sys/module/{}", known.name);
         let sign = std::iter::once(directory.as_str())
@@ -121,7 +121,7 @@ impl<'a> Kernel<'a> {
             .find(|sign| self.root.join(sign).exists())?;
         Some(Module {
             state: ModuleState::BuiltIn,
-            witness: format!("/{sign} exists, and no module is loaded"),
+            source: format!("/{sign} exists, and no module is loaded"),
         })
     }
 
@@ -171,7 +171,7 @@ impl<'a> Kernel<'a> {
 
     fn module(&self, state: ModuleState, path: &Path, says: &str) -> Module {
         let path = path.strip_prefix(self.root).unwrap_or(path).display().to_string();
-        Module { state, witness: format!("/{}: {says}", path.trim_end_matches('/')) }
+        Module { state, source: format!("/{}: {says}", path.trim_end_matches('/')) }
     }
 }
 
@@ -216,7 +216,7 @@ mod tests {
         fn module(&self, name: &str) -> (ModuleState, String) {
             let modules = Kernel::new(&self.0, RELEASE).modules();
             assert_eq!(modules.0.len(), KNOWN.len());
-            (modules.0[name].state, modules.0[name].witness.clone())
+            (modules.0[name].state, modules.0[name].source.clone())
         }
     }
 
@@ -281,9 +281,9 @@ mod tests {
                 ("lib/modules/6.1.0-10-amd64/modules.dep", "a/ip_vs.ko:\n"),
             ],
         );
-        let (state, witness) = root.module("ip_vs");
+        let (state, source) = root.module("ip_vs");
         assert_eq!(state, Missing);
-        assert!(witness.starts_with("/lib/modules/6.1.0-9-amd64: "), "{witness}");
+        assert!(source.starts_with("/lib/modules/6.1.0-9-amd64: "), "{source}");
         assert_eq!(root.module("vxlan").0, Loaded);
     }
 

@@ -32,10 +32,10 @@ fn table(wanted: &[IpAddr]) -> io::Result<Vec<Neighbour>> {
     let named = |entry: Row| {
         let link = links.iter().find(|link| link.index == entry.interface)?;
         let state = match entry.state {
-            NeighbourState::Permanent => State::Pinned,
-            NeighbourState::Failed | NeighbourState::Incomplete => State::Silent,
-            NeighbourState::Reachable if entry.confirmed.is_some_and(|ago| ago < LATELY) => State::There,
-            _ => State::Unsure,
+            NeighbourState::Permanent => State::Permanent,
+            NeighbourState::Failed | NeighbourState::Incomplete => State::Failed,
+            NeighbourState::Reachable if entry.confirmed.is_some_and(|ago| ago < LATELY) => State::Reachable,
+            _ => State::Stale,
         };
         Some(Neighbour { addr: entry.addr, interface: link.name.clone(), mac: entry.mac, state })
     };

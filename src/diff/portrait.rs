@@ -232,7 +232,7 @@ impl Portrait {
             }
         }
         for overlay in host.overlays.get().iter().flat_map(|overlays| overlays.iter()) {
-            for peer in overlay.plane.iter().flat_map(|plane| &plane.peers) {
+            for peer in overlay.data_plane.iter().flat_map(|plane| &plane.peers) {
                 let answer = if peer.small.answered() { "answers" } else { "lost" };
                 self.put(Area::Paths, format!("{} over {}", peer.node, overlay.name), answer);
             }

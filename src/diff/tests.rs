@@ -40,7 +40,8 @@ fn a_setting_that_changed_is_named_with_both_values() {
 fn what_could_not_be_seen_is_no_change() {
     let mut blind = demo();
     for entry in blind.manifest.entries.iter_mut().filter(|entry| entry.need == facts::Need::Sysctls) {
-        entry.look = facts::bundle::Look::Missed { why: facts::Why::Denied { what: "a test".into() } };
+        entry.status =
+            facts::bundle::ArtifactStatus::Failed { why: facts::Why::Denied { what: "a test".into() } };
     }
     let difference = difference(blind);
     assert!(difference.changes.is_empty(), "{:?}", difference.changes);

@@ -112,7 +112,7 @@ fn role(snapshot: &Snapshot) -> String {
 fn echoes(host: &Host) -> BTreeMap<IpAddr, u32> {
     let mut sent = BTreeMap::new();
     let overlays = host.overlays.get().map(|overlays| overlays.value.as_slice()).unwrap_or_default();
-    let planes = overlays.iter().filter_map(|one| one.plane.as_ref().ok());
+    let planes = overlays.iter().filter_map(|one| one.data_plane.as_ref().ok());
     for peer in planes.flat_map(|plane| &plane.peers) {
         if let Some(packets) = peer.packets {
             *sent.entry(peer.node).or_default() += packets;

@@ -8,7 +8,7 @@ mod swarm;
 
 use crate::policy::{Excuse, Policy};
 use checks::{Check, Finding, Findings, Severity, Step, Str, Subject, View};
-use facts::bundle::{Look, Manifest};
+use facts::bundle::{ArtifactStatus, Manifest};
 use facts::{Gap, Need, Snapshot, Source, Why};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -211,8 +211,9 @@ fn concluded(
     }
     findings.retain(|cause| asks(&cause.finding) || !cause.consequences.is_empty());
     let mut collected: BTreeMap<Need, Duration> = BTreeMap::new();
-    let not_asked = |look: &Look| matches!(look, Look::Missed { why: Why::NotAsked { .. } });
-    for entry in manifest.entries.iter().filter(|entry| !not_asked(&entry.look)) {
+    let not_asked =
+        |status: &ArtifactStatus| matches!(status, ArtifactStatus::Failed { why: Why::NotAsked { .. } });
+    for entry in manifest.entries.iter().filter(|entry| !not_asked(&entry.status)) {
         let took = collected.entry(entry.need).or_default();
         *took = (*took).max(Duration::from_micros(entry.took_us));
     }

@@ -146,7 +146,7 @@ impl Matrix {
             taken: snapshot.taken,
             took_ms,
             listened_ms: host
-                .and_then(|host| host.overheard.get().ok())
+                .and_then(|host| host.gossip_capture.get().ok())
                 .map(|overheard| overheard.listened_ms),
             peers: host.into_iter().flat_map(rows).map(|(_, row)| row).collect(),
             why,

@@ -1,10 +1,10 @@
 //! What is known of one path.
 
 use super::{Layer, Path, Row, State};
+use facts::gossip_capture::{Gossip, GossipCapture, PeerCapture};
 use facts::host::Protocol;
 use facts::link::{Attempt, Outcome, Peer, Probe};
-use facts::overheard::{Gossip, Heard, Overheard};
-use facts::overlay::{self, Course, Echo, Overlay, Plane, Wire};
+use facts::overlay::{self, Capture, Course, DataPlane, Echo, Overlay};
 use facts::{Fact, Gap, Host};
 
 /// From how many milliseconds on two clocks are apart.
@@ -62,17 +62,17 @@ fn probed(probes: &[Probe], attempt: Option<Attempt>, none: &str) -> Said {
 }
 
 fn gossip(host: &Host, peer: &Peer) -> Said {
-    let overheard: &Overheard = match host.overheard.get() {
-        Ok(overheard) => overheard,
+    let capture: &GossipCapture = match host.gossip_capture.get() {
+        Ok(capture) => capture,
         Err(gap) => return unseen(&gap),
     };
-    let seconds = format!("{}.{} s", overheard.listened_ms / 1000, overheard.listened_ms % 1000 / 100);
-    let Some(heard) = overheard.with(peer.addr) else {
+    let seconds = format!("{}.{} s", capture.listened_ms / 1000, capture.listened_ms % 1000 / 100);
+    let Some(heard) = capture.with(peer.addr) else {
         return said(State::Unknown, "", "it was not listened for");
     };
-    let Heard { came, went, answers, .. } = heard;
-    let counted = format!("in {seconds} {came} datagrams came and {went} went");
-    match overheard.gossip(heard) {
+    let PeerCapture { received, sent, answers, .. } = heard;
+    let counted = format!("in {seconds} {received} datagrams received, {sent} sent");
+    match capture.gossip(heard) {
         Gossip::Proven => {
             said(State::Proven, "answers", format!("{counted}; {answers} were answers to ours"))
         }
@@ -86,10 +86,10 @@ fn gossip(host: &Host, peer: &Peer) -> Said {
             "deaf here",
             format!("{counted}, and this machine answered none of its questions"),
         ),
-        Gossip::NoProof if *went == 0 && *came == 0 => {
+        Gossip::NoProof if *sent == 0 && *received == 0 => {
             said(State::Unknown, "no proof", format!("the engines sent each other nothing in {seconds}"))
         }
-        Gossip::NoProof if !overheard.enough => {
+        Gossip::NoProof if !capture.conclusive => {
             said(State::Unknown, "no proof", format!("{counted}; listen for longer (--listen)"))
         }
         Gossip::NoProof => said(State::Unknown, "no proof", counted),
@@ -101,14 +101,14 @@ fn asked<'a>(
     overlays: &'a Fact<Vec<Overlay>>,
     peer: &Peer,
     encrypted: bool,
-) -> Result<Vec<(&'a Overlay, &'a Plane, &'a overlay::Peer)>, Said> {
+) -> Result<Vec<(&'a Overlay, &'a DataPlane, &'a overlay::Peer)>, Said> {
     let overlays = overlays.get().map_err(|gap| unseen(&gap))?;
     let of_kind = || overlays.value.iter().filter(|overlay| overlay.encrypted == encrypted);
     let kind = if encrypted { "encrypted overlay" } else { "overlay" };
     let mut asked = Vec::new();
     for overlay in of_kind() {
         let plane = overlay
-            .plane
+            .data_plane
             .as_ref()
             .map_err(|why| said(State::Unknown, "", format!("{}: {why}", overlay.name)))?;
         asked.extend(plane.peers.iter().filter(|to| to.node == peer.addr).map(|to| (overlay, plane, to)));
@@ -133,27 +133,27 @@ fn crossing(host: &Host, peer: &Peer, encrypted: bool) -> Said {
         Echo::Answered { took_us } => Some((overlay, plane, took_us)),
         _ => None,
     });
-    let over = |overlay: &Overlay, plane: &Plane| match encrypted {
+    let over = |overlay: &Overlay, data_plane: &DataPlane| match encrypted {
         true => format!("over {}, as ESP", overlay.name),
-        false => format!("over {}, port {}/udp", overlay.name, plane.port),
+        false => format!("over {}, port {}/udp", overlay.name, data_plane.port),
     };
     match (answered, asked.first()) {
         (Some((overlay, plane, took_us)), _) => {
             said(State::Proven, millis(took_us), format!("an echo came back {}", over(overlay, plane)))
         }
         (None, Some((overlay, plane, to))) => {
-            let (says, more) = match to.wire.map(|wire| (wire, wire.course())) {
+            let (says, more) = match to.capture.map(|wire| (wire, wire.course())) {
                 None => ("lost", String::new()),
                 Some((_, Course::HeldBack)) => ("held back", "; none of it left this machine".to_owned()),
-                Some((Wire { went, answers, .. }, Course::NotTaken)) => (
+                Some((Capture { sent, answers, .. }, Course::NotTaken)) => (
                     "not taken",
-                    format!("; {went} packets left, and {answers} answers came to this machine"),
+                    format!("; {sent} packets left, and {answers} answers came to this machine"),
                 ),
-                Some((Wire { went, came, .. }, Course::OneWay)) => {
-                    ("one way", format!("; {went} packets left, and {came} others came from there"))
+                Some((Capture { sent, received, .. }, Course::OneWay)) => {
+                    ("one way", format!("; {sent} packets left, and {received} others came from there"))
                 }
-                Some((Wire { went, .. }, Course::Lost)) => {
-                    ("lost", format!("; {went} packets left, and none came from there"))
+                Some((Capture { sent, .. }, Course::Lost)) => {
+                    ("lost", format!("; {sent} packets left, and none came from there"))
                 }
             };
             said(State::Refuted, says, format!("no echo came back {}{more}", over(overlay, plane)))
@@ -165,13 +165,11 @@ fn crossing(host: &Host, peer: &Peer, encrypted: bool) -> Said {
 /// Where no echo tells, what was overheard does not prove that both ways are open.
 fn esp(host: &Host, peer: &Peer) -> Said {
     let (state, says, why) = crossing(host, peer, true);
-    let heard = host.overheard.get().ok().and_then(|overheard| overheard.with(peer.addr));
+    let heard = host.gossip_capture.get().ok().and_then(|capture| capture.with(peer.addr));
     match heard {
-        Some(Heard { esp_came, esp_went, .. }) if esp_came + esp_went > 0 => (
-            state,
-            says,
-            format!("{why}; overheard were {esp_came} packets of ESP from there and {esp_went} to it"),
-        ),
+        Some(PeerCapture { esp_received, esp_sent, .. }) if esp_received + esp_sent > 0 => {
+            (state, says, format!("{why}; {esp_received} ESP packets received, {esp_sent} sent"))
+        }
         _ => (state, says, why),
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use facts::bundle::{Bundle, Entry, Look};
+use facts::bundle::{ArtifactStatus, Bundle, Entry};
 use facts::{Need, parse};
 
 /// The paths that a bundle tells of, of which a part is put in the place of what was recorded.
@@ -11,7 +11,7 @@ fn paths(put: &[(Need, &str, &str)]) -> Matrix {
             need: *need,
             artifact: (*artifact).to_owned(),
             origin: "a test".into(),
-            look: Look::Kept,
+            status: ArtifactStatus::Collected,
             written: None,
             took_us: 0,
         };
@@ -31,13 +31,13 @@ const PROBES: &str = r#"[
     {"peer": {"addr": "192.0.2.2", "name": "node2", "node_id": null, "manager_port": null},
      "attempt": {"kind": "connect", "protocol": "tcp", "port": 7946}, "outcome": {"kind": "filtered"}, "took_us": 1}
 ]"#;
-const OVERLAYS: &str = r#"[{"id": "n1", "name": "ingress", "ingress": true, "encrypted": false, "plane": {"Ok":
-    {"vni": 4096, "port": 4789, "mtu": 1450, "left_out": 0, "peers": [
+const OVERLAYS: &str = r#"[{"id": "n1", "name": "ingress", "ingress": true, "encrypted": false, "data_plane": {"Ok":
+    {"vni": 4096, "port": 4789, "mtu": 1450, "not_probed": 0, "peers": [
         {"node": "192.0.2.2", "endpoint": "10.0.0.3", "mac": "02:42:0a:00:00:03", "small": {"kind": "answered",
-         "took_us": 140}, "full": {"kind": "lost"}, "between": [{"size": 1350, "echo": {"kind": "answered",
+         "took_us": 140}, "full": {"kind": "lost"}, "sizes": [{"size": 1350, "echo": {"kind": "answered",
          "took_us": 1}}, {"size": 1370, "echo": {"kind": "lost"}}]}]}}}]"#;
-const OVERHEARD: &str = r#"{"listened_ms": 5012, "enough": true, "peers": [{"addr": "192.0.2.2", "came": 0, "went": 3,
-    "answers": 0, "answered": 0, "unanswered": 2, "ignored": 0, "refused": false, "esp_came": 0, "esp_went": 0}]}"#;
+const OVERHEARD: &str = r#"{"listened_ms": 5012, "conclusive": true, "peers": [{"addr": "192.0.2.2", "received": 0, "sent": 3,
+    "answers": 0, "answered": 0, "unanswered": 2, "ignored": 0, "refused": false, "esp_received": 0, "esp_sent": 0}]}"#;
 const CLOCKS: &str = r#"[{"addr": "192.0.2.2", "ahead_ms": -75000}]"#;
 
 #[test]
@@ -45,7 +45,7 @@ fn each_layer_says_what_was_seen() {
     let matrix = paths(&[
         (Need::Probes, "probes.json", PROBES),
         (Need::Overlays, "overlays.json", OVERLAYS),
-        (Need::Overheard, "overheard.json", OVERHEARD),
+        (Need::GossipCapture, "gossip-capture.json", OVERHEARD),
         (Need::Clocks, "clocks.json", CLOCKS),
     ]);
     assert_eq!(matrix.peers.len(), 1);

@@ -10,3 +10,4 @@ mod merged;
 mod scale;
 mod scenarios;
 mod support;
+mod wording;

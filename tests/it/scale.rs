@@ -91,9 +91,10 @@ fn node(number: usize, base: &Bundle) -> Bundle {
         *probes = others().flat_map(attempts).collect();
     });
     edit(&mut bundle, "overlays.json", &|overlays| {
-        for overlay in overlays.as_array_mut().unwrap().iter_mut().filter(|it| it["plane"]["Ok"].is_object())
+        for overlay in
+            overlays.as_array_mut().unwrap().iter_mut().filter(|it| it["data_plane"]["Ok"].is_object())
         {
-            let peers = &mut overlay["plane"]["Ok"]["peers"];
+            let peers = &mut overlay["data_plane"]["Ok"]["peers"];
             let one = peers[0].clone();
             let many = others().map(|other| {
                 let mut peer = one.clone();

@@ -3,7 +3,7 @@
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
 use facts::Need;
-use facts::bundle::Look;
+use facts::bundle::ArtifactStatus;
 use lab::{Lab, Node};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -141,7 +141,7 @@ fn a_check_that_is_asked_alone_has_little_collected() {
     let kinds = |words: &[&str]| -> BTreeSet<Need> {
         ends(node, &[&PATIENT[..], words, &["--save", "/root/one.tar.zst"]].concat(), 0, "");
         let bundle = read_from(&node.read_file("/root/one.tar.zst").unwrap()[..]).unwrap();
-        let looked = |entry: &&facts::bundle::Entry| !matches!(&entry.look, Look::Missed { why } if !why.leaves_open());
+        let looked = |entry: &&facts::bundle::Entry| !matches!(&entry.status, ArtifactStatus::Failed { why } if !why.leaves_open());
         bundle.manifest.entries.iter().filter(looked).map(|entry| entry.need).collect()
     };
     let alone = kinds(&["host/disk-full"]);

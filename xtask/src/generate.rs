@@ -1,13 +1,14 @@
-//! `cargo xtask generate`: the pages that are written from the code, and `--check` that they still agree.
+//! `cargo xtask generate`: writes the pages that come from the code; `--check` compares them.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use swarm_doctor::report::{Format, Human, Page};
 
 /// Writes the pages, or with `check` says which ones differ.
 pub(crate) fn generate(check: bool) -> anyhow::Result<()> {
     let mut stale = Vec::new();
-    for (path, content) in pages() {
+    for (path, content) in pages()? {
         let path = crate::root().join(path);
         if std::fs::read_to_string(&path).is_ok_and(|old| old == content) {
             continue;
@@ -28,10 +29,10 @@ pub(crate) fn generate(check: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn pages() -> BTreeMap<PathBuf, String> {
+fn pages() -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut pages = BTreeMap::new();
     let mut index = String::from(
-        "# Checks\n\nWritten from the doc comments of the checks by `cargo xtask generate`.\n\n",
+        "# Checks\n\nGenerated from the doc comments of the checks by `cargo xtask generate`.\n\n",
     );
     for check in checks::built_in() {
         let meta = &check.meta;
@@ -47,7 +48,28 @@ fn pages() -> BTreeMap<PathBuf, String> {
         pages.insert(PathBuf::from(format!("docs/checks/{}.md", meta.id)), page);
     }
     pages.insert("docs/checks/README.md".into(), index);
+    pages.insert("README.md".into(), readme()?);
     pages.insert("docs/report.schema.json".into(), swarm_doctor::report::SCHEMA.to_owned());
     pages.insert("docs/matrix.schema.json".into(), swarm_doctor::report::MATRIX_SCHEMA.to_owned());
-    pages
+    Ok(pages)
+}
+
+/// The README, with the end of the report of `demo` between its marks: what an operator sees at the bottom of the screen.
+fn readme() -> anyhow::Result<String> {
+    const BEGIN: &str = "<!-- demo -->\n";
+    const END: &str = "<!-- /demo -->";
+    const LINES: usize = 28;
+    let text = std::fs::read_to_string(crate::root().join("README.md"))?;
+    let (before, rest) = text.split_once(BEGIN).context("README.md has no mark for the sample")?;
+    let (_, after) = rest.split_once(END).context("README.md has no end of the sample")?;
+    let bundle = swarm_doctor::demo::bundle().map_err(anyhow::Error::msg)?;
+    let diagnosis = swarm_doctor::examine::diagnose(&bundle);
+    let mut report = Vec::new();
+    Human { page: Page::PLAIN }.render(&diagnosis, &mut report)?;
+    let report = String::from_utf8(report)?;
+    let lines: Vec<&str> = report.lines().collect();
+    let end = &lines[lines.len().saturating_sub(LINES)..];
+    // The sample begins with a whole paragraph.
+    let first = end.iter().position(|line| line.is_empty()).map_or(0, |at| at + 1);
+    Ok(format!("{before}{BEGIN}```\n{}\n```\n{END}{after}", end[first..].join("\n")))
 }

@@ -7,8 +7,10 @@ mod dist;
 mod faults;
 mod generate;
 mod lab;
+mod new_check;
 mod steady;
 mod test;
+mod upgrade;
 mod vm;
 
 use clap::Parser;
@@ -19,21 +21,46 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Xtask {
-    /// Install what is missing with apt, then check and run everything
+    /// Install missing packages with apt, then run all checks and tests
     Test {
-        /// Also ask those who read our reports elsewhere and are heavy: a browser, validators
-        #[arg(long)]
+        /// Also run heavy readers of reports: a browser, validators
+        #[arg(long, conflicts_with = "quick")]
         all: bool,
+        /// Only what needs no root and no engine: format, lints, pages, tests without live ones
+        #[arg(long)]
+        quick: bool,
     },
     /// Build one stripped static binary
     Dist,
-    /// Write the pages that come from the code
+    /// Write the pages that are generated from the code
     Generate {
-        /// Only say which ones differ
+        /// Only name the pages that differ
         #[arg(long)]
         check: bool,
     },
-    /// Make faults in real swarms; each has to be the first thing that the doctor says
+    /// Create a check with its fixtures, ready to fill in
+    NewCheck {
+        /// Its id, such as network/packet-loss
+        id: String,
+    },
+    /// Record a bundle of a lab node as a fixture
+    RecordFixture {
+        /// Folder below fixtures/, such as healthy/my-swarm/node1
+        folder: String,
+        /// Node to record
+        #[arg(long, default_value = "node1")]
+        node: String,
+        /// Which lab
+        #[arg(long, default_value = "lab")]
+        lab: String,
+    },
+    /// Rewrite bundles of an older format in place
+    UpgradeBundle {
+        /// Bundles (.tar.zst) or unpacked bundles (folders)
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Make faults in real swarms; the doctor has to name each one first
     Faults(faults::Faults),
     /// A swarm of real engines on this machine
     #[command(subcommand)]
@@ -42,9 +69,14 @@ enum Xtask {
 
 fn main() -> ExitCode {
     let done = match Xtask::parse() {
-        Xtask::Test { all } => test::test(all).map(|()| ExitCode::SUCCESS),
+        Xtask::Test { all, quick } => test::test(all, quick).map(|()| ExitCode::SUCCESS),
         Xtask::Dist => dist::dist().map(|()| ExitCode::SUCCESS),
         Xtask::Generate { check } => generate::generate(check).map(|()| ExitCode::SUCCESS),
+        Xtask::NewCheck { id } => new_check::new_check(&id).map(|()| ExitCode::SUCCESS),
+        Xtask::RecordFixture { folder, node, lab } => {
+            new_check::record_fixture(&folder, &node, &lab).map(|()| ExitCode::SUCCESS)
+        }
+        Xtask::UpgradeBundle { paths } => upgrade::upgrade_all(&paths).map(|()| ExitCode::SUCCESS),
         Xtask::Faults(faults) => faults.run(),
         Xtask::Lab(command) => command.run(),
     };

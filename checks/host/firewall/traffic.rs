@@ -3,7 +3,7 @@
 use facts::firewall::{Flow, Link, Packet, Way};
 use facts::host::{Interface, Protocol, Route};
 use facts::link::Peer;
-use facts::overlay::{Overlay, Plane};
+use facts::overlay::{DataPlane, Overlay};
 use facts::parse::peers_of;
 use facts::swarm::{LocalState, MANAGER_PORT, SwarmState};
 use facts::{Gap, Host, Snapshot};
@@ -136,7 +136,7 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
             let trips_of = errands.iter().filter_map(|errand| here.trip(*errand, Flow::New, port, peer));
             trips.extend(trips_of.map(|trip| Trip { packet: Packet { vni, ..trip.packet }, ..trip }));
         };
-        let on_it = |plane: &Plane| plane.peers.iter().any(|other| other.node == peer.addr);
+        let on_it = |plane: &DataPlane| plane.peers.iter().any(|other| other.node == peer.addr);
         // An overlay in clear that both are on, so that the rules that the engine has for encrypted ones are told apart.
         let clear = planes(overlays).filter(|(overlay, _)| !overlay.encrypted);
         let vni = clear.filter(|(_, plane)| on_it(plane)).map(|(_, plane)| plane.vni).next();
@@ -148,17 +148,17 @@ pub(in crate::host) fn trips(snapshot: &Snapshot, host: &Host) -> Result<Vec<Tri
     Ok(trips)
 }
 
-fn planes(overlays: &[Overlay]) -> impl Iterator<Item = (&Overlay, &Plane)> {
-    overlays.iter().filter_map(|overlay| Some((overlay, overlay.plane.as_ref().ok()?)))
+fn planes(overlays: &[Overlay]) -> impl Iterator<Item = (&Overlay, &DataPlane)> {
+    overlays.iter().filter_map(|overlay| Some((overlay, overlay.data_plane.as_ref().ok()?)))
 }
 
 /// Whether a node on an overlay did not answer over it. Of two that both send ESP the kernel takes what comes for an
 /// answer, so that a filter which lets answers in alone need not keep it out.
-fn silent(plane: &Plane, node: IpAddr) -> bool {
+fn silent(plane: &DataPlane, node: IpAddr) -> bool {
     plane.peers.iter().any(|peer| peer.node == node && !peer.small.answered())
 }
 
-fn neighbours(plane: &Plane) -> impl Iterator<Item = Peer> {
+fn neighbours(plane: &DataPlane) -> impl Iterator<Item = Peer> {
     plane.peers.iter().map(|peer| Peer { addr: peer.node, name: None, node_id: None, manager_port: None })
 }
 

@@ -7,7 +7,7 @@ mod filter;
 mod names;
 
 use addresses::Addresses;
-use facts::bundle::{Bundle, Look};
+use facts::bundle::{ArtifactStatus, Bundle};
 use facts::{NodeName, Why};
 use names::Names;
 use serde_json::Value;
@@ -55,7 +55,7 @@ impl Pseudonyms {
         manifest.root = manifest.root.as_deref().map(|root| self.text(root));
         for entry in &mut manifest.entries {
             entry.origin = self.text(&entry.origin);
-            if let Look::Missed { why } = &mut entry.look {
+            if let ArtifactStatus::Failed { why } = &mut entry.status {
                 self.why(why);
             }
         }

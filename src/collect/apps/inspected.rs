@@ -101,10 +101,10 @@ pub(super) async fn inspected(
 ) -> Result<Vec<(&'static Program, Inspected)>, Why> {
     let mut found = Vec::new();
     let bundle = session.partial(&[Need::Containers]).await;
-    if let Some(facts::bundle::Look::Missed { why }) = bundle
+    if let Some(facts::bundle::ArtifactStatus::Failed { why }) = bundle
         .entries(Need::Containers)
         .find(|it| it.artifact == "engine/containers.json" || it.artifact.starts_with("unseen"))
-        .map(|it| &it.look)
+        .map(|it| &it.status)
     {
         return Err(why.clone());
     }

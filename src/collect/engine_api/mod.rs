@@ -11,7 +11,7 @@ use bollard::Docker;
 use bollard::query_parameters::{
     InspectNetworkOptionsBuilder, ListContainersOptionsBuilder, ListServicesOptionsBuilder,
 };
-use facts::bundle::Look;
+use facts::bundle::ArtifactStatus;
 use facts::engine::Ping;
 use facts::{Need, Why};
 use futures_util::{StreamExt, stream};
@@ -142,7 +142,7 @@ pub(super) async fn networks(session: &Session) -> Vec<Artifact> {
     let rest = Place::new(Need::Networks, "engine/networks/rest.json", "GET /networks/ID?verbose=true");
     artifacts.extend(each(wanted.map(|network| network.id), MOST_NETWORKS, rest.clone(), inspect).await);
     // A list that was missed as well has said so already.
-    if let (Err(why), Look::Kept) = (attached, &artifacts[0].entry.look) {
+    if let (Err(why), ArtifactStatus::Collected) = (attached, &artifacts[0].entry.status) {
         artifacts.push(rest.missed(why));
     }
     artifacts
@@ -245,7 +245,7 @@ async fn manages(session: &Session, only: &str) -> Result<(), Why> {
         error: Option<String>,
     }
     let artifacts = session.artifacts(Need::Info).await;
-    if let Some(Look::Missed { why }) = artifacts.first().map(|artifact| &artifact.entry.look) {
+    if let Some(ArtifactStatus::Failed { why }) = artifacts.first().map(|artifact| &artifact.entry.status) {
         return Err(why.clone());
     }
     let info: Option<Info> = artifacts.first().and_then(read);

@@ -71,13 +71,13 @@ impl Fake {
         asked
     }
 
-    async fn look(&self, need: Need) -> Look {
-        self.session.artifacts(need).await[0].entry.look.clone()
+    async fn look(&self, need: Need) -> ArtifactStatus {
+        self.session.artifacts(need).await[0].entry.status.clone()
     }
 
     async fn why(&self, need: Need) -> Why {
         match self.look(need).await {
-            Look::Missed { why } => why,
+            ArtifactStatus::Failed { why } => why,
             look => panic!("{look:?}"),
         }
     }
@@ -148,20 +148,20 @@ async fn asks_an_engine_without_the_header_for_its_version() {
         "/v1.27/info" => ("200 OK", "", r#"{"Swarm":{"LocalNodeState":"active","ControlAvailable":true}}"#),
         _ => ("200 OK", "", "[]"),
     });
-    assert_eq!(old.look(Need::Services).await, Look::Kept);
+    assert_eq!(old.look(Need::Services).await, ArtifactStatus::Collected);
     assert_eq!(old.asked(), ["/_ping", "/v1.27/info", "/v1.27/services", "/version"]);
     let proxy = fake(|path| match path {
         "/info" => ("200 OK", "", "{}"),
         _ => ("403 Forbidden", "", "<html>no</html>"),
     });
-    assert_eq!(proxy.look(Need::Info).await, Look::Kept);
+    assert_eq!(proxy.look(Need::Info).await, ArtifactStatus::Collected);
     assert_eq!(proxy.why(Need::Ping).await, Why::Denied { what: "GET /_ping: <html>no</html>".into() });
 }
 
 #[tokio::test]
 async fn keeps_each_failure_apart() {
     let fake = fake(manager);
-    assert_eq!(fake.look(Need::Services).await, Look::Kept);
+    assert_eq!(fake.look(Need::Services).await, ArtifactStatus::Collected);
     let no_leader = Why::Refused { status: 500, what: "The swarm does not have a leader.".into() };
     assert_eq!(fake.why(Need::Tasks).await, no_leader);
     assert_eq!(fake.why(Need::Swarm).await, Why::Denied { what: "GET /swarm: no plugin allows it".into() });
@@ -177,8 +177,11 @@ async fn inspects_what_this_node_is_attached_to() {
     let networks = paths(fake.session.artifacts(Need::Networks).await);
     assert_eq!(networks, ["engine/networks.json", "engine/networks/d4.json", "engine/networks/b2.json"]);
     let containers = fake.session.artifacts(Need::Containers).await;
-    assert_eq!(containers[1].entry.look, Look::Kept);
-    assert!(matches!(&containers[2].entry.look, Look::Missed { why: Why::Refused { status: 404, .. } }));
+    assert_eq!(containers[1].entry.status, ArtifactStatus::Collected);
+    assert!(matches!(
+        &containers[2].entry.status,
+        ArtifactStatus::Failed { why: Why::Refused { status: 404, .. } }
+    ));
     let asked = fake.asked();
     assert!(asked.contains(&"/v1.41/networks/b2?verbose=true".into()), "{asked:?}");
     let filtered = "filters=%7B%22label%22%3A%5B%22com.docker.swarm.task.id%22%5D%7D";
@@ -191,7 +194,7 @@ async fn says_how_many_it_leaves_out() {
     let inspect = async |id: String| Place::new(Need::Containers, id, "").absent();
     let artifacts = each((0..7).map(|n| n.to_string()), 5, rest, inspect).await;
     assert_eq!(artifacts.len(), 6);
-    let Look::Missed { why } = &artifacts[5].entry.look else { panic!("{artifacts:?}") };
+    let ArtifactStatus::Failed { why } = &artifacts[5].entry.status else { panic!("{artifacts:?}") };
     assert_eq!(why.to_string(), "not asked: 2 of 7 are left out; this run inspects no more than 5");
 }
 
@@ -230,8 +233,8 @@ async fn asks_only_managers_about_the_swarm() {
 
 #[tokio::test]
 async fn tells_why_nobody_answers() {
-    let missed = async |session: &Session, need| match &session.artifacts(need).await[0].entry.look {
-        Look::Missed { why } => why.clone(),
+    let missed = async |session: &Session, need| match &session.artifacts(need).await[0].entry.status {
+        ArtifactStatus::Failed { why } => why.clone(),
         look => panic!("{look:?}"),
     };
     let directory = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ mod tail;
 
 use super::{Artifact, Place, Session, apart, why};
 use below::Root;
-use facts::bundle::{Bundle, Look};
+use facts::bundle::{ArtifactStatus, Bundle};
 use facts::log::Program;
 use facts::parse::log::{Reading, read};
 use facts::{Need, Timestamp, Why};
@@ -80,7 +80,7 @@ fn collected(root: &Root, span: &Span) -> Vec<Artifact> {
         return artifacts;
     }
     let journal = journal::logs(root, span);
-    let is_in_journal = journal.iter().any(|artifact| artifact.entry.look == Look::Kept);
+    let is_in_journal = journal.iter().any(|artifact| artifact.entry.status == ArtifactStatus::Collected);
     artifacts.extend(journal);
     if is_in_journal {
         return artifacts;
@@ -93,9 +93,9 @@ fn collected(root: &Root, span: &Span) -> Vec<Artifact> {
     );
     artifacts.push(whole().missed(Why::Unreachable { what }));
     // The first of the gaps is taken for the reason.
-    artifacts.sort_by_key(|artifact| match &artifact.entry.look {
-        Look::Missed { why: Why::Denied { .. } } => 0,
-        Look::Missed { why } if why.leaves_open() => 1,
+    artifacts.sort_by_key(|artifact| match &artifact.entry.status {
+        ArtifactStatus::Failed { why: Why::Denied { .. } } => 0,
+        ArtifactStatus::Failed { why } if why.leaves_open() => 1,
         _ => 2,
     });
     artifacts

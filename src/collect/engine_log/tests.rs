@@ -1,5 +1,5 @@
 use super::*;
-use facts::bundle::Look;
+use facts::bundle::ArtifactStatus;
 use flate2::write::GzEncoder;
 use std::fs::File;
 use std::io::Write as _;
@@ -53,9 +53,9 @@ fn gzip(text: &str) -> Vec<u8> {
 
 /// The path of each artifact, and its content or what is wrong with it.
 fn told(artifacts: &[Artifact]) -> Vec<(&str, String)> {
-    let one = |artifact: &Artifact| match (&artifact.entry.look, &artifact.content) {
-        (Look::Kept, Some(content)) => String::from_utf8(content.clone()).unwrap(),
-        (Look::Missed { why }, None) => why.to_string(),
+    let one = |artifact: &Artifact| match (&artifact.entry.status, &artifact.content) {
+        (ArtifactStatus::Collected, Some(content)) => String::from_utf8(content.clone()).unwrap(),
+        (ArtifactStatus::Failed { why }, None) => why.to_string(),
         other => panic!("{other:?}"),
     };
     artifacts.iter().map(|artifact| (artifact.entry.artifact.as_str(), one(artifact))).collect()
@@ -114,7 +114,7 @@ fn says_what_it_could_not_read_beside_what_it_kept() {
 #[test]
 fn gives_one_reason_where_there_is_no_log() {
     let machine = Machine::new();
-    let expected = "unreachable: no log file and no journal has a line of the engine that is recent enough: looked at \
+    let expected = "unreachable: no log file and no journal has a line of the engine that is recent conclusive: looked at \
                     messages, syslog, docker.log, daemon.log and kern.log in /var/log and /var/log/upstart and in \
                     /var/log/journal and /run/log/journal";
     assert_eq!(told(&machine.collected()), [("unseen/log", expected.to_owned())]);

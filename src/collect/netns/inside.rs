@@ -110,8 +110,8 @@ impl Process {
         let process = Self { pid, directory };
         // Without control groups of their own, containers still have their hosts file mounted from a
         // directory with their id.
-        for witness in ["cgroup", "mountinfo"] {
-            let text = process.read(witness, OFlag::O_RDONLY)?;
+        for source in ["cgroup", "mountinfo"] {
+            let text = process.read(source, OFlag::O_RDONLY)?;
             if String::from_utf8_lossy(&text).contains(container.id.as_str()) {
                 return Ok(process);
             }

@@ -3,7 +3,7 @@
 //! out after it.
 
 use crate::collect::ip::{self, word};
-use facts::overlay::Wire;
+use facts::overlay::Capture;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
@@ -48,9 +48,9 @@ impl Ear {
     }
 
     /// What was heard with each of these; `echo` is the number that ours bear.
-    pub(super) fn heard(&self, nodes: &[Ipv4Addr], wrap: Wrap, echo: u16) -> BTreeMap<IpAddr, Wire> {
-        let mut heard: BTreeMap<IpAddr, Wire> =
-            nodes.iter().take(MOST).map(|node| (IpAddr::V4(*node), Wire::default())).collect();
+    pub(super) fn heard(&self, nodes: &[Ipv4Addr], wrap: Wrap, echo: u16) -> BTreeMap<IpAddr, Capture> {
+        let mut heard: BTreeMap<IpAddr, Capture> =
+            nodes.iter().take(MOST).map(|node| (IpAddr::V4(*node), Capture::default())).collect();
         let mut packet = vec![0; SNAP.into()];
         while let Ok(size) = self.0.recv(&mut packet) {
             let Some((from, to, protocol, content)) = packet.get(..size).and_then(ip::read) else { continue };
@@ -58,10 +58,10 @@ impl Ear {
                 continue;
             }
             if let Some(wire) = heard.get_mut(&from) {
-                wire.came += 1;
+                wire.received += 1;
                 wire.answers += u32::from(protocol == UDP && answers(content, echo));
             } else if let Some(wire) = heard.get_mut(&to) {
-                wire.went += 1;
+                wire.sent += 1;
             }
         }
         heard
@@ -172,7 +172,7 @@ mod tests {
         let Some(heard) = heard else { return };
         // A packet on the loopback goes out and comes in, and is heard twice.
         let wire = &heard[&IpAddr::from([127, 0, 0, 2])];
-        assert_eq!((wire.went, wire.came, wire.answers), (2, 2, 2), "{heard:?}");
+        assert_eq!((wire.sent, wire.received, wire.answers), (2, 2, 2), "{heard:?}");
         assert_eq!(heard.len(), 1);
     }
 }

@@ -123,8 +123,8 @@ fn ask_on(
     let heard = ear.map(|ear| ear.heard(&silent, wrap, line.identifier)).unwrap_or_default();
     for ask in below {
         if let Some((_, peer)) = peers.get_mut(ask.node).filter(|(_, peer)| peer.small == Echo::Lost) {
-            peer.beneath = Some(ask.echo.unwrap_or(Echo::Lost));
-            peer.wire = heard.get(&peer.node).copied();
+            peer.underlay = Some(ask.echo.unwrap_or(Echo::Lost));
+            peer.capture = heard.get(&peer.node).copied();
         }
     }
     Ok(peers.into_iter().map(|(_, peer)| peer).collect())
@@ -137,9 +137,9 @@ fn peer(endpoint: &Endpoint) -> Peer {
         mac: mac(&endpoint.mac),
         small: Echo::Lost,
         full: Echo::Lost,
-        between: Vec::new(),
-        beneath: None,
-        wire: None,
+        sizes: Vec::new(),
+        underlay: None,
+        capture: None,
         packets: Some(0),
     }
 }
@@ -165,7 +165,7 @@ fn note(asks: &[Ask], mtu: u32, peers: &mut [(Endpoint, Peer)]) {
         match ask.size {
             SMALL => peer.small = echo,
             size if size == mtu => peer.full = echo,
-            size => peer.between.push(Tried { size, echo }),
+            size => peer.sizes.push(Tried { size, echo }),
         }
     }
 }

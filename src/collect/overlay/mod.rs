@@ -13,7 +13,7 @@ mod tables;
 use super::{Artifact, Place, Session, apart, netlink, netns, why};
 use facts::container::Container;
 use facts::network::Network;
-use facts::overlay::{Overlay, Plane};
+use facts::overlay::{DataPlane, Overlay};
 use facts::{Fact, Host, Need, Why};
 use futures_util::future::join_all;
 use nix::sched::{CloneFlags, setns};
@@ -56,7 +56,7 @@ pub(super) async fn overlays(session: &Session) -> Vec<Artifact> {
     let looks = networks.into_iter().enumerate().map(|(at, network)| {
         let paths = Paths::of(&network, &names, &containers);
         async move {
-            let plane = match paths {
+            let data_plane = match paths {
                 _ if at >= MOST_OVERLAYS => {
                     Err(Why::NotAsked { reason: format!("{MOST_OVERLAYS} overlays were looked at") })
                 }
@@ -67,7 +67,7 @@ pub(super) async fn overlays(session: &Session) -> Vec<Artifact> {
                 Err(why) => Err(why),
             };
             let Network { id, name, ingress, encrypted, .. } = network;
-            Overlay { id, name, ingress, encrypted, plane }
+            Overlay { id, name, ingress, encrypted, data_plane }
         }
     });
     vec![place.kept_as_json(&join_all(looks).await)]
@@ -151,7 +151,7 @@ impl Paths {
     }
 
     /// Looks at the overlay and asks the others on it. This thread stays in a namespace of it.
-    fn look(&self, most: usize, encrypted: bool) -> Result<Plane, Why> {
+    fn look(&self, most: usize, encrypted: bool) -> Result<DataPlane, Why> {
         let overlay = open(&self.overlay)?;
         let enter_inside: Box<dyn Fn() -> Result<(), Why>> = match &self.inside {
             Inside::Sandbox(path) => {
@@ -181,7 +181,7 @@ impl Paths {
         for endpoint in endpoints.iter().filter(|endpoint| on_overlay(endpoint).is_some()) {
             nodes.entry(endpoint.node).or_default().push(endpoint.clone());
         }
-        let left_out = nodes.len().saturating_sub(most);
+        let not_probed = nodes.len().saturating_sub(most);
         let nodes: Vec<_> = nodes.into_values().take(most).collect();
         let wrap = match encrypted {
             true => ear::Wrap::Esp,
@@ -196,7 +196,7 @@ impl Paths {
                 now.iter().any(|endpoint| endpoint.addr == peer.endpoint && endpoint.node == peer.node)
             });
         }
-        Ok(Plane { vni: device.vni, port: device.port, mtu, peers, left_out })
+        Ok(DataPlane { vni: device.vni, port: device.port, mtu, peers, not_probed })
     }
 }
 

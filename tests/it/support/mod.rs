@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a broken fixture has to stop the test")]
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part of this module")]
 
-use facts::bundle::{Bundle, Entry, Look};
+use facts::bundle::{ArtifactStatus, Bundle, Entry};
 use facts::{Need, Timestamp, Why};
 use serde::Deserialize;
 use serde_json::Value;
@@ -47,7 +47,7 @@ struct Plan {
     absent: Vec<String>,
     /// Artifacts that could not be seen.
     #[serde(default)]
-    missed: BTreeMap<String, Why>,
+    failed: BTreeMap<String, Why>,
     /// Values inside JSON artifacts, by JSON pointer; a pointer ending in `/-` adds to a list.
     #[serde(default)]
     set: BTreeMap<String, BTreeMap<String, Value>>,
@@ -107,15 +107,15 @@ fn scenario(check: &str, folder: &Path) -> Scenario {
         bundle.artifacts.insert(artifact.clone(), serde_json::to_vec_pretty(&json).unwrap());
     }
     for (artifact, content) in overlay(&folder.join("overlay")) {
-        look(&mut bundle, &artifact, Look::Kept, &at.to_string());
+        look(&mut bundle, &artifact, ArtifactStatus::Collected, &at.to_string());
         bundle.artifacts.insert(artifact, content);
     }
     for artifact in &plan.absent {
-        look(&mut bundle, artifact, Look::Absent, &at.to_string());
+        look(&mut bundle, artifact, ArtifactStatus::Absent, &at.to_string());
         bundle.artifacts.remove(artifact);
     }
-    for (artifact, why) in &plan.missed {
-        look(&mut bundle, artifact, Look::Missed { why: why.clone() }, &at.to_string());
+    for (artifact, why) in &plan.failed {
+        look(&mut bundle, artifact, ArtifactStatus::Failed { why: why.clone() }, &at.to_string());
         bundle.artifacts.remove(artifact);
     }
     Scenario {
@@ -127,9 +127,9 @@ fn scenario(check: &str, folder: &Path) -> Scenario {
     }
 }
 
-fn look(bundle: &mut Bundle, artifact: &str, look: Look, at: &str) {
+fn look(bundle: &mut Bundle, artifact: &str, status: ArtifactStatus, at: &str) {
     let entry = bundle.manifest.entries.iter_mut().find(|entry| entry.artifact == artifact);
-    entry.unwrap_or_else(|| panic!("{at}: the base never looked for {artifact}")).look = look;
+    entry.unwrap_or_else(|| panic!("{at}: the base never looked for {artifact}")).status = status;
 }
 
 fn set(json: &mut Value, pointer: &str, value: Value) -> Option<()> {
@@ -201,11 +201,11 @@ pub(crate) fn report(bundle: &Bundle) -> String {
 /// The bundle as it would be had nobody been allowed to look.
 pub(crate) fn hide(bundle: &Bundle, need: Need) -> Bundle {
     let mut hidden = bundle.clone();
-    let denied = Look::Missed { why: Why::Denied { what: "hidden by a test".into() } };
+    let denied = ArtifactStatus::Failed { why: Why::Denied { what: "hidden by a test".into() } };
     let mut any = false;
     for entry in hidden.manifest.entries.iter_mut().filter(|entry| entry.need == need) {
         hidden.artifacts.remove(&entry.artifact);
-        entry.look = denied.clone();
+        entry.status = denied.clone();
         any = true;
     }
     if !any {
@@ -213,7 +213,7 @@ pub(crate) fn hide(bundle: &Bundle, need: Need) -> Bundle {
             need,
             artifact: format!("unseen/{}", need.name()),
             origin: need.name().into(),
-            look: denied,
+            status: denied,
             written: None,
             took_us: 0,
         });

@@ -1,7 +1,7 @@
 //! Against journals that journald's own code wrote, and what `journalctl` reads from them.
 
 use super::*;
-use facts::bundle::Look;
+use facts::bundle::ArtifactStatus;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
@@ -45,8 +45,8 @@ fn text(artifact: &Artifact) -> &str {
 }
 
 fn gaps(artifacts: &[Artifact]) -> Vec<String> {
-    let words = |artifact: &Artifact| match &artifact.entry.look {
-        Look::Missed { why } => Some(why.to_string()),
+    let words = |artifact: &Artifact| match &artifact.entry.status {
+        ArtifactStatus::Failed { why } => Some(why.to_string()),
         _ => None,
     };
     artifacts.iter().filter_map(words).collect()

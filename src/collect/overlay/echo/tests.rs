@@ -24,7 +24,7 @@ fn who_answers_is_asked_for_two_sizes_and_costs_no_time() {
     let Some((peers, took)) = asked(&[], vec![vec![endpoint(2)], vec![endpoint(3)]]) else { return };
     assert_eq!(peers.iter().map(|peer| peer.endpoint.octets()[3]).collect::<Vec<_>>(), [2, 3]);
     assert!(peers.iter().all(|peer| peer.small.answered() && peer.full.answered()), "{peers:?}");
-    assert!(peers.iter().all(|peer| peer.between.is_empty()));
+    assert!(peers.iter().all(|peer| peer.sizes.is_empty()));
     assert_eq!(peers[0].mac, "02:42:7f:00:00:02");
     assert!(took < PATIENCE, "{took:?}");
 }
@@ -54,9 +54,9 @@ fn where_one_endpoint_is_silent_another_is_asked() {
     let Some((peers, _)) = asked(commands, silent_first) else { return };
     assert_eq!(peers[0].endpoint, endpoint(3).addr);
     assert!(peers[0].small.answered() && peers[0].full.answered());
-    assert_eq!(peers[0].beneath, None);
+    assert_eq!(peers[0].underlay, None);
     assert_eq!((&peers[1].small, &peers[1].full), (&Echo::Lost, &Echo::Lost));
-    assert!(peers[1].beneath.as_ref().is_some_and(Echo::answered), "{:?}", peers[1]);
+    assert!(peers[1].underlay.as_ref().is_some_and(Echo::answered), "{:?}", peers[1]);
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 /// What was overheard in some seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Overheard {
+pub struct GossipCapture {
     /// For how long it was listened, in milliseconds.
     pub listened_ms: u64,
     /// Whether that was long enough for silence to tell something, or everybody was heard before.
-    pub enough: bool,
+    pub conclusive: bool,
     /// What was overheard with each of the others, by address.
-    pub peers: Vec<Heard>,
+    pub peers: Vec<PeerCapture>,
 }
 
 /// What was overheard between this node and another.
@@ -20,13 +20,13 @@ pub struct Overheard {
 /// turn whether it is there, about one a second, and the answer is by far the smallest of what is sent. What comes in is
 /// overheard before this machine's packet filter, and what goes out after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
+pub struct PeerCapture {
     /// The other's address.
     pub addr: IpAddr,
     /// How many datagrams of gossip came from it.
-    pub came: u32,
+    pub received: u32,
     /// How many went to it.
-    pub went: u32,
+    pub sent: u32,
     /// How many of those that came are answers.
     pub answers: u32,
     /// How many of those that went are answers.
@@ -38,9 +38,9 @@ pub struct Heard {
     /// Whether its machine, or one on the way, said that nobody takes them.
     pub refused: bool,
     /// How many packets of encrypted overlays came from it.
-    pub esp_came: u32,
+    pub esp_received: u32,
     /// How many of those went to it.
-    pub esp_went: u32,
+    pub esp_sent: u32,
 }
 
 /// What that says of gossip's datagrams.
@@ -61,40 +61,40 @@ pub enum Gossip {
     NoProof,
 }
 
-impl Overheard {
+impl GossipCapture {
     /// What was overheard with the one that has this address.
-    pub fn with(&self, addr: IpAddr) -> Option<&Heard> {
+    pub fn with(&self, addr: IpAddr) -> Option<&PeerCapture> {
         self.peers.iter().find(|heard| heard.addr == addr)
     }
 
     /// What that says of gossip's datagrams.
-    pub fn gossip(&self, heard: &Heard) -> Gossip {
-        let silence = self.enough;
+    pub fn gossip(&self, heard: &PeerCapture) -> Gossip {
+        let silence = self.conclusive;
         match heard {
-            Heard { refused: true, answers: 0, .. } => Gossip::Refused,
-            Heard { answered: 0, ignored: 2.., .. } if silence => Gossip::DeafHere,
-            Heard { answers: 1.., .. } => Gossip::Proven,
-            Heard { came: 0, unanswered: 1.., .. } if silence => Gossip::Mute,
-            Heard { unanswered: 2.., .. } if silence => Gossip::Deaf,
+            PeerCapture { refused: true, answers: 0, .. } => Gossip::Refused,
+            PeerCapture { answered: 0, ignored: 2.., .. } if silence => Gossip::DeafHere,
+            PeerCapture { answers: 1.., .. } => Gossip::Proven,
+            PeerCapture { received: 0, unanswered: 1.., .. } if silence => Gossip::Mute,
+            PeerCapture { unanswered: 2.., .. } if silence => Gossip::Deaf,
             _ => Gossip::NoProof,
         }
     }
 }
 
-impl Heard {
+impl PeerCapture {
     /// Nothing yet.
     pub fn nothing(addr: IpAddr) -> Self {
         Self {
             addr,
-            came: 0,
-            went: 0,
+            received: 0,
+            sent: 0,
             answers: 0,
             answered: 0,
             unanswered: 0,
             ignored: 0,
             refused: false,
-            esp_came: 0,
-            esp_went: 0,
+            esp_received: 0,
+            esp_sent: 0,
         }
     }
 }

@@ -10,7 +10,7 @@ mod packet;
 
 use super::{Artifact, Place, Session, why};
 use count::{Listened, count};
-use facts::overheard::{Heard, Overheard};
+use facts::gossip_capture::{GossipCapture, PeerCapture};
 use facts::{Need, Why};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
@@ -26,8 +26,9 @@ const SPARE: Duration = Duration::from_secs(1);
 /// All packets, which is how those that go out are heard as well (`ETH_P_ALL`, in network byte order).
 const ALL: i32 = (libc::ETH_P_ALL as u16).to_be() as i32;
 
-pub(super) async fn overheard(session: &Session) -> Vec<Artifact> {
-    let place = Place::new(Need::Overheard, "overheard.json", "a packet socket for 7946/udp and ESP");
+pub(super) async fn gossip_capture(session: &Session) -> Vec<Artifact> {
+    let place =
+        Place::new(Need::GossipCapture, "gossip-capture.json", "a packet socket for 7946/udp and ESP");
     let peers = session.peer_addresses().await;
     let most = session.options.listen;
     session.of_this_machine(place, move || listen(&peers, most)).await
@@ -35,14 +36,14 @@ pub(super) async fn overheard(session: &Session) -> Vec<Artifact> {
 
 /// Listens until each of these was heard to ask and to answer, or long enough that silence tells something, or for as
 /// long as is allowed.
-fn listen(peers: &[IpAddr], most: Duration) -> Result<Overheard, Why> {
+fn listen(peers: &[IpAddr], most: Duration) -> Result<GossipCapture, Why> {
     let telling = PER_PEER * u32::try_from(peers.len()).unwrap_or(u32::MAX) + SPARE;
     let heard = hear(peers, telling.min(most)).map_err(|error| why(&error, "open a packet socket"))?;
     let all = heard.peers.iter().all(|peer| peer.refused || peer.answers > 0 && peer.answered > 0);
-    Ok(Overheard { enough: all || telling <= most, ..heard })
+    Ok(GossipCapture { conclusive: all || telling <= most, ..heard })
 }
 
-fn hear(peers: &[IpAddr], window: Duration) -> io::Result<Overheard> {
+fn hear(peers: &[IpAddr], window: Duration) -> io::Result<GossipCapture> {
     let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(ALL)))?;
     socket.attach_filter(&filter::PROGRAM)?;
     // The type is that of the standard library's for all sockets with datagrams.
@@ -66,15 +67,15 @@ fn hear(peers: &[IpAddr], window: Duration) -> io::Result<Overheard> {
         // What came in before the filter was there is told apart here.
         let Some(packet) = packet.get(..size).and_then(packet::read) else { continue };
         match (heard.contains_key(&packet.from), heard.contains_key(&packet.to)) {
-            (true, false) => heard.entry(packet.from).or_default().came(packet.content, began.elapsed()),
-            (false, true) => heard.entry(packet.to).or_default().went(packet.content, began.elapsed()),
+            (true, false) => heard.entry(packet.from).or_default().received(packet.content, began.elapsed()),
+            (false, true) => heard.entry(packet.to).or_default().sent(packet.content, began.elapsed()),
             // Between two others, as on a router, or strangers.
             _ => {}
         }
     }
     let listened = began.elapsed();
-    let peers: Vec<Heard> = heard.iter().map(|(addr, peer)| count(*addr, peer, listened)).collect();
-    Ok(Overheard { listened_ms: super::millis(listened), enough: false, peers })
+    let peers: Vec<PeerCapture> = heard.iter().map(|(addr, peer)| count(*addr, peer, listened)).collect();
+    Ok(GossipCapture { listened_ms: super::millis(listened), conclusive: false, peers })
 }
 
 #[cfg(test)]

@@ -12,9 +12,12 @@ use std::io;
 use std::net::IpAddr;
 
 /// The addresses that hold a connection to the manager port.
-pub(super) async fn callers(session: &Session) -> Vec<Artifact> {
-    let place =
-        Place::new(Need::Sockets, "host/callers.json", "netlink: sock_diag, connections to the manager port");
+pub(super) async fn manager_connections(session: &Session) -> Vec<Artifact> {
+    let place = Place::new(
+        Need::Sockets,
+        "host/manager-connections.json",
+        "netlink: sock_diag, connections to the manager port",
+    );
     let host = facts::parse::snapshot(&session.partial(&[Need::SwarmState]).await).hosts.pop();
     let state = host.as_ref().and_then(|host| host.swarm_state.get().ok()?.value.as_ref());
     let port = state.map_or(MANAGER_PORT, SwarmState::manager_port);

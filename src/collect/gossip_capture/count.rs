@@ -1,7 +1,7 @@
 //! What the datagrams between two nodes come to.
 
 use super::packet::Content;
-use facts::overheard::Heard;
+use facts::gossip_capture::PeerCapture;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ const TWICE: Duration = Duration::from_millis(2);
 /// What was overheard between this node and another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Listened {
-    came: Vec<Datagram>,
-    went: Vec<Datagram>,
+    received: Vec<Datagram>,
+    sent: Vec<Datagram>,
     refused: bool,
-    esp_came: u32,
-    esp_went: u32,
+    esp_received: u32,
+    esp_sent: u32,
 }
 
 /// A datagram of gossip.
@@ -40,26 +40,26 @@ impl Datagram {
 
 impl Listened {
     /// A packet came from the other.
-    pub(super) fn came(&mut self, content: Content, at: Duration) {
+    pub(super) fn received(&mut self, content: Content, at: Duration) {
         match content {
-            Content::Gossip(bytes) => put(&mut self.came, Datagram { at, bytes }),
-            Content::Esp => self.esp_came += 1,
+            Content::Gossip(bytes) => put(&mut self.received, Datagram { at, bytes }),
+            Content::Esp => self.esp_received += 1,
             Content::Refused => self.refused = true,
         }
     }
 
     /// A packet went to it. That this node refuses something is no news from the other.
-    pub(super) fn went(&mut self, content: Content, at: Duration) {
+    pub(super) fn sent(&mut self, content: Content, at: Duration) {
         match content {
-            Content::Gossip(bytes) => put(&mut self.went, Datagram { at, bytes }),
-            Content::Esp => self.esp_went += 1,
+            Content::Gossip(bytes) => put(&mut self.sent, Datagram { at, bytes }),
+            Content::Esp => self.esp_sent += 1,
             Content::Refused => {}
         }
     }
 
     /// Whether there is nothing more to be learnt.
     pub(super) fn proven(&self) -> bool {
-        self.refused || [&self.came, &self.went].iter().all(|heard| heard.iter().any(Datagram::answers))
+        self.refused || [&self.received, &self.sent].iter().all(|heard| heard.iter().any(Datagram::answers))
     }
 }
 
@@ -71,21 +71,21 @@ fn put(heard: &mut Vec<Datagram>, datagram: Datagram) {
 }
 
 /// What it comes to.
-pub(super) fn count(addr: IpAddr, listened: &Listened, until: Duration) -> Heard {
+pub(super) fn count(addr: IpAddr, listened: &Listened, until: Duration) -> PeerCapture {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let answers = |heard: &[Datagram]| number(heard.iter().filter(|one| one.answers()).count());
-    let (came, went) = (listened.came.as_slice(), listened.went.as_slice());
-    Heard {
-        came: number(came.len()),
-        went: number(went.len()),
-        answers: answers(came),
-        answered: answers(went),
-        unanswered: number(left_open(went, came, until)),
-        ignored: number(left_open(came, went, until)),
+    let (received, sent) = (listened.received.as_slice(), listened.sent.as_slice());
+    PeerCapture {
+        received: number(received.len()),
+        sent: number(sent.len()),
+        answers: answers(received),
+        answered: answers(sent),
+        unanswered: number(left_open(sent, received, until)),
+        ignored: number(left_open(received, sent, until)),
         refused: listened.refused,
-        esp_came: listened.esp_came,
-        esp_went: listened.esp_went,
-        ..Heard::nothing(addr)
+        esp_received: listened.esp_received,
+        esp_sent: listened.esp_sent,
+        ..PeerCapture::nothing(addr)
     }
 }
 

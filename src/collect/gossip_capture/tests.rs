@@ -3,29 +3,30 @@
 use super::packet::{Content, GOSSIP, Packet};
 use super::*;
 use crate::collect::probe::in_new_namespace;
-use facts::overheard::Gossip;
+use facts::gossip_capture::Gossip;
 use std::net::Ipv4Addr;
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
 /// Datagrams as (milliseconds, comes, bytes).
-fn counted(datagrams: &[(u64, bool, u16)], until: u64) -> Heard {
+fn counted(datagrams: &[(u64, bool, u16)], until: u64) -> PeerCapture {
     let mut listened = Listened::default();
     for (at, comes, bytes) in datagrams {
         let (content, at) = (Content::Gossip(*bytes), Duration::from_millis(*at));
-        if *comes { listened.came(content, at) } else { listened.went(content, at) }
+        if *comes { listened.received(content, at) } else { listened.sent(content, at) }
     }
     count(PEER, &listened, Duration::from_millis(until))
 }
 
-fn verdict(heard: &Heard, enough: bool) -> Gossip {
-    Overheard { listened_ms: 5000, enough, peers: Vec::new() }.gossip(heard)
+fn verdict(heard: &PeerCapture, conclusive: bool) -> Gossip {
+    GossipCapture { listened_ms: 5000, conclusive, peers: Vec::new() }.gossip(heard)
 }
 
 #[test]
 fn an_answer_proves_both_ways() {
     let heard = counted(&[(100, false, 111), (101, true, 48), (900, true, 110), (901, false, 47)], 2000);
-    let expected = Heard { came: 2, went: 2, answers: 1, answered: 1, ..Heard::nothing(PEER) };
+    let expected =
+        PeerCapture { received: 2, sent: 2, answers: 1, answered: 1, ..PeerCapture::nothing(PEER) };
     assert_eq!((verdict(&heard, false), heard), (Gossip::Proven, expected));
 }
 
@@ -59,7 +60,7 @@ fn news_that_nobody_answers_is_no_silence() {
 #[test]
 fn a_datagram_that_is_heard_twice_counts_once() {
     let listened = counted(&[(100, false, 110), (100, false, 110), (101, true, 47), (101, true, 47)], 2000);
-    assert_eq!((listened.came, listened.went), (1, 1));
+    assert_eq!((listened.received, listened.sent), (1, 1));
 }
 
 #[test]
