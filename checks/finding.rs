@@ -1,7 +1,7 @@
 //! What a check says when something is wrong, and the evidence it has to bring.
 
 use crate::{Meta, Remedy, Str};
-use facts::{Gap, NodeName, Seen, Source};
+use facts::{Gap, NodeName, Seen, Source, Timestamp};
 use std::fmt;
 
 /// Severity of a finding.
@@ -114,6 +114,8 @@ pub enum Evidence {
         source: Source,
         /// The number of the line, from 1.
         line: u32,
+        /// When it was logged; `None` where the line has no time.
+        at: Option<Timestamp>,
         /// The line.
         text: String,
     },
@@ -141,13 +143,13 @@ impl Evidence {
 
     /// A line that was seen.
     pub fn line<T>(seen: &Seen<T>, line: u32, text: impl Into<String>) -> Self {
-        Self::Line { source: seen.source.clone(), line, text: text.into() }
+        Self::Line { source: seen.source.clone(), line, at: None, text: text.into() }
     }
 
     /// A line of the engine's log.
     pub fn log<T>(seen: &Seen<T>, line: &facts::log::Line) -> Self {
         let source = Source { origin: line.file.clone(), ..seen.source.clone() };
-        Self::Line { source, line: line.number, text: line.message.clone() }
+        Self::Line { source, line: line.number, at: line.at, text: line.message.clone() }
     }
 
     /// What is not where it would have to be.

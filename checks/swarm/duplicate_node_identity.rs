@@ -87,8 +87,8 @@ fn lost_session<'a>(line: &'a Line, id: &NodeId) -> Option<&'a str> {
 
 fn quote(log: &Seen<Log>, line: &Line, error: &str) -> Evidence {
     match Evidence::log(log, line) {
-        Evidence::Line { source, line, text } => {
-            Evidence::Line { source, line, text: format!("{text}: {error}") }
+        Evidence::Line { source, line, at, text } => {
+            Evidence::Line { source, line, at, text: format!("{text}: {error}") }
         }
         other => other,
     }

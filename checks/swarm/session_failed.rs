@@ -104,7 +104,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 /// The line with the error that stands in a field of it.
 fn quote(log: &Seen<Log>, line: &Line, error: &str) -> Evidence {
     let source = Source { origin: line.file.clone(), ..log.source.clone() };
-    Evidence::Line { source, line: line.number, text: format!("{}: {error}", line.message) }
+    Evidence::Line { source, line: line.number, at: line.at, text: format!("{}: {error}", line.message) }
 }
 
 /// What is left of an error once the layers that passed it on are taken off.
