@@ -178,6 +178,13 @@ pub struct Fix {
     pub fixing: Fixing,
 }
 
+impl Run {
+    /// Whether this host is examined as it is now, rather than a bundle or the files of another system.
+    pub fn is_live(&self) -> bool {
+        self.bundle.is_empty() && self.source.root == std::path::Path::new("/")
+    }
+}
+
 impl From<Fix> for Run {
     /// All that is looked at is what every run looks at.
     fn from(fix: Fix) -> Self {
@@ -428,9 +435,12 @@ pub struct Output {
     /// Also write a report into a file, such as sarif=swarm.sarif; as often as wanted
     #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = wanted)]
     pub reports: Vec<Wanted>,
-    /// Show healthy, skipped and unknown checks one by one
+    /// Show all evidence, and passed, skipped and incomplete checks
     #[arg(short, long)]
     pub verbose: bool,
+    /// Print the verdict and the summary only, and nothing if all is well
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: When,

@@ -1,8 +1,11 @@
 //! A doctor for Docker Swarm: collect, parse, judge, report.
 
+mod atomic_file;
 pub mod bundle;
+pub mod check_id;
 pub mod cli;
 pub mod collect;
+pub mod commands;
 pub mod demo;
 pub mod diff;
 pub mod error;
@@ -17,4 +20,4 @@ pub mod preflight;
 mod redact;
 pub mod report;
 pub mod serve;
-pub mod vigil;
+pub mod watch;

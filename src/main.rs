@@ -15,8 +15,8 @@ use swarm_doctor::exit::ExitCode;
 use swarm_doctor::fix::{self, Level};
 use swarm_doctor::judge::Diagnosis;
 use swarm_doctor::policy::{self, Policy};
-use swarm_doctor::report::{self, Progress, Terminal, Voice};
-use swarm_doctor::{bundle, demo, examine, pager, preflight, serve, vigil};
+use swarm_doctor::report::{self, Console, Progress, Stream, Terminal};
+use swarm_doctor::{bundle, check_id, demo, examine, pager, preflight, serve, watch};
 
 fn main() -> process::ExitCode {
     let began = Instant::now();
@@ -44,7 +44,8 @@ fn main() -> process::ExitCode {
         Command::Merge(merge) => merge_bundles(&merge, began),
         Command::Demo(output) => {
             let policy = Policy::default();
-            demo::bundle().and_then(|bundle| show(&examine::diagnose(&bundle), &policy, &output, began))
+            demo::bundle()
+                .and_then(|bundle| show(&examine::diagnose(&bundle), &policy, &output, false, began))
         }
         Command::Serve(serve) => interruptible(serve_reports(&serve)),
         Command::Completions { shell } => completions(shell),
@@ -104,24 +105,24 @@ async fn look_and_report(
     policy: &Policy,
     began: Instant,
 ) -> Result<ExitCode, ExpectedError> {
-    let aside = Voice::new(Terminal::stdout(run.output.color), true);
+    let aside = Console::new(Terminal::stdout(run.output.color), Stream::Error);
     let diagnosis = match run.wait {
-        Some(limit) => vigil::wait(&look, policy, limit, &aside).await?,
+        Some(limit) => watch::wait(&look, policy, limit, &aside).await?,
         None => look().await?,
     };
-    let code = show(&diagnosis, policy, &run.output, began)?;
+    let code = show(&diagnosis, policy, &run.output, run.is_live(), began)?;
     if run.stats {
         aside.stats(&diagnosis);
     }
     let Some(every) = run.watch else { return Ok(code) };
-    let voice = voice(run);
-    vigil::watch(look, diagnosis, every, |diagnosis, changes| {
+    let console = console(run);
+    watch::watch(look, diagnosis, every, |diagnosis, changes| {
         match run.output.format.is_prose() {
             true => {
-                changes.iter().for_each(|(tone, change)| voice.say(*tone, change));
+                changes.iter().for_each(|(kind, change)| console.say(*kind, change));
                 run.output.save(diagnosis, policy).map_err(ExpectedError::usage)?;
             }
-            false => drop(show(diagnosis, policy, &run.output, Instant::now())?),
+            false => drop(show(diagnosis, policy, &run.output, run.is_live(), Instant::now())?),
         }
         Ok(())
     })
@@ -135,30 +136,31 @@ async fn fix_and_report(
     policy: &Policy,
     began: Instant,
 ) -> Result<ExitCode, ExpectedError> {
-    let (diagnosis, all_done) = fix::fix(run, &run.fixing, level, only, policy, &voice(run)).await?;
+    let (diagnosis, all_done) = fix::fix(run, &run.fixing, level, only, policy, &console(run)).await?;
     if run.fixing.dry_run && run.output.format.is_prose() {
         // The plan was the report.
         run.output.save(&diagnosis, policy).map_err(ExpectedError::usage)?;
         return Ok(run.output.exit(&diagnosis, policy));
     }
-    let code = show(&diagnosis, policy, &run.output, began)?;
+    let code = show(&diagnosis, policy, &run.output, run.is_live(), began)?;
     // What was begun in vain must not look like a finding that nobody touched.
     Ok(if all_done { code } else { ExitCode::Refused })
 }
 
 async fn undo(receipt: &str, source: &Source, receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
-    let voice = Voice::new(Terminal::stdout(When::Auto), false);
-    let undone = fix::undo(receipt, source, receipts, &voice).await?;
+    let console = Console::new(Terminal::stdout(When::Auto), Stream::Output);
+    let undone = fix::undo(receipt, source, receipts, &console).await?;
     Ok(if undone { ExitCode::Healthy } else { ExitCode::Refused })
 }
 
 fn history(receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
-    Voice::new(Terminal::stdout(When::Auto), false).lines(&fix::history(receipts)?);
+    Console::new(Terminal::stdout(When::Auto), Stream::Output).lines(&fix::history(receipts)?);
     Ok(ExitCode::Healthy)
 }
 
-fn voice(run: &Run) -> Voice {
-    Voice::new(Terminal::stdout(run.output.color), !run.output.format.is_prose())
+fn console(run: &Run) -> Console {
+    let stream = if run.output.format.is_prose() { Stream::Output } else { Stream::Error };
+    Console::new(Terminal::stdout(run.output.color), stream)
 }
 
 async fn preflight_and_report(preflight: &Preflight, began: Instant) -> Result<ExitCode, ExpectedError> {
@@ -203,7 +205,7 @@ fn merge_bundles(merge: &Merge, began: Instant) -> Result<ExitCode, ExpectedErro
         Some(file) => bundle::merge(&merge.bundles, file, merge.anonymize).map(|()| ExitCode::Healthy),
         None => {
             let policy = Policy::of(&merge.gate, &[])?;
-            show(&examine::offline(&merge.bundles, &policy)?.1, &policy, &merge.output, began)
+            show(&examine::offline(&merge.bundles, &policy)?.1, &policy, &merge.output, false, began)
         }
     }
 }
@@ -226,33 +228,41 @@ fn show(
     diagnosis: &Diagnosis,
     policy: &Policy,
     output: &Output,
+    live: bool,
     began: Instant,
 ) -> Result<ExitCode, ExpectedError> {
-    output.deliver(diagnosis, policy, began, &mut io::BufWriter::new(io::stdout().lock()))?;
+    output.write(diagnosis, policy, live, began, &mut io::BufWriter::new(io::stdout().lock()))?;
     Ok(output.exit(diagnosis, policy))
 }
 
 fn list(json: bool) -> Result<ExitCode, ExpectedError> {
     let terminal = Terminal::stdout(When::Auto);
-    print(|out| report::list(&mut checks::built_in(), json, terminal.width, out))?;
+    let mut all = checks::built_in();
+    print(|out| {
+        if json {
+            report::list_json(&mut all, out)
+        } else {
+            report::list(&mut all, false, terminal.width, out)
+        }
+    })?;
     Ok(ExitCode::Healthy)
 }
 
 /// The check of this id.
 fn check_of(id: &str) -> Result<&'static BuiltIn, ExpectedError> {
-    checks::built_in().find(|check| check.meta.id == id).ok_or_else(|| {
-        let near = report::nearest(id, checks::built_in().map(|check| check.meta.id.as_ref()));
-        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        ExpectedError::usage(format!("there is no check {id:?}{hint}"))
-    })
+    let found = check_id::find(id).map_err(ExpectedError::usage)?;
+    if let Some(notice) = found.notice() {
+        // A notice that cannot be written is not an error.
+        drop(writeln!(io::stderr(), "swarm-doctor: {notice}"));
+    }
+    Ok(found.check)
 }
 
 fn explain(id: &str) -> Result<ExitCode, ExpectedError> {
     let check = check_of(id)?;
     let terminal = Terminal::stdout(When::Auto);
     let mut text = Vec::new();
-    let shown =
-        report::explain(check, terminal.width, terminal.color, &mut text).and_then(|()| pager::show(&text));
+    let shown = report::explain(check, terminal, &mut text).and_then(|()| pager::show(&text));
     print(|_| shown)?;
     Ok(ExitCode::Healthy)
 }

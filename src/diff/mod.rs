@@ -14,6 +14,9 @@ use std::path::Path;
 
 pub use portrait::{Area, Portrait};
 
+/// The value of a fact that is only present or absent, such as an address of an interface.
+pub const PRESENT: &str = "present";
+
 /// What changed from one bundle to another.
 #[derive(Clone, Debug, Serialize)]
 pub struct Difference {

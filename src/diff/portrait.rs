@@ -1,6 +1,7 @@
 //! What a machine is like, in single facts that can be laid beside those of another time. What changes by itself is left
 //! out: times, counters, ids, tasks, and whatever comes and goes with a container.
 
+use super::PRESENT;
 use facts::bundle::Bundle;
 use facts::firewall::Chain;
 use facts::host::Interface;
@@ -130,7 +131,7 @@ impl Portrait {
             self.put(Area::Engine, "data root", &info.data_root);
             self.put(Area::Engine, "live restore", info.live_restore);
             for warning in &info.warnings {
-                self.put(Area::Engine, format!("warning {warning:?}"), "there");
+                self.put(Area::Engine, format!("warning {warning:?}"), PRESENT);
             }
         }
         if let Ok(engine) = host.engine.get() {
@@ -184,7 +185,7 @@ impl Portrait {
                     format!("{state}, MTU {}", interface.mtu),
                 );
                 for address in addresses {
-                    self.put(Area::Interfaces, format!("{name} {address}"), "held");
+                    self.put(Area::Interfaces, format!("{name} {address}"), PRESENT);
                 }
             }
         }
@@ -195,7 +196,7 @@ impl Portrait {
                 let by: Vec<_> =
                     by.into_iter().filter_map(|(word, it)| Some(format!("{word} {}", it?))).collect();
                 let key = format!("{}/{} {}", route.network, route.prefix, by.join(" "));
-                self.put(Area::Routes, key, "there");
+                self.put(Area::Routes, key, PRESENT);
             }
         }
         if let Some(ruleset) = self.seen(Area::Firewall, &host.firewall) {
@@ -210,7 +211,7 @@ impl Portrait {
                         *times.entry(rule.as_nft(table)).or_default() += 1;
                     }
                     for (rule, times) in times {
-                        let value = if times == 1 { "there".to_owned() } else { format!("{times} times") };
+                        let value = if times == 1 { PRESENT.to_owned() } else { format!("{times} times") };
                         self.put(Area::Firewall, format!("{name}: {rule}"), value);
                     }
                 }
@@ -256,7 +257,7 @@ impl Portrait {
         }
         if let Some(hosts) = self.seen(Area::Files, &host.hosts_file) {
             for line in &hosts.0 {
-                self.put(Area::Files, format!("/etc/hosts: {}", line.text.trim()), "there");
+                self.put(Area::Files, format!("/etc/hosts: {}", line.text.trim()), PRESENT);
             }
         }
     }

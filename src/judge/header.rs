@@ -1,7 +1,8 @@
 //! The head of a report: where, when and on what.
 
+use crate::matrix::{Path, State, rows};
 use facts::bundle::Manifest;
-use facts::link::{Attempt, Outcome};
+use facts::link::{Attempt, Outcome, Peer, Probe};
 use facts::{Host, NodeName, Snapshot, Timestamp};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -48,7 +49,9 @@ pub struct PeerAnswers {
     pub addr: String,
     /// Each attempt with what came of it, such as (`2377/tcp`, `open`).
     pub answers: Vec<(String, String)>,
-    /// Every attempt was answered.
+    /// The paths to it, one for each layer.
+    pub paths: Vec<Path>,
+    /// Every attempt was answered, and no path is broken.
     pub all_open: bool,
     /// How many packets it was asked with over the overlays, where it was.
     pub echoes: Option<u32>,
@@ -122,40 +125,52 @@ fn echoes(host: &Host) -> BTreeMap<IpAddr, u32> {
 }
 
 fn peers(snapshot: &Snapshot) -> Vec<PeerAnswers> {
-    let mut peers: Vec<PeerAnswers> = Vec::new();
-    let mut probes = Vec::new();
+    let mut peers = Vec::new();
     for host in &snapshot.hosts {
         let echoes = echoes(host);
-        let own = host.probes.get().map(|probes| probes.value.as_slice()).unwrap_or_default();
-        probes.extend(own.iter().map(|probe| (probe, echoes.get(&probe.peer.addr).copied())));
-    }
-    for (probe, echoes) in probes {
-        let addr = probe.peer.addr.to_string();
-        if peers.last().is_none_or(|peer| peer.addr != addr) {
+        for (probes, row) in rows(host) {
+            let Some(first) = probes.first() else { continue };
+            let broken = row.paths.iter().any(|path| path.state == State::Refuted);
             peers.push(PeerAnswers {
-                name: probe.peer.label(),
-                addr,
-                answers: Vec::new(),
-                all_open: true,
-                echoes,
+                name: name(host, &first.peer),
+                addr: row.addr,
+                answers: probes.iter().map(answer).collect(),
+                paths: row.paths,
+                // An echo that we may not send says nothing about the peer.
+                all_open: !broken
+                    && probes.iter().all(|probe| probe.outcome == Outcome::Open || muted(probe)),
+                echoes: echoes.get(&first.peer.addr).copied(),
             });
         }
-        let Some(peer) = peers.last_mut() else { continue };
-        // An echo that we may not send says nothing of the peer.
-        let muted = probe.attempt == Attempt::Echo && matches!(probe.outcome, Outcome::NotSent { .. });
-        peer.all_open &= probe.outcome == Outcome::Open || muted;
-        let word = match probe.attempt {
-            Attempt::Echo => "icmp".to_owned(),
-            Attempt::Connect { protocol, port } => format!("{port}/{protocol}"),
-        };
-        let said = match probe.outcome {
-            Outcome::Open => "open",
-            Outcome::Refused { .. } => "refused",
-            Outcome::Filtered => "filtered",
-            Outcome::Unreachable { .. } => "unreachable",
-            Outcome::NotSent { .. } => "not sent",
-        };
-        peer.answers.push((word, said.to_owned()));
     }
     peers
+}
+
+/// The name of another node: its hostname, else what /etc/hosts calls its address, else its address.
+fn name(host: &Host, peer: &Peer) -> String {
+    if peer.name.is_some() {
+        return peer.label();
+    }
+    let hosts = host.hosts_file.get().map(|file| file.0.as_slice()).unwrap_or_default();
+    let named = hosts.iter().find(|line| line.addr == peer.addr).and_then(|line| line.names.first());
+    named.map_or_else(|| peer.label(), ToString::to_string)
+}
+
+fn muted(probe: &Probe) -> bool {
+    probe.attempt == Attempt::Echo && matches!(probe.outcome, Outcome::NotSent { .. })
+}
+
+fn answer(probe: &Probe) -> (String, String) {
+    let attempt = match probe.attempt {
+        Attempt::Echo => "icmp".to_owned(),
+        Attempt::Connect { protocol, port } => format!("{port}/{protocol}"),
+    };
+    let outcome = match probe.outcome {
+        Outcome::Open => "open",
+        Outcome::Refused { .. } => "refused",
+        Outcome::Filtered => "filtered",
+        Outcome::Unreachable { .. } => "unreachable",
+        Outcome::NotSent { .. } => "not sent",
+    };
+    (attempt, outcome.to_owned())
 }

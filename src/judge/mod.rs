@@ -66,6 +66,8 @@ pub struct Verdict {
     pub check: Str,
     /// Its title: the ailment it looks for.
     pub title: Str,
+    /// What holds where it passed; empty where the check has no words for it.
+    pub healthy: Str,
     /// How it ended.
     pub status: Status,
     /// What it could not judge, and why.
@@ -263,7 +265,8 @@ fn verdict<'f>(
         None => Status::Healthy,
     };
     let unknown = out.unknown.clone();
-    Verdict { check: out.meta.id.clone(), title: out.meta.title.clone(), status, unknown, took }
+    let (title, healthy) = (out.meta.title.clone(), out.meta.healthy.clone());
+    Verdict { check: out.meta.id.clone(), title, healthy, status, unknown, took }
 }
 
 fn broken_check(check: &dyn Check) -> Gap {

@@ -1,6 +1,7 @@
 //! `swarm-doctor.toml`: what counts, written down.
 
-use super::{Excuse, Ignore, hint, known_check, severity_named};
+use super::{Excuse, Ignore, known_check, severity_named};
+use crate::check_id::hint;
 use crate::error::ExpectedError;
 use crate::exit::FailOn;
 use checks::{Severity, Thresholds};

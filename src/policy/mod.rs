@@ -8,11 +8,11 @@ mod ignore;
 mod init;
 mod selection;
 
+use crate::check_id;
 use crate::cli::Gate;
 use crate::error::ExpectedError;
 use crate::exit::FailOn;
-use crate::report::nearest;
-use checks::{Finding, Severity, Thresholds, built_in};
+use checks::{Finding, Severity, Thresholds};
 use facts::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -160,18 +160,7 @@ fn severity_named(name: &str) -> Result<Severity, String> {
 
 /// Says so where there is no check of this id, and which one may have been meant.
 fn known_check(id: &str) -> Result<(), String> {
-    match built_in().any(|check| check.meta.id == id) {
-        true => Ok(()),
-        false => {
-            let hint = hint(id, built_in().map(|check| check.meta.id.as_ref()));
-            Err(format!("there is no check {id:?}{hint}"))
-        }
-    }
-}
-
-/// `; did you mean ...?`, where one is near enough.
-fn hint<'a>(said: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(said, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+    check_id::exact(id).map(drop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which checks are asked, and what has to be collected for them.
 
-use super::hint;
+use crate::check_id::hint;
 use checks::{BuiltIn, Meta, built_in};
 use facts::Need;
 use std::collections::BTreeSet;

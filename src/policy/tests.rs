@@ -63,7 +63,7 @@ fn chosen(words: &[&str]) -> Result<Selection, String> {
 }
 
 fn meta(id: &str) -> &'static Meta {
-    &built_in().find(|check| check.meta.id == id).unwrap().meta
+    &checks::built_in().find(|check| check.meta.id == id).unwrap().meta
 }
 
 #[test]

@@ -1,34 +1,32 @@
 //! The explanation of a check.
 
-use super::pen::{Indent, Ink, Pen, Span};
+use super::Terminal;
+use super::writer::{Indent, ReportWriter, Span, Style};
 use checks::BuiltIn;
 use std::io::{self, Write};
 
-/// How many wrong letters an id may have for us to guess the one that was meant.
-const TYPOS: usize = 3;
-
-/// Writes what is to be known of a check: its doc comment, what it reads, and what can be behind it.
-pub fn explain(check: &BuiltIn, width: u16, color: bool, out: &mut dyn Write) -> io::Result<()> {
-    // The explanations are ours and in the reader's hands as they were written, whatever the locale.
-    let mut pen = Pen::new(out, width, color, false);
+/// Writes the explanation of a check: its doc comment, the facts it reads, and the checks that may be its cause.
+pub fn explain(check: &BuiltIn, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {
+    // The explanations are part of the program, so they are shown as written in every locale.
+    let mut writer = ReportWriter::new(out, Terminal { ascii: false, ..terminal });
     let meta = &check.meta;
-    let severity = Span::new(Ink::of(meta.severity), meta.severity.as_str());
-    pen.items(Indent(0, 2), vec![Span::new(Ink::Bold, meta.id.as_ref()), severity])?;
-    pen.flow(Indent(0, 0), &[Span::plain("Looks for: "), Span::plain(meta.title.as_ref())])?;
-    pen.blank()?;
-    markdown(&mut pen, &meta.explain)?;
-    pen.blank()?;
+    let severity = Span::new(Style::of(meta.severity), meta.severity.as_str());
+    writer.items(Indent(0, 2), vec![Span::check(Style::Bold, &meta.id), severity])?;
+    writer.flow(Indent(0, 0), &[Span::plain("Finds: "), Span::plain(meta.title.as_ref())])?;
+    writer.blank()?;
+    markdown(&mut writer, &meta.explain)?;
+    writer.blank()?;
     let needs: Vec<&str> = meta.needs.iter().map(|need| need.name()).collect();
-    pen.flow(Indent(0, 7), &[Span::new(Ink::Bold, "Needs: "), Span::plain(needs.join(", "))])?;
+    writer.flow(Indent(0, 7), &[Span::new(Style::Bold, "Reads: "), Span::plain(needs.join(", "))])?;
     if !meta.caused_by.is_empty() {
-        let causes = format!("{} (a finding of it may be the cause)", meta.caused_by.join(", "));
-        pen.flow(Indent(0, 10), &[Span::new(Ink::Bold, "See also: "), Span::plain(causes)])?;
+        let causes = meta.caused_by.join(", ");
+        writer.flow(Indent(0, 11), &[Span::new(Style::Bold, "Caused by: "), Span::plain(causes)])?;
     }
     Ok(())
 }
 
 /// Writes the little Markdown that doc comments use: headings, paragraphs, lists, and code left as it is.
-fn markdown(pen: &mut Pen<'_>, text: &str) -> io::Result<()> {
+fn markdown(writer: &mut ReportWriter<'_>, text: &str) -> io::Result<()> {
     // `///` leaves a space before every line.
     let mut lines =
         text.trim_end().lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).peekable();
@@ -37,13 +35,14 @@ fn markdown(pen: &mut Pen<'_>, text: &str) -> io::Result<()> {
         if line.trim_start().starts_with("```") {
             fenced = !fenced;
         } else if fenced {
-            pen.line(4, Ink::Cyan, line)?;
+            writer.line(4, Style::Cyan, line)?;
         } else if line.starts_with("    ") {
-            pen.line(0, Ink::Cyan, line)?;
+            writer.line(0, Style::Cyan, line)?;
         } else if line.starts_with('#') {
-            pen.flow(Indent(0, 0), &[Span::new(Ink::Bold, line.trim_start_matches('#').trim_start())])?;
+            writer
+                .flow(Indent(0, 0), &[Span::new(Style::Bold, line.trim_start_matches('#').trim_start())])?;
         } else if line.is_empty() {
-            pen.blank()?;
+            writer.blank()?;
         } else {
             let mut paragraph = line.to_owned();
             while let Some(next) = lines.next_if(|next| continues(next)) {
@@ -51,7 +50,7 @@ fn markdown(pen: &mut Pen<'_>, text: &str) -> io::Result<()> {
                 paragraph.push_str(next.trim_start());
             }
             let hang = item(&paragraph).unwrap_or(0);
-            pen.flow(Indent(0, hang), &[Span::plain(paragraph)])?;
+            writer.flow(Indent(0, hang), &[Span::plain(paragraph)])?;
         }
     }
     Ok(())
@@ -71,30 +70,6 @@ fn item(line: &str) -> Option<usize> {
     (lead == "-" || lead == "*" || number()).then_some(lead.len() + 1)
 }
 
-/// The id that was meant, where one is near enough: a slip of the keyboard, or the name without its category.
-pub fn nearest<'a>(id: &str, ids: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let name = |id: &'a str| id.rsplit_once('/').map_or(id, |(_, name)| name);
-    ids.map(|known| (typos(id, known).min(typos(id, name(known))), known))
-        .filter(|(typos, _)| *typos <= TYPOS.min(id.len() / 2))
-        .min_by_key(|(typos, _)| *typos)
-        .map(|(_, known)| known)
-}
-
-/// How many letters have to be put in, taken out or changed to turn one text into the other (Levenshtein).
-fn typos(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, char) in one.chars().enumerate() {
-        let mut next = vec![at + 1];
-        for ((expected, diagonal), above) in other.iter().zip(&row).zip(row.iter().skip(1)) {
-            let left = next.last().copied().unwrap_or(at + 1);
-            next.push((diagonal + usize::from(char != *expected)).min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +78,7 @@ mod tests {
 
     fn explained(width: u16, color: bool) -> String {
         let mut out = Vec::new();
-        explain(&STALE, width, color, &mut out).unwrap();
+        explain(&STALE, Terminal { width, color, ..Terminal::PLAIN }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -128,22 +103,12 @@ mod tests {
     #[test]
     fn needs_and_causes_come_last() {
         let shown = explained(80, false);
-        assert!(shown.contains("\nNeeds: node list, interfaces\nSee also: swarm/not-a-member"), "{shown}");
+        assert!(shown.contains("\nReads: node list, interfaces\nCaused by: swarm/not-a-member"), "{shown}");
     }
 
     #[test]
     fn headings_are_bold_where_there_is_colour() {
         assert!(explained(80, true).contains("\u{1b}[1mWhy it matters\u{1b}[0m"));
         assert!(!explained(80, false).contains('\u{1b}'));
-    }
-
-    #[test]
-    fn the_id_that_was_meant_is_guessed() {
-        let ids = ["swarm/lost-quorum", "swarm/even-managers", "host/ipvs-missing"];
-        assert_eq!(nearest("swarm/lost-qorum", ids.into_iter()), Some("swarm/lost-quorum"));
-        assert_eq!(nearest("even-managers", ids.into_iter()), Some("swarm/even-managers"));
-        assert_eq!(nearest("ipvs-mising", ids.into_iter()), Some("host/ipvs-missing"));
-        assert_eq!(nearest("network/whatever", ids.into_iter()), None);
-        assert_eq!(nearest("", ids.into_iter()), None);
     }
 }

@@ -1,87 +1,96 @@
-//! A finding for people: the cause with its evidence and its remedy, and beneath it what follows from it.
+//! A finding for people: the root cause with its evidence and its remedy, and its consequences.
 
-use super::pen::{Indent, Ink, Mark, Pen, Span};
 use super::text::count;
-use super::{evidence, remedy};
+use super::writer::{Indent, ReportWriter, Span, Style, Symbol};
+use super::{Detail, Terminal, evidence, remedy};
 use crate::judge::Cause;
 use checks::{Confidence, Finding};
+use facts::Timestamp;
 use std::io;
 
-/// How many consequences of one check are shown unless all are asked for: on a large swarm one cause is felt
-/// on every node in the same words.
-const ALIKE: usize = 3;
+/// How many consequences of one check are shown unless `-v` asks for all: on a large swarm one cause has the same
+/// consequence on every node.
+const SHOWN: usize = 3;
 
 /// How wide lines are in formats that hold text.
 const PLAIN_WIDTH: u16 = 100;
 
 /// Writes a cause and all that belongs to it.
-pub(super) fn write(pen: &mut Pen<'_>, number: &str, cause: &Cause, verbose: bool) -> io::Result<()> {
+pub(super) fn write(
+    writer: &mut ReportWriter<'_>,
+    number: &str,
+    cause: &Cause,
+    detail: Detail,
+) -> io::Result<()> {
     let finding = &cause.finding;
-    let ink = Ink::of(finding.severity);
-    let lead = format!("{number}{} {}", pen.mark(Mark::Of(finding.severity)), weight(finding));
-    let head = [lead, finding.check.to_string(), finding.subject.to_string()];
-    let mut inks = [ink, Ink::Bold, Ink::Plain].into_iter();
-    let head = head.into_iter().map(|text| Span::new(inks.next().unwrap_or(Ink::Plain), text)).collect();
-    pen.items(Indent(0, 2), head)?;
-    pen.flow(Indent(2, 2), &[Span::new(Ink::Bold, finding.summary.as_str())])?;
-    pen.blank()?;
-    pen.flow(Indent(2, 2), &[Span::new(Ink::Bold, "Evidence:")])?;
-    evidence::write(pen, 4, finding.evidence(), verbose)?;
+    let symbol = writer.symbol(Symbol::Severity(finding.severity));
+    let head = vec![
+        Span::new(Style::of(finding.severity), format!("{number}{symbol} {}", finding.severity.as_str())),
+        Span::check(Style::Bold, &finding.check),
+        Span::plain(finding.subject.to_string()),
+        Span::plain(confidence(finding.confidence)),
+    ];
+    writer.items(Indent(0, 2), head)?;
+    writer.flow(Indent(2, 2), &[Span::new(Style::Bold, finding.summary.as_str())])?;
+    writer.blank()?;
+    writer.flow(Indent(2, 2), &[Span::new(Style::Bold, "Evidence:")])?;
+    evidence::write(writer, 4, finding.evidence(), detail)?;
     if let Some(remedy) = &finding.remedy {
-        pen.blank()?;
-        remedy::write(pen, 2, remedy)?;
+        writer.blank()?;
+        remedy::write(writer, 2, remedy)?;
     }
     if !cause.consequences.is_empty() {
-        pen.blank()?;
-        consequences(pen, &cause.consequences, verbose)?;
+        writer.blank()?;
+        consequences(writer, &cause.consequences, detail)?;
     }
     Ok(())
 }
 
 /// A cause and all that belongs to it, as clean lines of text for formats that hold text.
-pub(super) fn plain(cause: &Cause) -> io::Result<Vec<String>> {
+pub(super) fn plain(cause: &Cause, taken: Timestamp) -> io::Result<Vec<String>> {
     let mut text = Vec::new();
-    write(&mut Pen::new(&mut text, PLAIN_WIDTH, false, false), "", cause, false)?;
+    let terminal = Terminal { width: PLAIN_WIDTH, ..Terminal::PLAIN };
+    let detail = Detail { verbose: false, taken };
+    write(&mut ReportWriter::new(&mut text, terminal), "", cause, detail)?;
     Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
 }
 
-/// How much a finding weighs, and how sure it is where it is not proven.
-pub(super) fn weight(finding: &Finding) -> String {
-    match finding.confidence {
-        Confidence::High => finding.severity.as_str().to_owned(),
-        Confidence::Medium => format!("{} (likely)", finding.severity.as_str()),
-        Confidence::Low => format!("{} (only a hint)", finding.severity.as_str()),
-    }
+/// The confidence of a finding.
+pub(super) fn confidence(confidence: Confidence) -> String {
+    format!("confidence {}", confidence.as_str())
 }
 
-fn consequences(pen: &mut Pen<'_>, found: &[Finding], verbose: bool) -> io::Result<()> {
-    pen.flow(Indent(2, 2), &[Span::new(Ink::Bold, "And because of it:")])?;
-    for alike in found.chunk_by(|one, next| one.check == next.check && one.severity == next.severity) {
+/// The finding that a consequence follows from.
+pub(super) fn caused_by(cause: &Cause) -> String {
+    format!("caused by {} on {}", cause.finding.check, cause.finding.subject)
+}
+
+fn consequences(writer: &mut ReportWriter<'_>, found: &[Finding], detail: Detail) -> io::Result<()> {
+    writer.flow(Indent(2, 2), &[Span::new(Style::Bold, "Consequences:")])?;
+    for same in found.chunk_by(|one, next| one.check == next.check && one.severity == next.severity) {
         // A line that says "1 more" takes as much room as the one it stands for.
-        let shown = if verbose || alike.len() <= ALIKE + 1 { alike.len() } else { ALIKE };
-        for finding in alike.iter().take(shown) {
-            let mark = format!("{} ", pen.mark(Mark::Of(finding.severity)));
-            let lead = match finding.confidence {
-                Confidence::High => finding.check.to_string(),
-                Confidence::Medium | Confidence::Low => format!("{}, {}", finding.check, weight(finding)),
+        let shown = if detail.verbose || same.len() <= SHOWN + 1 { same.len() } else { SHOWN };
+        for finding in same.iter().take(shown) {
+            let symbol = format!("{} ", writer.symbol(Symbol::Severity(finding.severity)));
+            let between = writer.symbol(Symbol::Between);
+            let sure = match finding.confidence {
+                Confidence::High => String::new(),
+                less => format!(" ({})", confidence(less)),
             };
             let line = [
-                Span::new(Ink::of(finding.severity), mark),
-                Span::plain(format!("{lead} · ").replace('·', pen.mark(Mark::Between))),
-                Span::plain(format!("{}: {}", finding.subject, finding.summary)),
+                Span::new(Style::of(finding.severity), symbol),
+                Span::check(Style::Plain, &finding.check),
+                Span::plain(format!(" {between} {}{sure}: {}", finding.subject, finding.summary)),
             ];
-            pen.flow(Indent(4, 6), &line)?;
-            if verbose {
-                evidence::write(pen, 8, finding.evidence(), verbose)?;
+            writer.flow(Indent(4, 6), &line)?;
+            if detail.verbose {
+                evidence::write(writer, 8, finding.evidence(), detail)?;
             }
         }
-        if let Some(first) = alike.first().filter(|_| alike.len() > shown) {
-            let text = format!(
-                "and {} of {} (-v shows all)",
-                count(alike.len() - shown, "more finding"),
-                first.check
-            );
-            pen.flow(Indent(6, 6), &[Span::new(Ink::Faint, text)])?;
+        if let Some(first) = same.first().filter(|_| same.len() > shown) {
+            let more = count(same.len() - shown, "more finding");
+            let text = format!("and {more} of {} (-v shows all)", first.check);
+            writer.flow(Indent(6, 6), &[Span::new(Style::Faint, text)])?;
         }
     }
     Ok(())

@@ -1,13 +1,14 @@
 //! The report as annotations of a GitHub workflow. Ten of a kind are shown there, so that the worst come first.
 
+use super::tally::Tally;
 use super::text::{clean, count, cut};
 use super::{Format, finding};
-use crate::judge::{Diagnosis, Status};
+use crate::judge::Diagnosis;
 use checks::Severity;
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
-/// The most that a message may be long; more of it is not shown.
+/// The longest message that is shown.
 const MESSAGE: usize = 4000;
 
 /// Annotations.
@@ -26,28 +27,17 @@ impl Format for Github {
                 Severity::Info => "notice",
             };
             let title = format!("{} on {}", found.check, found.subject);
-            // The first line says what the title says.
-            let lines = finding::plain(cause)?.into_iter().skip(1);
+            // The first line repeats the title.
+            let lines = finding::plain(cause, diagnosis.header.taken)?.into_iter().skip(1);
             let text: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
             writeln!(out, "::{command} title={}::{}", property(&title), message(text.join("\n").trim()))?;
         }
-        let open = diagnosis.open();
-        let open: Vec<&str> = open.map(|verdict| verdict.check.as_ref()).collect();
+        let open: Vec<&str> = diagnosis.open().map(|verdict| verdict.check.as_ref()).collect();
         if !open.is_empty() {
-            let text =
-                format!("{} could not look at everything: {}", count(open.len(), "check"), open.join(", "));
+            let text = format!("{} incomplete: {}", count(open.len(), "check"), open.join(", "));
             writeln!(out, "::warning title=swarm-doctor::{}", message(&text))?;
         }
-        let of = |status| diagnosis.count(status);
-        writeln!(
-            out,
-            "::notice title=swarm-doctor::{} healthy, {}, {}, {} unknown, {} skipped",
-            of(Status::Healthy),
-            count(of(Status::Warning), "warning"),
-            count(of(Status::Error), "error"),
-            of(Status::Unknown),
-            of(Status::Skipped),
-        )
+        writeln!(out, "::notice title=swarm-doctor::{}", message(&Tally::of(diagnosis).line()))
     }
 }
 

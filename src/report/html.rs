@@ -5,11 +5,12 @@ mod layout;
 mod picture;
 mod sections;
 
-use super::pen::Mark;
-use super::sentence::{Sentence, sentence};
-use super::text::{count, markup};
+use super::headline::{Headline, headline};
+use super::tally::Tally;
+use super::text::{count, markup, utc};
+use super::writer::Symbol;
 use super::{Format, TOOL_VERSION};
-use crate::judge::{Diagnosis, Status};
+use crate::judge::Diagnosis;
 use checks::Severity;
 use picture::Picture;
 use std::io::{self, Write};
@@ -25,7 +26,7 @@ pub struct Html;
 impl Format for Html {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         let host = markup(diagnosis.header.host.as_str());
-        let Sentence { mark, verdict, rest, .. } = sentence(diagnosis);
+        let Headline { symbol, verdict, rest, .. } = headline(diagnosis);
         // Nothing in the page may fetch or run anything, even if something were to slip through.
         writeln!(
             out,
@@ -44,11 +45,11 @@ impl Format for Html {
 <header>
 <h1>The swarm, seen from <bdi>{host}</bdi></h1>"#
         )?;
-        let tone = match mark {
-            Mark::Of(Severity::Error) => "ill",
-            Mark::Of(Severity::Warning) | Mark::Unknown => "warn",
-            Mark::Of(Severity::Info) | Mark::Healthy => "well",
-            Mark::Skipped | Mark::Between => "open",
+        let tone = match symbol {
+            Symbol::Severity(Severity::Error) => "ill",
+            Symbol::Severity(Severity::Warning) | Symbol::Unknown => "warn",
+            Symbol::Severity(Severity::Info) | Symbol::Healthy => "well",
+            Symbol::Skipped | Symbol::Between => "open",
         };
         writeln!(out, r#"<p class="verdict {tone}"><strong>{verdict}</strong>{}</p>"#, markup(&rest))?;
         facts(diagnosis, out)?;
@@ -60,15 +61,10 @@ impl Format for Html {
         sections::ignored(diagnosis, out)?;
         sections::checks(diagnosis, out)?;
         writeln!(out, "</main>")?;
-        let of = |status| diagnosis.count(status);
         writeln!(
             out,
-            "<footer><p>{} healthy · {} · {} · {} unknown · {} skipped</p>\n<p>swarm-doctor {TOOL_VERSION}</p></footer>\n</body>\n</html>",
-            of(Status::Healthy),
-            count(of(Status::Warning), "warning"),
-            count(of(Status::Error), "error"),
-            of(Status::Unknown),
-            of(Status::Skipped),
+            "<footer><p>{}</p>\n<p>swarm-doctor {TOOL_VERSION}</p></footer>\n</body>\n</html>",
+            Tally::of(diagnosis).line()
         )
     }
 }
@@ -89,7 +85,7 @@ fn facts(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         named("kernel ", Some(&header.kernel)),
         named("node ", header.node_id.as_deref()),
         named("cluster ", header.cluster_id.as_deref()),
-        Some(header.taken.strftime("taken %Y-%m-%d %H:%M:%S UTC").to_string()),
+        Some(format!("taken {}", utc(header.taken))),
         Some(header.members.len())
             .filter(|number| *number > 0)
             .map(|number| format!("{number} nodes judged as one swarm")),

@@ -1,46 +1,37 @@
-//! What is wrong and does not count, with the reason, and what is to be said of the judgment itself.
+//! Ignored findings with the reason, and notes on the run.
 
-use super::pen::{Indent, Ink, Mark, Pen, Span};
+use super::text::count;
+use super::writer::{Indent, ReportWriter, Span, Style, Symbol};
 use crate::judge::Diagnosis;
 use std::io;
 
 /// Writes them; nothing where there are none.
-pub(super) fn write(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+pub(super) fn write(writer: &mut ReportWriter<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
     if !diagnosis.ignored.is_empty() {
-        pen.blank()?;
-        let said = match diagnosis.ignored.len() {
-            1 => "1 finding, which does not count".to_owned(),
-            many => format!("{many} findings, which do not count"),
-        };
-        pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Ignored: "), Span::plain(said)])?;
+        writer.blank()?;
+        let text = count(diagnosis.ignored.len(), "finding");
+        writer.flow(Indent(0, 2), &[Span::new(Style::Bold, "Ignored: "), Span::plain(text)])?;
     }
     for ignored in &diagnosis.ignored {
         let (finding, excuse) = (&ignored.finding, &ignored.excuse);
+        let between = writer.symbol(Symbol::Between);
         let line = [
-            Span::plain(format!("{} ", pen.mark(Mark::Of(finding.severity)))),
-            Span::plain(format!("{} · ", finding.check).replace('·', pen.mark(Mark::Between))),
-            Span::plain(format!("{}: {}", finding.subject, finding.summary)),
+            Span::plain(format!("{} ", writer.symbol(Symbol::Severity(finding.severity)))),
+            Span::check(Style::Plain, &finding.check),
+            Span::plain(format!(" {between} {}: {}", finding.subject, finding.summary)),
         ];
-        pen.flow(Indent(2, 4), &line)?;
+        writer.flow(Indent(2, 4), &line)?;
         let until = excuse.until.map(|until| format!("until {until}, ")).unwrap_or_default();
         let why = format!("{} ({until}{})", excuse.reason, excuse.by);
-        pen.flow(Indent(4, 6), &[Span::new(Ink::Faint, why)])?;
+        writer.flow(Indent(4, 6), &[Span::new(Style::Faint, why)])?;
     }
     if !diagnosis.notes.is_empty() {
-        pen.blank()?;
+        writer.blank()?;
     }
     for note in &diagnosis.notes {
-        pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Note: "), Span::plain(format!("{note}."))])?;
+        writer.flow(Indent(0, 2), &[Span::new(Style::Bold, "Note: "), Span::plain(format!("{note}."))])?;
     }
     Ok(())
-}
-
-/// How many there are, in the middle of a sentence.
-pub(super) fn said(diagnosis: &Diagnosis) -> String {
-    match diagnosis.ignored.len() {
-        1 => "; 1 finding is ignored.".to_owned(),
-        many => format!("; {many} findings are ignored."),
-    }
 }
 
 #[cfg(test)]
@@ -50,7 +41,7 @@ mod tests {
     use crate::report::{Format as _, Human, Page, sample};
 
     #[test]
-    fn what_is_ignored_is_shown_with_its_reason_and_never_called_healthy() {
+    fn ignored_findings_are_shown_with_the_reason_and_never_called_healthy() {
         let mut diagnosis = sample::warned();
         let until = Some("2027-01-31".parse().unwrap());
         let excuse = Excuse { reason: "a third comes".into(), until, by: "--ignore".into() };
@@ -60,13 +51,17 @@ mod tests {
         Human { page: Page::PLAIN }.render(&diagnosis, &mut shown).unwrap();
         let shown = String::from_utf8(shown).unwrap();
         for part in [
-            "Nothing that counts was found; 1 finding is ignored.",
-            "Ignored: 1 finding, which does not count",
+            "- No active findings (1 ignored).",
+            "Ignored: 1 finding",
             "a third comes (until 2027-01-31, --ignore)",
             "Note: something was left out.",
         ] {
             assert!(shown.contains(part), "{part:?} is missing in\n{shown}");
         }
         assert!(!shown.contains("Healthy"), "{shown}");
+        assert!(
+            shown.ends_with("\n1 ignored · 1 check passed\n") || shown.contains("1 ignored · "),
+            "{shown}"
+        );
     }
 }

@@ -1,13 +1,15 @@
-//! The report for programs. It says nothing that the diagnosis does not hold, so that a bundle judged twice
-//! gives the same bytes; `schema.json` describes it.
+//! The report for programs. It holds nothing but the diagnosis, so that a bundle judged twice gives the same bytes;
+//! `schema.json` describes it.
 
 mod escape;
 mod finding;
 mod subject;
 mod verdict;
 
+use super::tally::Tally;
 use super::{Format, TOOL_VERSION};
-use crate::judge::{Diagnosis, Status};
+use crate::judge::Diagnosis;
+use crate::matrix::{Path, State};
 use facts::{NodeName, Timestamp};
 use finding::{Action, OneFinding};
 use serde::Serialize;
@@ -70,14 +72,24 @@ struct Host<'a> {
 
 #[derive(Serialize)]
 struct Summary {
-    checks: usize,
-    healthy: usize,
-    skipped: usize,
-    unknown: usize,
-    ignored: usize,
-    info: usize,
-    warnings: usize,
+    findings: FindingCounts,
+    checks: CheckCounts,
+}
+
+#[derive(Serialize)]
+struct FindingCounts {
     errors: usize,
+    warnings: usize,
+    info: usize,
+    ignored: usize,
+}
+
+#[derive(Serialize)]
+struct CheckCounts {
+    total: usize,
+    passed: usize,
+    incomplete: usize,
+    skipped: usize,
 }
 
 #[derive(Serialize)]
@@ -85,6 +97,8 @@ struct Peer<'a> {
     name: &'a str,
     addr: &'a str,
     answers: Vec<Answer<'a>>,
+    /// The layers of which something is known.
+    paths: Vec<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     echoes: Option<u32>,
 }
@@ -102,8 +116,10 @@ impl<'a> Report<'a> {
             name: &peer.name,
             addr: &peer.addr,
             answers: peer.answers.iter().map(|(attempt, outcome)| answer(attempt, outcome)).collect(),
+            paths: peer.paths.iter().filter(|path| path.state != State::None).collect(),
             echoes: peer.echoes,
         });
+        let tally = Tally::of(diagnosis);
         Self {
             schema: LAYOUT,
             tool: Tool { name: "swarm-doctor", version: TOOL_VERSION },
@@ -123,14 +139,18 @@ impl<'a> Report<'a> {
             taken: header.taken,
             took_ms: header.took_ms,
             summary: Summary {
-                checks: diagnosis.verdicts.len(),
-                healthy: diagnosis.count(Status::Healthy),
-                skipped: diagnosis.count(Status::Skipped),
-                unknown: diagnosis.count(Status::Unknown),
-                ignored: diagnosis.count(Status::Ignored),
-                info: diagnosis.count(Status::Info),
-                warnings: diagnosis.count(Status::Warning),
-                errors: diagnosis.count(Status::Error),
+                findings: FindingCounts {
+                    errors: tally.errors,
+                    warnings: tally.warnings,
+                    info: tally.infos,
+                    ignored: tally.ignored,
+                },
+                checks: CheckCounts {
+                    total: diagnosis.verdicts.len(),
+                    passed: tally.passed,
+                    incomplete: tally.incomplete,
+                    skipped: tally.skipped,
+                },
             },
             findings: diagnosis.findings.iter().map(finding::top).collect(),
             ignored: diagnosis.ignored.iter().map(finding::excused).collect(),
@@ -200,12 +220,27 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_adds_up() {
+    fn the_summary_counts_what_the_report_holds() {
         let report: Value = serde_json::from_str(&rendered(&sample::rich())).unwrap();
-        let summary = report["summary"].as_object().unwrap();
-        let total: u64 =
-            summary.iter().filter(|(name, _)| *name != "checks").filter_map(|(_, n)| n.as_u64()).sum();
-        assert_eq!(summary["checks"].as_u64(), Some(total));
-        assert_eq!(report["checks"].as_array().map(Vec::len), usize::try_from(total).ok());
+        let causes = report["findings"].as_array().unwrap();
+        let consequences = causes.iter().flat_map(|cause| cause["consequences"].as_array().unwrap());
+        let all: Vec<&Value> = causes.iter().chain(consequences).collect();
+        let of = |severity: &str| all.iter().filter(|finding| finding["severity"] == severity).count();
+        let summary = &report["summary"];
+        assert_eq!(summary["findings"]["errors"], of("error"));
+        assert_eq!(summary["findings"]["warnings"], of("warning"));
+        let checks = report["checks"].as_array().unwrap();
+        let ended = |status: &str| checks.iter().filter(|check| check["status"] == status).count();
+        assert_eq!(summary["checks"]["total"], checks.len());
+        assert_eq!(summary["checks"]["passed"], ended("healthy"));
+        assert_eq!(summary["checks"]["skipped"], ended("skipped"));
+    }
+
+    #[test]
+    fn a_consequence_has_no_remedy() {
+        let report: Value = serde_json::from_str(&rendered(&sample::rich())).unwrap();
+        for consequence in report["findings"][0]["consequences"].as_array().unwrap() {
+            assert!(consequence["remedy"].is_null(), "{consequence:#}");
+        }
     }
 }

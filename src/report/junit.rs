@@ -12,11 +12,11 @@ use std::time::Duration;
 /// The report for what shows test results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Junit {
-    /// From which weight on a finding is a failure.
+    /// The minimum severity that is a failure.
     pub fail_on: FailOn,
 }
 
-/// How a case ended, for the one who counts.
+/// How a case ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Passed,
@@ -115,10 +115,10 @@ impl Junit {
                     r#"      <failure type="{}" message="{}">{}</failure>"#,
                     verdict.status.as_str(),
                     markup(&first.unwrap_or_default()),
-                    told(diagnosis, &found)?,
+                    described(diagnosis, &found)?,
                 )?;
             }
-            End::Passed => writeln!(out, "      <system-out>{}</system-out>", told(diagnosis, &found)?)?,
+            End::Passed => writeln!(out, "      <system-out>{}</system-out>", described(diagnosis, &found)?)?,
         }
         writeln!(out, "    </testcase>")
     }
@@ -145,19 +145,17 @@ impl Junit {
     }
 }
 
-/// All that is known of what a check found.
-fn told(diagnosis: &Diagnosis, found: &[&Finding]) -> io::Result<String> {
+/// The findings of a check in full.
+fn described(diagnosis: &Diagnosis, found: &[&Finding]) -> io::Result<String> {
     let mut text = String::new();
     for one in found {
         let cause = diagnosis.findings.iter().find(|cause| std::ptr::eq(&cause.finding, *one));
         let lines = match cause {
-            Some(cause) => finding::plain(cause)?,
+            Some(cause) => finding::plain(cause, diagnosis.header.taken)?,
             None => {
                 let of =
                     diagnosis.findings.iter().find(|c| c.consequences.iter().any(|f| std::ptr::eq(f, *one)));
-                let of = of.map(|cause| {
-                    format!(" (because of {} on {})", cause.finding.check, cause.finding.subject)
-                });
+                let of = of.map(|cause| format!(" ({})", finding::caused_by(cause)));
                 vec![format!("{}: {}{}", one.subject, one.summary, of.unwrap_or_default())]
             }
         };

@@ -1,15 +1,17 @@
 //! The report for tickets.
 
-use super::sentence::sentence;
-use super::text::{clean, count, cut};
-use super::{Format, TOOL_VERSION, alike, evidence};
-use crate::judge::{Cause, Diagnosis, Ignored, Status};
+use super::headline::headline;
+use super::tally::Tally;
+use super::text::{clean, count, cut, utc};
+use super::{Format, TOOL_VERSION, evidence, finding, grouping, remedy};
+use crate::judge::{Cause, Diagnosis, Ignored};
 use checks::{Finding, Step};
+use facts::Timestamp;
 use std::io::{self, Write};
 
-/// How many consequences of one cause are told.
+/// How many consequences of one cause are listed.
 const CONSEQUENCES: usize = 20;
-/// How much of one piece of evidence is told.
+/// How much of one piece of evidence is shown.
 const EVIDENCE: usize = 1000;
 
 /// Markdown as GitHub, GitLab and others take it.
@@ -19,9 +21,9 @@ pub struct Markdown;
 impl Format for Markdown {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         let header = &diagnosis.header;
-        let said = sentence(diagnosis);
-        writeln!(out, "# Swarm seen from {}\n", text(header.host.as_str()))?;
-        writeln!(out, "**{}**{}\n", said.verdict, said.rest)?;
+        let headline = headline(diagnosis);
+        writeln!(out, "# Docker Swarm report of {}\n", text(header.host.as_str()))?;
+        writeln!(out, "**{}**{}\n", headline.verdict, text(&headline.rest))?;
         let engine = header.engine.as_deref().unwrap_or("unknown");
         writeln!(
             out,
@@ -30,19 +32,19 @@ impl Format for Markdown {
             text(engine),
             text(&header.os),
             text(&header.kernel),
-            header.taken.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            utc(header.taken),
         )?;
-        for (at, group) in alike::grouped(&diagnosis.findings).enumerate() {
+        for (at, group) in grouping::grouped(&diagnosis.findings).enumerate() {
             if let Some(cause) = group.first() {
-                one(at + 1, cause, out)?;
+                one(at + 1, cause, header.taken, out)?;
             }
-            if let Some(said) = alike::elsewhere(group, "") {
+            if let Some(said) = grouping::elsewhere(group, "") {
                 writeln!(out, "{}\n", text(&said))?;
             }
         }
         let open: Vec<_> = diagnosis.open().collect();
         if !open.is_empty() {
-            writeln!(out, "## Could not look at everything\n")?;
+            writeln!(out, "## Incomplete\n")?;
             for verdict in open {
                 let mut reasons: Vec<String> =
                     verdict.unknown.iter().map(|(_, gap)| gap.why.to_string()).collect();
@@ -59,41 +61,31 @@ impl Format for Markdown {
             }
             writeln!(out)?;
         }
-        let of = |status| diagnosis.count(status);
-        writeln!(
-            out,
-            "{} healthy · {} · {} · {} unknown · {} skipped",
-            of(Status::Healthy),
-            count(of(Status::Warning), "warning"),
-            count(of(Status::Error), "error"),
-            of(Status::Unknown),
-            of(Status::Skipped),
-        )
+        writeln!(out, "{}", Tally::of(diagnosis).line())
     }
 }
 
-fn one(number: usize, cause: &Cause, out: &mut dyn Write) -> io::Result<()> {
+fn one(number: usize, cause: &Cause, taken: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     let found = &cause.finding;
     writeln!(
         out,
-        "## {number}. {}: {} on {}\n",
+        "## {number}. {}: {} on {} ({})\n",
         found.severity.as_str(),
         code(&found.check),
-        text(&found.subject.to_string())
+        text(&found.subject.to_string()),
+        finding::confidence(found.confidence)
     )?;
     writeln!(out, "{}\n\nEvidence:\n", text(&found.summary))?;
-    proofs(found, out)?;
+    proofs(found, taken, out)?;
     if let Some(remedy) = &found.remedy {
-        writeln!(out, "What to do: **{}**\n", text(&remedy.title))?;
-        let impact =
-            if remedy.impact.is_empty() { String::new() } else { format!(": {}", text(&remedy.impact)) };
-        writeln!(out, "Risk: {}{impact}\n", remedy.risk.as_str())?;
+        writeln!(out, "Remedy: **{}**\n", text(&remedy.title))?;
+        writeln!(out, "Risk: {}\n", text(&remedy::risk(remedy)))?;
         for (at, step) in remedy.steps.iter().enumerate() {
             act(at + 1, step, out)?;
         }
     }
     if !cause.consequences.is_empty() {
-        writeln!(out, "And because of it:\n")?;
+        writeln!(out, "Consequences:\n")?;
         for found in cause.consequences.iter().take(CONSEQUENCES) {
             let subject = text(&found.subject.to_string());
             writeln!(out, "- {} {}: {}", code(&found.check), subject, text(&found.summary))?;
@@ -106,13 +98,13 @@ fn one(number: usize, cause: &Cause, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn proofs(found: &Finding, out: &mut dyn Write) -> io::Result<()> {
+fn proofs(found: &Finding, taken: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     let lines: Vec<String> = found
         .evidence()
         .iter()
         .map(|piece| {
-            let (place, text) = evidence::said(piece);
-            cut(&clean(&format!("{place}: {}", text.trim_end()), false), EVIDENCE, false).into_owned()
+            let shown = format!("{}: {}", evidence::origin(piece, taken), evidence::text(piece));
+            cut(&clean(&shown, false), EVIDENCE, false).into_owned()
         })
         .collect();
     block("", &lines, out)
@@ -149,8 +141,8 @@ fn ticks(text: &str) -> usize {
     text.split(|char| char != '`').map(str::len).max().unwrap_or_default()
 }
 
-/// Prose in which nothing is a mark, an element, a link, a mention or a reference. Some readers look for the last three
-/// after the marks are gone, so that a comment parts what would make one.
+/// Prose in which nothing is markup, an element, a link, a mention or a reference. Some readers look for the last three
+/// after the markup is gone, so a comment separates the parts of one.
 fn text(prose: &str) -> String {
     const COMMENT: &str = "<!---->";
     let prose = clean(prose.trim(), false);

@@ -1,7 +1,9 @@
-//! The paths to the other nodes, as a table and as JSON; `matrix.schema.json` describes the latter.
+//! The paths to the other nodes, as a table and as JSON; `matrix.schema.json` describes the JSON.
 
-use super::pen::{Indent, Ink, Mark, Pen, Span};
+pub(super) mod many;
+
 use super::terminal::Terminal;
+use super::writer::{Indent, ReportWriter, Span, Style, Symbol};
 use crate::matrix::{Layer, Matrix, Path, Row, State};
 use checks::Severity;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -10,7 +12,7 @@ use std::io::{self, Write};
 
 /// The layout; a change that could break a reader changes its number.
 const LAYOUT: &str = "swarm-doctor.matrix/v1";
-/// From this width on a word or two stand behind each mark, and addresses beside names.
+/// From this width on each symbol has a value behind it, and each name an address.
 const WIDE: u16 = 100;
 /// How many nodes are named in a note.
 const NAMED: usize = 6;
@@ -32,113 +34,114 @@ struct Tool {
 /// Writes the matrix for programs.
 pub fn json(matrix: &Matrix, out: &mut dyn Write) -> io::Result<()> {
     let tool = Tool { name: "swarm-doctor", version: env!("CARGO_PKG_VERSION") };
-    serde_json::to_writer_pretty(&mut *out, &Document { schema: LAYOUT, tool, matrix })?;
-    out.write_all(b"\n")
+    super::json::write(&Document { schema: LAYOUT, tool, matrix }, true, out)
 }
 
-/// Writes the matrix for people: a row for each node, a column for each layer, and beneath what the marks rest on.
+/// Writes the matrix for people: a row for each node, a column for each layer, then the reason of each symbol.
 pub fn table(matrix: &Matrix, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {
-    let mut pen = Pen::new(out, terminal.width, terminal.color, terminal.ascii);
+    let mut writer = ReportWriter::new(out, terminal);
     let listened = match matrix.listened_ms {
         Some(ms) => format!("listened for {}.{} s", ms / 1000, ms % 1000 / 100),
         None => "did not listen".to_owned(),
     };
-    let taken = matrix.taken.strftime("taken %Y-%m-%d %H:%M:%S UTC").to_string();
+    let taken = format!("taken {}", super::text::utc(matrix.taken));
     let from = format!("Paths from {}", matrix.host);
-    pen.items(Indent(0, 2), vec![Span::new(Ink::Bold, from), Span::plain(taken), Span::plain(listened)])?;
+    writer
+        .items(Indent(0, 2), vec![Span::new(Style::Bold, from), Span::plain(taken), Span::plain(listened)])?;
     if let Some(why) = &matrix.why {
-        return pen.flow(Indent(0, 2), &[Span::plain(format!("{} {why}", pen.mark(Mark::Unknown)))]);
+        return writer
+            .flow(Indent(0, 2), &[Span::plain(format!("{} {why}", writer.symbol(Symbol::Unknown)))]);
     }
-    pen.blank()?;
-    rows(&mut pen, matrix, terminal.width >= WIDE)?;
+    writer.blank()?;
+    rows(&mut writer, matrix, terminal.width >= WIDE)?;
     for state in [State::Refuted, State::Unknown] {
-        notes(&mut pen, matrix, state)?;
+        notes(&mut writer, matrix, state)?;
     }
-    pen.blank()?;
+    writer.blank()?;
     let tally = [State::Proven, State::Refuted, State::Unknown, State::None].map(|state| {
         let number = matrix.paths().filter(|path| path.state == state).count();
         let words = match state {
-            State::Proven => "proven",
-            State::Refuted => "refuted",
-            State::Unknown => "without proof",
-            State::None => "not there",
+            State::Proven => "ok",
+            State::Refuted => "broken",
+            State::Unknown => "unknown",
+            State::None => "n/a",
         };
-        let ink = if number > 0 { ink(state) } else { Ink::Plain };
-        Span::new(ink, format!("{} {number} {words}", pen.mark(mark(state))))
+        let style = if number > 0 { style(state) } else { Style::Plain };
+        Span::new(style, format!("{} {number} {words}", writer.symbol(symbol(state))))
     });
-    pen.items(Indent(0, 2), tally.into())
+    writer.items(Indent(0, 2), tally.into())
 }
 
-pub(super) fn mark(state: State) -> Mark {
+pub(super) fn symbol(state: State) -> Symbol {
     match state {
-        State::Proven => Mark::Healthy,
-        State::Refuted => Mark::Of(Severity::Error),
-        State::Unknown => Mark::Unknown,
-        State::None => Mark::Skipped,
+        State::Proven => Symbol::Healthy,
+        State::Refuted => Symbol::Severity(Severity::Error),
+        State::Unknown => Symbol::Unknown,
+        State::None => Symbol::Skipped,
     }
 }
 
-pub(super) fn ink(state: State) -> Ink {
+pub(super) fn style(state: State) -> Style {
     match state {
-        State::Proven => Ink::Green,
-        State::Refuted => Ink::Red,
-        State::Unknown => Ink::Yellow,
-        State::None => Ink::Faint,
+        State::Proven => Style::Green,
+        State::Refuted => Style::Red,
+        State::Unknown => Style::Yellow,
+        State::None => Style::Faint,
     }
 }
 
-fn rows(pen: &mut Pen<'_>, matrix: &Matrix, wide: bool) -> io::Result<()> {
+fn rows(writer: &mut ReportWriter<'_>, matrix: &Matrix, wide: bool) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(pen.room(0)).unwrap_or(u16::MAX));
+    table.set_width(u16::try_from(writer.room(0)).unwrap_or(u16::MAX));
     let titles: &[&str] = if wide { &["node", "address"] } else { &["node"] };
     let titles = titles.iter().map(ToString::to_string);
     table.set_header(titles.chain(Layer::ALL.iter().map(ToString::to_string)));
     for row in &matrix.peers {
-        let (name, addr) = (pen.clean(&row.name), pen.clean(&row.addr));
+        let (name, addr) = (writer.clean(&row.name), writer.clean(&row.addr));
         let named = match (wide, row.name == row.addr) {
             (false, _) => vec![name.into_owned()],
             // Without a node list a node goes by its address, which needs no second column.
             (true, true) => vec!["-".to_owned(), addr.into_owned()],
             (true, false) => vec![name.into_owned(), addr.into_owned()],
         };
-        let cells = row.paths.iter().map(|path| cell(pen, path, wide));
+        let cells = row.paths.iter().map(|path| cell(writer, path, wide));
         table.add_row(named.into_iter().chain(cells).collect::<Vec<_>>());
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    let inks = [State::Proven, State::Refuted, State::Unknown, State::None]
-        .map(|state| (pen.mark(mark(state)), ink(state)));
+    let styles = [State::Proven, State::Refuted, State::Unknown, State::None]
+        .map(|state| (writer.symbol(symbol(state)), style(state)));
     for (at, line) in table.lines().enumerate() {
         if at == 0 {
-            pen.flow(Indent(0, 0), &[Span::solid(Ink::Faint, line.trim_end())])?;
+            writer.flow(Indent(0, 0), &[Span::solid(Style::Faint, line.trim_end())])?;
             continue;
         }
-        // A mark stands alone between spaces, and is all that is painted.
+        // A symbol stands alone between spaces, and is all that is coloured.
         let spans: Vec<Span<'_>> = line
             .trim_end()
             .split_inclusive(' ')
             .map(|word| {
-                let ink = inks.iter().find(|(mark, _)| *mark == word.trim_end());
-                Span::solid(ink.map_or(Ink::Plain, |(_, ink)| *ink), word)
+                let style = styles.iter().find(|(symbol, _)| *symbol == word.trim_end());
+                Span::solid(style.map_or(Style::Plain, |(_, style)| *style), word)
             })
             .collect();
-        pen.flow(Indent(0, 0), &spans)?;
+        writer.flow(Indent(0, 0), &spans)?;
     }
     Ok(())
 }
 
-fn cell(pen: &Pen<'_>, path: &Path, wide: bool) -> String {
-    let mark = pen.mark(mark(path.state));
+fn cell(writer: &ReportWriter<'_>, path: &Path, wide: bool) -> String {
+    let symbol = writer.symbol(symbol(path.state));
     match path.says.as_str() {
-        says if wide && !says.is_empty() => format!("{mark} {}", pen.clean(says)),
-        _ => mark.to_owned(),
+        says if wide && !says.is_empty() => format!("{symbol} {}", writer.clean(says)),
+        _ => symbol.to_owned(),
     }
 }
 
-/// What all marks of one kind rest on; what is true of several nodes alike is said once.
-fn notes(pen: &mut Pen<'_>, matrix: &Matrix, state: State) -> io::Result<()> {
+/// The reasons of the symbols of one kind; the same reason for several nodes is one line.
+fn notes(writer: &mut ReportWriter<'_>, matrix: &Matrix, state: State) -> io::Result<()> {
     let mut notes: Vec<(&Path, Vec<&Row>)> = Vec::new();
     for layer in Layer::ALL {
         for row in &matrix.peers {
@@ -151,7 +154,7 @@ fn notes(pen: &mut Pen<'_>, matrix: &Matrix, state: State) -> io::Result<()> {
         }
     }
     if !notes.is_empty() {
-        pen.blank()?;
+        writer.blank()?;
     }
     for (path, rows) in notes {
         let mut names: Vec<_> = rows.iter().take(NAMED).map(|row| row.name.as_str()).collect();
@@ -160,9 +163,9 @@ fn notes(pen: &mut Pen<'_>, matrix: &Matrix, state: State) -> io::Result<()> {
         if rows.len() > NAMED {
             names.push(&more);
         }
-        let lead = format!("{} {} ", pen.mark(mark(state)), path.layer);
+        let lead = format!("{} {} ", writer.symbol(symbol(state)), path.layer);
         let text = format!("{}: {}", names.join(", "), path.why);
-        pen.flow(Indent(0, 4), &[Span::new(ink(state), lead), Span::plain(text)])?;
+        writer.flow(Indent(0, 4), &[Span::new(style(state), lead), Span::plain(text)])?;
     }
     Ok(())
 }

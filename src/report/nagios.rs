@@ -1,22 +1,23 @@
-//! The report as a monitoring plugin says it: a line with the state and the numbers, then the causes.
+//! The output of a monitoring plugin: a line with the state and the numbers, then the causes.
 
 use super::Format;
+use super::tally::Tally;
 use super::text::{clean, columns, count, cut};
 use crate::exit::{ExitCode, FailOn};
-use crate::judge::{Diagnosis, Status};
+use crate::judge::Diagnosis;
 use std::io::{self, Write};
 
-/// How much of one cause is told; monitors keep little.
+/// How much of one cause is shown; monitoring systems keep little.
 const COLUMNS: usize = 300;
-/// How many causes are told.
+/// How many causes are listed.
 const CAUSES: usize = 12;
 
 /// What a monitoring system reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nagios {
-    /// From which weight on a finding counts.
+    /// The minimum severity that makes the state worse than OK.
     pub fail_on: FailOn,
-    /// Whether all is well even where a check could not tell.
+    /// Whether incomplete checks leave the state OK.
     pub allow_unknown: bool,
 }
 
@@ -28,22 +29,19 @@ impl Format for Nagios {
             2 => "CRITICAL",
             _ => "UNKNOWN",
         };
-        let of = |status| diagnosis.count(status);
-        let (errors, warnings) = (of(Status::Error), of(Status::Warning));
-        let unknown = diagnosis.open().count();
-        let mut said: Vec<String> = Vec::new();
-        said.extend((errors > 0).then(|| count(errors, "error")));
-        said.extend((warnings > 0).then(|| count(warnings, "warning")));
-        said.extend((unknown > 0).then(|| format!("{} could not tell", count(unknown, "check"))));
-        if said.is_empty() {
-            said.push(format!("{} healthy", count(of(Status::Healthy), "check")));
-        }
+        let tally = Tally::of(diagnosis);
+        let Tally { errors, warnings, incomplete, .. } = tally;
+        let text = if tally.findings().is_empty() {
+            tally.checks()
+        } else {
+            format!("{}, {}", tally.findings(), tally.checks())
+        };
         let worst = diagnosis.findings.first().map(|cause| &cause.finding);
         let worst = worst.map(|found| format!(": {} on {}: {}", found.check, found.subject, found.summary));
-        let first = format!("SWARM {state} - {}{}", said.join(", "), worst.unwrap_or_default());
+        let first = format!("SWARM {state} - {text}{}", worst.unwrap_or_default());
         let seconds = format!("{}.{:03}s", diagnosis.header.took_ms / 1000, diagnosis.header.took_ms % 1000);
         // Thresholds are ranges: more than none is too many.
-        let numbers = format!("errors={errors};;0 warnings={warnings};0 unknown={unknown} time={seconds}");
+        let numbers = format!("errors={errors};;0 warnings={warnings};0 unknown={incomplete} time={seconds}");
         writeln!(out, "{} | {numbers}", line(&first))?;
         for cause in diagnosis.findings.iter().take(CAUSES) {
             let found = &cause.finding;
@@ -56,7 +54,7 @@ impl Format for Nagios {
             );
             writeln!(out, "{}", line(&text))?;
             if let Some(remedy) = &found.remedy {
-                writeln!(out, "{}", line(&format!("  what to do: {}", remedy.title)))?;
+                writeln!(out, "{}", line(&format!("  remedy: {}", remedy.title)))?;
             }
         }
         match diagnosis.findings.len().saturating_sub(CAUSES) {
@@ -66,7 +64,7 @@ impl Format for Nagios {
     }
 }
 
-/// A line without the mark that begins the numbers.
+/// A line without the character that begins the numbers.
 fn line(text: &str) -> String {
     let text = clean(text, true).replace('|', "/");
     if columns(&text) > COLUMNS { cut(&text, COLUMNS, true).into_owned() } else { text }
@@ -89,11 +87,11 @@ mod tests {
         let first = shown.lines().next().unwrap();
         assert!(
             first.starts_with(
-                "SWARM CRITICAL - 2 errors, 2 warnings, 2 checks could not tell: swarm/stale-advertise-addr on m3: "
+                "SWARM CRITICAL - 2 errors, 7 warnings, 1 check passed, 2 incomplete, 1 skipped: swarm/stale-advertise-addr on m3: "
             ),
             "{first}"
         );
-        assert!(first.ends_with(" | errors=2;;0 warnings=2;0 unknown=2 time=0.084s"), "{first}");
+        assert!(first.ends_with(" | errors=2;;0 warnings=7;0 unknown=2 time=0.084s"), "{first}");
         assert_eq!(shown.matches('|').count(), 1, "{shown}");
         assert!(shown.is_ascii(), "{shown}");
     }

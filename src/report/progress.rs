@@ -1,4 +1,4 @@
-//! A sign of life while a run takes longer than a person likes to wait.
+//! A line on standard error while a run takes long.
 
 use super::text::{clean, cut};
 use std::io::{self, IsTerminal, Write};
@@ -6,14 +6,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Runs that end sooner show nothing: a line that flashes by only disquiets.
+/// Shorter runs show nothing.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// A longer text would wrap on a narrow terminal, and what has wrapped cannot be wiped away.
+/// A longer text would wrap on a narrow terminal, and a wrapped line cannot be removed.
 const COLUMNS: usize = 48;
-/// How often the line is written again.
+/// How often the line is updated.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// A line on standard error that says what the doctor is at. It is gone when this is dropped.
+/// A line on standard error with the current stage. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct Progress {
     line: Option<Line>,
@@ -26,7 +26,7 @@ struct Line {
 }
 
 impl Progress {
-    /// Begins, if standard error is a terminal and `wanted`: the formats for programs do not want it.
+    /// Starts, if standard error is a terminal and `wanted`: the formats for programs want none.
     pub fn start(wanted: bool, stage: &str) -> Self {
         if wanted && io::stderr().is_terminal() {
             Self::on(io::stderr(), PATIENCE, stage)
@@ -35,10 +35,10 @@ impl Progress {
         }
     }
 
-    /// Says what the doctor is at now.
+    /// Changes the stage.
     pub fn stage(&self, stage: &str) {
         if let Some(line) = &self.line {
-            // The thread only ends before this does when it can no longer write, and then nobody reads it.
+            // The thread ends earlier only when it can no longer write.
             let _ = line.stage.send(stage.to_owned());
         }
     }
@@ -46,7 +46,7 @@ impl Progress {
     fn on(out: impl Write + Send + 'static, patience: Duration, stage: &str) -> Self {
         let (sender, stages) = channel();
         let stage = stage.to_owned();
-        // Where no thread is to be had, the run goes on without the line.
+        // Without a thread the run goes on without the line.
         let thread =
             thread::Builder::new().name("progress".into()).spawn(move || run(out, patience, stage, &stages));
         Self { line: thread.ok().map(|thread| Line { stage: sender, thread }) }
@@ -57,13 +57,13 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(Line { stage, thread }) = self.line.take() {
             drop(stage);
-            // Waited for, so that the line is gone before the report is written.
+            // Waits, so that the line is removed before the report is written.
             let _ = thread.join();
         }
     }
 }
 
-/// Writes the line until the other side hangs up. A line that cannot be written is given up without a word.
+/// Writes the line until the sender is dropped. A write error ends it silently.
 fn run(mut out: impl Write, patience: Duration, mut stage: String, stages: &Receiver<String>) {
     let start = Instant::now();
     let mut shown = false;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_run_shows_a_line_that_is_gone_at_the_end() {
+    fn a_slow_run_shows_a_line_that_is_removed_at_the_end() {
         let screen = Screen::default();
         let progress = Progress::on(screen.clone(), Duration::ZERO, "examining");
         progress.stage("probing 3 peers");

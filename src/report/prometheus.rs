@@ -1,5 +1,5 @@
-//! The report as metrics, for the textfile collector and for `serve`. Labels are bounded by the number of checks, of
-//! other nodes and of causes, so that a swarm that is very sick makes no more series than one can keep.
+//! The report as metrics, for the textfile collector and for `serve`. The number of series is bounded by the number of
+//! checks, of other nodes and of causes, so that a very unhealthy swarm does not make too many.
 
 use super::text::clean;
 use super::{Format, TOOL_VERSION};
@@ -8,7 +8,7 @@ use crate::matrix::State;
 use checks::Severity;
 use std::io::{self, Write};
 
-/// How many causes have a series of their own.
+/// How many causes have a series.
 const CAUSES: usize = 50;
 
 /// Metrics.
@@ -19,7 +19,7 @@ impl Format for Prometheus {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         let header = &diagnosis.header;
         let mut sheet = Sheet { out };
-        sheet.gauge("swarm_doctor_info", "What wrote this, and on what.")?;
+        sheet.gauge("swarm_doctor_info", "Version of swarm-doctor, and what it examined.")?;
         let info = [
             ("version", TOOL_VERSION),
             ("engine", header.engine.as_deref().unwrap_or_default()),
@@ -27,9 +27,9 @@ impl Format for Prometheus {
             ("cluster", header.cluster_id.as_deref().unwrap_or_default()),
         ];
         sheet.value("swarm_doctor_info", &info, "1")?;
-        sheet.gauge("swarm_doctor_last_run_timestamp_seconds", "When the facts were taken.")?;
+        sheet.gauge("swarm_doctor_last_run_timestamp_seconds", "When the facts were collected.")?;
         sheet.value("swarm_doctor_last_run_timestamp_seconds", &[], &header.taken.as_second().to_string())?;
-        sheet.gauge("swarm_doctor_run_duration_seconds", "How long taking the facts took.")?;
+        sheet.gauge("swarm_doctor_run_duration_seconds", "How long collecting the facts took.")?;
         sheet.value("swarm_doctor_run_duration_seconds", &[], &seconds(header.took_ms * 1000))?;
         checks(diagnosis, &mut sheet)?;
         findings(diagnosis, &mut sheet)?;
@@ -57,7 +57,7 @@ fn checks(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
         sheet.value(NAME, &[("check", &verdict.check), ("category", category)], value)?;
     }
     const CHECKS: &str = "swarm_doctor_checks";
-    sheet.gauge(CHECKS, "How many checks ended so.")?;
+    sheet.gauge(CHECKS, "Number of checks by how they ended.")?;
     for status in [
         Status::Healthy,
         Status::Skipped,
@@ -74,29 +74,29 @@ fn checks(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
 
 fn findings(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
     const NAME: &str = "swarm_doctor_findings";
-    sheet.gauge(NAME, "How many findings there are, with those that follow from others.")?;
+    sheet.gauge(NAME, "Number of findings by severity, consequences included.")?;
     for severity in [Severity::Info, Severity::Warning, Severity::Error] {
         let number = diagnosis.all_findings().filter(|finding| finding.severity == severity).count();
         sheet.value(NAME, &[("severity", severity.as_str())], &number.to_string())?;
     }
     const CAUSE: &str = "swarm_doctor_cause";
-    sheet.gauge(CAUSE, "A finding that follows from no other, by its rank; the first 50.")?;
-    // One check may say two things of one subject, and a series may be there but once.
-    let mut told: Vec<(&str, String)> = Vec::new();
+    sheet.gauge(CAUSE, "A root cause, by its rank; the first 50.")?;
+    // A check may have two findings on one subject, and a series must be unique.
+    let mut listed: Vec<(&str, String)> = Vec::new();
     for (at, cause) in diagnosis.findings.iter().take(CAUSES).enumerate() {
         let found = &cause.finding;
         let key = (found.check.as_ref(), found.subject.to_string());
-        if told.contains(&key) {
+        if listed.contains(&key) {
             continue;
         }
         let labels = [("check", key.0), ("subject", &key.1), ("severity", found.severity.as_str())];
         sheet.value(CAUSE, &labels, &(at + 1).to_string())?;
-        told.push(key);
+        listed.push(key);
     }
     Ok(())
 }
 
-/// The paths from the machine that was looked at. Those between others are for their own runs to tell.
+/// The paths from the examined node. Paths between other nodes belong to the runs there.
 fn peers(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
     let map = &diagnosis.map;
     let host = diagnosis.header.host.as_str();
@@ -112,10 +112,8 @@ fn peers(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
         .collect();
     links.dedup_by(|(_, one), (_, other)| one == other);
     const REACHABLE: &str = "swarm_doctor_peer_reachable";
-    sheet.gauge(
-        REACHABLE,
-        "Whether a path to another node was seen to work; nothing where neither was seen.",
-    )?;
+    sheet
+        .gauge(REACHABLE, "Whether a path to another node works: 1 yes, 0 no; absent where it is unknown.")?;
     for (link, peer) in &links {
         for path in &link.paths {
             let value = match path.state {
@@ -128,7 +126,7 @@ fn peers(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
         }
     }
     const RTT: &str = "swarm_doctor_peer_rtt_seconds";
-    sheet.gauge(RTT, "How long an ICMP echo to another node and back took.")?;
+    sheet.gauge(RTT, "Round-trip time of an ICMP echo to another node.")?;
     for (link, peer) in &links {
         if let Some(micros) = link.echo_us {
             sheet.value(RTT, peer, &seconds(micros))?;

@@ -1,14 +1,11 @@
 //! The report as SARIF 2.1.0, for what shows the results of analyses.
 
-use super::{Format, TOOL_VERSION, evidence, json};
-use crate::judge::{Cause, Diagnosis};
+use super::{Format, HOME, TOOL_VERSION, evidence, finding, json, page_of};
+use crate::judge::{Cause, Diagnosis, Header};
 use checks::{BuiltIn, Evidence, Finding, Severity, Subject};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
-
-/// Where people read on.
-const HOME: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// SARIF 2.1.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +13,16 @@ pub struct Sarif;
 
 impl Format for Sarif {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
-        let host = diagnosis.header.host.as_str();
+        let header = &diagnosis.header;
+        let host = header.host.as_str();
         let ids: Vec<&str> = diagnosis.verdicts.iter().map(|verdict| verdict.check.as_ref()).collect();
         let mut results = Vec::new();
         for cause in &diagnosis.findings {
-            results.push(result(&cause.finding, None, &ids, host));
-            results.extend(cause.consequences.iter().map(|found| result(found, Some(cause), &ids, host)));
+            results.push(result(&cause.finding, None, &ids, header));
+            results.extend(cause.consequences.iter().map(|found| result(found, Some(cause), &ids, header)));
         }
         for ignored in &diagnosis.ignored {
-            let mut result = result(&ignored.finding, None, &ids, host);
+            let mut result = result(&ignored.finding, None, &ids, header);
             result["suppressions"] = json!([{ "kind": "external", "justification": ignored.excuse.reason }]);
             results.push(result);
         }
@@ -60,7 +58,7 @@ fn rule(id: &str, title: &str) -> Value {
         "id": id,
         "name": name(id),
         "shortDescription": { "text": title },
-        "helpUri": format!("{HOME}/blob/main/docs/checks/{id}.md"),
+        "helpUri": page_of(id),
         "properties": { "tags": [id.split('/').next().unwrap_or_default()] },
     });
     if let Some(BuiltIn { meta, .. }) = checks::built_in().find(|check| check.meta.id == id) {
@@ -89,21 +87,19 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn result(found: &Finding, cause: Option<&Cause>, ids: &[&str], host: &str) -> Value {
+fn result(found: &Finding, cause: Option<&Cause>, ids: &[&str], header: &Header) -> Value {
+    let (host, taken) = (header.host.as_str(), header.taken);
     let mut text = format!("{}: {}", found.subject, found.summary);
-    if let Some(remedy) = &found.remedy {
-        text.push_str(&format!("\n\nWhat to do: {}", remedy.title));
+    if let Some(remedy) = found.remedy.as_ref().filter(|_| cause.is_none()) {
+        text.push_str(&format!("\n\nRemedy: {}", remedy.title));
     }
     if let Some(cause) = cause {
-        text.push_str(&format!("\n\nBecause of {} on {}.", cause.finding.check, cause.finding.subject));
+        text.push_str(&format!("\n\nConsequence, {}.", finding::caused_by(cause)));
     }
     let proofs: Vec<String> = found
         .evidence()
         .iter()
-        .map(|piece| {
-            let (place, text) = evidence::said(piece);
-            format!("{place}: {text}")
-        })
+        .map(|piece| format!("{}: {}", evidence::origin(piece, taken), evidence::text(piece)))
         .collect();
     let mut result = json!({
         "ruleId": found.check,
@@ -183,7 +179,7 @@ fn notifications(diagnosis: &Diagnosis, ids: &[&str]) -> Vec<Value> {
         }
         json!({
             "level": "warning",
-            "message": { "text": format!("{} could not look at everything: {}", verdict.check, reasons.join("; ")) },
+            "message": { "text": format!("{} is incomplete: {}", verdict.check, reasons.join("; ")) },
             "associatedRule": rule,
         })
     })

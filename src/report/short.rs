@@ -1,13 +1,12 @@
-//! The report in brief: one line for each cause, and the tally.
+//! The short report: one line for each root cause, and the tally.
 
-use super::human::tally;
-use super::pen::{Ink, Mark, Pen, Span};
 use super::text::count;
-use super::{Format, Page, alike};
+use super::writer::{ReportWriter, Span, Style, Symbol};
+use super::{Format, Page, grouping, summary};
 use crate::judge::Diagnosis;
 use std::io::{self, Write};
 
-/// The report in brief. Lines are not wrapped, so that they can be searched.
+/// The short report. Lines are not wrapped, so that they can be searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Short {
     /// What it is written on.
@@ -16,25 +15,29 @@ pub struct Short {
 
 impl Format for Short {
     fn render(&self, diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
-        let mut pen = Pen::new(out, self.page.width, self.page.color, self.page.ascii);
-        for group in alike::grouped(&diagnosis.findings) {
+        let mut writer = ReportWriter::new(out, self.page.terminal);
+        for group in grouping::grouped(&diagnosis.findings) {
             let Some(cause) = group.first() else { continue };
             let finding = &cause.finding;
-            let elsewhere = alike::elsewhere(group, "").map(|said| format!(". {said}")).unwrap_or_default();
-            let ink = Ink::of(finding.severity);
-            let lead = format!("{} {}", pen.mark(Mark::Of(finding.severity)), finding.severity.as_str());
-            let more = match cause.consequences.len() {
-                0 => String::new(),
-                more => format!(" ({} of it)", count(more, "consequence")),
-            };
-            pen.whole(&[
-                Span::new(ink, lead),
-                Span::plain(" "),
-                Span::new(Ink::Bold, finding.check.as_ref()),
-                Span::plain(format!(" {}: {}{more}{elsewhere}", finding.subject, finding.summary)),
+            let symbol = writer.symbol(Symbol::Severity(finding.severity));
+            let mut parts = vec![format!(" {}: {}", finding.subject, finding.summary)];
+            if let more @ 1.. = cause.consequences.len() {
+                parts.push(count(more, "consequence"));
+            }
+            parts.extend(grouping::elsewhere(group, ""));
+            let steps = || finding.remedy.iter().flat_map(|remedy| &remedy.steps);
+            let first = steps().find_map(|step| Some((step.node(), step.commands().into_iter().next()?)));
+            let fix = first.map(|(node, command)| (format!(" | on {node}: "), command)).unwrap_or_default();
+            writer.whole(&[
+                Span::new(Style::of(finding.severity), format!("{symbol} {}", finding.severity.as_str())),
+                Span::plain(format!(" ({}) ", finding.confidence.as_str())),
+                Span::check(Style::Bold, &finding.check),
+                Span::plain(parts.join("; ")),
+                Span::plain(fix.0),
+                Span::new(Style::Cyan, fix.1),
             ])?;
         }
-        tally(&mut pen, diagnosis, self.page.elapsed_ms)
+        summary::line(&mut writer, diagnosis, self.page.elapsed_ms)
     }
 }
 
@@ -44,7 +47,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn each_cause_is_one_line_and_the_tally_is_the_last() {
+    fn each_cause_is_one_line_with_its_first_command_and_the_tally_is_the_last() {
         let mut out = Vec::new();
         Short { page: Page::PLAIN }.render(&sample::rich(), &mut out).unwrap();
         let shown = String::from_utf8(out).unwrap();
@@ -52,10 +55,10 @@ mod tests {
         assert_eq!(lines.len(), sample::rich().findings.len() + 1, "{shown}");
         assert_eq!(
             lines[0],
-            "✗ error swarm/stale-advertise-addr m3: raft knows this manager as 192.0.2.3:2377, which no \
-             interface holds (7 consequences of it)"
+            "✗ error (high) swarm/stale-advertise-addr m3: raft knows this manager as 192.0.2.3:2377, which no \
+             interface holds; 7 consequences | on m1: docker node demote m3"
         );
-        assert_eq!(lines.last(), Some(&"1 healthy · 2 warnings · 2 errors · 2 unknown · 1 skipped"));
+        assert_eq!(lines.last(), Some(&"2 errors, 7 warnings · 1 check passed, 2 incomplete, 1 skipped"));
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
     }
 }

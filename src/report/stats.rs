@@ -1,7 +1,7 @@
-//! How long a run took, and with what.
+//! How long a run took: each kind of fact, and each check.
 
-use super::pen::{Indent, Ink, Pen, Span};
 use super::text::count;
+use super::writer::{Indent, ReportWriter, Span, Style};
 use crate::judge::Diagnosis;
 use std::cmp::Reverse;
 use std::io;
@@ -11,41 +11,42 @@ use std::time::Duration;
 const BRIEF: Duration = Duration::from_micros(100);
 
 /// Writes how long each kind of fact and each check took, the longest first.
-pub(super) fn write(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
-    let said = format!("{} ms, at once; a kind waits for those that it rests on", diagnosis.header.took_ms);
-    pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Collected in "), Span::plain(said)])?;
+pub(super) fn write(writer: &mut ReportWriter<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+    let text =
+        format!("{} ms, in parallel; a kind of fact waits for those it depends on", diagnosis.header.took_ms);
+    writer.flow(Indent(0, 2), &[Span::new(Style::Bold, "Collected in "), Span::plain(text)])?;
     let mut kinds: Vec<_> = diagnosis.collected.iter().collect();
     kinds.sort_by_key(|(need, took)| (Reverse(**took), **need));
     for (need, took) in kinds {
-        line(pen, *took, need.name())?;
+        line(writer, *took, need.name())?;
     }
     let echoes: Vec<u32> = diagnosis.header.peers.iter().filter_map(|peer| peer.echoes).collect();
     if let Some(most) = echoes.iter().max() {
-        let said = format!(
+        let text = format!(
             "{} to {}, at most {most} to one",
             count(usize::try_from(echoes.iter().sum::<u32>()).unwrap_or(usize::MAX), "packet"),
             count(echoes.len(), "other node")
         );
-        pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Asked over the overlays with "), Span::plain(said)])?;
+        writer.flow(Indent(0, 2), &[Span::new(Style::Bold, "Overlay probes: "), Span::plain(text)])?;
     }
     let all: Duration = diagnosis.verdicts.iter().map(|verdict| verdict.took).sum();
-    pen.blank()?;
-    pen.flow(
+    writer.blank()?;
+    writer.flow(
         Indent(0, 2),
-        &[Span::new(Ink::Bold, "Judged in "), Span::plain(millis(all).trim_start().to_owned())],
+        &[Span::new(Style::Bold, "Checks ran in "), Span::plain(millis(all).trim_start().to_owned())],
     )?;
     let (mut long, brief): (Vec<_>, Vec<_>) =
         diagnosis.verdicts.iter().partition(|verdict| verdict.took >= BRIEF);
     long.sort_by_key(|verdict| Reverse(verdict.took));
     for verdict in long {
-        line(pen, verdict.took, &verdict.check)?;
+        line(writer, verdict.took, &verdict.check)?;
     }
     let rest = brief.iter().map(|verdict| verdict.took).sum();
-    line(pen, rest, &format!("{}, less than 0.1 ms each", count(brief.len(), "other check")))
+    line(writer, rest, &format!("{}, less than 0.1 ms each", count(brief.len(), "other check")))
 }
 
-fn line(pen: &mut Pen<'_>, took: Duration, what: &str) -> io::Result<()> {
-    pen.line(2, Ink::Plain, &format!("{}  {what}", millis(took)))
+fn line(writer: &mut ReportWriter<'_>, took: Duration, what: &str) -> io::Result<()> {
+    writer.line(2, Style::Plain, &format!("{}  {what}", millis(took)))
 }
 
 fn millis(took: Duration) -> String {

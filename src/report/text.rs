@@ -1,8 +1,9 @@
-//! Text made fit for a terminal. Names, labels and log lines come from the swarm, and whoever can name a
-//! service could otherwise move the cursor of the person who examines it.
+//! Text made safe for a terminal. Names, labels and log lines come from the swarm, and whoever can name a service could
+//! otherwise move the cursor of the person who reads the report.
 
+use facts::Timestamp;
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use unicode_width::UnicodeWidthChar;
 
 /// How many marks may stack on one letter; real scripts need no more, and a pile of them blots out the
@@ -70,6 +71,25 @@ pub(super) fn markup(text: &str) -> String {
     shown
 }
 
+/// A text that can be printed on any terminal: [`clean`] was applied to each of its lines. Errors hold their text as one,
+/// so that no error from a hostile file reaches a terminal as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printable(String);
+
+impl Printable {
+    /// Makes a text printable. Line breaks stay.
+    pub fn new(text: &str) -> Self {
+        let lines: Vec<_> = text.split('\n').map(|line| clean(line, false)).collect();
+        Self(lines.join("\n"))
+    }
+}
+
+impl fmt::Display for Printable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// How many columns a text takes on a terminal.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
@@ -101,14 +121,14 @@ pub(super) fn split_at_column(text: &str, limit: usize) -> (&str, &str) {
     (text, "")
 }
 
-/// The text in no more than so many columns. What is left out is taken from the middle: the beginning of a
-/// log line says who speaks, its end mostly why.
+/// The text in no more than so many columns. What is left out is taken from the middle, between words where there are
+/// some: the beginning of a log line says who speaks, its end mostly why.
 pub(super) fn cut(text: &str, limit: usize, ascii: bool) -> Cow<'_, str> {
     if !is_wider(text, limit) {
         return Cow::Borrowed(text);
     }
-    let mark = if ascii { " ... " } else { " … " };
-    let room = limit.saturating_sub(columns(mark));
+    let ellipsis = if ascii { " ... " } else { " … " };
+    let room = limit.saturating_sub(columns(ellipsis));
     let (head, rest) = split_at_column(text, room * 2 / 3);
     let mut tail = rest;
     let mut left = columns(tail);
@@ -118,7 +138,82 @@ pub(super) fn cut(text: &str, limit: usize, ascii: bool) -> Cow<'_, str> {
         left -= chars.next().map_or(left, columns_of);
         tail = chars.as_str();
     }
-    Cow::Owned(format!("{}{mark}{}", head.trim_end(), tail.trim_start()))
+    let head = whole_words_before(head, rest);
+    let skipped = text.len() - tail.len();
+    let tail = whole_words_after(text.get(..skipped).unwrap_or_default(), tail);
+    Cow::Owned(format!("{}{ellipsis}{}", head.trim_end(), tail.trim_start()))
+}
+
+/// The beginning of a text in no more than so many columns, up to the end of a word where there is one.
+pub(super) fn cut_end(text: &str, limit: usize, ascii: bool) -> Cow<'_, str> {
+    if !is_wider(text, limit) {
+        return Cow::Borrowed(text);
+    }
+    let ellipsis = if ascii { " ..." } else { " …" };
+    let (head, rest) = split_at_column(text, limit.saturating_sub(columns(ellipsis)));
+    Cow::Owned(format!("{}{ellipsis}", whole_words_before(head, rest).trim_end()))
+}
+
+/// `head` without the word that goes on in `rest`. A word that is most of the text stays cut.
+fn whole_words_before<'t>(head: &'t str, rest: &str) -> &'t str {
+    if rest.starts_with(' ') {
+        return head;
+    }
+    match head.rfind(' ') {
+        Some(at) if at >= head.len() / 2 => head.get(..at).unwrap_or(head),
+        _ => head,
+    }
+}
+
+/// `tail` without the word that began in `before`.
+fn whole_words_after<'t>(before: &str, tail: &'t str) -> &'t str {
+    if before.ends_with(' ') {
+        return tail;
+    }
+    match tail.find(' ') {
+        Some(at) if at <= tail.len() / 2 => tail.get(at..).unwrap_or(tail),
+        _ => tail,
+    }
+}
+
+/// A text as a sentence: with a capital letter and a full stop. A first word that is not of plain letters, such as an
+/// option or a path, stays as it is.
+pub(super) fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let first = text.split(' ').next().unwrap_or_default();
+    let mut chars = text.chars();
+    let mut shown = match chars.next() {
+        Some(char) if first.chars().all(|char| char.is_ascii_lowercase()) => {
+            format!("{}{}", char.to_ascii_uppercase(), chars.as_str())
+        }
+        _ => text.to_owned(),
+    };
+    if !shown.is_empty() && !shown.ends_with(['.', '!', '?']) {
+        shown.push('.');
+    }
+    shown
+}
+
+/// A time, always in UTC.
+pub(super) fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A stretch of time in its two largest units: `1.5 s`, `2 min 5 s`, `3 h 20 min`, `4 d 1 h`.
+pub(super) fn duration(millis: u64) -> String {
+    let seconds = millis / 1000;
+    let pair = |large: u64, unit: &str, small: u64, part: &str| match small {
+        0 => format!("{large} {unit}"),
+        small => format!("{large} {unit} {small} {part}"),
+    };
+    match seconds {
+        0 => format!("{millis} ms"),
+        1..10 => format!("{seconds}.{} s", millis % 1000 / 100),
+        10..60 => format!("{seconds} s"),
+        60..3_600 => pair(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => pair(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => pair(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
 }
 
 /// A number with its noun.
@@ -170,6 +265,11 @@ mod tests {
     }
 
     #[test]
+    fn a_printable_text_keeps_its_lines_and_no_escape() {
+        assert_eq!(Printable::new("a\u{1b}[2J\nb\r").to_string(), "a\\u{1b}[2J\nb\\r");
+    }
+
+    #[test]
     fn a_pile_of_marks_is_taken_apart() {
         let pile = format!("a{}", "\u{301}".repeat(40));
         assert_eq!(clean(&pile, false).matches("\\u{301}").count(), 37);
@@ -184,6 +284,31 @@ mod tests {
             assert!(shown.starts_with("begin") && shown.ends_with(" end"), "{shown}");
         }
         assert_eq!(cut("short", 40, false), "short");
+    }
+
+    #[test]
+    fn what_is_cut_is_cut_between_words() {
+        let line = "the swarm does not have a leader; make sure more than half of the managers are online";
+        assert_eq!(cut(line, 50, false), "the swarm does not have a … are online");
+        assert_eq!(cut_end(line, 30, false), "the swarm does not have a …");
+        assert_eq!(cut_end(line, 30, true), "the swarm does not have a ...");
+        assert_eq!(cut_end(&"x".repeat(40), 10, false), "xxxxxxxx …");
+    }
+
+    #[test]
+    fn an_impact_reads_as_a_sentence() {
+        assert_eq!(sentence("running tasks are not affected"), "Running tasks are not affected.");
+        assert_eq!(
+            sentence("--force-new-cluster removes the others."),
+            "--force-new-cluster removes the others."
+        );
+        assert_eq!(sentence(""), "");
+    }
+
+    #[test]
+    fn a_duration_has_its_two_largest_units() {
+        let shown = [84, 1_540, 59_900, 125_000, 3_600_000, 12_000_000, 349_200_000].map(duration);
+        assert_eq!(shown, ["84 ms", "1.5 s", "59 s", "2 min 5 s", "1 h", "3 h 20 min", "4 d 1 h"]);
     }
 
     #[test]

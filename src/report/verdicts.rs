@@ -1,28 +1,27 @@
-//! The checks that found nothing: those that could not tell and, where asked for, those that were skipped and
-//! those that found all well.
+//! The checks without a finding: those that are incomplete and, with `-v`, those that were skipped or passed.
 
-use super::pen::{Indent, Ink, Mark, Pen, Span};
 use super::text::{count, cut};
+use super::writer::{Indent, ReportWriter, Span, Style, Symbol};
 use crate::judge::{Diagnosis, Status, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-/// How many ids of checks one reason lists, and how many origins, unless all are asked for.
+/// How many ids of checks one reason lists, and how many origins, unless `-v` asks for all.
 const LISTED: usize = 8;
 
-/// Writes what could not be judged.
-pub(super) fn unknown(pen: &mut Pen<'_>, diagnosis: &Diagnosis, verbose: bool) -> io::Result<()> {
+/// Writes what could not be checked, and why.
+pub(super) fn unknown(writer: &mut ReportWriter<'_>, diagnosis: &Diagnosis, verbose: bool) -> io::Result<()> {
     let open: Vec<&Verdict> = diagnosis.open().collect();
     if open.is_empty() {
         return Ok(());
     }
-    pen.blank()?;
-    let said = format!("{} could not look at everything", count(open.len(), "check"));
-    pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Unknown: "), Span::plain(said)])?;
+    writer.blank()?;
+    let text = format!("{}, because these facts are missing", count(open.len(), "check"));
+    writer.flow(Indent(0, 2), &[Span::new(Style::Bold, "Incomplete: "), Span::plain(text)])?;
     if verbose {
-        return open.iter().try_for_each(|verdict| one_by_one(pen, verdict));
+        return open.iter().try_for_each(|verdict| one_by_one(writer, verdict));
     }
-    // One locked door keeps many checks out, and is worth one line.
+    // One missing fact stops many checks, and takes one line.
     let mut reasons: BTreeMap<String, (BTreeSet<&str>, Vec<&str>)> = BTreeMap::new();
     for verdict in &open {
         for (_, gap) in verdict.open() {
@@ -37,15 +36,15 @@ pub(super) fn unknown(pen: &mut Pen<'_>, diagnosis: &Diagnosis, verbose: bool) -
     reasons.sort_by_key(|(_, (_, ids))| std::cmp::Reverse(ids.len()));
     for (reason, (origins, ids)) in reasons {
         let origins: Vec<&str> = origins.into_iter().collect();
-        let reason = cut(&pen.clean(&reason), pen.room(4) * 2, pen.ascii).into_owned();
+        let reason = cut(&writer.clean(&reason), writer.room(4) * 2, writer.ascii).into_owned();
         let line = [
-            Span::new(Ink::Yellow, format!("{} ", pen.mark(Mark::Unknown))),
+            Span::new(Style::Yellow, format!("{} ", writer.symbol(Symbol::Unknown))),
             Span::plain(reason),
-            Span::new(Ink::Faint, format!(" ({})", listed(&origins))),
+            Span::new(Style::Faint, format!(" ({})", listed(&origins))),
         ];
-        pen.flow(Indent(2, 4), &line)?;
+        writer.flow(Indent(2, 4), &line)?;
         let line = format!("{}: {}", count(ids.len(), "check"), listed(&ids));
-        pen.flow(Indent(4, 6), &[Span::plain(line)])?;
+        writer.flow(Indent(4, 6), &[Span::plain(line)])?;
     }
     Ok(())
 }
@@ -60,44 +59,45 @@ fn listed(names: &[&str]) -> String {
     text
 }
 
-fn one_by_one(pen: &mut Pen<'_>, verdict: &Verdict) -> io::Result<()> {
-    titled(pen, Ink::Yellow, Mark::Unknown, verdict)?;
+fn one_by_one(writer: &mut ReportWriter<'_>, verdict: &Verdict) -> io::Result<()> {
+    let symbol = Span::new(Style::Yellow, format!("{} ", writer.symbol(Symbol::Unknown)));
+    let id = Span::plain(format!("{}: ", verdict.check));
+    writer.flow(Indent(2, 4), &[symbol, id, Span::new(Style::Faint, verdict.title.as_ref())])?;
     for (subject, gap) in verdict.open() {
         let line = format!("{subject}: {}: {}", gap.source.origin, gap.why);
-        pen.flow(Indent(4, 6), &[Span::new(Ink::Faint, line)])?;
+        writer.flow(Indent(4, 6), &[Span::new(Style::Faint, line)])?;
     }
     Ok(())
 }
 
-fn titled(pen: &mut Pen<'_>, ink: Ink, mark: Mark, verdict: &Verdict) -> io::Result<()> {
-    let mark = Span::new(ink, format!("{} ", pen.mark(mark)));
-    let id = Span::plain(format!("{}: ", verdict.check));
-    pen.flow(Indent(2, 4), &[mark, id, Span::new(Ink::Faint, verdict.title.as_ref())])
-}
-
-/// Writes one by one what was skipped and what is well.
-pub(super) fn quiet(pen: &mut Pen<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+/// Writes one by one what was skipped and what passed.
+pub(super) fn quiet(writer: &mut ReportWriter<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
     let of = |status: Status| diagnosis.verdicts.iter().filter(move |verdict| verdict.status == status);
     if of(Status::Skipped).next().is_some() {
-        pen.blank()?;
-        let said = "the question does not arise here, or was not asked";
-        pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Skipped: "), Span::plain(said)])?;
+        writer.blank()?;
+        let text = "not applicable here, or not requested";
+        writer.flow(Indent(0, 2), &[Span::new(Style::Bold, "Skipped: "), Span::plain(text)])?;
         for verdict in of(Status::Skipped) {
             let reasons: BTreeSet<String> =
                 verdict.unknown.iter().map(|(_, gap)| gap.why.to_string()).collect();
-            let mark = Span::new(Ink::Faint, format!("{} ", pen.mark(Mark::Skipped)));
+            let symbol = Span::new(Style::Faint, format!("{} ", writer.symbol(Symbol::Skipped)));
             let id = Span::plain(format!("{}: ", verdict.check));
             let reasons = reasons.into_iter().collect::<Vec<_>>().join("; ");
-            pen.flow(Indent(2, 4), &[mark, id, Span::new(Ink::Faint, reasons)])?;
+            writer.flow(Indent(2, 4), &[symbol, id, Span::new(Style::Faint, reasons)])?;
         }
     }
     if of(Status::Healthy).next().is_some() {
-        pen.blank()?;
-        // Titles name ailments, which become statements of health by being ruled out.
-        let said = "these ailments were looked for and ruled out";
-        pen.flow(Indent(0, 2), &[Span::new(Ink::Bold, "Healthy: "), Span::plain(said)])?;
+        writer.blank()?;
+        writer.flow(Indent(0, 2), &[Span::new(Style::Bold, "Passed:")])?;
         for verdict in of(Status::Healthy) {
-            titled(pen, Ink::Green, Mark::Healthy, verdict)?;
+            let symbol = Span::new(Style::Green, format!("{} ", writer.symbol(Symbol::Healthy)));
+            // A check without a phrase for health has a title that names the problem.
+            let text = match verdict.healthy.as_ref() {
+                "" => format!("not found: {}", verdict.title),
+                healthy => healthy.to_owned(),
+            };
+            let id = Span::plain(format!("{}: ", verdict.check));
+            writer.flow(Indent(2, 4), &[symbol, id, Span::new(Style::Faint, text)])?;
         }
     }
     Ok(())

@@ -245,7 +245,7 @@ fn classes(spot: &Spot, health: Health) -> String {
 fn card(spot: &Spot, health: Health, at: Point, size: Point, out: &mut dyn Write) -> io::Result<()> {
     // Managers have corners, and all others are round.
     let round = if spot.role <= Role::Manager { 6.0 } else { size.y / 2.0 };
-    let mark = match health {
+    let symbol = match health {
         Health::Ill => "✗ ",
         Health::Warn => "! ",
         Health::Well | Health::Open => "",
@@ -259,7 +259,7 @@ fn card(spot: &Spot, health: Health, at: Point, size: Point, out: &mut dyn Write
         r#"<g class="spot {}"><title>{}</title>
 <rect class="shape" x="{x:.1}" y="{y:.1}" width="{}" height="{}" rx="{round}"/>
 <text class="name" x="{:.1}" y="{:.1}">{name}</text>
-<text class="role" x="{:.1}" y="{:.1}">{mark}{star}{}</text></g>"#,
+<text class="role" x="{:.1}" y="{:.1}">{symbol}{star}{}</text></g>"#,
         classes(spot, health),
         title(spot),
         size.x,

@@ -2,10 +2,11 @@
 
 use crate::judge::{Cause, Diagnosis, Ignored, Status, Verdict};
 use crate::matrix::{Layer, State};
-use crate::report::finding::weight;
+use crate::report::finding::confidence;
 use crate::report::text::{clean, count, cut, markup};
-use crate::report::{alike, evidence};
+use crate::report::{evidence, grouping, remedy as risk_of};
 use checks::{Evidence, Finding, Remedy, Step};
+use facts::Timestamp;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
@@ -23,16 +24,22 @@ pub(super) fn findings(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result
         return Ok(());
     }
     writeln!(out, "<section>\n<h2>What is wrong, and what to do</h2>")?;
-    for (at, group) in alike::grouped(&diagnosis.findings).enumerate() {
+    for (at, group) in grouping::grouped(&diagnosis.findings).enumerate() {
         if let Some(cause) = group.first() {
-            article(at + 1, cause, group, out)?;
+            article(at + 1, cause, group, diagnosis.header.taken, out)?;
         }
     }
     writeln!(out, "</section>")
 }
 
 /// One cause, which is the first of a group that says the same of other nodes.
-fn article(number: usize, cause: &Cause, group: &[Cause], out: &mut dyn Write) -> io::Result<()> {
+fn article(
+    number: usize,
+    cause: &Cause,
+    group: &[Cause],
+    taken: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let found = &cause.finding;
     writeln!(
         out,
@@ -41,12 +48,12 @@ fn article(number: usize, cause: &Cause, group: &[Cause], out: &mut dyn Write) -
 <p class="summary">{}</p>
 <h4>Evidence</h4>"#,
         found.severity.as_str(),
-        weight(found),
+        format_args!("{} ({})", found.severity.as_str(), confidence(found.confidence)),
         markup(&found.check),
         markup(&found.subject.to_string()),
         markup(&found.summary),
     )?;
-    proofs(found.evidence(), out)?;
+    proofs(found.evidence(), taken, out)?;
     if let Some(remedy) = &found.remedy {
         cure(remedy, out)?;
     }
@@ -55,7 +62,7 @@ fn article(number: usize, cause: &Cause, group: &[Cause], out: &mut dyn Write) -
         let open = if number <= 5 { " open" } else { "" };
         writeln!(
             out,
-            "<details{open}>\n<summary>And because of it: {}</summary>\n<ul class=\"felt\">",
+            "<details{open}>\n<summary>Consequences: {}</summary>\n<ul class=\"felt\">",
             count(number, "finding")
         )?;
         for found in cause.consequences.iter().take(CONSEQUENCES) {
@@ -66,7 +73,7 @@ fn article(number: usize, cause: &Cause, group: &[Cause], out: &mut dyn Write) -
         }
         writeln!(out, "</ul>\n</details>")?;
     }
-    if let Some(said) = alike::elsewhere(group, "") {
+    if let Some(said) = grouping::elsewhere(group, "") {
         writeln!(out, "<p><strong>{}</strong></p>", markup(&said))?;
     }
     writeln!(out, "</article>")
@@ -77,18 +84,18 @@ fn consequence(found: &Finding, out: &mut dyn Write) -> io::Result<()> {
         out,
         r#"<li class="{}"><span class="badge">{}</span> <span class="id">{}</span> on <bdi>{}</bdi>: {}</li>"#,
         found.severity.as_str(),
-        weight(found),
+        format_args!("{} ({})", found.severity.as_str(), confidence(found.confidence)),
         markup(&found.check),
         markup(&found.subject.to_string()),
         markup(&found.summary),
     )
 }
 
-fn proofs(pieces: &[Evidence], out: &mut dyn Write) -> io::Result<()> {
+fn proofs(pieces: &[Evidence], taken: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, r#"<ul class="proof">"#)?;
     for piece in pieces {
-        let (place, text) = evidence::said(piece);
-        let text = clean(text.trim_end(), false);
+        let place = evidence::origin(piece, taken);
+        let text = clean(evidence::text(piece), false);
         let text = markup(&cut(&text, EVIDENCE, false));
         writeln!(
             out,
@@ -100,13 +107,11 @@ fn proofs(pieces: &[Evidence], out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn cure(remedy: &Remedy, out: &mut dyn Write) -> io::Result<()> {
-    let impact =
-        if remedy.impact.is_empty() { String::new() } else { format!(": {}", markup(&remedy.impact)) };
     writeln!(
         out,
-        "<h4>What to do</h4>\n<p><strong>{}</strong></p>\n<p>Risk: {}{impact}</p>",
+        "<h4>Remedy</h4>\n<p><strong>{}</strong></p>\n<p>Risk: {}</p>",
         markup(&remedy.title),
-        remedy.risk.as_str()
+        markup(&risk_of::risk(remedy))
     )?;
     steps(&remedy.steps, out)
 }
@@ -164,10 +169,10 @@ pub(super) fn paths(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()
         for layer in &layers {
             match link.paths.iter().find(|path| path.layer == *layer) {
                 Some(path) => {
-                    let (class, mark) =
+                    let (class, symbol) =
                         if path.state == State::Refuted { ("ill", "✗") } else { ("well", "✓") };
                     let (why, says) = (markup(&path.why), markup(&path.says));
-                    write!(out, r#"<td class="{class}" title="{why}">{mark} {says}</td>"#)?;
+                    write!(out, r#"<td class="{class}" title="{why}">{symbol} {says}</td>"#)?;
                 }
                 None => write!(out, "<td></td>")?,
             }

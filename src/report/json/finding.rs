@@ -3,7 +3,7 @@
 use super::subject::{Whom, whom};
 use crate::judge::{Cause, Ignored};
 use checks::{Evidence, Finding, Remedy, Step};
-use facts::{Need, NodeName};
+use facts::{Need, NodeName, Timestamp};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -15,12 +15,12 @@ pub(super) struct OneFinding<'a> {
     summary: &'a str,
     evidence: Vec<Proof<'a>>,
     remedy: Option<Cure<'a>>,
-    /// None in a consequence, which has none of its own.
+    /// Absent in a consequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     consequences: Option<Vec<OneFinding<'a>>>,
 }
 
-/// A finding that does not count.
+/// An ignored finding.
 #[derive(Serialize)]
 pub(super) struct Excused<'a> {
     #[serde(flatten)]
@@ -38,6 +38,8 @@ struct Proof<'a> {
     origin: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
     text: &'a str,
 }
 
@@ -58,7 +60,10 @@ pub(super) struct Action<'a> {
 }
 
 pub(super) fn top(cause: &Cause) -> OneFinding<'_> {
-    OneFinding { consequences: Some(cause.consequences.iter().map(one).collect()), ..one(&cause.finding) }
+    // The remedy of the cause resolves its consequences, so theirs is left out.
+    let consequence = |finding| OneFinding { remedy: None, ..one(finding) };
+    let consequences = cause.consequences.iter().map(consequence).collect();
+    OneFinding { consequences: Some(consequences), ..one(&cause.finding) }
 }
 
 pub(super) fn excused(ignored: &Ignored) -> Excused<'_> {
@@ -81,12 +86,12 @@ fn one(finding: &Finding) -> OneFinding<'_> {
 }
 
 fn proof(evidence: &Evidence) -> Proof<'_> {
-    let (kind, source, line, text) = match evidence {
-        Evidence::Line { source, line, text } => ("line", source, Some(*line), text),
-        Evidence::Value { source, shown } => ("value", source, None, shown),
-        Evidence::Absent { source, what } => ("absent", source, None, what),
+    let (kind, source, line, at, text) = match evidence {
+        Evidence::Line { source, line, at, text } => ("line", source, Some(*line), *at, text),
+        Evidence::Value { source, shown } => ("value", source, None, None, shown),
+        Evidence::Absent { source, what } => ("absent", source, None, None, what),
     };
-    Proof { kind, need: source.need, artifact: &source.artifact, origin: &source.origin, line, text }
+    Proof { kind, need: source.need, artifact: &source.artifact, origin: &source.origin, line, at, text }
 }
 
 fn cure(remedy: &Remedy) -> Cure<'_> {

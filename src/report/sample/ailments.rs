@@ -194,7 +194,7 @@ fn ports(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
 fn dns(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let subject = Subject::Service("evil\u{1b}]0;pwned\u{7}\u{202e}gnp".into());
     let log = source(Need::EngineLog, "logs/messages", "/var/log/messages");
-    let first = Evidence::Line { source: log, line: 51_200, text: long_line() };
+    let first = Evidence::Line { source: log, line: 51_200, at: None, text: long_line() };
     let node = NodeName::from("m1");
     let remedy = Remedy {
         title: "Name servers that answer".into(),

@@ -53,7 +53,7 @@ impl Check for Hostile {
                 artifact: (*nasty).into(),
                 origin: origin.into(),
             };
-            let line = Evidence::Line { source: source("/var/log/messages"), line: 0, text: all() };
+            let line = Evidence::Line { source: source("/var/log/messages"), line: 0, at: None, text: all() };
             let found: &mut Finding = out.report(subject, format!("it says {nasty}"), line);
             found.with(Evidence::Value { source: source(nasty), shown: (*nasty).into() });
             found.with(Evidence::Absent { source: source(&format!("/{nasty}")), what: (*nasty).into() });
@@ -108,6 +108,7 @@ pub(crate) fn diagnosis() -> Diagnosis {
             addr: nasty.into(),
             // What was tried and what came of it are words of ours.
             answers: vec![("2377/tcp".into(), "filtered".into())],
+            paths: Vec::new(),
             all_open: false,
             echoes: None,
         });

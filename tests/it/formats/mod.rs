@@ -192,9 +192,10 @@ fn one_run_feeds_every_file_and_one_that_fails_stops_no_other() {
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let demo = swarm_doctor::examine::diagnose(&swarm_doctor::demo::bundle().unwrap());
     let mut shown = Vec::new();
-    let error = output(&flags).deliver(&demo, &Policy::default(), Instant::now(), &mut shown).unwrap_err();
+    let error =
+        output(&flags).write(&demo, &Policy::default(), false, Instant::now(), &mut shown).unwrap_err();
     assert!(error.to_string().contains("none/page.html: No such file or directory"), "{error}");
-    assert!(String::from_utf8(shown).unwrap().contains("healthy"));
+    assert!(String::from_utf8(shown).unwrap().contains(" passed"));
     for name in names {
         assert!(Path::new(&at(&name)).metadata().unwrap().len() > 0, "{name}");
     }

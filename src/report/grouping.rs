@@ -34,8 +34,8 @@ fn shape<'a>(finding: &'a Finding, node: &str) -> (&'a str, &'a str, &'a str, St
 }
 
 /// On which nodes it is the same as on the first of them; nothing where that is alone.
-pub(super) fn elsewhere(alike: &[Cause], hint: &str) -> Option<String> {
-    let others = alike.get(1..).filter(|others| !others.is_empty())?;
+pub(super) fn elsewhere(grouping: &[Cause], hint: &str) -> Option<String> {
+    let others = grouping.get(1..).filter(|others| !others.is_empty())?;
     let mut named: Vec<String> =
         others.iter().take(NAMED).map(|cause| cause.finding.subject.to_string()).collect();
     if let more @ 1.. = others.len().saturating_sub(NAMED) {

@@ -1,15 +1,15 @@
-//! A report in a file: whole, or as it was before.
+//! Writing a file so that it is complete or unchanged.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// How many names are tried for the new file; one that is taken was left by a run that was killed.
+/// How many names are tried for the new file. A killed run may have left one behind.
 const TRIES: u32 = 16;
 
-/// Writes a file beside its place and then moves it there, so that whoever reads it finds the old or the new one.
-pub(super) fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    // What a link leads to is replaced, and not the link.
+/// Writes a file beside its path and renames it, so that a reader finds the old or the new content.
+pub(crate) fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    // The target of a link is replaced, and not the link.
     let place = match fs::canonicalize(path) {
         Ok(place) => place,
         Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => path.to_owned(),
@@ -17,7 +17,7 @@ pub(super) fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Res
     };
     let old = fs::metadata(&place).ok();
     if old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
-        // A device or a pipe is written to; a file in its place would be the end of it.
+        // A device or a pipe is written to. Renaming a file over it would destroy it.
         let mut out = BufWriter::new(File::options().write(true).open(&place)?);
         content(&mut out)?;
         return out.flush();
@@ -36,10 +36,10 @@ fn folder(place: &Path) -> &Path {
     place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A new file in the same folder, which is the same file system. It is not to be taken for a report: collectors
-/// read what ends in `.prom`.
+/// A new file in the same folder, which is on the same file system. Its name does not end like a report's: collectors
+/// read `*.prom`.
 fn beside(place: &Path) -> io::Result<(File, PathBuf)> {
-    let name = place.file_name().ok_or_else(|| io::Error::other("it is no name of a file"))?;
+    let name = place.file_name().ok_or_else(|| io::Error::other("not a file name"))?;
     let mut last = io::Error::from(ErrorKind::AlreadyExists);
     for number in 0..TRIES {
         let mut beside = std::ffi::OsString::from(".");
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    fn say(text: &'static str) -> impl FnOnce(&mut dyn Write) -> io::Result<()> {
+    fn text(text: &'static str) -> impl FnOnce(&mut dyn Write) -> io::Result<()> {
         move |out| out.write_all(text.as_bytes())
     }
 
@@ -88,9 +88,9 @@ mod tests {
     fn a_report_replaces_the_one_before_and_leaves_nothing_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("swarm.prom");
-        write(&path, say("one")).unwrap();
+        write(&path, text("one")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        write(&path, say("two")).unwrap();
+        write(&path, text("two")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(names(folder.path()), ["swarm.prom"]);
@@ -100,7 +100,7 @@ mod tests {
     fn a_report_that_breaks_off_leaves_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report");
-        write(&path, say("whole")).unwrap();
+        write(&path, text("whole")).unwrap();
         let broken = write(&path, |out| {
             out.write_all(b"hal")?;
             Err(io::Error::other("the disk is full"))
@@ -116,25 +116,25 @@ mod tests {
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, "old").unwrap();
         symlink(&real, &link).unwrap();
-        write(&link, say("new")).unwrap();
+        write(&link, text("new")).unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read_to_string(&real).unwrap(), "new");
         symlink("nowhere", folder.path().join("astray")).unwrap();
-        assert!(write(&folder.path().join("astray"), say("x")).is_err());
+        assert!(write(&folder.path().join("astray"), text("x")).is_err());
     }
 
     #[test]
     fn a_device_is_written_to_and_not_replaced() {
         use std::os::unix::fs::FileTypeExt;
-        write(Path::new("/dev/null"), say("gone")).unwrap();
+        write(Path::new("/dev/null"), text("gone")).unwrap();
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
     }
 
     #[test]
-    fn what_cannot_be_written_is_said() {
+    fn a_path_that_cannot_be_written_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(write(folder.path(), say("x")).is_err());
-        assert!(write(&folder.path().join("none/report"), say("x")).is_err());
+        assert!(write(folder.path(), text("x")).is_err());
+        assert!(write(&folder.path().join("none/report"), text("x")).is_err());
         assert_eq!(names(folder.path()), Vec::<String>::new());
     }
 }

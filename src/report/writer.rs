@@ -1,17 +1,19 @@
-//! The pen that writes for people. Every text goes through it, so that none reaches the terminal uncleaned
-//! and none is wider than the page.
+//! Writes lines for a terminal. Every text goes through it, so that none reaches the terminal with its control
+//! characters and none is wider than the page.
 
+use super::Terminal;
 use super::text::{clean, columns, is_wider, split_at_column};
 use checks::Severity;
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 /// Narrower than this, wrapping harms more than it helps; wider, lines are hard to follow.
 const WIDTHS: std::ops::RangeInclusive<usize> = 40..=120;
 
-/// The look of a stretch of text.
+/// How a stretch of text is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(super) enum Style {
     Plain,
     Bold,
     Faint,
@@ -21,7 +23,7 @@ pub(super) enum Ink {
     Cyan,
 }
 
-impl Ink {
+impl Style {
     fn code(self) -> &'static str {
         match self {
             Self::Plain => "0",
@@ -34,7 +36,7 @@ impl Ink {
         }
     }
 
-    /// The ink of what weighs so much.
+    /// The style of a severity.
     pub(super) fn of(severity: Severity) -> Self {
         match severity {
             Severity::Error => Self::Red,
@@ -44,37 +46,52 @@ impl Ink {
     }
 }
 
-/// Marks that stand for a word, so that a report can be skimmed without colour.
+/// Symbols that stand for a word, so that a report can be read without colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
-    Of(Severity),
+pub(super) enum Symbol {
+    Severity(Severity),
     Healthy,
     Unknown,
     Skipped,
     Between,
 }
 
-/// A stretch of text in one ink.
+/// A stretch of text in one style.
 #[derive(Clone, Debug)]
 pub(super) struct Span<'a> {
-    ink: Ink,
+    style: Style,
     text: Cow<'a, str>,
     /// Lines break at its spaces only where it is wider than a line.
     solid: bool,
+    /// The page that it leads to, on terminals that follow links.
+    link: Option<Rc<str>>,
 }
 
 impl<'a> Span<'a> {
-    pub(super) fn new(ink: Ink, text: impl Into<Cow<'a, str>>) -> Self {
-        Self { ink, text: text.into(), solid: false }
+    pub(super) fn new(style: Style, text: impl Into<Cow<'a, str>>) -> Self {
+        Self { style, text: text.into(), solid: false, link: None }
     }
 
     pub(super) fn plain(text: impl Into<Cow<'a, str>>) -> Self {
-        Self::new(Ink::Plain, text)
+        Self::new(Style::Plain, text)
     }
 
-    pub(super) fn solid(ink: Ink, text: impl Into<Cow<'a, str>>) -> Self {
-        Self { solid: true, ..Self::new(ink, text) }
+    pub(super) fn solid(style: Style, text: impl Into<Cow<'a, str>>) -> Self {
+        Self { solid: true, ..Self::new(style, text) }
     }
+
+    /// The id of a check, which leads to its page.
+    pub(super) fn check(style: Style, id: &'a str) -> Self {
+        Self { link: Some(super::page_of(id).into()), ..Self::new(style, id) }
+    }
+}
+
+/// A cleaned piece of a span.
+#[derive(Clone)]
+struct Stretch {
+    style: Style,
+    link: Option<Rc<str>>,
+    text: String,
 }
 
 /// How far lines stand in: the first, and those that follow from wrapping it.
@@ -82,19 +99,21 @@ impl<'a> Span<'a> {
 pub(super) struct Indent(pub(super) usize, pub(super) usize);
 
 /// Writes lines that fit the page.
-pub(super) struct Pen<'a> {
+pub(super) struct ReportWriter<'a> {
     out: &'a mut dyn Write,
     width: usize,
     color: bool,
+    links: bool,
     pub(super) ascii: bool,
 }
 
 /// What stands between two places where a line may break.
-type Word = Vec<(Ink, String)>;
+type Word = Vec<Stretch>;
 
-impl<'a> Pen<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, width: u16, color: bool, ascii: bool) -> Self {
-        Self { out, width: usize::from(width).clamp(*WIDTHS.start(), *WIDTHS.end()), color, ascii }
+impl<'a> ReportWriter<'a> {
+    pub(super) fn new(out: &'a mut dyn Write, terminal: Terminal) -> Self {
+        let Terminal { width, color, links, ascii } = terminal;
+        Self { out, width: usize::from(width).clamp(*WIDTHS.start(), *WIDTHS.end()), color, links, ascii }
     }
 
     /// The columns left of a line that stands in so far.
@@ -102,18 +121,18 @@ impl<'a> Pen<'a> {
         self.width.saturating_sub(indent)
     }
 
-    pub(super) fn mark(&self, mark: Mark) -> &'static str {
-        match (mark, self.ascii) {
-            (Mark::Of(Severity::Error), false) => "✗",
-            (Mark::Of(Severity::Error), true) => "x",
-            (Mark::Of(Severity::Warning), _) => "!",
-            (Mark::Of(Severity::Info), _) => "i",
-            (Mark::Healthy, false) => "✓",
-            (Mark::Healthy, true) => "+",
-            (Mark::Unknown, _) => "?",
-            (Mark::Skipped, _) => "-",
-            (Mark::Between, false) => "·",
-            (Mark::Between, true) => "|",
+    pub(super) fn symbol(&self, symbol: Symbol) -> &'static str {
+        match (symbol, self.ascii) {
+            (Symbol::Severity(Severity::Error), false) => "✗",
+            (Symbol::Severity(Severity::Error), true) => "x",
+            (Symbol::Severity(Severity::Warning), _) => "!",
+            (Symbol::Severity(Severity::Info), _) => "i",
+            (Symbol::Healthy, false) => "✓",
+            (Symbol::Healthy, true) => "+",
+            (Symbol::Unknown, _) => "?",
+            (Symbol::Skipped, _) => "-",
+            (Symbol::Between, false) => "·",
+            (Symbol::Between, true) => "|",
         }
     }
 
@@ -125,28 +144,28 @@ impl<'a> Pen<'a> {
         self.out.write_all(b"\n")
     }
 
-    /// One line as it is, however long: for commands, which nobody could copy once they are wrapped.
-    pub(super) fn line(&mut self, indent: usize, ink: Ink, text: &str) -> io::Result<()> {
+    /// One line as it is, however long: for commands, which could not be copied once they are wrapped.
+    pub(super) fn line(&mut self, indent: usize, style: Style, text: &str) -> io::Result<()> {
         let text = clean(text, self.ascii).into_owned();
-        self.put(indent, &[(ink, text)])
+        self.put(indent, &[Stretch { style, link: None, text }])
     }
 
     /// Spans on one line, however long.
     pub(super) fn whole(&mut self, spans: &[Span<'_>]) -> io::Result<()> {
         let line: Word =
-            spans.iter().map(|span| (span.ink, clean(&span.text, self.ascii).into_owned())).collect();
+            spans.iter().map(|span| self.stretch(span, &clean(&span.text, self.ascii))).collect();
         self.put(0, &line)
     }
 
-    /// Things side by side, with a mark between them; lines break there and nowhere else.
+    /// Items side by side, with a dot between them; lines break there and nowhere else.
     pub(super) fn items(&mut self, indent: Indent, items: Vec<Span<'_>>) -> io::Result<()> {
-        let between = format!(" {}", self.mark(Mark::Between));
+        let between = format!(" {}", self.symbol(Symbol::Between));
         let mut spans = Vec::new();
         let last = items.len().saturating_sub(1);
         for (at, item) in items.into_iter().enumerate() {
             spans.push(Span { solid: true, ..item });
             if at != last {
-                spans.push(Span::solid(Ink::Faint, between.clone()));
+                spans.push(Span::solid(Style::Faint, between.clone()));
                 spans.push(Span::plain(" "));
             }
         }
@@ -159,11 +178,11 @@ impl<'a> Pen<'a> {
         let mut taken = 0;
         let mut start = indent.0;
         for word in self.words(spans) {
-            let wide: usize = word.iter().map(|(_, text)| columns(text)).sum();
+            let wide: usize = word.iter().map(|stretch| columns(&stretch.text)).sum();
             let room = self.room(start).max(1);
             let fits = !line.is_empty() && taken + 1 + wide <= room;
             if fits {
-                join(&mut line, Ink::Plain, " ");
+                join(&mut line, Stretch { style: Style::Plain, link: None, text: " ".into() });
                 taken += 1;
             } else if !line.is_empty() {
                 self.put(start, &line)?;
@@ -171,25 +190,31 @@ impl<'a> Pen<'a> {
                 taken = 0;
                 start = indent.1;
             }
-            for (ink, text) in word {
-                let mut rest = text.as_str();
+            for stretch in word {
+                let piece = |text: &str| Stretch { text: text.to_owned(), ..stretch.clone() };
+                let mut rest = stretch.text.as_str();
                 while is_wider(rest, self.room(start).max(1).saturating_sub(taken)) {
                     let (head, tail) = split_at_column(rest, self.room(start).saturating_sub(taken));
                     // A wide letter may have no room left on this line, and still has to go somewhere.
                     let head = if taken > 0 && taken + columns(head) > self.room(start) { "" } else { head };
                     let tail = if head.is_empty() { rest } else { tail };
-                    join(&mut line, ink, head);
+                    join(&mut line, piece(head));
                     self.put(start, &line)?;
                     line.clear();
                     taken = 0;
                     start = indent.1;
                     rest = tail;
                 }
-                join(&mut line, ink, rest);
+                join(&mut line, piece(rest));
                 taken += columns(rest);
             }
         }
         if line.is_empty() { Ok(()) } else { self.put(start, &line) }
+    }
+
+    fn stretch(&self, span: &Span<'_>, text: &str) -> Stretch {
+        let link = span.link.clone().filter(|_| self.links);
+        Stretch { style: span.style, link, text: text.to_owned() }
     }
 
     fn words(&self, spans: &[Span<'_>]) -> Vec<Word> {
@@ -202,31 +227,40 @@ impl<'a> Pen<'a> {
                     words.push(Word::new());
                 }
                 if let Some(word) = words.last_mut() {
-                    word.push((span.ink, piece.to_owned()));
+                    word.push(self.stretch(span, piece));
                 }
             }
         }
         words
     }
 
-    fn put(&mut self, indent: usize, line: &[(Ink, String)]) -> io::Result<()> {
-        let mut text = " ".repeat(indent);
-        for (ink, stretch) in line.iter().filter(|(_, stretch)| !stretch.is_empty()) {
-            if self.color && *ink != Ink::Plain && !stretch.trim().is_empty() {
-                text.push_str(&format!("\u{1b}[{}m{stretch}\u{1b}[0m", ink.code()));
+    fn put(&mut self, indent: usize, line: &[Stretch]) -> io::Result<()> {
+        let mut shown = " ".repeat(indent);
+        for Stretch { style, link, text } in line.iter().filter(|stretch| !stretch.text.is_empty()) {
+            let styled = self.color && *style != Style::Plain && !text.trim().is_empty();
+            if let Some(link) = link {
+                shown.push_str(&format!("\u{1b}]8;;{link}\u{1b}\\"));
+            }
+            if styled {
+                shown.push_str(&format!("\u{1b}[{}m{text}\u{1b}[0m", style.code()));
             } else {
-                text.push_str(stretch);
+                shown.push_str(text);
+            }
+            if link.is_some() {
+                shown.push_str("\u{1b}]8;;\u{1b}\\");
             }
         }
-        writeln!(self.out, "{}", text.trim_end())
+        writeln!(self.out, "{}", shown.trim_end())
     }
 }
 
 /// Adds to a line; a space goes with what stands before it.
-fn join(line: &mut Word, ink: Ink, text: &str) {
+fn join(line: &mut Word, next: Stretch) {
     match line.last_mut() {
-        Some((last, before)) if *last == ink || text == " " => before.push_str(text),
-        _ => line.push((ink, text.to_owned())),
+        Some(last) if (last.style == next.style && last.link == next.link) || next.text == " " => {
+            last.text.push_str(&next.text);
+        }
+        _ => line.push(next),
     }
 }
 
@@ -236,8 +270,23 @@ mod tests {
 
     fn flowed(width: u16, color: bool, spans: &[Span<'_>]) -> String {
         let mut out = Vec::new();
-        Pen::new(&mut out, width, color, false).flow(Indent(2, 4), spans).unwrap();
+        let terminal = Terminal { width, color, ..Terminal::PLAIN };
+        ReportWriter::new(&mut out, terminal).flow(Indent(2, 4), spans).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_check_leads_to_its_page_where_the_terminal_follows_links() {
+        let shown = |links| {
+            let mut out = Vec::new();
+            let terminal = Terminal { links, ..Terminal::PLAIN };
+            let span = Span::check(Style::Plain, "swarm/lost-quorum");
+            ReportWriter::new(&mut out, terminal).flow(Indent(0, 0), &[span]).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(false), "swarm/lost-quorum\n");
+        let link = format!("\u{1b}]8;;{}\u{1b}\\", crate::report::page_of("swarm/lost-quorum"));
+        assert_eq!(shown(true), format!("{link}swarm/lost-quorum\u{1b}]8;;\u{1b}\\\n"));
     }
 
     #[test]
@@ -258,7 +307,7 @@ mod tests {
     #[test]
     fn colour_takes_no_room() {
         let text = "several words ".repeat(12);
-        let spans = [Span::new(Ink::Red, text.as_str()), Span::solid(Ink::Bold, "and more")];
+        let spans = [Span::new(Style::Red, text.as_str()), Span::solid(Style::Bold, "and more")];
         let plain = flowed(60, false, &spans);
         let mut painted = flowed(60, true, &spans);
         assert!(painted.contains("\u{1b}[1;31m"));
@@ -272,8 +321,11 @@ mod tests {
     #[test]
     fn a_solid_stretch_stays_together() {
         let lead = "x".repeat(30);
-        let shown =
-            flowed(40, false, &[Span::plain(lead), Span::plain(" "), Span::solid(Ink::Plain, "kept as one")]);
+        let shown = flowed(
+            40,
+            false,
+            &[Span::plain(lead), Span::plain(" "), Span::solid(Style::Plain, "kept as one")],
+        );
         assert!(shown.ends_with("    kept as one\n"), "{shown}");
     }
 

@@ -1,34 +1,39 @@
-//! One run feeds every report that was asked for.
+//! Writing the reports of one run: the one on standard output, and those in files.
 
-use super::{
-    Format, Github, Html, Human, Json, JsonLines, Junit, Markdown, Nagios, Page, Prometheus, Sarif, Short,
-    Terminal, place,
-};
+use crate::atomic_file;
 use crate::cli::{self, Output};
 use crate::error::ExpectedError;
 use crate::exit::ExitCode;
+use crate::fix::Plan;
 use crate::judge::Diagnosis;
 use crate::policy::Policy;
+use crate::report::{
+    Format, Github, Here, Html, Human, Json, JsonLines, Junit, Markdown, Nagios, Page, Prometheus, Sarif,
+    Short, Terminal,
+};
 use std::io::{self, Write};
 use std::time::Instant;
 
 impl Output {
-    /// Writes the report to standard output, and into every file that one was asked for. One that cannot be written
-    /// keeps no other from being written.
-    pub fn deliver(
+    /// Writes the report to standard output and every report that goes into a file. A report that cannot be written does
+    /// not stop the others. `live` where the facts were collected on this host, now.
+    pub fn write(
         &self,
         diagnosis: &Diagnosis,
         policy: &Policy,
+        live: bool,
         began: Instant,
         out: &mut dyn Write,
     ) -> Result<(), ExpectedError> {
-        let page = self.page(began);
+        let host = &diagnosis.header.host;
+        let fixable = || Plan::all(diagnosis, host).iter().any(|plan| !plan.here.is_empty());
+        let page = Page { here: live.then(|| Here { fixable: fixable() }), ..self.page(began) };
         let shown = self.writer(self.format, page, policy).render(diagnosis, out).and_then(|()| out.flush());
         let mut failed = Vec::new();
         match shown {
             // A reader that has read enough, such as `head`, is no error.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                failed.push(format!("failed to write the report: {error}"));
+                failed.push(format!("cannot write the report: {error}"));
             }
             _ => {}
         }
@@ -42,14 +47,14 @@ impl Output {
         let mut failed = Vec::new();
         for wanted in &self.reports {
             let format = self.writer(wanted.format, page, policy);
-            if let Err(error) = place::write(&wanted.path, |out| format.render(diagnosis, out)) {
-                failed.push(format!("failed to write the report {}: {error}", wanted.path.display()));
+            if let Err(error) = atomic_file::write(&wanted.path, |out| format.render(diagnosis, out)) {
+                failed.push(format!("cannot write the report {}: {error}", wanted.path.display()));
             }
         }
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
     }
 
-    /// What the process ends with.
+    /// The exit code.
     pub fn exit(&self, diagnosis: &Diagnosis, policy: &Policy) -> ExitCode {
         let plugin = self.format == cli::Format::Nagios;
         let fail_on = if plugin { policy.fail_on.of_plugin() } else { policy.fail_on };
@@ -57,12 +62,17 @@ impl Output {
     }
 
     fn page(&self, began: Instant) -> Page {
-        let Terminal { width, color, ascii } = Terminal::stdout(self.color);
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).ok();
-        Page { verbose: self.verbose, width, color, ascii, elapsed_ms }
+        Page {
+            verbose: self.verbose,
+            quiet: self.quiet,
+            terminal: Terminal::stdout(self.color),
+            elapsed_ms,
+            here: None,
+        }
     }
 
-    /// What writes a format.
+    /// The writer of a format.
     pub fn writer(&self, format: cli::Format, page: Page, policy: &Policy) -> Box<dyn Format> {
         match format {
             cli::Format::Human => Box::new(Human { page }),

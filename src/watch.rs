@@ -4,7 +4,7 @@ use crate::error::ExpectedError;
 use crate::exit::ExitCode;
 use crate::judge::Diagnosis;
 use crate::policy::Policy;
-use crate::report::{Tone, Voice};
+use crate::report::{Console, MessageKind};
 use checks::{Finding, Severity};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub async fn wait(
     look: impl AsyncFn() -> Result<Diagnosis, ExpectedError>,
     policy: &Policy,
     limit: Duration,
-    voice: &Voice,
+    console: &Console,
 ) -> Result<Diagnosis, ExpectedError> {
     let began = Instant::now();
     let mut said = None;
@@ -32,7 +32,7 @@ pub async fn wait(
         }
         let why = fails(&diagnosis);
         if said.as_ref() != Some(&why) {
-            voice.say(Tone::Plain, &format!("Waiting, {} s left: {why}", left.as_secs()));
+            console.say(MessageKind::Plain, &format!("Waiting, {} s left: {why}", left.as_secs()));
             said = Some(why);
         }
         sleep(PAUSE.min(left)).await;
@@ -63,7 +63,7 @@ pub async fn watch(
     look: impl AsyncFn() -> Result<Diagnosis, ExpectedError>,
     first: Diagnosis,
     every: Duration,
-    mut looked: impl FnMut(&Diagnosis, &[(Tone, String)]) -> Result<(), ExpectedError>,
+    mut looked: impl FnMut(&Diagnosis, &[(MessageKind, String)]) -> Result<(), ExpectedError>,
 ) -> Result<ExitCode, ExpectedError> {
     let mut before = first;
     loop {
@@ -90,22 +90,22 @@ fn keyed(diagnosis: &Diagnosis) -> BTreeMap<Key, &Finding> {
 }
 
 /// What changed from one look to the next: what came, what went, what weighs more or less, what cannot be told any more.
-fn changes(before: &Diagnosis, now: &Diagnosis) -> Vec<(Tone, String)> {
+fn changes(before: &Diagnosis, now: &Diagnosis) -> Vec<(MessageKind, String)> {
     let at = now.header.taken.strftime("%H:%M:%S");
     let (old, new) = (keyed(before), keyed(now));
     let mut changes = Vec::new();
     for (key, finding) in &new {
         let named = format!("{} · {} · {}", finding.severity.as_str(), finding.check, finding.subject);
         match old.get(key) {
-            None => changes.push((Tone::Bad, format!("{at} + {named}: {}", finding.summary))),
+            None => changes.push((MessageKind::Bad, format!("{at} + {named}: {}", finding.summary))),
             Some(old) if old.severity != finding.severity => {
-                changes.push((Tone::Bad, format!("{at} ~ {named}, was {}", old.severity.as_str())));
+                changes.push((MessageKind::Bad, format!("{at} ~ {named}, was {}", old.severity.as_str())));
             }
             Some(_) => {}
         }
     }
     for (key, finding) in old.iter().filter(|(key, _)| !new.contains_key(*key)) {
-        changes.push((Tone::Good, format!("{at} - {} · {} is no longer found", finding.check, key.1)));
+        changes.push((MessageKind::Good, format!("{at} - {} · {} is no longer found", finding.check, key.1)));
     }
     let open = |diagnosis: &Diagnosis| -> BTreeMap<String, String> {
         let gaps = diagnosis.verdicts.iter().filter_map(|verdict| {
@@ -116,10 +116,10 @@ fn changes(before: &Diagnosis, now: &Diagnosis) -> Vec<(Tone, String)> {
     };
     let (old, new) = (open(before), open(now));
     for (check, why) in new.iter().filter(|(check, _)| !old.contains_key(*check)) {
-        changes.push((Tone::Plain, format!("{at} ? {check} cannot tell any more: {why}")));
+        changes.push((MessageKind::Plain, format!("{at} ? {check} cannot tell any more: {why}")));
     }
     for check in old.keys().filter(|check| !new.contains_key(*check)) {
-        changes.push((Tone::Plain, format!("{at} ? {check} can tell again")));
+        changes.push((MessageKind::Plain, format!("{at} ? {check} can tell again")));
     }
     changes
 }

@@ -1,0 +1,3 @@
+//! What the commands do with a diagnosis.
+
+mod output;
