@@ -24,7 +24,7 @@ pub mod stack;
 pub mod swarm;
 
 pub use check::{BuiltIn, Check, Judged, Meta, Run, Str};
-pub use facts::Mend;
+pub use facts::JsonRepair;
 pub use finding::{Confidence, Evidence, Finding, Findings, Severity, Subject};
 pub use opening::Opening;
 pub use remedy::{Remedy, Risk, shell_quote};

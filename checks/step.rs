@@ -1,7 +1,7 @@
 //! One thing to do on one node.
 
 use crate::remedy::shell_quote;
-use crate::{Mend, Opening, ServiceChange};
+use crate::{JsonRepair, Opening, ServiceChange};
 use facts::NodeName;
 use std::net::IpAddr;
 
@@ -24,13 +24,13 @@ pub enum Step {
         to: Option<String>,
     },
     /// Make a text JSON again.
-    MendJson {
+    RepairJson {
         /// Where.
         node: NodeName,
         /// The file.
         file: String,
         /// What is wrong with it, and allows one cure only.
-        mends: Vec<Mend>,
+        repairs: Vec<JsonRepair>,
     },
     /// Set a kernel setting, now and for every start.
     SetSysctl {
@@ -199,7 +199,7 @@ impl Step {
     pub fn node(&self) -> &NodeName {
         match self {
             Self::EditJson { node, .. }
-            | Self::MendJson { node, .. }
+            | Self::RepairJson { node, .. }
             | Self::SetSysctl { node, .. }
             | Self::LoadModule { node, .. }
             | Self::OpenFilter { node, .. }
@@ -227,7 +227,7 @@ impl Step {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::EditJson { .. } => "edit-json",
-            Self::MendJson { .. } => "mend-json",
+            Self::RepairJson { .. } => "mend-json",
             Self::SetSysctl { .. } => "set-sysctl",
             Self::LoadModule { .. } => "load-module",
             Self::OpenFilter { .. } => "open-filter",
@@ -258,9 +258,9 @@ impl Step {
                 format!("in {file} set {pointer} to {value}")
             }
             Self::EditJson { file, pointer, to: None, .. } => format!("in {file} remove {pointer}"),
-            Self::MendJson { file, mends, .. } => {
-                let mends: Vec<_> = mends.iter().map(Mend::to_string).collect();
-                format!("in {file} {}", mends.join(", then "))
+            Self::RepairJson { file, repairs, .. } => {
+                let repairs: Vec<_> = repairs.iter().map(JsonRepair::to_string).collect();
+                format!("in {file} {}", repairs.join(", then "))
             }
             Self::SetSysctl { key, to, .. } => format!("set {key} to {to}, now and at every start"),
             Self::LoadModule { module, .. } => {
@@ -316,7 +316,7 @@ impl Step {
         let one = |command: &str| vec![command.to_owned()];
         match self {
             Self::EditJson { .. } => Vec::new(),
-            Self::MendJson { .. } => one("dockerd --validate"),
+            Self::RepairJson { .. } => one("dockerd --validate"),
             Self::SetSysctl { key, to, .. } => {
                 vec![format!("sysctl -w {key}={to}"), format!("echo '{key} = {to}' >> {SYSCTL_FILE}")]
             }

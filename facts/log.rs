@@ -1,71 +1,98 @@
-//! What the engine, and the system beneath it, wrote to the logs.
+//! Log lines of the engine, of systemd about its units, and of the kernel.
 
+use crate::{Gap, Seen, Why};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Log lines in the order they happened, and the places where lines are known to be missing.
+/// Log lines in chronological order, and the places where lines are known to be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
-    /// The lines that bear on the engine.
+    /// The lines that concern the engine.
     pub lines: Vec<Line>,
-    /// Where the record says of itself that it is not whole.
-    pub holes: Vec<Hole>,
-    /// When it ends, where it is a copy: what was going on then may be over since, and nothing else tells. The log of
-    /// a machine that was looked at while it ran goes on until then.
+    /// Where lines are known to be missing.
+    pub lost: Vec<LostLines>,
+    /// The time of its last line, if it is a copy: the state may have changed since. `None` for the log of a running host,
+    /// which is complete up to the time of collection.
     #[serde(default)]
     pub ends: Option<Timestamp>,
 }
 
-/// One message, whatever layers it came wrapped in.
+impl Log {
+    /// Lines of the engine that may be missing at or after a time; at any time for `None`.
+    pub fn lost_since(&self, since: Option<Timestamp>) -> Option<&LostLines> {
+        let concerns_engine = |lost: &&LostLines| matches!(lost.program, None | Some(Program::Engine));
+        let recent = |lost: &&LostLines| since.zip(lost.at).is_none_or(|(since, at)| at >= since);
+        self.lost.iter().filter(concerns_engine).find(recent)
+    }
+
+    /// The reason for which a line that is absent since a time proves nothing, if lines of that time may be missing.
+    pub fn gap_since(seen: &Seen<Self>, since: Option<Timestamp>) -> Result<(), Gap> {
+        match seen.lost_since(since) {
+            Some(lost) => {
+                let what = format!("the engine log is incomplete: {}", lost.text);
+                Err(Gap { source: seen.source.clone(), why: Why::Undecidable { what } })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// One message without its outer layers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The file it was read from.
     pub file: String,
-    /// The line's number in that file, from 1.
+    /// Its line number in that file, from 1.
     pub number: u32,
-    /// When it was written. The engine's own `time=` where there is one, for it alone has nanoseconds, a
-    /// year and a zone; else the stamp of syslog or journald.
+    /// When it was written. The engine's own `time=` where there is one, because only that has nanoseconds, a year and a
+    /// zone; otherwise the stamp of syslog or journald.
     pub at: Option<Timestamp>,
-    /// The machine that syslog or journald says it is from.
+    /// The host in the stamp of syslog or journald.
     pub host: Option<String>,
-    /// Who wrote it.
+    /// The program that wrote it.
     pub program: Program,
-    /// The process that wrote it, where the log says so.
+    /// The pid of that program, if the log has it.
     pub pid: Option<u32>,
-    /// How grave its writer thought it. Journald's `PRIORITY` has no part in this: it is 6 for everything
-    /// that a daemon writes to its standard error.
+    /// Its level. Not journald's `PRIORITY`, which is 6 for everything that a daemon writes to standard error.
     pub level: Level,
-    /// What it says, unquoted; `msg=` of an engine's line.
+    /// The message, unquoted; `msg=` of an engine line.
     pub message: String,
-    /// The other fields of an engine's line, unquoted. With `log-format: json` a duration is a number of
-    /// nanoseconds here, as text it reads `100ms`.
+    /// The other fields of an engine line, unquoted. With `log-format: json` a duration is a number of nanoseconds; as text
+    /// it is `100ms`.
     pub fields: BTreeMap<String, String>,
     /// How many times it was written; above 1 where syslog folded repetitions into one line.
     pub repeated: u32,
-    /// Whether its end is lost, as rsyslog cuts at 8 KiB and journald at 48 KiB.
+    /// Whether its end is missing: rsyslog truncates at 8 KiB, journald at 48 KiB.
     pub truncated: bool,
 }
 
-/// Who wrote a line.
+impl Line {
+    /// Its `error` field; empty where it has none.
+    pub fn error(&self) -> &str {
+        self.fields.get("error").map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// The program that wrote a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Program {
     /// The Docker daemon, `dockerd`, `dockerd-current` or `docker`.
     Engine,
-    /// Containerd, where it logs for itself.
+    /// containerd, where it has its own log.
     Containerd,
-    /// Systemd, about the units of the engine and of containerd.
+    /// systemd, about the units of the engine and of containerd.
     Systemd,
     /// The kernel.
     Kernel,
 }
 
-/// How grave a line's writer thought it, in rising order.
+/// The level of a line, in ascending order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// The writer did not say: lines of systemd and the kernel, and a crash of the engine.
+    /// No level: lines of systemd and the kernel, and a crash of the engine.
     #[default]
     Unknown,
     /// `trace`, which the engine never uses.
@@ -78,25 +105,25 @@ pub enum Level {
     Warning,
     /// `error`.
     Error,
-    /// `fatal`: the engine ends after it.
+    /// `fatal`: the engine exits after it.
     Fatal,
     /// `panic`.
     Panic,
 }
 
-/// A sign that lines are missing from the log.
+/// Lines that are missing from the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hole {
-    /// The file it was read from.
+pub struct LostLines {
+    /// The file that they are missing from.
     pub file: String,
-    /// The line's number in that file, from 1.
+    /// The line number of the message about it, from 1; 0 where the file itself could not be read.
     pub number: u32,
-    /// When it was noticed.
+    /// When the loss was noticed. `None` where it may have happened at any time.
     pub at: Option<Timestamp>,
-    /// Whose lines are missing; where the log does not tell, anyone's may be.
-    pub whose: Option<Program>,
-    /// How many lines are missing, where the log tells.
-    pub lost: Option<u64>,
-    /// What the log says of it.
+    /// The program that wrote them, if known.
+    pub program: Option<Program>,
+    /// How many are missing, if known.
+    pub count: Option<u64>,
+    /// The message about it.
     pub text: String,
 }

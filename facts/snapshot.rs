@@ -2,7 +2,7 @@
 
 use crate::app::Apps;
 use crate::container::{Container, HostsFile, ResolvConf};
-use crate::engine::{DaemonJson, EngineProcess, Info, Ping, Version};
+use crate::engine::{DaemonJson, EngineProcess, EngineService, Info, Ping, ServiceManager, Version};
 use crate::firewall::Ruleset;
 use crate::gossip_capture::GossipCapture;
 use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, Neighbour, OsRelease, Route, Sysctls};
@@ -125,6 +125,27 @@ impl Host {
             Ok(info) if info.swarm.state == LocalState::Active => Ok(info.swarm.control_available),
             _ => self.certified_manager(),
         }
+    }
+
+    /// The service that starts its engine; systemd's where that is not known.
+    pub fn engine_service(&self) -> EngineService {
+        // Only commands in remedies depend on it, so it is not one of the facts that a check needs.
+        match &self.engine {
+            Fact::Seen(engine) => engine.service.clone().unwrap_or_default(),
+            Fact::Unseen(_) => EngineService::default(),
+        }
+    }
+
+    /// The path of its daemon.json.
+    pub fn daemon_json_path(&self) -> String {
+        let found = match &self.daemon_json {
+            Fact::Seen(file) => file.value.as_ref().map(|file| file.path.clone()),
+            Fact::Unseen(_) => None,
+        };
+        let snap = self.engine_service().manager == ServiceManager::Snap;
+        let default =
+            if snap { "/var/snap/docker/current/config/daemon.json" } else { "/etc/docker/daemon.json" };
+        found.unwrap_or_else(|| default.to_owned())
     }
 
     /// The UDP port of the overlays' packets: the one the kernel has, else the one that was written down. A node

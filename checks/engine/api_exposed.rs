@@ -5,21 +5,22 @@ use facts::{Gap, Host, Why};
 use std::net::SocketAddr;
 
 check! {
-    /// The engine's API takes commands from the network without asking who sends them.
+    /// The engine exposes its API over TCP without authentication.
     ///
     /// ## Why it matters
-    /// Whoever may speak to the API is root on the machine, and on a manager the master of the swarm. Scanners find
-    /// such a port within hours.
+    /// A client of the API has root access to the host, and on a manager to the whole swarm. Scanners find such a port
+    /// within hours.
     ///
     /// ## How to fix it
-    /// Let the engine listen on its socket alone, and reach it from elsewhere by SSH (`docker context create --docker
-    /// host=ssh://…`); or have it ask for client certificates with `--tlsverify` on 2376.
+    /// Let the engine listen on its unix socket only, and use SSH from other hosts (`docker context create --docker
+    /// host=ssh://…`); or require client certificates with `--tlsverify` on port 2376.
     ///
     /// ## When it is wrong
-    /// Where a packet filter lets one trusted machine through and nobody else.
+    /// Where a firewall admits one trusted host only.
     ///
     /// Source: Docker docs "Protect the Docker daemon socket"; moby `cmd/dockerd/daemon.go` (`loadListeners` warns of it).
-    "engine/api-exposed": Warning, "the engine takes commands from the network without asking who sends them";
+    "engine/api-exposed": Warning, "the Docker API is exposed over TCP without authentication";
+    healthy "the Docker API is not exposed without authentication";
     needs Sockets, EngineProcess, DaemonJson;
     for each Host: run
 }
@@ -39,33 +40,34 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         .filter(|one| is_api(one, process))
         .map(|one| SocketAddr::new(one.addr, one.port))
         .collect();
-    let Some(first) = open.first().filter(|_| !asks(host, process).unwrap_or(true)) else {
-        return if open.is_empty() { Ok(()) } else { asks(host, process).map(drop) };
+    let Some(first) = open.first().filter(|_| !verifies_clients(host, process).unwrap_or(true)) else {
+        return if open.is_empty() { Ok(()) } else { verifies_clients(host, process).map(drop) };
     };
-    let summary = format!("dockerd (pid {}) takes commands from anyone who reaches {first}", process.pid);
+    let summary =
+        format!("dockerd (pid {}) exposes the Docker API at {first} without authentication", process.pid);
     let finding = out.report(
         Subject::Node(host.name.clone()),
         summary,
         Evidence::value(listeners, format!("dockerd listens at {first}/tcp")),
     );
-    finding.with(Evidence::value(engine, "neither its flags nor daemon.json turn tlsverify on"));
+    finding.with(Evidence::value(engine, "neither its flags nor daemon.json turn on tlsverify"));
     finding.remedy(Remedy {
-        title: "Let the engine ask who commands it".into(),
+        title: "Require client certificates, or remove the TCP address".into(),
         risk: Risk::Disruptive,
-        impact: "clients that come over the network need a certificate, or SSH, from then on".into(),
+        impact: "Clients on other hosts need a certificate or SSH. The restart stops the tasks of this node.".into(),
         steps: vec![Step::Manual {
             node: host.name.clone(),
-            text: "take the tcp:// address out of \"hosts\" in daemon.json or out of dockerd's flags, or add tlsverify with \
+            text: "remove the tcp:// address from \"hosts\" in daemon.json or from the flags of dockerd, or set tlsverify with \
                    a CA, a certificate and its key; then restart the engine"
                 .into(),
-            commands: vec!["systemctl restart docker".into()],
+            commands: vec![host.engine_service().command("restart")],
         }],
     });
     Ok(())
 }
 
-/// Whether a socket is the engine's API, open to others: of its own sockets those on the ports of the API, or on one that a
-/// flag names. The others are ports of services.
+/// Whether a socket of dockerd serves the API to other hosts: one on an API port, or on a port that a flag names. Its other
+/// sockets belong to services.
 fn is_api(one: &Listener, process: &Process) -> bool {
     let own = matches!(one.owner, Owner::Process { pid, .. } if pid == process.pid);
     let named =
@@ -75,8 +77,8 @@ fn is_api(one: &Listener, process: &Process) -> bool {
         && (matches!(one.port, 2375 | 2376) || named())
 }
 
-/// Whether the engine asks its callers for a certificate.
-fn asks(host: &Host, process: &Process) -> Result<bool, Gap> {
+/// Whether the engine requires client certificates.
+fn verifies_clients(host: &Host, process: &Process) -> Result<bool, Gap> {
     if let Some(on) = process.switched_on("tlsverify") {
         return Ok(on);
     }

@@ -1,44 +1,44 @@
-use super::directives::{NEWEST, alike, directive, flattened, known, meant};
-use super::ending::last_words;
+use super::directives::{NEWEST, closest, directive, equally_close, flattened, known};
+use super::exit_reason::exit_message;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::engine::{DaemonJson, Process};
 use facts::log::Line;
 use facts::{Host, Seen};
 
 check! {
-    /// dockerd does not accept what `daemon.json` says, though it is good JSON.
+    /// `daemon.json` is valid JSON and contains options that dockerd rejects.
     ///
     /// ## Why it matters
-    /// One key that dockerd does not know, one value of another kind than it wants, one option that stands in the
-    /// file and on its command line as well, and dockerd ends at once with "unable to configure the Docker daemon
-    /// with file". An engine that was running when the file was changed goes on, and does not come back from its
-    /// next start.
+    /// One unknown key, one value of the wrong type, or one option that is set in the file and as a flag: dockerd exits at
+    /// startup with "unable to configure the Docker daemon with file". An engine that was running when the file was changed
+    /// keeps running, and fails at its next start.
     ///
     /// ## How to fix it
-    /// Correct or remove the key. An option that stands in both places has to go from one of them: systemd's unit
-    /// mostly says `-H fd://`, so that `hosts` in the file needs a drop-in whose `ExecStart` has no `-H`.
+    /// Correct or remove the key. An option that is set in both places has to be removed from one: the systemd unit usually
+    /// has `-H fd://`, so `hosts` in the file needs a drop-in whose `ExecStart` has no `-H`.
     ///
     /// ## When it is wrong
-    /// When the engine is newer than this doctor and knows a key that it does not; the finding says less then. A
-    /// running engine that was started after the file was last written has accepted it, and nothing is said.
+    /// When the engine is newer than this doctor and knows the key; the confidence is low then. An engine that was started
+    /// after the file was last written has accepted it, and there is no finding.
     ///
     /// Source: moby `daemon/config/config.go`, `findConfigurationConflicts`.
-    "engine/daemon-json-refused": Error, "daemon.json says what dockerd does not accept";
+    "engine/daemon-json-refused": Error, "daemon.json has options that dockerd rejects";
+    healthy "daemon.json has only options that dockerd accepts";
     needs DaemonJson, EngineProcess, EngineLog, Version;
     caused_by "engine/daemon-json-malformed";
     for each Host: run
 }
 
-/// What there is to do about a key that says nothing to dockerd.
-const TAKE_OUT: &str = "take the key out";
+/// What to do about an unknown key.
+const REMOVE: &str = "remove the key";
 
-/// A key that dockerd does not accept, and why.
+/// A key that dockerd rejects, and why.
 struct Refusal {
     key: String,
     what: String,
     advice: String,
     confidence: Confidence,
-    /// What corrects it, where only one thing can: pointers with their new values, or without for keys to remove.
+    /// The correction, if only one is possible: JSON pointers with new values, or `None` for keys to remove.
     edits: Vec<(String, Option<String>)>,
 }
 
@@ -51,11 +51,13 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let process = engine.as_ref().ok().and_then(|engine| engine.running());
-    let dying = match process {
+    let exited = match process {
         Some(_) => None,
-        None => {
-            host.log.get().ok().and_then(|log| Some((log, last_words(log).filter(|line| is_refusal(line))?)))
-        }
+        None => host
+            .log
+            .get()
+            .ok()
+            .and_then(|log| Some((log, exit_message(log).filter(|line| is_refusal(line))?))),
     };
     let version = host.version.get().ok().and_then(|version| version.engine.split('.').next()?.parse().ok());
     let mut refusals = Vec::new();
@@ -69,8 +71,8 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             None => refusal.what.clone(),
         };
         let all = refusals.iter().map(one).collect::<Vec<_>>().join("; ");
-        let fate = if process.is_some() { "the engine will not survive its next start: " } else { "" };
-        let summary = format!("{fate}{}, {all}", file.path);
+        let effect = if process.is_some() { "the engine will fail at its next start: " } else { "" };
+        let summary = format!("{effect}{}, {all}", file.path);
         let mut quotes = refusals.iter().map(|refusal| quote(seen, file, &refusal.key, line(refusal)));
         let Some(first) = quotes.next() else { return Ok(()) };
         let finding = out.report(Subject::Node(host.name.clone()), summary, first);
@@ -85,32 +87,32 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let shown = format!("dockerd pid {} was started before the file was written", process.pid);
             finding.with(Evidence::value(engine, shown));
         }
-        if let Some((log, line)) = dying {
+        if let Some((log, line)) = exited {
             finding.confidence(Confidence::High).with(Evidence::log(log, line));
         }
         let advice = refusals.iter().map(|refusal| refusal.advice.as_str()).collect::<Vec<_>>().join("; ");
-        // A key inside a group counts as one of the file, and stands elsewhere.
-        let sure = |refusal: &Refusal| !refusal.edits.is_empty() && config.contains_key(&refusal.key);
-        let sure = refusals.iter().all(sure);
+        // dockerd counts a key inside a group as one of the file; a pointer to it would differ.
+        let editable = |refusal: &Refusal| !refusal.edits.is_empty() && config.contains_key(&refusal.key);
+        let editable = refusals.iter().all(editable);
         let edits =
-            refusals.into_iter().filter(|_| sure).flat_map(|refusal| refusal.edits).collect::<Vec<_>>();
+            refusals.into_iter().filter(|_| editable).flat_map(|refusal| refusal.edits).collect::<Vec<_>>();
         finding.remedy(remedy(host, file, &advice, edits, process.is_some()));
         return Ok(());
     }
-    // What no table tells of, such as a log level that does not exist, dockerd says itself.
-    if let Some((log, line)) = dying
+    // Errors that no table has, such as an unknown log level, are in the last message of dockerd.
+    if let Some((log, line)) = exited
         && refusals.is_empty()
         && !changed_since(file, line)
     {
-        let said = line
+        let message = line
             .message
             .split_once(&format!("{}: ", file.path))
-            .map_or(line.message.as_str(), |(_, said)| said);
-        let summary = format!("dockerd ended of {}: {said}", file.path);
+            .map_or(line.message.as_str(), |(_, message)| message);
+        let summary = format!("dockerd exited because of {}: {message}", file.path);
         out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, line)).remedy(remedy(
             host,
             file,
-            "correct what dockerd complains of",
+            "correct what the message of dockerd names",
             Vec::new(),
             false,
         ));
@@ -121,7 +123,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// Whether the file was changed after a line about it; the stamps of syslog are cut to whole seconds.
+/// Whether the file was changed after a line about it; stamps of syslog have whole seconds only.
 fn changed_since(file: &DaemonJson, line: &Line) -> bool {
     file.written.zip(line.at).is_some_and(|(written, at)| written.duration_since(at).as_secs_f64() > 1.5)
 }
@@ -130,7 +132,7 @@ fn is_refusal(line: &Line) -> bool {
     line.message.contains("unable to configure the Docker daemon with file")
 }
 
-/// Why dockerd does not accept a key with its value, if so.
+/// Why dockerd rejects a key with its value, if it does.
 fn refusal(
     key: &str,
     value: &serde_json::Value,
@@ -141,90 +143,90 @@ fn refusal(
     let refused = |what: String, advice: String, confidence, edits| {
         Some(Refusal { key: key.to_owned(), what, advice, confidence, edits })
     };
-    let take_out = || vec![(pointer(key), None)];
-    let unknown = || format!("dockerd knows no directive \"{key}\"");
+    let remove = || vec![(pointer(key), None)];
+    let unknown = || format!("\"{key}\" is not an option of dockerd");
     let Some(directive) = directive(key) else {
         if known(key) {
             return None;
         }
-        let (what, advice, edits) = match meant(key) {
-            Some(meant) => (
-                format!("{}; did you mean \"{meant}\"?", unknown()),
-                format!("write \"{meant}\", or take the key out"),
-                renamed(key, value, meant, config, version),
+        let (what, advice, edits) = match closest(key) {
+            Some(closest) => (
+                format!("{}; did you mean \"{closest}\"?", unknown()),
+                format!("rename it to \"{closest}\", or remove it"),
+                renamed(key, value, closest, config, version),
             ),
-            None => (unknown(), TAKE_OUT.to_owned(), take_out()),
+            None => (unknown(), REMOVE.to_owned(), remove()),
         };
-        // A newer engine may know more than this table.
+        // A newer engine may have options that this table lacks.
         let confidence =
             if version.is_some_and(|major| major > NEWEST) { Confidence::Low } else { Confidence::Medium };
         return refused(what, advice, confidence, edits);
     };
     if let Some(major) = version.filter(|major| *major < directive.since || *major >= directive.until) {
         let when = if major < directive.since {
-            format!("it came with {}", directive.since)
+            format!("it was added in {}", directive.since)
         } else {
-            format!("it was taken out in {}", directive.until)
+            format!("it was removed in {}", directive.until)
         };
-        let what = format!("dockerd {major} does not know the directive \"{key}\": {when}");
-        return refused(what, TAKE_OUT.to_owned(), Confidence::Medium, take_out());
+        let what = format!("dockerd {major} does not have the option \"{key}\": {when}");
+        return refused(what, REMOVE.to_owned(), Confidence::Medium, remove());
     }
-    if let Some(wanted) = directive.kind.refuses(value) {
-        let what = format!("\"{key}\" has to be {wanted}, and is {value}");
-        let edits = directive.kind.mended(value).into_iter();
-        let edits = edits.map(|(below, to)| (pointer(key) + &below, Some(to.to_string()))).collect();
+    if let Some(wanted) = directive.kind.rejects(value) {
+        let what = format!("\"{key}\" must be {wanted}, and is {value}");
+        let edits = directive.kind.corrected(value).into_iter();
+        let edits = edits.map(|(suffix, to)| (pointer(key) + &suffix, Some(to.to_string()))).collect();
         return refused(what, format!("make it {wanted}"), Confidence::Medium, edits);
     }
-    // Runtimes of both places are taken together.
-    let given = process.filter(|_| key != "runtimes").and_then(|process| given(process, directive.flag));
-    let given = given?;
-    // What both say alike is said once without the file.
-    let same = process.and_then(|process| process.flag(directive.flag)) == Some(spoken(value).as_str());
+    // dockerd merges the runtimes of both places.
+    let flag = process.filter(|_| key != "runtimes").and_then(|process| flag_of(process, directive.flag));
+    let flag = flag?;
+    // With the same value in both places the key in the file is redundant.
+    let same = process.and_then(|process| process.flag(directive.flag)) == Some(flag_value(value).as_str());
     let what = format!(
-        "\"{key}\" stands in the file and as {given} on the command line of dockerd, which takes only one"
+        "\"{key}\" is set in the file and as the flag {flag} of dockerd, which accepts only one of them"
     );
     refused(
         what,
-        format!("take \"{key}\" out of the file, or {given} out of the unit that starts dockerd"),
+        format!("remove \"{key}\" from the file, or {flag} from the unit that starts dockerd"),
         Confidence::Medium,
-        if same && !value.is_array() { take_out() } else { Vec::new() },
+        if same && !value.is_array() { remove() } else { Vec::new() },
     )
 }
 
-/// The key under the name that was meant, where its value fits there and nothing else stands there.
+/// Renames a key to the closest option, if its value fits that option and the option is not set.
 fn renamed(
     key: &str,
     value: &serde_json::Value,
-    meant: &'static str,
+    closest: &'static str,
     config: &serde_json::Map<String, serde_json::Value>,
     version: Option<u16>,
 ) -> Vec<(String, Option<String>)> {
-    let fits = directive(meant).is_some_and(|directive| {
-        directive.kind.refuses(value).is_none()
+    let fits = directive(closest).is_some_and(|directive| {
+        directive.kind.rejects(value).is_none()
             && match version {
                 Some(major) => (directive.since..directive.until).contains(&major),
-                // An engine that is dead does not tell which it was.
-                None => directive.is_ageless(),
+                // The version of an engine that does not run is unknown.
+                None => directive.is_in_every_version(),
             }
     });
-    // What would stop the engine of a swarm is no mend.
-    let worse = meant == "live-restore" && *value == true;
-    if !fits || worse || config.contains_key(meant) || alike(key) != 1 {
+    // Live restore would keep the engine of a swarm node from starting.
+    let worse = closest == "live-restore" && *value == true;
+    if !fits || worse || config.contains_key(closest) || equally_close(key) != 1 {
         return Vec::new();
     }
-    vec![(pointer(key), None), (pointer(meant), Some(value.to_string()))]
+    vec![(pointer(key), None), (pointer(closest), Some(value.to_string()))]
 }
 
 fn pointer(key: &str) -> String {
     format!("/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-fn spoken(value: &serde_json::Value) -> String {
+fn flag_value(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The flag as it was given to dockerd.
-fn given(process: &Process, flag: &str) -> Option<String> {
+/// The flag as it is in the arguments of dockerd.
+fn flag_of(process: &Process, flag: &str) -> Option<String> {
     let short = match flag {
         "host" => "-H",
         "debug" => "-D",
@@ -255,7 +257,7 @@ fn quote(seen: &Seen<Option<DaemonJson>>, file: &DaemonJson, key: &str, line: Op
     }
 }
 
-/// What to do; `keys` are those that only have to go, where that is all there is to do.
+/// The edits, or the advice for a person where not every key can be edited.
 fn remedy(
     host: &Host,
     file: &DaemonJson,
@@ -264,12 +266,9 @@ fn remedy(
     alive: bool,
 ) -> Remedy {
     let start = if alive {
-        (
-            "see that dockerd accepts it before the engine is next started (23.0 and later)",
-            "dockerd --validate",
-        )
+        ("validate it with dockerd (23.0 and later)", "dockerd --validate".to_owned())
     } else {
-        ("start the engine", "systemctl start docker")
+        ("start the engine", host.engine_service().command("start"))
     };
     let by_hand = vec![
         Step::Manual {
@@ -277,7 +276,7 @@ fn remedy(
             text: format!("in {}: {advice}", file.path),
             commands: vec!["systemctl cat docker".into()],
         },
-        Step::Manual { node: host.name.clone(), text: start.0.into(), commands: vec![start.1.into()] },
+        Step::Manual { node: host.name.clone(), text: start.0.into(), commands: vec![start.1] },
     ];
     let edit = |(pointer, to): (String, Option<String>)| Step::EditJson {
         node: host.name.clone(),
@@ -289,16 +288,16 @@ fn remedy(
     let mut out: Vec<Step> = edits.into_iter().map(edit).collect();
     out.extend((!alive).then(|| Step::StartEngine { node: host.name.clone() }));
     Remedy {
-        title: "Correct daemon.json".into(),
+        title: "Correct the options in daemon.json".into(),
         risk: Risk::Safe,
-        impact: "nothing until the engine is started; an engine that runs keeps its old configuration".into(),
+        impact: "None until the engine is started; a running engine keeps its configuration.".into(),
         steps: if by_hand.is_empty() { out } else { by_hand },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::given;
+    use super::flag_of;
     use facts::engine::Process;
 
     #[test]
@@ -307,10 +306,10 @@ mod tests {
             args: ["dockerd"].iter().chain(args).map(|arg| (*arg).to_owned()).collect(),
             ..Process::default()
         };
-        assert_eq!(given(&process(&["-H", "fd://"]), "host").as_deref(), Some("-H fd://"));
-        assert_eq!(given(&process(&["-Hfd://"]), "host").as_deref(), Some("-Hfd://"));
-        assert_eq!(given(&process(&["--host=fd://"]), "host").as_deref(), Some("--host=fd://"));
-        assert_eq!(given(&process(&["--debug", "--log-level=info"]), "debug").as_deref(), Some("--debug"));
-        assert_eq!(given(&process(&["--hosting"]), "host"), None);
+        assert_eq!(flag_of(&process(&["-H", "fd://"]), "host").as_deref(), Some("-H fd://"));
+        assert_eq!(flag_of(&process(&["-Hfd://"]), "host").as_deref(), Some("-Hfd://"));
+        assert_eq!(flag_of(&process(&["--host=fd://"]), "host").as_deref(), Some("--host=fd://"));
+        assert_eq!(flag_of(&process(&["--debug", "--log-level=info"]), "debug").as_deref(), Some("--debug"));
+        assert_eq!(flag_of(&process(&["--hosting"]), "host"), None);
     }
 }

@@ -1,5 +1,5 @@
-//! What daemon.json may say: the keys dockerd knows, as the engines 20.10.5, 20.10.24, 26.1.5 and 28.5.2 themselves
-//! took or refused them, and the kind of value of each.
+//! The options of daemon.json with the type of each value, as the engines 20.10.5, 20.10.24, 26.1.5 and 28.5.2 accepted or
+//! rejected them; those of 29 are from its source.
 
 use serde_json::Value;
 
@@ -7,24 +7,24 @@ use serde_json::Value;
 pub(super) struct Directive {
     /// Its name.
     pub(super) key: &'static str,
-    /// The flag that says the same, which most often has the same name.
+    /// The equivalent flag, which usually has the same name.
     pub(super) flag: &'static str,
-    /// What its value has to be.
+    /// The type of its value.
     pub(super) kind: Kind,
-    /// The first major version that knows it.
+    /// The first major version with it.
     pub(super) since: u16,
-    /// The first major version that knows it no more.
+    /// The first major version without it.
     pub(super) until: u16,
 }
 
 impl Directive {
-    /// Whether every version knows it.
-    pub(super) fn is_ageless(&self) -> bool {
-        self.since == 0 && self.until == STAYS
+    /// Whether every version has it.
+    pub(super) fn is_in_every_version(&self) -> bool {
+        self.since == 0 && self.until == NEVER
     }
 }
 
-/// What a value has to be. `null` is nothing said, wherever it stands.
+/// The type of a value. `null` leaves an option unset.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     /// `true` or `false`, without quotes.
@@ -43,23 +43,23 @@ pub(super) enum Kind {
     Object,
     /// A list of objects.
     Objects,
-    /// Not told here: what engines take for it has changed.
+    /// Any: the accepted type differs between versions.
     Any,
 }
 
-/// The newest major version this table was held against.
-pub(super) const NEWEST: u16 = 28;
+/// The newest major version that this table was compared with.
+pub(super) const NEWEST: u16 = 29;
 
-/// No version yet has taken it out.
-const STAYS: u16 = u16::MAX;
+/// No version has removed it.
+const NEVER: u16 = u16::MAX;
 
 const fn one(key: &'static str, kind: Kind) -> Directive {
-    Directive { key, flag: key, kind, since: 0, until: STAYS }
+    Directive { key, flag: key, kind, since: 0, until: NEVER }
 }
 
-/// A list, which has its name in the plural and its flag in the singular.
+/// A list: its key is in the plural and its flag in the singular.
 const fn many(key: &'static str, flag: &'static str, kind: Kind) -> Directive {
-    Directive { key, flag, kind, since: 0, until: STAYS }
+    Directive { key, flag, kind, since: 0, until: NEVER }
 }
 
 const fn since(major: u16, directive: Directive) -> Directive {
@@ -179,7 +179,7 @@ const DIRECTIVES: &[Directive] = &[
     one("version", Kind::Any),
 ];
 
-/// Keys whose object dockerd takes as it is; any other object is only a group for the keys in it.
+/// Keys whose value is an object; any other object is a group of keys.
 const WHOLE: &[&str] = &[
     "builder",
     "cluster-store-opts",
@@ -190,32 +190,32 @@ const WHOLE: &[&str] = &[
     "runtimes",
 ];
 
-/// The directive with this key.
+/// The option with this key.
 pub(super) fn directive(key: &str) -> Option<&'static Directive> {
     DIRECTIVES.iter().find(|directive| directive.key == key)
 }
 
-/// Whether dockerd takes a key: that of a directive, or the name of a flag, which it then reads past.
+/// Whether dockerd accepts a key: an option, or the name of a flag, which it then ignores.
 pub(super) fn known(key: &str) -> bool {
     DIRECTIVES.iter().any(|directive| directive.key == key || directive.flag == key)
 }
 
-/// The key that was meant, where one is but a letter or two away.
-pub(super) fn meant(key: &str) -> Option<&'static str> {
+/// The closest option, if it differs by at most two letters.
+pub(super) fn closest(key: &str) -> Option<&'static str> {
     let near = |directive: &Directive| distance(&key.replace('_', "-").to_ascii_lowercase(), directive.key);
     let best = DIRECTIVES.iter().min_by_key(|directive| near(directive))?;
     (near(best) <= 2 && key.len() > 3).then_some(best.key)
 }
 
-/// How many keys are as near to this one as the nearest.
-pub(super) fn alike(key: &str) -> usize {
+/// How many options are equally close to a key.
+pub(super) fn equally_close(key: &str) -> usize {
     let key = key.replace('_', "-").to_ascii_lowercase();
     let far: Vec<_> = DIRECTIVES.iter().map(|directive| distance(&key, directive.key)).collect();
     let least = far.iter().min().copied();
     far.into_iter().filter(|far| Some(*far) == least).count()
 }
 
-/// The keys with their values as dockerd counts them.
+/// The keys with their values, without groups, as dockerd reads them.
 pub(super) fn flattened(map: &serde_json::Map<String, Value>) -> Vec<(&str, &Value)> {
     let mut keys = Vec::new();
     for (key, value) in map {
@@ -230,15 +230,14 @@ pub(super) fn flattened(map: &serde_json::Map<String, Value>) -> Vec<(&str, &Val
 }
 
 impl Kind {
-    /// What a value of the wrong kind can only have meant, by where below the key it stands; nothing where it may have
-    /// meant several things.
-    pub(super) fn mended(self, value: &Value) -> Vec<(String, Value)> {
+    /// The corrections of a value of the wrong type, each with its pointer below the key; none where several are possible.
+    pub(super) fn corrected(self, value: &Value) -> Vec<(String, Value)> {
         let below = |map: &serde_json::Map<String, Value>,
                      fits: fn(&Value) -> bool,
-                     mend: fn(&Value) -> Option<Value>| {
+                     correct: fn(&Value) -> Option<Value>| {
             let wrong = map.iter().filter(|(_, value)| !fits(value) && !value.is_null());
             let one = |(key, value): (&String, &Value)| {
-                Some((format!("/{}", key.replace('~', "~0").replace('/', "~1")), mend(value)?))
+                Some((format!("/{}", key.replace('~', "~0").replace('/', "~1")), correct(value)?))
             };
             wrong.map(one).collect::<Option<Vec<_>>>().unwrap_or_default()
         };
@@ -260,8 +259,8 @@ impl Kind {
         }
     }
 
-    /// What is wanted, where the value is something else.
-    pub(super) fn refuses(self, value: &Value) -> Option<&'static str> {
+    /// The expected type, if the value has another one.
+    pub(super) fn rejects(self, value: &Value) -> Option<&'static str> {
         let texts = |value: &Value| {
             value.as_array().is_some_and(|list| list.iter().all(|v| v.is_string() || v.is_null()))
         };
@@ -284,7 +283,7 @@ impl Kind {
     }
 }
 
-/// How many letters have to be put in, taken out or changed to make one word of the other.
+/// The edit distance of two words.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (at, a) in one.bytes().enumerate() {
@@ -309,30 +308,30 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn counts_letters_that_differ() {
+    fn measures_the_edit_distance() {
         assert_eq!((distance("", "abc"), distance("abc", "abc"), distance("abc", "axc")), (3, 0, 1));
         assert_eq!(distance("live-restore", "liverestore"), 1);
-        assert_eq!(meant("insecure-registrys"), Some("insecure-registries"));
-        assert_eq!(meant("live_restore"), Some("live-restore"));
-        assert_eq!((meant("something-else"), meant("foo")), (None, None));
+        assert_eq!(closest("insecure-registrys"), Some("insecure-registries"));
+        assert_eq!(closest("live_restore"), Some("live-restore"));
+        assert_eq!((closest("something-else"), closest("foo")), (None, None));
     }
 
     #[test]
-    fn counts_keys_as_dockerd_does() {
+    fn flattens_groups_as_dockerd_does() {
         let map = json!({"log-opts": {"max-size": "1m"}, "proxies": {"http-proxy": "x"}, "debug": true});
         let keys: Vec<_> = flattened(map.as_object().unwrap()).into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["debug", "log-opts", "http-proxy"]);
     }
 
     #[test]
-    fn knows_a_value_of_the_wrong_kind() {
-        let refuses = |key: &str, value: Value| directive(key).unwrap().kind.refuses(&value).is_some();
+    fn rejects_a_value_of_the_wrong_type() {
+        let rejects = |key: &str, value: Value| directive(key).unwrap().kind.rejects(&value).is_some();
         assert!(
-            refuses("debug", json!("true")) && refuses("mtu", json!("1450")) && refuses("mtu", json!(1.5))
+            rejects("debug", json!("true")) && rejects("mtu", json!("1450")) && rejects("mtu", json!(1.5))
         );
-        assert!(refuses("log-opts", json!({"max-file": 3})) && refuses("hosts", json!("fd://")));
-        assert!(refuses("default-shm-size", json!(64)) && refuses("features", json!({"buildkit": "true"})));
-        assert!(!refuses("debug", Value::Null) && !refuses("log-opts", json!({"max-file": "3"})));
-        assert!(!refuses("dns", json!(["192.0.2.53"])) && !refuses("runtimes", json!({"a": {"path": "b"}})));
+        assert!(rejects("log-opts", json!({"max-file": 3})) && rejects("hosts", json!("fd://")));
+        assert!(rejects("default-shm-size", json!(64)) && rejects("features", json!({"buildkit": "true"})));
+        assert!(!rejects("debug", Value::Null) && !rejects("log-opts", json!({"max-file": "3"})));
+        assert!(!rejects("dns", json!(["192.0.2.53"])) && !rejects("runtimes", json!({"a": {"path": "b"}})));
     }
 }

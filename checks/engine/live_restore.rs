@@ -7,27 +7,27 @@ check! {
     /// Live restore is on, and this engine is in a swarm.
     ///
     /// ## Why it matters
-    /// dockerd refuses to start with both: "--live-restore daemon configuration is incompatible with swarm
-    /// mode". A reload takes the option without a word, so the node works until the engine is next started, and
-    /// then it is gone. Outside a swarm the option makes `docker swarm init` and `join` fail.
+    /// dockerd exits at startup with both: "--live-restore daemon configuration is incompatible with swarm mode". A reload
+    /// accepts the option without an error, so the node works until the engine is restarted and then stays down. Outside a
+    /// swarm the option makes `docker swarm init` and `join` fail.
     ///
     /// ## How to fix it
-    /// Set `"live-restore": false` in daemon.json and reload the engine. Taking the key out is not enough while
-    /// the engine runs: a reload without the key keeps what was set. Take the flag out of the unit, where it
-    /// stands there.
+    /// Set `"live-restore": false` in daemon.json and reload the engine. Removing the key is not enough while the engine
+    /// runs: a reload without the key keeps the old value. Remove the flag from the unit if it is set there.
     ///
     /// ## When it is wrong
-    /// On an engine that is not meant to be in a swarm; there it is only a warning.
+    /// On an engine that is not meant to join a swarm; there it is only a warning.
     ///
     /// Source: moby `daemon/config/config_linux.go` (`IsSwarmCompatible`), docker/docs#16059.
-    "engine/live-restore": Error, "live restore and swarm exclude each other";
+    "engine/live-restore": Error, "live restore is on, which swarm mode does not allow";
+    healthy "live restore is off";
     needs DaemonJson, EngineProcess, Info, SwarmState, EngineLog, Join;
     caused_by "engine/daemon-json-malformed", "engine/daemon-json-refused";
     for each Host: run
 }
 
-/// A place that turns live restore on.
-struct Set {
+/// A setting that turns on live restore.
+struct Setting {
     evidence: Evidence,
     by_flag: bool,
 }
@@ -35,36 +35,39 @@ struct Set {
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let info = host.info.get();
     let file = in_file(host);
-    let mut set: Vec<Set> =
-        file.iter().flatten().map(|evidence| Set { evidence: evidence.clone(), by_flag: false }).collect();
+    let mut set: Vec<Setting> = file
+        .iter()
+        .flatten()
+        .map(|evidence| Setting { evidence: evidence.clone(), by_flag: false })
+        .collect();
     let process = host.engine.get();
     if let Ok(engine) = &process
         && let Some(process) = &engine.process
         && process.switched_on("live-restore") == Some(true)
     {
         let shown = format!("dockerd (pid {}) was started with --live-restore", process.pid);
-        set.push(Set { evidence: Evidence::value(engine, shown), by_flag: true });
+        set.push(Setting { evidence: Evidence::value(engine, shown), by_flag: true });
     }
-    let lasting = !set.is_empty();
+    let persistent = !set.is_empty();
     if let Ok(info) = &info
         && info.live_restore
     {
-        set.push(Set { evidence: Evidence::value(info, "LiveRestoreEnabled: true"), by_flag: false });
+        set.push(Setting { evidence: Evidence::value(info, "LiveRestoreEnabled: true"), by_flag: false });
     }
     let running = process.as_ref().is_ok_and(|engine| engine.running().is_some());
     if set.is_empty() && !running && info.is_err() {
-        // The flags of an engine that ended are gone with it. What it ended of stands in its log.
+        // The flags of an engine that does not run are unknown; its log has the error.
         let log = host.log.get()?;
         let last = log.lines.iter().rev().find(|line| {
             line.message.contains("incompatible with swarm mode") || line.message.starts_with("API listen on")
         });
         if let Some(line) = last.filter(|line| line.message.contains("live-restore")) {
-            set.push(Set { evidence: Evidence::log(log, line), by_flag: true });
+            set.push(Setting { evidence: Evidence::log(log, line), by_flag: true });
         }
     }
     let Some(first) = set.first() else {
-        // File, flags and the engine's memory all count, so where one cannot be seen nothing is known. The memory of
-        // an engine that does not run is gone.
+        // File, flags and the running configuration all count, so without one of them the state is unknown. An engine that
+        // does not run has no running configuration.
         file?;
         let memory = info.as_ref().err().filter(|_| running);
         let gap = process.as_ref().err().or(memory).filter(|gap| gap.why.leaves_open());
@@ -72,29 +75,29 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let by_flag = set.iter().any(|set| set.by_flag);
     let member = member(host)?;
-    let alive = info.is_ok() || running;
-    let summary = match (member, alive) {
-        (true, true) if !lasting => {
-            "live restore is still on in the running engine, though neither its file nor its flags turn it on"
+    let running = info.is_ok() || running;
+    let summary = match (member, running) {
+        (true, true) if !persistent => {
+            "live restore is on in the running engine, although neither daemon.json nor a flag turns it on"
         }
         (true, true) => {
-            "live restore is on and the node is in a swarm: the engine will not survive its next start"
+            "live restore is on and the node is in a swarm: the engine will fail at its next start"
         }
         (true, false) => "live restore is on and the node is in a swarm: the engine cannot start",
-        (false, _) => "live restore is on: joining or creating a swarm will be refused",
+        (false, _) => "live restore is on: docker swarm init and join will fail",
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, first.evidence.clone());
     for more in set.iter().skip(1) {
         finding.with(more.evidence.clone());
     }
-    if (!member && host.join.get().is_err()) || (member && alive && !lasting) {
+    if (!member && host.join.get().is_err()) || (member && running && !persistent) {
         finding.severity(Severity::Warning);
     }
-    finding.remedy(remedy(host, by_flag, alive));
+    finding.remedy(remedy(host, by_flag, running));
     Ok(())
 }
 
-/// The line of daemon.json that turns it on.
+/// The line of daemon.json that turns on live restore.
 fn in_file(host: &Host) -> Result<Option<Evidence>, Gap> {
     let seen = host.daemon_json.get()?;
     let Some(file) = &seen.value else { return Ok(None) };
@@ -120,7 +123,7 @@ fn member(host: &Host) -> Result<bool, Gap> {
     Ok(host.swarm_state.get()?.is_some())
 }
 
-fn remedy(host: &Host, by_flag: bool, alive: bool) -> Remedy {
+fn remedy(host: &Host, by_flag: bool, running: bool) -> Remedy {
     let node = host.name.clone();
     let file = host.daemon_json.get().ok().and_then(|seen| seen.value.as_ref().map(|file| file.path.clone()));
     let mut steps = vec![Step::EditJson {
@@ -132,23 +135,23 @@ fn remedy(host: &Host, by_flag: bool, alive: bool) -> Remedy {
     if by_flag {
         steps = vec![Step::Manual {
             node: node.clone(),
-            text: "take --live-restore out of the unit that starts dockerd".into(),
+            text: "remove --live-restore from the unit that starts dockerd".into(),
             commands: vec!["systemctl cat docker".into(), "systemctl edit --full docker".into()],
         }];
     }
-    steps.push(match (alive, by_flag) {
+    steps.push(match (running, by_flag) {
         (true, false) => Step::ReloadEngine { node },
         (false, false) => Step::StartEngine { node },
         (_, true) => Step::RestartEngine { node },
     });
-    let harmless = alive && !by_flag;
+    let reload = running && !by_flag;
     Remedy {
-        title: "Turn live restore off".into(),
-        risk: if harmless { Risk::Safe } else { Risk::Disruptive },
-        impact: if harmless {
-            "nothing that runs is touched".into()
+        title: "Turn off live restore".into(),
+        risk: if reload { Risk::Safe } else { Risk::Disruptive },
+        impact: if reload {
+            "Running tasks are not affected.".into()
         } else {
-            "the engine starts, and with it the tasks of this node".into()
+            "The engine restarts, and with it the tasks of this node.".into()
         },
         steps,
     }

@@ -17,7 +17,7 @@ pub(super) fn daemon_json(bundle: &Bundle) -> Fact<Option<DaemonJson>> {
     })
 }
 
-/// The text, by its byte order mark: dockerd takes UTF-8 and, since 23.0, UTF-16 in both orders.
+/// Decodes the text by its byte order mark: dockerd accepts UTF-8 and, since 23.0, UTF-16 in both byte orders.
 fn decoded(bytes: &[u8]) -> String {
     let units = |word: fn([u8; 2]) -> u16| -> String {
         let units = bytes.chunks_exact(2).skip(1).map(|pair| word([pair[0], pair[1]]));
@@ -30,8 +30,8 @@ fn decoded(bytes: &[u8]) -> String {
     }
 }
 
-/// Reads as dockerd does: one JSON object with nothing after it. An empty file and `null` say nothing; engines
-/// before 23.0 end on an empty one, and then their log says "EOF".
+/// Parses as dockerd does: one JSON object and nothing after it. An empty file and `null` set no option; engines before
+/// 23.0 exit on an empty file and log "EOF".
 fn read(text: &str) -> Result<serde_json::Map<String, Value>, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
@@ -40,15 +40,13 @@ fn read(text: &str) -> Result<serde_json::Map<String, Value>, Fault> {
     match serde_json::from_str(text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(Value::Null) => Ok(serde_json::Map::new()),
-        Ok(other) => Err(Fault {
-            line: 1,
-            column: 0,
-            what: format!("an object is expected, and this is {}", kind(&other)),
-        }),
+        Ok(other) => {
+            Err(Fault { line: 1, column: 0, what: format!("expected a JSON object, found {}", kind(&other)) })
+        }
         Err(error) => {
             let number = |n: usize| u32::try_from(n).unwrap_or(0);
             let message = error.to_string();
-            // serde_json repeats the place at the end of its message; it is shown apart here.
+            // serde_json appends the position to its message; it is shown separately.
             let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what).to_owned();
             Err(Fault { line: number(error.line()), column: number(error.column()), what })
         }
@@ -78,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_object_and_what_has_more_behind_it() {
+    fn rejects_non_objects_and_trailing_text() {
         assert!(read("[]").unwrap_err().what.contains("an array"));
         for text in ["{} {}", "{\"debug\": true} // why", "{\"debug\": true} trailing"] {
             assert_eq!(read(text).unwrap_err().what, "trailing characters", "{text}");
@@ -86,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_an_empty_file_and_null_for_nothing_said() {
+    fn reads_an_empty_file_and_null_as_no_options() {
         for text in ["", " \n", "null"] {
             assert_eq!(read(text).unwrap().len(), 0, "{text:?}");
         }

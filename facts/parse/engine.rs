@@ -2,7 +2,7 @@
 
 use super::or_default;
 use crate::NodeId;
-use crate::engine::{Info, Version};
+use crate::engine::{Info, Proxy, Version};
 use crate::swarm::{LocalState, Membership, RemoteManager};
 use serde::Deserialize;
 
@@ -21,6 +21,27 @@ pub(super) struct InfoAnswer {
     swarm: SwarmAnswer,
     #[serde(default, deserialize_with = "or_default")]
     warnings: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    operating_system: String,
+    #[serde(default, deserialize_with = "or_default")]
+    security_options: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    http_proxy: String,
+    #[serde(default, deserialize_with = "or_default")]
+    https_proxy: String,
+    #[serde(default, deserialize_with = "or_default")]
+    no_proxy: String,
+    #[serde(default, deserialize_with = "or_default")]
+    driver_status: Vec<Vec<String>>,
+    #[serde(default, deserialize_with = "or_default")]
+    firewall_backend: FirewallAnswer,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FirewallAnswer {
+    #[serde(default, deserialize_with = "or_default")]
+    driver: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -60,7 +81,7 @@ pub(super) struct RemoteAnswer {
     addr: String,
 }
 
-/// Managers as `GET /info` lists them and as `state.json` does, which spells the names otherwise.
+/// Managers from `GET /info` or from `state.json`, whose keys are spelled differently.
 pub(super) fn remote_managers(answers: Vec<RemoteAnswer>) -> Vec<RemoteManager> {
     let one = |a: RemoteAnswer| Some(RemoteManager { addr: a.addr.parse().ok()?, node_id: a.node_id });
     let mut managers: Vec<_> = answers.into_iter().filter_map(one).collect();
@@ -76,6 +97,15 @@ pub(super) fn info(answer: InfoAnswer) -> Info {
         data_root: answer.docker_root_dir,
         live_restore: answer.live_restore_enabled,
         warnings: answer.warnings,
+        operating_system: answer.operating_system,
+        security_options: answer.security_options,
+        proxy: Proxy { http: answer.http_proxy, https: answer.https_proxy, bypass: answer.no_proxy },
+        containerd_store: answer
+            .driver_status
+            .iter()
+            .flatten()
+            .any(|word| word.contains("io.containerd.snapshotter")),
+        firewall_backend: Some(answer.firewall_backend.driver).filter(|driver| !driver.is_empty()),
         swarm: Membership {
             state: LocalState::from(swarm.local_node_state.as_str()),
             control_available: swarm.control_available,

@@ -1,13 +1,13 @@
-//! The engine as the operating system sees it: its process, its socket and its program.
+//! The engine as the operating system reports it: its process, its socket, its program and its service.
 
 use super::{Artifact, Place, Session, files};
-use facts::engine::{EngineProcess, Process, SocketFile};
+use facts::engine::{EngineProcess, EngineService, Process, ServiceManager, SocketFile};
 use facts::{Need, Timestamp};
 use nix::unistd::{AccessFlags, eaccess};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where packages put dockerd.
+/// Where packages install dockerd.
 const PROGRAMS: [&str; 5] = [
     "/usr/bin/dockerd",
     "/usr/sbin/dockerd",
@@ -16,7 +16,7 @@ const PROGRAMS: [&str; 5] = [
     "/snap/bin/dockerd",
 ];
 
-/// The running dockerd, without a word from it.
+/// The running dockerd, without its API.
 pub(super) async fn engine_process(session: &Session) -> Vec<Artifact> {
     let endpoint = session.options.endpoint.clone();
     let place = Place::new(Need::EngineProcess, "host/engine-process.json", format!("/proc and {endpoint}"));
@@ -26,6 +26,7 @@ pub(super) async fn engine_process(session: &Session) -> Vec<Artifact> {
             socket: endpoint.local_socket().and_then(socket),
             endpoint: endpoint.to_string(),
             containerd: Some(containerds(Path::new("/proc"), process.as_ref().map(|process| process.pid))),
+            service: Some(service(Path::new("/"), process.as_ref().map(|process| process.pid))),
             process,
             program: PROGRAMS.iter().find(|path| Path::new(path).exists()).map(|path| (*path).to_owned()),
         })
@@ -33,7 +34,7 @@ pub(super) async fn engine_process(session: &Session) -> Vec<Artifact> {
     session.of_this_machine(place, look).await
 }
 
-/// The dockerd that runs on this machine now.
+/// The dockerd that runs on this host now.
 pub(super) fn running() -> Option<Process> {
     let process = dockerd(Path::new("/proc"), Path::new("/run/docker.pid"));
     process.filter(|process| !matches!(process.state, 'Z' | 'X'))
@@ -50,8 +51,8 @@ fn socket(path: &Path) -> Option<SocketFile> {
     })
 }
 
-/// The dockerd that its pid file names, else the oldest in this pid namespace: those that run inside a
-/// container have one of their own. One that is dead, and waits for its parent, is only the last choice.
+/// The dockerd that its pid file names, otherwise the one with the lowest pid in this pid namespace: an engine inside a
+/// container has a separate one. A zombie is the last choice.
 fn dockerd(proc: &Path, pid_file: &Path) -> Option<Process> {
     let named = files::read(pid_file).ok().flatten();
     let named = named.and_then(|read| String::from_utf8_lossy(&read.content).trim().parse().ok());
@@ -66,7 +67,7 @@ fn dockerd(proc: &Path, pid_file: &Path) -> Option<Process> {
         .min_by_key(|process| (process.state == 'Z', process.pid))
 }
 
-/// The containerd that the dockerd with this pid has started itself, else all that run in this pid namespace.
+/// The containerd that the dockerd with this pid started, otherwise all that run in this pid namespace.
 fn containerds(proc: &Path, dockerd: Option<u32>) -> Vec<Process> {
     let Ok(entries) = std::fs::read_dir(proc) else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
@@ -74,7 +75,7 @@ fn containerds(proc: &Path, dockerd: Option<u32>) -> Vec<Process> {
         .filter(|pid| !elsewhere(proc, *pid))
         .filter_map(|pid| {
             let comm = std::fs::read_to_string(proc.join(pid.to_string()).join("comm")).ok()?;
-            // The name that Docker gave it until 18.06, as much of it as the kernel keeps.
+            // The name until 18.06, truncated by the kernel.
             if !matches!(comm.trim_end(), "containerd" | "docker-containe") {
                 return None;
             }
@@ -89,14 +90,89 @@ fn containerds(proc: &Path, dockerd: Option<u32>) -> Vec<Process> {
     found.into_iter().map(|(_, process)| process).collect()
 }
 
-/// Whether a process is known to be in another pid namespace than this one.
+/// Units of the engine in the order in which they are looked for, and of the socket that they need.
+const UNITS: [&str; 3] = ["docker.service", "snap.docker.dockerd.service", "docker-ce.service"];
+/// Where systemd reads units; the first directory takes precedence.
+const UNIT_DIRECTORIES: [&str; 4] =
+    ["etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
+
+/// The service that starts the engine: the one of its control group, otherwise the one that is installed.
+fn service(root: &Path, dockerd: Option<u32>) -> EngineService {
+    let of =
+        |manager, name: &str| EngineService { manager, name: name.to_owned(), ..EngineService::default() };
+    if root.join("run/systemd/system").is_dir() {
+        let installed = |unit: &str| unit_file(root, unit).is_some();
+        let unit = dockerd.and_then(|pid| control_group_unit(root, pid));
+        let unit = unit.or_else(|| UNITS.iter().find(|unit| installed(unit)).map(|unit| (*unit).to_owned()));
+        let unit = unit.unwrap_or_else(|| "docker.service".to_owned());
+        if let Some(app) = unit.strip_prefix("snap.").and_then(|unit| unit.strip_suffix(".service")) {
+            return of(ServiceManager::Snap, app);
+        }
+        let masked = [unit.as_str(), "docker.socket", "containerd.service"]
+            .into_iter()
+            .filter(|unit| is_masked(root, unit))
+            .map(str::to_owned);
+        return EngineService {
+            masked: masked.collect(),
+            drop_ins: drop_ins(root, &unit),
+            ..of(ServiceManager::Systemd, &unit)
+        };
+    }
+    if root.join("run/openrc").is_dir() {
+        return of(ServiceManager::Openrc, "docker");
+    }
+    if root.join("etc/init.d/docker").is_file() {
+        return of(ServiceManager::InitScript, "docker");
+    }
+    of(ServiceManager::Unknown, "")
+}
+
+/// The systemd unit in whose control group a process is.
+fn control_group_unit(root: &Path, pid: u32) -> Option<String> {
+    let groups = std::fs::read_to_string(root.join("proc").join(pid.to_string()).join("cgroup")).ok()?;
+    groups.lines().find_map(|line| {
+        let name = line.rsplit('/').next()?;
+        name.ends_with(".service").then(|| name.to_owned())
+    })
+}
+
+fn unit_file(root: &Path, unit: &str) -> Option<PathBuf> {
+    let paths = UNIT_DIRECTORIES.iter().map(|directory| root.join(directory).join(unit));
+    paths.into_iter().find(|path| path.symlink_metadata().is_ok())
+}
+
+/// A masked unit is a symbolic link to `/dev/null`, or an empty file.
+fn is_masked(root: &Path, unit: &str) -> bool {
+    unit_file(root, unit).is_some_and(|path| match path.read_link() {
+        Ok(target) => target == Path::new("/dev/null"),
+        Err(_) => path.metadata().is_ok_and(|metadata| metadata.len() == 0),
+    })
+}
+
+/// The drop-in files of a unit, by their paths on the host.
+fn drop_ins(root: &Path, unit: &str) -> Vec<String> {
+    let directories = UNIT_DIRECTORIES.iter().map(|directory| format!("/{directory}/{unit}.d"));
+    let mut found: Vec<String> = directories
+        .filter_map(|directory| {
+            let entries = std::fs::read_dir(root.join(directory.trim_start_matches('/'))).ok()?;
+            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            let confs = names.filter(|name| name.ends_with(".conf"));
+            Some(confs.map(|name| format!("{directory}/{name}")).collect::<Vec<_>>())
+        })
+        .flatten()
+        .collect();
+    found.sort();
+    found
+}
+
+/// Whether a process is known to be in another pid namespace.
 fn elsewhere(proc: &Path, pid: u32) -> bool {
     let namespace = |of: PathBuf| std::fs::read_link(proc.join(of).join("ns/pid")).ok();
     let theirs = namespace(pid.to_string().into());
     theirs.is_some() && theirs != namespace("self".into())
 }
 
-/// The process of this pid, where it is a dockerd.
+/// The process with this pid, if it is a dockerd.
 fn process(proc: &Path, pid: u32) -> Option<Process> {
     let directory = proc.join(pid.to_string());
     let comm = std::fs::read_to_string(directory.join("comm")).ok()?;
@@ -107,7 +183,7 @@ fn process(proc: &Path, pid: u32) -> Option<Process> {
     is_dockerd(comm.trim_end(), &process.args).then_some(process)
 }
 
-/// What is to be known of a process, with its stat.
+/// A process with the text of its stat file.
 fn described(proc: &Path, pid: u32) -> Option<(Process, String)> {
     let directory = proc.join(pid.to_string());
     let cmdline = std::fs::read(directory.join("cmdline")).unwrap_or_default();
@@ -119,18 +195,25 @@ fn described(proc: &Path, pid: u32) -> Option<(Process, String)> {
     let stat = String::from_utf8_lossy(&stat).into_owned();
     let limits = std::fs::read_to_string(directory.join("limits")).unwrap_or_default();
     let started = started(proc, &stat);
-    let process =
-        Process { pid, args, state: state(&stat)?, started, max_open_files: max_open_files(&limits) };
+    let open_files = std::fs::read_dir(directory.join("fd")).ok().map(|entries| entries.count() as u64);
+    let process = Process {
+        pid,
+        args,
+        state: state(&stat)?,
+        started,
+        max_open_files: open_file_limit(&limits),
+        open_files,
+    };
     Some((process, stat))
 }
 
-/// The soft limit of `Max open files` in `/proc/PID/limits`; none where it is `unlimited`.
-fn max_open_files(limits: &str) -> Option<u64> {
+/// The soft limit of `Max open files` in `/proc/PID/limits`; `None` for `unlimited`.
+fn open_file_limit(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Docker's own name for the engine, those of distributions, and the command that once was both.
+/// The names of the engine: Docker's, those of distributions, and the old command that was client and daemon.
 fn is_dockerd(comm: &str, args: &[String]) -> bool {
     match comm {
         "dockerd" | "dockerd-current" | "dockerd-ce" | "dockerd-ee" => true,
@@ -139,12 +222,12 @@ fn is_dockerd(comm: &str, args: &[String]) -> bool {
     }
 }
 
-/// The state in `/proc/PID/stat`: it follows the name, which is in parentheses and may hold some itself.
+/// The state in `/proc/PID/stat`: it follows the name, which is in parentheses and may contain some.
 fn state(stat: &str) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
-/// When a process started: `starttime`, field 22 of its stat, counts ticks from the start of the machine.
+/// When a process started: `starttime`, field 22 of its stat, counts clock ticks since boot.
 fn started(proc: &Path, stat: &str) -> Option<Timestamp> {
     let ticks: i64 = stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()?;
     let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
@@ -182,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_engine_of_this_machine() {
+    fn finds_the_engine_of_this_host() {
         let proc = proc();
         let found = dockerd(proc.path(), Path::new("/nonexistent")).unwrap();
         assert_eq!((found.pid, found.state), (900, 'T'));
@@ -190,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn believes_a_pid_file_only_about_a_dockerd() {
+    fn uses_a_pid_file_only_for_a_dockerd() {
         let proc = proc();
         let pid_file = proc.path().join("docker.pid");
         std::fs::write(&pid_file, "1000").unwrap();
@@ -203,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn prefers_the_containerd_that_the_engine_has_started() {
+    fn prefers_the_containerd_that_the_engine_started() {
         let proc = proc();
         put(proc.path(), 910, "containerd", "containerd\0", 'T', "pid:[1]");
         put(proc.path(), 40, "containerd", "/usr/bin/containerd\0", 'S', "pid:[1]");
@@ -219,14 +302,14 @@ mod tests {
     }
 
     #[test]
-    fn reads_how_many_files_may_be_open() {
+    fn reads_the_limit_of_open_files() {
         let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 524288               files\n";
-        assert_eq!(max_open_files(limits), Some(1024));
-        assert_eq!(max_open_files("Max open files  unlimited  unlimited  files"), None);
+        assert_eq!(open_file_limit(limits), Some(1024));
+        assert_eq!(open_file_limit("Max open files  unlimited  unlimited  files"), None);
     }
 
     #[test]
-    fn knows_an_engine_by_its_names() {
+    fn recognises_an_engine_by_its_names() {
         let args = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         assert!(is_dockerd("docker", &args("docker daemon --debug")));
         assert!(is_dockerd("dockerd-current", &args("dockerd-current")));
@@ -235,7 +318,29 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_state_behind_any_name() {
+    fn finds_the_service_of_the_engine() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |path: &str| root.path().join(path);
+        let found = |pid| service(root.path(), pid);
+        assert_eq!(found(None).manager, ServiceManager::Unknown);
+        std::fs::create_dir_all(path("etc/init.d")).unwrap();
+        std::fs::write(path("etc/init.d/docker"), "").unwrap();
+        assert_eq!(found(None).command("start"), "/etc/init.d/docker start");
+        std::fs::create_dir_all(path("run/systemd/system")).unwrap();
+        std::fs::create_dir_all(path("etc/systemd/system/docker.service.d")).unwrap();
+        std::fs::write(path("etc/systemd/system/docker.service.d/proxy.conf"), "").unwrap();
+        symlink("/dev/null", path("etc/systemd/system/docker.socket")).unwrap();
+        let systemd = found(None);
+        assert_eq!((systemd.manager, systemd.name.as_str()), (ServiceManager::Systemd, "docker.service"));
+        assert_eq!(systemd.masked, ["docker.socket"]);
+        assert_eq!(systemd.drop_ins, ["/etc/systemd/system/docker.service.d/proxy.conf"]);
+        std::fs::create_dir_all(path("proc/7")).unwrap();
+        std::fs::write(path("proc/7/cgroup"), "0::/system.slice/snap.docker.dockerd.service\n").unwrap();
+        assert_eq!(found(Some(7)).command("restart"), "snap restart docker.dockerd");
+    }
+
+    #[test]
+    fn reads_a_state_after_any_name() {
         assert_eq!(state("7 (dockerd) S 1 7 7"), Some('S'));
         assert_eq!(state("7 (a) R (b) D 1 7 7"), Some('D'));
         assert_eq!(state("7"), None);

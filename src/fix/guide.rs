@@ -73,7 +73,7 @@ impl Guide<'_> {
         }
         for (number, plan) in plans.iter().enumerate() {
             // Only what is read from files is prepared: the rest asks programs, and a look starts none.
-            let of_files = |step: &&Step| matches!(step, Step::EditJson { .. } | Step::MendJson { .. });
+            let of_files = |step: &&Step| matches!(step, Step::EditJson { .. } | Step::RepairJson { .. });
             let steps: Vec<Step> = plan.here.iter().filter(of_files).cloned().collect();
             let (difference, why) = match prepared(&steps, ground).await {
                 Ok(prepared) => (prepared.files().flat_map(file::difference).collect(), None),

@@ -19,7 +19,7 @@ impl Level {
     pub fn of(step: &Step) -> Self {
         match step {
             Step::EditJson { .. }
-            | Step::MendJson { .. }
+            | Step::RepairJson { .. }
             | Step::SetSysctl { .. }
             | Step::LoadModule { .. }
             | Step::OpenFilter { .. }

@@ -47,9 +47,9 @@ impl Prepared {
                 super::json::edited(text, pointer, to.as_deref())
                     .map_err(|why| format!("{file} is not changed at {pointer}: {why}"))
             })?,
-            Step::MendJson { file, mends, .. } => {
-                self.edit(Path::new(file), |text| match facts::mended(text) {
-                    Some((mended, found)) if found == *mends => Ok(mended),
+            Step::RepairJson { file, repairs, .. } => {
+                self.edit(Path::new(file), |text| match facts::repair_json(text) {
+                    Some((repaired, found)) if found == *repairs => Ok(repaired),
                     _ => Err(format!("{file} is not what it was when it was examined")),
                 })?
             }

@@ -96,7 +96,7 @@ fn comment(command: &str) -> String {
 
 /// Whether no command does it.
 fn is_own(step: &Step) -> bool {
-    matches!(step, Step::EditJson { .. } | Step::MendJson { .. })
+    matches!(step, Step::EditJson { .. } | Step::RepairJson { .. })
 }
 
 /// The lines that do it; comments where a person has to judge.

@@ -154,6 +154,7 @@ pub fn judge<'a>(
     });
     concluded(
         looked.collect(),
+        snapshot,
         header::header(snapshot, manifest),
         Map::of(snapshot),
         manifest,
@@ -165,6 +166,7 @@ pub fn judge<'a>(
 /// What the findings of all checks come to. Where several machines looked, one ailment may have been seen from several.
 fn concluded(
     mut looked: Vec<(Findings<'_>, Duration)>,
+    snapshot: &Snapshot,
     header: Header,
     map: Map,
     manifest: &Manifest,
@@ -186,6 +188,7 @@ fn concluded(
         let asked = asked && policy.selection.asks(out.meta);
         judged.push((out, asked, took));
     }
+    checks::engine::name_in_effects(&mut found, snapshot);
     let told = |id: &str| judged.iter().any(|(out, _, _)| out.meta.id == id && !leaves_open(out));
     let (excuses, mut notes) = policy.excuses(&found, manifest.taken, told);
     let counting: Vec<bool> = excuses.iter().map(Option::is_none).collect();

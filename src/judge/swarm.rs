@@ -65,7 +65,7 @@ pub fn judge_swarm<'a>(
     let looked = outs.into_iter().zip(took).filter_map(|(outs, took)| Some((united(outs, &hosts)?, took)));
     let looked = looked.collect();
     let header = Header { members: hosts, peers: Vec::new(), ..header::header(&whole, &manifest) };
-    let mut diagnosis = concluded(looked, header, Map::of(&whole), &manifest, policy, true);
+    let mut diagnosis = concluded(looked, &whole, header, Map::of(&whole), &manifest, policy, true);
     diagnosis.notes.splice(0..0, notes);
     Some((whole, diagnosis))
 }

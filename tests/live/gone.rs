@@ -25,7 +25,7 @@ fn a_hung_and_a_dead_engine_are_told_apart_and_the_rest_is_judged() {
     let node = lab.node("node1");
     install(node);
     node.freeze_engine().unwrap();
-    assert_named(&run(node), "stopped by a signal");
+    assert_named(&run(node), "is stopped (SIGSTOP)");
     node.thaw_engine().unwrap();
     lab.wait("healthy manager", Duration::from_secs(60), || Ok(run(node).exit == 0)).unwrap();
     node.kill_engine().unwrap();

@@ -1,6 +1,6 @@
 //! The outer layer of `journalctl -o json`.
 
-use super::concern::concern;
+use super::relevance::relevance;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -44,8 +44,8 @@ pub(super) fn is_record(line: &str) -> bool {
     line.starts_with('{') && (line.contains("\"__REALTIME_TIMESTAMP\"") || line.contains("\"MESSAGE\""))
 }
 
-/// The test of [`super::concerns_engine`] for records, without reading them whole.
-pub(super) fn concerns_engine(line: &str) -> bool {
+/// The test of [`super::is_relevant`] for records, without reading them whole.
+pub(super) fn is_relevant(line: &str) -> bool {
     // Containers that log to journald carry the unit and command of the engine, and only this sets them
     // apart. Within a message the quotes would have backslashes.
     if line.contains("\"CONTAINER_ID\":") {
@@ -54,7 +54,7 @@ pub(super) fn concerns_engine(line: &str) -> bool {
     match plain(line, "\"SYSLOG_IDENTIFIER\":\"") {
         Some("kernel" | "systemd" | "root" | "journal") | None => true,
         Some(tag) if tag.starts_with("rsyslogd") || tag.starts_with("systemd-journal") => true,
-        Some(tag) => concern(tag, "").is_some(),
+        Some(tag) => relevance(tag, "").is_some(),
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
         let line = format!(
             r#"{{"__REALTIME_TIMESTAMP":"1785658272123456","_HOSTNAME":"h","SYSLOG_IDENTIFIER":"dockerd","_PID":"12","PRIORITY":"6","MESSAGE":{message}}}"#
         );
-        assert!(is_record(&line) && concerns_engine(&line));
+        assert!(is_record(&line) && is_relevant(&line));
         Record::read(&line).unwrap()
     }
 
@@ -151,14 +151,14 @@ mod tests {
     #[test]
     fn leaves_containers_out() {
         let line = r#"{"MESSAGE":"x","_COMM":"dockerd","_SYSTEMD_UNIT":"docker.service","CONTAINER_ID":"4f66ad9c0b1e"}"#;
-        assert!(!concerns_engine(line));
+        assert!(!is_relevant(line));
         assert!(Record::read(line).is_none());
-        assert!(concerns_engine(r#"{"MESSAGE":"say \"CONTAINER_ID\": 1","SYSLOG_IDENTIFIER":"dockerd"}"#));
+        assert!(is_relevant(r#"{"MESSAGE":"say \"CONTAINER_ID\": 1","SYSLOG_IDENTIFIER":"dockerd"}"#));
     }
 
     #[test]
     fn drops_other_programs_by_their_identifier() {
-        assert!(!concerns_engine(r#"{"MESSAGE":"dockerd","SYSLOG_IDENTIFIER":"sshd"}"#));
-        assert!(concerns_engine(r#"{"MESSAGE":"x","_COMM":"dockerd"}"#));
+        assert!(!is_relevant(r#"{"MESSAGE":"dockerd","SYSLOG_IDENTIFIER":"sshd"}"#));
+        assert!(is_relevant(r#"{"MESSAGE":"x","_COMM":"dockerd"}"#));
     }
 }

@@ -1,7 +1,7 @@
 //! Long logs of every form, made up from a seed: the reader has to find in them just what was put there.
 
 use super::tests::Mutator;
-use super::{Reading, Sieve, read};
+use super::{LineFilter, Reading, read};
 use crate::log::{Level, Line, Program};
 use std::fmt::Write as _;
 
@@ -158,9 +158,9 @@ fn reading(long: &Long) -> Reading {
     Reading { written, offset_seconds: 0, since: None }
 }
 
-fn sieved(text: &str) -> String {
-    let mut sieve = Sieve::default();
-    text.split_inclusive('\n').filter(|line| sieve.takes(line)).collect()
+fn filtered(text: &str) -> String {
+    let mut filter = LineFilter::default();
+    text.split_inclusive('\n').filter(|line| filter.takes(line)).collect()
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn finds_in_a_long_log_just_what_was_put_there() {
         assert!(long.planted.len() > 5);
         long.is(&read("messages", &long.text, &reading(&long)).lines, true);
         // A collector keeps these lines alone, and no more than these.
-        let kept = sieved(&long.text);
+        let kept = filtered(&long.text);
         long.is(&read("messages", &kept, &reading(&long)).lines, false);
         let twice = long.planted.iter().filter(|planted| planted.repeated == 3).count();
         assert_eq!(kept.lines().count(), long.planted.len() + twice);
@@ -188,17 +188,17 @@ fn measures_fifty_megabytes() {
     let lines = long.text.lines().map(str::len).max();
     let walked = began.elapsed().as_secs_f64();
     let began = std::time::Instant::now();
-    let kept = sieved(&long.text);
-    let sieve = began.elapsed().as_secs_f64();
+    let kept = filtered(&long.text);
+    let filtering = began.elapsed().as_secs_f64();
     let began = std::time::Instant::now();
     long.is(&read("messages", &kept, &reading(&long)).lines, false);
     let reader = began.elapsed().as_secs_f64();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!(
-        "{megabytes:.0} MB, longest line {lines:?}: sieve {:.0} MB/s, {:.1} times a walk over the lines; kept {:.1} %, \
+        "{megabytes:.0} MB, longest line {lines:?}: filter {:.0} MB/s, {:.1} times a walk over the lines; kept {:.1} %, \
          read in {reader:.2} s; load {load}",
-        megabytes / sieve,
-        sieve / walked,
+        megabytes / filtering,
+        filtering / walked,
         100.0 * kept.len() as f64 / long.text.len() as f64,
     );
 }

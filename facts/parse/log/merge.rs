@@ -1,21 +1,21 @@
 //! Joins the logs of several files into one.
 
-use crate::log::{Hole, Line, Log, Program};
+use crate::log::{Line, Log, LostLines, Program};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 
 /// Joins logs into one in the order of time.
 ///
-/// A line without a time stays behind the one before it, and so does one whose time is told in whole seconds, within
-/// that second: a crash has the collector's stamp alone, beneath lines with the engine's own of nine digits. What was read through two files, as with journald
-/// and rsyslog side by side, is in the result once; what one file has twice stays twice.
+/// A line without a time stays after the one before it. So does, within its second, a line whose time has whole seconds
+/// only: a crash has only the collector's stamp, while lines before it have the engine's nine digits. A line read through
+/// two files, as with journald and rsyslog side by side, is kept once; a line that one file has twice is kept twice.
 pub fn merge(logs: Vec<Log>) -> Log {
-    let (lines, holes) = logs.into_iter().map(|log| (log.lines, log.holes)).unzip();
-    Log { lines: joined(lines, by_line), holes: joined(holes, by_hole), ends: None }
+    let (lines, lost) = logs.into_iter().map(|log| (log.lines, log.lost)).unzip();
+    Log { lines: joined(lines, by_line), lost: joined(lost, by_lost), ends: None }
 }
 
-/// What makes two items of two files one.
-struct Told<'a> {
+/// The parts by which items of two files are the same.
+struct Key<'a> {
     at: Option<Timestamp>,
     program: Option<Program>,
     text: &'a str,
@@ -23,17 +23,17 @@ struct Told<'a> {
     fields: Option<&'a BTreeMap<String, String>>,
 }
 
-fn by_line(line: &Line) -> Told<'_> {
+fn by_line(line: &Line) -> Key<'_> {
     let Line { at, program, pid, .. } = *line;
-    Told { at, program: Some(program), text: &line.message, pid, fields: Some(&line.fields) }
+    Key { at, program: Some(program), text: &line.message, pid, fields: Some(&line.fields) }
 }
 
-fn by_hole(hole: &Hole) -> Told<'_> {
-    Told { at: hole.at, program: hole.whose, text: &hole.text, pid: None, fields: None }
+fn by_lost(lost: &LostLines) -> Key<'_> {
+    Key { at: lost.at, program: lost.program, text: &lost.text, pid: None, fields: None }
 }
 
-impl Told<'_> {
-    /// Not every way into a file keeps the process.
+impl Key<'_> {
+    /// Not every file keeps the pid.
     fn is(&self, other: &Self) -> bool {
         let same_time = self.at.is_some() && self.at == other.at;
         let same_process = self.pid.is_none() || other.pid.is_none() || self.pid == other.pid;
@@ -41,40 +41,40 @@ impl Told<'_> {
     }
 }
 
-/// An item that stays.
+/// An item that is kept.
 struct Kept<'a> {
-    told: Told<'a>,
-    /// The logs that told it.
+    key: Key<'a>,
+    /// The logs that contain it.
     sources: Vec<usize>,
 }
 
-fn joined<T>(logs: Vec<Vec<T>>, told: for<'a> fn(&'a T) -> Told<'a>) -> Vec<T> {
+fn joined<T>(logs: Vec<Vec<T>>, key: for<'a> fn(&'a T) -> Key<'a>) -> Vec<T> {
     let mut items = Vec::new();
     for (source, log) in logs.into_iter().enumerate() {
-        let mut last = log.iter().find_map(|item| told(item).at).unwrap_or(Timestamp::MIN);
+        let mut last = log.iter().find_map(|item| key(item).at).unwrap_or(Timestamp::MIN);
         for item in log {
-            last = told(&item).at.filter(|at| !is_within(last, *at)).unwrap_or(last);
+            last = key(&item).at.filter(|at| !is_within(last, *at)).unwrap_or(last);
             items.push((last, source, item));
         }
     }
     items.sort_by_key(|(at, ..)| *at);
     let mut is_copy = Vec::with_capacity(items.len());
     for moment in items.chunk_by(|(a, ..), (b, ..)| a == b) {
-        mark_copies(moment, told, &mut is_copy);
+        mark_copies(moment, key, &mut is_copy);
     }
     items.into_iter().zip(is_copy).filter(|(_, is_copy)| !is_copy).map(|((.., item), _)| item).collect()
 }
 
-/// Whether a stamp in whole seconds tells no more than a finer one does.
+/// Whether a stamp in whole seconds may denote the same moment as a finer one.
 fn is_within(fine: Timestamp, coarse: Timestamp) -> bool {
     coarse.subsec_nanosecond() == 0 && fine.as_second() == coarse.as_second()
 }
 
-/// Tells of each item whether another log has told it already. Where one log tells the same twice, both are
-/// meant: so an item is a copy only if another log told it as often.
+/// Marks each item that another log contains too. One log may contain the same line twice on purpose, so an item is a
+/// copy only if another log contains it as often.
 fn mark_copies<T>(
     moment: &[(Timestamp, usize, T)],
-    told: for<'a> fn(&'a T) -> Told<'a>,
+    key: for<'a> fn(&'a T) -> Key<'a>,
     is_copy: &mut Vec<bool>,
 ) {
     if moment.len() == 1 {
@@ -82,13 +82,13 @@ fn mark_copies<T>(
     }
     let mut kept: HashMap<(Option<Program>, &str), Vec<Kept<'_>>> = HashMap::new();
     for (_, source, item) in moment {
-        let item = told(item);
+        let item = key(item);
         let alike = kept.entry((item.program, item.text)).or_default();
-        let first = alike.iter_mut().find(|kept| !kept.sources.contains(source) && item.is(&kept.told));
+        let first = alike.iter_mut().find(|kept| !kept.sources.contains(source) && item.is(&kept.key));
         is_copy.push(first.is_some());
         match first {
             Some(kept) => kept.sources.push(*source),
-            None => alike.push(Kept { told: item, sources: vec![*source] }),
+            None => alike.push(Kept { key: item, sources: vec![*source] }),
         }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_once_what_came_through_two_files() {
+    fn keeps_a_line_of_two_files_once() {
         let inner = "time=\"2026-08-02T10:00:00.5Z\" level=info msg=a";
         let one = log("messages", &format!("Aug  2 10:00:00 h dockerd: {inner}"));
         let two = log("syslog", &format!("2026-08-02T10:00:00.6Z h dockerd[7]: {inner} x=1"));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_one_file_tells_twice() {
+    fn keeps_a_repeated_line_of_one_file() {
         let text = "Aug  2 10:00:00 h kernel: IPVS: a\nAug  2 10:00:00 h kernel: IPVS: a";
         assert_eq!(merge(vec![log("messages", text), log("syslog", text)]).lines.len(), 2);
         let pids = "Aug  2 10:00:00 h dockerd[1]: a\n";
@@ -156,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn joins_holes_too() {
+    fn joins_lost_lines_too() {
         let text = "Aug  2 10:00:00 h systemd-journald[1]: Suppressed 5 messages from docker.service";
-        assert_eq!(merge(vec![log("messages", text), log("syslog", text)]).holes.len(), 1);
+        assert_eq!(merge(vec![log("messages", text), log("syslog", text)]).lost.len(), 1);
     }
 }

@@ -1,60 +1,59 @@
-//! Reads the logs of the engine, of systemd about it, and of the kernel beneath it.
+//! Reads the log lines of the engine, of systemd about its units, and of the kernel.
 //!
-//! A line has two layers. The outer one is of syslog or journald (`outer`, `journal`) and may be missing; the
-//! inner one is the engine's own (`inner`).
+//! A line has two layers. The outer one is of syslog or journald (`syslog`, `journal`) and may be missing; the
+//! inner one is written by the engine (`logrus`).
 
-mod concern;
 mod escape;
-mod inner;
 mod journal;
 mod logins;
+mod logrus;
 #[cfg(test)]
 mod long;
 mod merge;
 mod names;
-mod outer;
 mod reader;
 mod redact;
+mod relevance;
 mod stamp;
+mod syslog;
 mod tokens;
 
 pub use merge::merge;
 pub use reader::{Reading, read};
 pub use redact::redact;
 
-use concern::concern;
-use outer::Outer;
+use relevance::relevance;
+use syslog::Outer;
 
-/// Whether [`read`] may be able to use a line of a log. Fast, so that a collector can drop the rest of
-/// `/var/log/messages` before it keeps or sends anything.
+/// Whether [`read`] can use a line of a log. Fast, so that a collector can drop the rest of `/var/log/messages` before it
+/// stores anything.
 ///
-/// A line without an outer layer is always of use, for it may belong to an engine that logs to a file.
-/// So is `last message repeated`, though only together with the line before: see [`Sieve`].
-pub fn concerns_engine(line: &str) -> bool {
-    let line = outer::trimmed(line);
-    if line.is_empty() || outer::is_separator(line) {
+/// A line without an outer layer is always relevant, because it may belong to an engine that logs to a file. So is
+/// `last message repeated`, but only together with the line before: see [`LineFilter`].
+pub fn is_relevant(line: &str) -> bool {
+    let line = syslog::trimmed(line);
+    if line.is_empty() || syslog::is_separator(line) {
         return false;
     }
     if journal::is_record(line) {
-        return journal::concerns_engine(line);
+        return journal::is_relevant(line);
     }
     Outer::open(line)
-        .is_none_or(|outer| outer.repeats().is_some() || concern(outer.tag, outer.text).is_some())
+        .is_none_or(|outer| outer.repeats().is_some() || relevance(outer.tag, outer.text).is_some())
 }
 
-/// Picks the lines of one file that [`read`] can use, taking them in order.
-///
-/// It knows what a single line does not tell: of which line a `last message repeated 5 times` speaks.
+/// Selects the lines of one file that [`read`] can use. It has to see all lines in order, because `last message repeated
+/// 5 times` refers to the line before.
 #[derive(Clone, Debug, Default)]
-pub struct Sieve {
+pub struct LineFilter {
     took_last: bool,
 }
 
-impl Sieve {
+impl LineFilter {
     /// Whether to keep the next line of the file.
     pub fn takes(&mut self, line: &str) -> bool {
-        if !outer::repeats_last(line) {
-            self.took_last = concerns_engine(line);
+        if !syslog::repeats_last(line) {
+            self.took_last = is_relevant(line);
         }
         self.took_last
     }
@@ -65,7 +64,7 @@ mod tests {
     use super::*;
     use crate::log::{Level, Line, Log, Program};
 
-    /// Damages text the same way on every run.
+    /// Mutates text, the same way on every run.
     pub(in crate::parse::log) struct Mutator(u64);
 
     impl Mutator {
@@ -81,7 +80,7 @@ mod tests {
             (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit
         }
 
-        /// The text with a few places cut, doubled, overwritten or filled with what has a meaning somewhere.
+        /// The text with a few places cut, doubled, overwritten or filled with syntax of the formats.
         pub(in crate::parse::log) fn mutated(&mut self, text: &str) -> String {
             const PIECES: &[&str] = &[
                 "\"",
@@ -151,7 +150,7 @@ mod tests {
     }
 
     fn line(text: &str) -> Line {
-        assert!(concerns_engine(text), "{text}");
+        assert!(is_relevant(text), "{text}");
         let mut lines = log(text).lines;
         assert_eq!(lines.len(), 1, "{text}");
         lines.remove(0)
@@ -185,7 +184,7 @@ Mar  6 15:14:46 localhost dockerd-current: time="2017-03-06T15:14:46.109140645-0
 
     #[test]
     fn keeps_the_seed_lines_verbatim() {
-        assert!(SEED.lines().all(concerns_engine));
+        assert!(SEED.lines().all(is_relevant));
         let log = log(SEED);
         assert_eq!(log.lines.len(), 15);
         let first = &log.lines[0];
@@ -249,7 +248,7 @@ Mar  6 15:14:46 localhost dockerd-current: time="2017-03-06T15:14:46.109140645-0
     }
 
     #[test]
-    fn keeps_what_an_engine_says_without_its_logger() {
+    fn keeps_messages_written_without_the_logger() {
         for text in [
             "panic: invalid freelist page: 7, page type is leaf",
             "fatal error: concurrent map writes",
@@ -269,7 +268,7 @@ Mar  6 15:14:46 localhost dockerd-current: time="2017-03-06T15:14:46.109140645-0
     }
 
     #[test]
-    fn reads_an_engine_behind_a_layer_nobody_knows() {
+    fn reads_an_engine_behind_an_unknown_layer() {
         let line = line(&format!("h;daemon.info;dockerd[12];{INNER}"));
         assert_eq!(line.message, "agent: session failed");
         assert!(log(&format!("h;daemon.info;traefik[12];{INNER}")).lines.is_empty());
@@ -277,7 +276,7 @@ Mar  6 15:14:46 localhost dockerd-current: time="2017-03-06T15:14:46.109140645-0
     }
 
     #[test]
-    fn reads_every_inner_form_behind_syslog() {
+    fn reads_every_inner_format_behind_syslog() {
         for inner in [
             r#"{"level":"error","module":"node/agent","msg":"agent: session failed","time":"2026-08-02T10:11:12Z"}"#,
             "ERRO[0001] agent: session failed                        module=node/agent",
@@ -319,12 +318,12 @@ Mar  6 15:14:46 localhost dockerd-current: time="2017-03-06T15:14:46.109140645-0
     }
 
     #[test]
-    fn takes_a_message_the_journal_left_out_for_a_hole() {
+    fn counts_a_message_that_the_journal_omits_as_lost() {
         let log = log(
             r#"{"__REALTIME_TIMESTAMP":"1785658272123456","SYSLOG_IDENTIFIER":"dockerd","MESSAGE":null}"#,
         );
         assert_eq!(
-            (log.lines.len(), log.holes[0].whose, log.holes[0].lost),
+            (log.lines.len(), log.lost[0].program, log.lost[0].count),
             (0, Some(Program::Engine), Some(1))
         );
     }
@@ -345,7 +344,7 @@ Aug  2 10:11:12 h root: dockerd was here
 Aug  2 10:11:12 h kernel: usb 1-1: new device
 Aug  2 10:11:12 h";
         assert_eq!(log(text), Log::default());
-        assert!(!text.lines().any(concerns_engine));
+        assert!(!text.lines().any(is_relevant));
     }
 
     #[test]
@@ -391,7 +390,7 @@ Aug  2 10:11:16 h last message repeated 7 times";
     }
 
     #[test]
-    fn sieves_repetitions_with_the_line_they_speak_of() {
+    fn keeps_repetitions_with_the_line_they_refer_to() {
         let text = [
             "Aug  2 10:11:16 h last message repeated 7 times",
             "Aug  2 10:11:12 h dockerd: a",
@@ -399,23 +398,23 @@ Aug  2 10:11:16 h last message repeated 7 times";
             "Aug  2 10:11:15 h sshd: b",
             "Aug  2 10:11:16 h last message repeated 7 times",
         ];
-        let mut sieve = Sieve::default();
-        assert_eq!(text.map(|line| sieve.takes(line)), [false, true, true, false, false]);
+        let mut filter = LineFilter::default();
+        assert_eq!(text.map(|line| filter.takes(line)), [false, true, true, false, false]);
     }
 
     #[test]
-    fn tells_where_lines_are_missing() {
+    fn records_lost_lines() {
         let text = "Aug  2 10:11:12 h systemd-journald[1]: Suppressed 1234 messages from docker.service
 Aug  2 10:11:13 h rsyslogd: imjournal: begin to drop messages due to rate-limiting";
-        assert!(text.lines().all(concerns_engine));
-        let holes = log(text).holes;
-        assert_eq!((holes[0].whose, holes[0].lost, holes[0].number), (Some(Program::Engine), Some(1234), 1));
-        assert_eq!(holes[0].at, "2026-08-02T08:11:12Z".parse().ok());
-        assert_eq!(holes[1].text, "imjournal: begin to drop messages due to rate-limiting");
+        assert!(text.lines().all(is_relevant));
+        let lost = log(text).lost;
+        assert_eq!((lost[0].program, lost[0].count, lost[0].number), (Some(Program::Engine), Some(1234), 1));
+        assert_eq!(lost[0].at, "2026-08-02T08:11:12Z".parse().ok());
+        assert_eq!(lost[1].text, "imjournal: begin to drop messages due to rate-limiting");
     }
 
     #[test]
-    fn leaves_out_what_is_older_and_what_hangs_on_it() {
+    fn leaves_out_older_lines_and_their_continuations() {
         let text = "time=\"2026-08-01T10:00:00Z\" level=info msg=old\npanic: old\ntime=\"2026-08-03T10:00:00Z\" level=info msg=new\npanic: new";
         let since = "2026-08-02T00:00:00Z".parse().ok();
         let log = read("docker.log", text, &Reading { since, ..reading() });
@@ -434,7 +433,7 @@ Jan  1 00:00:02 h kernel: IPVS: c
     }
 
     #[test]
-    fn survives_anything_and_drops_nothing_it_can_read() {
+    fn never_panics_and_drops_nothing_readable() {
         let record = format!(
             r#"{{"__REALTIME_TIMESTAMP":"1785658272123456","SYSLOG_IDENTIFIER":"dockerd","_PID":"12","MESSAGE":{INNER:?}}}"#
         );
@@ -460,7 +459,7 @@ Jan  1 00:00:02 h kernel: IPVS: c
             let text = mutator.mutated(lines[round % lines.len()]);
             read("messages", &text, &reading());
             for line in text.lines() {
-                if !concerns_engine(line) {
+                if !is_relevant(line) {
                     assert_eq!(log(line), Log::default(), "{line}");
                 }
             }

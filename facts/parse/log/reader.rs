@@ -1,34 +1,33 @@
 //! Reads a file of log lines.
 
-use super::concern::{Concern, concern, lost};
 use super::escape::controls;
-use super::inner::{self, Inner};
 use super::journal::{self, Message, Record};
-use super::outer::{self, Outer, unfolded};
+use super::logrus::{self, Inner};
+use super::relevance::{Relevance, lost_count, relevance};
 use super::stamp::{Calendar, Stamp};
-use crate::log::{Hole, Line, Log, Program};
+use super::syslog::{self, Outer, unfolded};
+use crate::log::{Line, Log, LostLines, Program};
 use jiff::Timestamp;
 
-/// What is known of a log file beside its text.
+/// Properties of a log file beside its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// When the file was written last, from which lines without a year get theirs. Now, if unknown.
+    /// When the file was last written; dates the lines without a year. Now, if unknown.
     pub written: Timestamp,
-    /// The seconds east of UTC that the log's clock was at, for stamps without a zone. Where engine lines
-    /// stand beside them, these tell better.
+    /// The offset of the log's clock from UTC in seconds, for stamps without a zone. Engine lines beside them are more
+    /// reliable and take precedence.
     pub offset_seconds: i32,
-    /// Leaves out what is older.
+    /// Older lines are left out.
     pub since: Option<Timestamp>,
 }
 
-/// Reads a log file, or what a [`Sieve`](super::Sieve) kept of it.
+/// Reads a log file, or the part of it that a [`LineFilter`](super::LineFilter) kept.
 ///
-/// Its lines come in the order of the file. A line of any other program, or one that makes no sense, is left
-/// out in silence.
+/// The lines keep the order of the file. Lines of other programs and lines that cannot be parsed are left out.
 pub fn read(file: &str, text: &str, reading: &Reading) -> Log {
     let mut page = Page { file, items: Vec::new(), last: None, engine_owns_file: false };
     for (line, number) in text.lines().zip(1..) {
-        page.line(number, outer::trimmed(line));
+        page.line(number, syslog::trimmed(line));
     }
     page.dated(reading)
 }
@@ -39,16 +38,16 @@ struct Page<'a> {
     items: Vec<(Option<Stamp>, Item)>,
     /// The line before this one, if it was kept.
     last: Option<usize>,
-    /// Whether an engine writes straight into the file, so that anything in it may be its.
+    /// Whether an engine writes to the file directly, so that any line may be its own.
     engine_owns_file: bool,
 }
 
 enum Item {
     Line(Line),
-    Hole(Hole),
+    LostLines(LostLines),
 }
 
-/// Where a message came from.
+/// The position and the outer layer of a message.
 struct Origin<'a> {
     number: u32,
     stamp: Option<Stamp>,
@@ -58,12 +57,12 @@ struct Origin<'a> {
 
 impl Page<'_> {
     fn line(&mut self, number: u32, line: &str) {
-        if line.is_empty() || outer::is_separator(line) {
+        if line.is_empty() || syslog::is_separator(line) {
             return;
         }
         let last = self.last.take();
         if journal::is_record(line) {
-            if journal::concerns_engine(line) {
+            if journal::is_relevant(line) {
                 self.record(number, line);
             }
         } else if let Some(outer) = Outer::open(line) {
@@ -77,11 +76,16 @@ impl Page<'_> {
         }
     }
 
-    /// A line that syslog or `journalctl` dressed.
+    /// A line with an outer layer of syslog or `journalctl`.
     fn outer(&mut self, number: u32, outer: &Outer<'_>) {
-        let Some(concern) = concern(outer.tag, outer.text) else { return };
+        let Some(relevance) = relevance(outer.tag, outer.text) else { return };
         let stamp = Stamp::parse(outer.stamp);
-        self.message(Origin { number, stamp, host: outer.host, pid: outer.pid }, concern, outer.text, false);
+        self.message(
+            Origin { number, stamp, host: outer.host, pid: outer.pid },
+            relevance,
+            outer.text,
+            false,
+        );
     }
 
     /// A line of `journalctl -o json`.
@@ -92,13 +96,13 @@ impl Page<'_> {
             Origin { number, stamp: record.at().map(Stamp::Exact), host: host.as_deref(), pid: record.pid() };
         match record.message() {
             Some(Message::Text(text)) => {
-                if let Some(concern) = concern(&record.tag(), &text) {
-                    self.message(origin, concern, &text, record.is_cut());
+                if let Some(relevance) = relevance(&record.tag(), &text) {
+                    self.message(origin, relevance, &text, record.is_cut());
                 }
             }
             Some(Message::TooLong) => {
-                if let Some(Concern::Says(program)) = concern(&record.tag(), "") {
-                    self.hole(
+                if let Some(Relevance::Line(program)) = relevance(&record.tag(), "") {
+                    self.lost(
                         origin,
                         Some(program),
                         Some(1),
@@ -110,11 +114,11 @@ impl Page<'_> {
         }
     }
 
-    /// A line without an outer layer, or with one nobody knows.
+    /// A line without an outer layer, or with an unknown one.
     fn bare(&mut self, number: u32, line: &str) {
         let origin = Origin { number, stamp: None, host: None, pid: None };
-        let engine = Concern::Says(Program::Engine);
-        if inner::is_logrus(line) || inner::is_terminal(line) || begins_crash(line) {
+        let engine = Relevance::Line(Program::Engine);
+        if logrus::is_logrus(line) || logrus::is_terminal(line) || begins_crash(line) {
             self.engine_owns_file = true;
         }
         if self.engine_owns_file {
@@ -127,10 +131,10 @@ impl Page<'_> {
         }
     }
 
-    fn message(&mut self, origin: Origin<'_>, concern: Concern, text: &str, is_cut: bool) {
-        let program = match concern {
-            Concern::Says(program) => program,
-            Concern::Misses(whose) => return self.hole(origin, whose, lost(text), text),
+    fn message(&mut self, origin: Origin<'_>, relevance: Relevance, text: &str, is_cut: bool) {
+        let program = match relevance {
+            Relevance::Line(program) => program,
+            Relevance::Lost(program) => return self.lost(origin, program, lost_count(text), text),
         };
         let (repeated, text) = unfolded(text);
         let inner = match program {
@@ -157,10 +161,11 @@ impl Page<'_> {
         ));
     }
 
-    fn hole(&mut self, origin: Origin<'_>, whose: Option<Program>, lost: Option<u64>, text: &str) {
+    fn lost(&mut self, origin: Origin<'_>, program: Option<Program>, count: Option<u64>, text: &str) {
         let text = controls(text).trim_end().to_owned();
-        let hole = Hole { file: self.file.to_owned(), number: origin.number, at: None, whose, lost, text };
-        self.items.push((origin.stamp, Item::Hole(hole)));
+        let lost =
+            LostLines { file: self.file.to_owned(), number: origin.number, at: None, program, count, text };
+        self.items.push((origin.stamp, Item::LostLines(lost)));
     }
 
     fn repeat(&mut self, last: Option<usize>, times: u32) {
@@ -170,7 +175,7 @@ impl Page<'_> {
         self.last = last;
     }
 
-    /// The log, once every line has its time.
+    /// The log with a time for every line.
     fn dated(mut self, reading: &Reading) -> Log {
         let mut calendar = Calendar::new(reading.written, reading.offset_seconds);
         for (stamp, item) in self.items.iter_mut().rev() {
@@ -187,7 +192,7 @@ impl Page<'_> {
             }
             match item {
                 Item::Line(line) => log.lines.push(line),
-                Item::Hole(hole) => log.holes.push(hole),
+                Item::LostLines(lost) => log.lost.push(lost),
             }
         }
         log
@@ -198,12 +203,12 @@ impl Item {
     fn at(&mut self) -> &mut Option<Timestamp> {
         match self {
             Self::Line(line) => &mut line.at,
-            Self::Hole(hole) => &mut hole.at,
+            Self::LostLines(lost) => &mut lost.at,
         }
     }
 }
 
-/// How an engine begins that has no logger yet, or no longer.
+/// Whether a line is written by an engine before its logger exists, or after it crashed.
 fn begins_crash(line: &str) -> bool {
     const BEGINNINGS: &[&str] = &[
         "panic: ",

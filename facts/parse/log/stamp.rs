@@ -1,11 +1,11 @@
-//! Stamps of the outer and inner layers, and how those without a year or a zone get one.
+//! Stamps of the outer and inner layers; a year and a zone are added where they are missing.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use std::ops::Range;
 
-/// A time as far as the log tells it.
+/// A time with the precision that the log has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stamp {
     /// A point in time.
@@ -22,10 +22,9 @@ const LEAP_YEAR: i16 = 2000;
 const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 const WEEKDAYS: &[u8] = b"MonTueWedThuFriSatSun";
 
-/// Splits a line after the stamp it begins with and the space behind that.
+/// Splits a line after its leading stamp and the space that follows.
 ///
-/// The stamp has the shape of one, and nothing is said of its numbers: this is all that a line costs that
-/// nobody wants.
+/// Only the shape of the stamp is checked, not its numbers: irrelevant lines must be cheap.
 pub(super) fn split(line: &str) -> Option<(&str, &str)> {
     let bytes = line.as_bytes();
     let end = match bytes.first()? {
@@ -55,7 +54,7 @@ pub(super) fn split(line: &str) -> Option<(&str, &str)> {
 }
 
 impl Stamp {
-    /// Reads what [`split`] cut off.
+    /// Parses the stamp from [`split`].
     pub(super) fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         match bytes.first()? {
@@ -183,7 +182,7 @@ impl Calendar {
         Self { next: written, offset: Offset::from_seconds(offset_seconds).unwrap_or(Offset::UTC) }
     }
 
-    /// The time of a line that the outer layer stamps and whose inner layer may tell the time.
+    /// The time of a line from the stamps of its outer and inner layers.
     pub(super) fn settle(&mut self, outer: Option<Stamp>, inner: Option<Timestamp>) -> Option<Timestamp> {
         let at = match (inner, outer) {
             (Some(inner), outer) => {

@@ -2,7 +2,7 @@
 
 use super::mebibytes;
 use facts::Timestamp;
-use facts::parse::log::{Reading, Sieve, read};
+use facts::parse::log::{LineFilter, Reading, read};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
@@ -168,7 +168,7 @@ fn beginning(file: &File, size: u64, floor: u64, block: u64, dates: &Dates) -> i
 /// The lines that can be used and are not too old, of which the last ones win.
 fn taken(mut from: impl BufRead, mut age: Age, dates: &Dates, most: usize) -> Kept {
     let mut kept = Kept::default();
-    let mut sieve = Sieve::default();
+    let mut filter = LineFilter::default();
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -183,7 +183,7 @@ fn taken(mut from: impl BufRead, mut age: Age, dates: &Dates, most: usize) -> Ke
         // A machine that lost power leaves zeros where the lines were that never reached the disk.
         let zeros = line.iter().take_while(|b| **b == 0).count();
         let text = String::from_utf8_lossy(&line[zeros..]);
-        if !sieve.takes(&text) {
+        if !filter.takes(&text) {
             continue;
         }
         if age.after(&text, dates) == Age::Old {
@@ -245,7 +245,7 @@ impl Dates {
     fn of(&self, line: &str) -> Option<Timestamp> {
         let reading = Reading { written: self.written, offset_seconds: self.offset_seconds, since: None };
         let log = read("", line, &reading);
-        log.lines.first().map(|line| line.at).or_else(|| log.holes.first().map(|hole| hole.at)).flatten()
+        log.lines.first().map(|line| line.at).or_else(|| log.lost.first().map(|lost| lost.at)).flatten()
     }
 }
 

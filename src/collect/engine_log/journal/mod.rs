@@ -223,7 +223,7 @@ fn lines(parts: &mut [Part], marks: &[Mark], span: &Span) -> (Vec<u8>, Option<St
 fn is_of_use(line: &str) -> bool {
     let reading = Reading { written: Timestamp::UNIX_EPOCH, offset_seconds: 0, since: None };
     let log = read("", line, &reading);
-    !log.lines.is_empty() || !log.holes.is_empty()
+    !log.lines.is_empty() || !log.lost.is_empty()
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ fn reads_as_a_log() {
     let artifacts = logs(&root, &span(LONG_AGO));
     let reading = Reading { written: Timestamp::UNIX_EPOCH, offset_seconds: 0, since: None };
     let log = read("journal", text(&artifacts[0]), &reading);
-    assert_eq!((log.lines.len(), log.holes.len()), (40, 1));
+    assert_eq!((log.lines.len(), log.lost.len()), (40, 1));
     assert!(log.lines.iter().any(|line| line.truncated && line.message == "cut"));
 }
 

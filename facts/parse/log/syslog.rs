@@ -1,11 +1,11 @@
-//! The outer layer: what syslog and `journalctl` put before a message.
+//! The outer layer: the prefix of syslog and `journalctl`.
 
 use super::stamp;
 
-/// A line taken apart, with nothing but its shape looked at.
+/// The parts of a line, by its syntax only.
 #[derive(Debug, PartialEq)]
 pub(super) struct Outer<'a> {
-    /// The stamp as it stands, for [`stamp::Stamp::parse`].
+    /// The unparsed stamp, for [`stamp::Stamp::parse`].
     pub(super) stamp: &'a str,
     pub(super) host: Option<&'a str>,
     /// The program's name, empty where there is none.
@@ -14,7 +14,7 @@ pub(super) struct Outer<'a> {
     pub(super) text: &'a str,
 }
 
-/// The line without what may stand around it.
+/// The line without byte order mark and line end.
 pub(super) fn trimmed(line: &str) -> &str {
     line.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n'])
 }
@@ -24,13 +24,13 @@ pub(super) fn is_separator(line: &str) -> bool {
     line.starts_with("-- ")
 }
 
-/// Whether the line says only that the one before it came again.
+/// Whether the line only reports repetitions of the line before it.
 pub(super) fn repeats_last(line: &str) -> bool {
     Outer::open(trimmed(line)).is_some_and(|outer| outer.repeats().is_some())
 }
 
 impl<'a> Outer<'a> {
-    /// Takes a line of any syslog or `journalctl -o short*` form apart.
+    /// Parses a line in any format of syslog or `journalctl -o short*`.
     pub(super) fn open(line: &'a str) -> Option<Self> {
         if let Some(line) = line.strip_prefix('[') {
             return Self::ring_buffer(line);
@@ -50,7 +50,7 @@ impl<'a> Outer<'a> {
         };
         let (stamp, rest) = stamp::split(line)?;
         let end = rest.find(' ').unwrap_or(rest.len());
-        // `journalctl --no-hostname` leaves the host out, and no host ends in a colon.
+        // `journalctl --no-hostname` omits the host, and no host ends in a colon.
         if rest[..end].ends_with(':') {
             return Some(Self::tagged(stamp, None, rest));
         }
@@ -73,7 +73,7 @@ impl<'a> Outer<'a> {
         Self { tag, pid, text: text.strip_prefix(' ').unwrap_or(text), ..untagged }
     }
 
-    /// `2026-08-02T10:11:12.123456+02:00 host dockerd 1234 - - text`, from behind the version.
+    /// `2026-08-02T10:11:12.123456+02:00 host dockerd 1234 - - text`, after the version.
     fn rfc5424(line: &'a str) -> Option<Self> {
         let mut words = line.splitn(6, ' ');
         let mut word = || words.next();
@@ -88,7 +88,7 @@ impl<'a> Outer<'a> {
         })
     }
 
-    /// `12345.678901] text` or `Sun Aug  2 10:11:12 2026] text`: what `dmesg` prints, from behind its bracket.
+    /// `12345.678901] text` or `Sun Aug  2 10:11:12 2026] text`: the format of `dmesg`, after the bracket.
     fn ring_buffer(line: &'a str) -> Option<Self> {
         let (stamp, text) = line.split_once("] ")?;
         let since_boot = !stamp.is_empty() && stamp.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b' '));
@@ -97,7 +97,7 @@ impl<'a> Outer<'a> {
         Some(Self { stamp, host: None, tag: "kernel", pid: None, text })
     }
 
-    /// How many times the line before came again, where this line says nothing else.
+    /// The repetitions of the line before, where this line reports nothing else.
     pub(super) fn repeats(&self) -> Option<u32> {
         if !self.tag.is_empty() {
             return None;
@@ -130,7 +130,7 @@ fn structured_data_end(text: &str) -> Option<usize> {
     (at > 0).then_some(at)
 }
 
-/// Unfolds `message repeated 5 times: [ text]`, as rsyslog folds it.
+/// Unfolds rsyslog's `message repeated 5 times: [ text]`.
 pub(super) fn unfolded(text: &str) -> (u32, &str) {
     let folded = || {
         let (times, text) = text.trim_start().strip_prefix("message repeated ")?.split_once(" times: [")?;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_repetition_in_both_forms() {
+    fn recognises_repetitions_in_both_formats() {
         assert!(repeats_last("Aug  2 10:11:12 h last message repeated 5 times"));
         assert!(!repeats_last("Aug  2 10:11:12 h dockerd: last message repeated 5 times"));
         assert_eq!(unfolded("message repeated 5 times: [ a [b]]"), (5, "a [b]"));

@@ -1,4 +1,4 @@
-//! The inner layer: the engine's own line, as logrus writes it.
+//! The inner layer: a line of the engine in the formats of logrus.
 
 use super::escape::{controls, unquote, without_colours};
 use super::stamp::rfc3339;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// What a message says, apart from who wrote it and where.
+/// The content of a message, without its outer layer.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Inner {
     pub(super) at: Option<Timestamp>,
@@ -18,7 +18,7 @@ pub(super) struct Inner {
     pub(super) truncated: bool,
 }
 
-/// Whether the text is an engine's line for machines, be it text or JSON.
+/// Whether the text is a logrus line in text or JSON format.
 ///
 /// A logrus entry always has a level, and its text form always begins with the time unless that is
 /// switched off (`TextFormatter.Format`).
@@ -31,13 +31,13 @@ fn is_json(text: &str) -> bool {
     text.starts_with("{\"") && text.contains("\"level\":\"")
 }
 
-/// Whether the text is an engine's line for a terminal.
+/// Whether the text is a logrus line in terminal format.
 pub(super) fn is_terminal(text: &str) -> bool {
     Inner::of_terminal(&without_colours(&controls(text))).is_some()
 }
 
 impl Inner {
-    /// Reads a message of the engine or of containerd in any of its forms.
+    /// Reads a message of the engine or of containerd in any format.
     pub(super) fn read(whole: &str) -> Self {
         let text = whole.trim_start();
         if text.starts_with("time=\"") || text.starts_with("level=") {
@@ -49,7 +49,7 @@ impl Inner {
         Self::of_terminal(&without_colours(&controls(text))).unwrap_or_else(|| Self::plain(whole))
     }
 
-    /// Takes the text for the message.
+    /// The whole text as the message.
     pub(super) fn plain(text: &str) -> Self {
         Self { message: controls(text).trim_end().to_owned(), ..Self::default() }
     }
@@ -119,7 +119,7 @@ fn level(name: &str) -> Level {
     }
 }
 
-/// Hands out the pairs of `key=value key="value"`, and tells whether the last one is cut.
+/// Passes each pair of `key=value key="value"` to `take`; returns whether the last one is truncated.
 fn pairs<'a>(text: &'a str, mut take: impl FnMut(&'a str, Cow<'a, str>)) -> bool {
     let mut rest = text.trim_start_matches(' ');
     while !rest.is_empty() {
@@ -139,7 +139,7 @@ fn pairs<'a>(text: &'a str, mut take: impl FnMut(&'a str, Cow<'a, str>)) -> bool
                     rest
                 }
             },
-            // Not of logrus: something was written in between.
+            // Not logrus: another writer interleaved.
             None => rest.find(' ').map_or("", |space| &rest[space..]),
         }
         .trim_start_matches(' ');
@@ -147,14 +147,14 @@ fn pairs<'a>(text: &'a str, mut take: impl FnMut(&'a str, Cow<'a, str>)) -> bool
     false
 }
 
-/// The key of a `key=value` and all that follows the `=`.
+/// The key of a `key=value` and everything after the `=`.
 fn pair_start(text: &str) -> Option<(&str, &str)> {
     let end = text.bytes().position(|b| !(b.is_ascii_alphanumeric() || b"._-/@".contains(&b)))?;
     if end == 0 { None } else { Some((&text[..end], text[end..].strip_prefix('=')?)) }
 }
 
-/// Where a value without quotes ends: before the next key. Logrus of 17.03 quotes strings and errors alone,
-/// so that a struct stands there with its spaces.
+/// The end of an unquoted value: before the next key. Logrus of 17.03 quotes only strings and errors, so a struct contains
+/// spaces.
 fn bare_end(text: &str) -> usize {
     let mut from = 0;
     while let Some(space) = text[from..].find(' ') {
@@ -168,7 +168,7 @@ fn bare_end(text: &str) -> usize {
     text.len()
 }
 
-/// Where the message of the terminal's form ends: it is padded to 44 columns, and a space stands before each key.
+/// The end of the message in terminal format: it is padded to 44 columns, and a space precedes each key.
 fn message_end(text: &str) -> usize {
     let mut from = 0;
     while let Some(gap) = text[from..].find("  ") {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_text_of_today() {
+    fn reads_the_present_text_format() {
         let inner = Inner::read(
             r#"time="2026-08-22T10:11:12.123456789+02:00" level=error msg="agent: session failed" backoff=100ms error="rpc error: code = Unavailable desc = \"transport: x\"" module=node/agent node.id=abc"#,
         );
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_line_that_was_cut() {
+    fn reads_a_truncated_line() {
         let inner = Inner::read(r#"time="2026-08-22T10:11:12Z" level=info msg=x error="dial tcp 10.0"#);
         assert_eq!(fields(&inner), [("error", "dial tcp 10.0")]);
         assert!(inner.truncated);
@@ -272,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn keeps_json_that_was_cut_as_text() {
+    fn keeps_truncated_json_as_text() {
         let inner = Inner::read(r#"{"error":"a","level":"warning","msg":"x y"#);
         assert_eq!(inner.message, r#"{"error":"a","level":"warning","msg":"x y"#);
         assert!(inner.truncated);
     }
 
     #[test]
-    fn reads_the_terminal() {
+    fn reads_the_terminal_format() {
         let inner = Inner::read("INFO[0001] API listen on  two things             addr=\"a b\" module=x");
         assert_eq!((inner.level, inner.message.as_str()), (Level::Info, "API listen on  two things"));
         assert_eq!(fields(&inner), [("addr", "a b"), ("module", "x")]);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_terminal_in_colour_and_through_rsyslog() {
+    fn reads_the_terminal_format_in_colour_and_through_rsyslog() {
         for line in [
             "\u{1b}[31mERRO\u{1b}[0m[0001] no quorum           \u{1b}[31mmodule\u{1b}[0m=raft",
             "#033[31mERRO#033[0m[0001] no quorum           #033[31mmodule#033[0m=raft",
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_is_not_logrus() {
+    fn keeps_lines_in_other_formats() {
         let inner = Inner::read("panic: invalid page#012#012goroutine 1 [running]:");
         assert_eq!(
             (inner.level, inner.message.as_str()),
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_octal_looks_in_logrus_alone() {
+    fn keeps_octal_escapes_in_logrus_lines() {
         assert_eq!(Inner::read(r#"level=info msg="task #012""#).message, "task #012");
     }
 }
