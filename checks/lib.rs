@@ -3,6 +3,7 @@
 #[macro_use]
 mod check;
 mod finding;
+mod model;
 mod opening;
 mod placement;
 mod remedy;

@@ -1,4 +1,4 @@
-//! The containers on this node that run tasks, and what each sees from inside.
+//! The containers of tasks on this node, and the state inside each of them.
 
 use crate::host::{Interface, Listener};
 use crate::link::Outcome;
@@ -6,7 +6,7 @@ use crate::{ContainerId, Fact, NetworkId, ServiceId, TaskId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// A container that runs a task on this node.
+/// A container of a task on this node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Container {
     /// Its id.
@@ -23,13 +23,13 @@ pub struct Container {
     pub image: String,
     /// Its hostname.
     pub hostname: String,
-    /// The pid of its first process; 0 when it does not run.
+    /// The pid of its first process; 0 if it does not run.
     pub pid: u32,
     /// Its networks.
     pub attachments: Vec<Attachment>,
-    /// The name servers that it was given, to which the engine's passes on what it does not know.
+    /// `HostConfig.Dns`: the upstream servers of the embedded DNS server, where the service configures some.
     pub dns: Vec<IpAddr>,
-    /// What it sees from inside.
+    /// Its network namespace.
     pub netns: Fact<Netns>,
     /// Its `/etc/hosts`.
     pub hosts: Fact<HostsFile>,
@@ -37,7 +37,7 @@ pub struct Container {
     pub resolv_conf: Fact<ResolvConf>,
 }
 
-/// A container's place on one network.
+/// The endpoint of a container on one network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
     /// The network's id.
@@ -46,71 +46,74 @@ pub struct Attachment {
     pub name: String,
     /// The address.
     pub addr: Option<IpAddr>,
-    /// The names it answers to there.
+    /// Its names on the network.
     pub aliases: Vec<String>,
 }
 
-/// A network namespace from inside.
+/// The network namespace of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Netns {
     /// Interfaces and addresses.
     pub interfaces: Vec<Interface>,
     /// Listening sockets.
     pub listeners: Vec<Listener>,
-    /// What the embedded DNS server answered.
+    /// The answers of the embedded DNS server.
     pub answers: Vec<Answer>,
-    /// What came of connecting to the service's addresses; empty where none was tried.
+    /// A TCP connection to the embedded DNS server, 127.0.0.11:53. Older bundles lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<Outcome>,
+    /// Connections to the addresses of the service; empty if none was tried.
     #[serde(default)]
     pub connects: Vec<Connect>,
-    /// Whether the name servers that the container was given answer.
+    /// Whether the DNS servers in [`Container::dns`] answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<NameServer>,
 }
 
-/// A name server that a container was given, and whether it answers from inside.
+/// A DNS server, and whether it answers from inside a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameServer {
     /// Its address.
     pub addr: IpAddr,
-    /// An answer, of whatever kind, or why there was none.
+    /// `Ok` for an answer of any kind, else the reason why there was none.
     pub result: Result<(), String>,
 }
 
-/// An attempt to connect to an address of a service from inside one of its tasks.
+/// A TCP connection to an address of a service from inside one of its tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connect {
-    /// The address: the service's virtual one, or that of a task.
+    /// The VIP of the service, or the address of a task.
     pub addr: IpAddr,
-    /// The TCP port, one on which this task listens itself.
+    /// The TCP port; this task listens on it.
     pub port: u16,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How long it took, in microseconds.
+    /// The duration in microseconds.
     pub took_us: u64,
 }
 
 impl Netns {
-    /// The addresses that a name has, as the embedded DNS server tells; none where it has none.
+    /// The addresses in the answer for a name; empty without an answer.
     pub fn addresses_of(&self, name: &str) -> &[IpAddr] {
         let answer = self.answers.iter().find(|answer| answer.name == name);
         answer.and_then(|answer| answer.result.as_ref().ok()).map_or(&[], Vec::as_slice)
     }
 
-    /// The virtual addresses behind a name of a service: those that it has and none of the service's tasks has.
-    pub fn virtual_addresses_of(&self, name: &str, service: &str) -> Vec<IpAddr> {
+    /// The VIPs behind a name: its addresses without those of the tasks of the service.
+    pub fn vips_of(&self, name: &str, service: &str) -> Vec<IpAddr> {
         let tasks = self.addresses_of(&format!("tasks.{service}"));
         self.addresses_of(name).iter().copied().filter(|addr| !tasks.contains(addr)).collect()
     }
 }
 
-/// One question to the embedded DNS server, 127.0.0.11, and what came of it.
+/// One question to the embedded DNS server, 127.0.0.11, and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The name asked for.
+    /// The name in the question.
     pub name: String,
-    /// The addresses, in order of value, or why there are none.
+    /// The addresses, sorted, or the reason why there are none.
     pub result: Result<Vec<IpAddr>, String>,
-    /// How long it took, in microseconds.
+    /// The duration in microseconds.
     pub took_us: u64,
 }
 
@@ -118,7 +121,7 @@ pub struct Answer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostsFile(pub Vec<HostsLine>);
 
-/// One line of a hosts file that says something.
+/// One entry of a hosts file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostsLine {
     /// Its number, from 1.
@@ -132,7 +135,7 @@ pub struct HostsLine {
 }
 
 impl HostsFile {
-    /// The lines that give `name` an address; names in hosts files know no case.
+    /// The entries with the name, in any letter case.
     pub fn lines_for<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HostsLine> {
         self.0.iter().filter(move |line| line.names.iter().any(|n| n.eq_ignore_ascii_case(name)))
     }
@@ -141,7 +144,7 @@ impl HostsFile {
 /// A resolv.conf.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolvConf {
-    /// The name servers.
+    /// The DNS servers.
     pub servers: Vec<String>,
     /// The search list.
     pub search: Vec<String>,

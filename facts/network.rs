@@ -1,10 +1,10 @@
 //! Networks, as the engine of one node lists them.
 
-use crate::NetworkId;
+use crate::{NetworkId, TaskId};
 use jiff::Timestamp;
 use std::net::IpAddr;
 
-/// A network, as one engine lists it. A worker lists an overlay only while it has something on it.
+/// A network, as one engine lists it. A worker lists an overlay only while it has an endpoint on it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Network {
     /// Its id.
@@ -15,21 +15,23 @@ pub struct Network {
     pub driver: String,
     /// `swarm` or `local`.
     pub scope: String,
-    /// Whether it is the routing mesh's.
+    /// Whether it is the ingress network.
     pub ingress: bool,
-    /// Whether what it carries between nodes is encrypted.
+    /// Whether its traffic between nodes is encrypted.
     pub encrypted: bool,
-    /// The interface that is its bridge on this node, where its driver makes one.
+    /// The bridge interface on this node, for drivers that have one.
     pub bridge: Option<String>,
     /// Its subnets in CIDR notation.
     pub subnets: Vec<String>,
-    /// `Peers`: the nodes gossip knows on it, as this node sees it. Only where the network was inspected.
+    /// `Peers`: the nodes that gossip of this node knows on the network. Absent if the network was not inspected.
     pub peers: Option<Vec<Peer>>,
-    /// When it was made.
+    /// The endpoint records in NetworkDB of this node. Absent if the network was not inspected with `verbose`.
+    pub records: Option<Vec<EndpointRecord>>,
+    /// When it was created on this node.
     pub created: Option<Timestamp>,
-    /// The names of the endpoints this node has on it, such as `ingress-endpoint`.
+    /// The names of the endpoints of this node on it, such as `ingress-endpoint`.
     pub endpoints: Vec<String>,
-    /// The ports that services publish through it; only the routing mesh's network has some, and workers see them.
+    /// The ports that services publish through it. Only the ingress network has some; workers list them as well.
     pub ports: Vec<MeshPort>,
 }
 
@@ -38,17 +40,39 @@ pub struct Network {
 pub struct MeshPort {
     /// The service's name.
     pub service: String,
-    /// The port outside.
+    /// The published port.
     pub published: u16,
-    /// The port inside.
+    /// The target port in the container.
     pub target: u16,
 }
 
 /// A node on an overlay, as gossip knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The gossip name: 12 hex digits, new at every start of the engine.
+    /// The gossip name: 12 hex digits, different after each start of the engine.
     pub name: String,
     /// Its address.
     pub addr: IpAddr,
+}
+
+/// The record of one endpoint in NetworkDB: an element of `Services.NAME.Tasks`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EndpointRecord {
+    /// The service; empty for a container that is no task of a service.
+    pub service: String,
+    /// The name of the endpoint, for a task `SERVICE.SLOT.TASK` or `SERVICE.NODE.TASK`.
+    pub name: String,
+    /// The address of the endpoint on the network.
+    pub addr: IpAddr,
+    /// `Info["Host IP"]`: the data path address of the node that the endpoint is on.
+    pub host: Option<IpAddr>,
+}
+
+impl EndpointRecord {
+    /// The task, for an endpoint of a service.
+    pub fn task(&self) -> Option<TaskId> {
+        let rest = self.name.strip_prefix(self.service.as_str())?.strip_prefix('.')?;
+        let (_, task) = rest.rsplit_once('.')?;
+        (!self.service.is_empty() && !task.is_empty()).then(|| task.into())
+    }
 }

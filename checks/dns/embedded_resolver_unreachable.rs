@@ -1,37 +1,45 @@
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::Host;
-use facts::container::Answer;
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::container::{Answer, Container, Netns};
+use facts::link::Outcome;
+use facts::{Gap, Host, Why};
 use std::collections::BTreeSet;
 
 check! {
-    /// The engine's DNS server does not answer a container.
+    /// The embedded DNS server of the engine does not answer a container.
     ///
     /// ## Why it matters
-    /// Names of services and tasks are known to that server alone, which each container finds at 127.0.0.11. What leads
-    /// there are rules in the container's own network namespace. Where they are gone, because something in the container
-    /// or on the node emptied its tables, no name resolves, and each program in it says `Temporary failure in name
-    /// resolution`, while its task counts as running.
+    /// Only the embedded DNS server knows service and task names. Each container reaches it at 127.0.0.11, through
+    /// NAT rules in the network namespace of the container. If a program in the container or on the node deletes
+    /// these rules, no name resolves in the container (`Temporary failure in name resolution`), and the task still
+    /// counts as running.
     ///
     /// ## How to fix it
-    /// Start the task anew: the engine writes the rules when it starts a container. Then find who empties them.
+    /// Restart the task: the engine writes the rules when it starts a container. Then find what deletes them.
     ///
     /// ## When it is wrong
-    /// On a machine so busy that no answer comes within a second, twice.
+    /// On a node that is so busy that two questions in a row are not answered within 0.7 s each. A task that starts,
+    /// stops or drains is not judged by its own name: the engine does not know that name yet, forwards the question,
+    /// and an unreachable upstream server then looks like silence.
     ///
-    /// Source: libnetwork `resolver_unix.go`, `setupIPTable`.
-    "dns/embedded-resolver-unreachable": Error, "the engine's DNS server does not answer a container";
-    needs Containers, TaskNetns, Networks;
+    /// Source: libnetwork `resolver_unix.go`, `setupIPTable`; moby `daemon/cluster/executor/container/controller.go`
+    /// (names are published while a task is healthy).
+    "dns/embedded-resolver-unreachable": Error, "the embedded DNS server does not answer a container";
+    healthy "the embedded DNS server answers containers";
+    needs Containers, TaskNetns, Networks, Tasks;
     caused_by "engine/unreachable";
     for each Host: run
 }
 
-fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
+/// For how many seconds a task must have been running until its names have to be known.
+const SETTLED_SECONDS: i64 = 30;
+
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let containers = host.containers.get()?;
     let networks = host.networks.get()?;
-    let mut told = BTreeSet::new();
-    // Elsewhere all names are passed on, and the silence may be that of others.
-    for container in containers.value.iter().filter(|it| super::finds_services(it, networks)) {
+    let mut reported = BTreeSet::new();
+    // Without an overlay all names are forwarded, and silence may be that of the upstream servers.
+    for container in containers.value.iter().filter(|it| super::resolves_services(it, networks)) {
         let service = &container.service_name;
         let netns = match container.netns.get() {
             Ok(netns) => netns,
@@ -40,39 +48,53 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 continue;
             }
         };
-        let silent = !netns.answers.is_empty() && netns.answers.iter().all(is_silence);
-        if !silent || !told.insert(service) {
+        let silent = !netns.answers.is_empty() && netns.answers.iter().all(is_timeout);
+        if !silent || reported.contains(service) {
             continue;
         }
+        let confidence = match cause(netns, container, view) {
+            Ok(Silence::NoPath) => Confidence::High,
+            Ok(Silence::KnownName) => Confidence::Medium,
+            Ok(Silence::MaybeUpstream) => continue,
+            Err(gap) => {
+                out.inconclusive(Subject::Service(service.clone()), gap);
+                continue;
+            }
+        };
+        reported.insert(service);
         let name = &container.name;
-        let summary = format!("inside {name} the engine's DNS server, 127.0.0.11, answers no question");
-        let mut shown = netns.answers.iter().filter_map(|answer| {
+        let summary = format!("container {name}: the embedded DNS server 127.0.0.11 does not answer");
+        let mut questions = netns.answers.iter().filter_map(|answer| {
             let error = answer.result.as_ref().err()?;
             Some(Evidence::value(netns, format!("DNS {}: {error}", answer.name)))
         });
-        let Some(first) = shown.next() else { continue };
-        let finding = out.report(Subject::Service(service.clone()), summary, first);
-        for shown in shown {
-            finding.with(shown);
+        let Some(first) = questions.next() else { continue };
+        let finding = out.report(Subject::Service(service.clone()), summary, first).confidence(confidence);
+        for question in questions {
+            finding.with(question);
+        }
+        if let Some(outcome) = &netns.resolver {
+            finding.with(Evidence::value(netns, format!("127.0.0.11:53/tcp in the container: {outcome}")));
         }
         finding.on_nodes([host.name.clone()]);
-        let look = |file: &str| format!("nsenter --net=/proc/{}/ns/net iptables {file}", container.pid);
+        let inside =
+            |arguments: &str| format!("nsenter --net=/proc/{}/ns/net iptables {arguments}", container.pid);
         finding.remedy(Remedy {
-            title: "Let the engine write the container's rules anew".into(),
+            title: format!("Replace the tasks of {service}").into(),
             risk: Risk::Disruptive,
-            impact: "the task ends, and another one starts in its place".into(),
+            impact: format!("The tasks of {service} restart, one after the other.").into(),
             steps: vec![
                 Step::Manual {
                     node: host.name.clone(),
-                    text: "see what has become of the rules that lead to the server: without DOCKER_OUTPUT in nat nothing \
-                           does, and a rule in OUTPUT may keep it away"
+                    text: "find what removed the rules: the nat table needs the chain DOCKER_OUTPUT, and no rule in \
+                           OUTPUT may drop 53/udp"
                         .into(),
-                    commands: vec![look("-t nat -S"), look("-S OUTPUT")],
+                    commands: vec![inside("-t nat -S"), inside("-S OUTPUT")],
                 },
                 Step::Manual {
-                    node: host.name.clone(),
-                    text: "end this container, and swarm starts another one".into(),
-                    commands: vec![format!("docker stop {}", shell_quote(name))],
+                    node: "a manager".into(),
+                    text: "start new tasks; the engine writes the rules into each new container".into(),
+                    commands: vec![format!("docker service update --force {}", shell_quote(service))],
                 },
             ],
         });
@@ -80,8 +102,39 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// Whether nobody answered, as opposed to an answer that there is no such name.
-fn is_silence(answer: &Answer) -> bool {
-    let silence = |error: &String| error.starts_with("no answer") || error.contains("os error");
-    answer.result.as_ref().is_err_and(silence)
+/// Why no question was answered.
+enum Silence {
+    /// Packets do not reach the server.
+    NoPath,
+    /// The server must know a name that was asked, and did not answer.
+    KnownName,
+    /// The server may have forwarded every question.
+    MaybeUpstream,
+}
+
+fn cause(netns: &Netns, container: &Container, view: &View<'_>) -> Result<Silence, Gap> {
+    match &netns.resolver {
+        Some(Outcome::Open) | None => {}
+        Some(_) => return Ok(Silence::NoPath),
+    }
+    let tasks = match view.snapshot.tasks.get() {
+        Ok(tasks) => tasks,
+        // A worker does not know whether a task stops: the container runs until the grace period is over.
+        Err(Gap { source, why: Why::NotApplicable { .. } }) => {
+            let reason = "only a manager knows whether the task is starting or stopping".into();
+            return Err(Gap { source, why: Why::NotApplicable { reason } });
+        }
+        Err(gap) => return Err(gap),
+    };
+    let now = view.snapshot.taken.as_second();
+    let settled = tasks.iter().find(|task| task.id == container.task).is_some_and(|task| {
+        let since = task.since.map_or(now, |at| at.as_second());
+        task.state == "running" && task.desired == "running" && now - since >= SETTLED_SECONDS
+    });
+    Ok(if settled { Silence::KnownName } else { Silence::MaybeUpstream })
+}
+
+/// Whether the question got no answer at all, not even NXDOMAIN.
+fn is_timeout(answer: &Answer) -> bool {
+    answer.result.as_ref().is_err_and(|error| error.starts_with("no answer") || error.contains("os error"))
 }

@@ -1,11 +1,10 @@
-//! Names and virtual addresses.
+//! Names and VIPs of services, as containers resolve them.
 
 mod embedded_resolver_unreachable;
 mod name_shared;
 mod no_common_network;
 mod resolver_bypassed;
 mod server_unreachable;
-mod told;
 mod vip_pinned_in_hosts;
 
 use crate::BuiltIn;
@@ -13,11 +12,12 @@ use facts::NetworkId;
 use facts::container::Container;
 use facts::network::Network;
 
-/// Whether a container is on a network on which the engine's DNS server knows services: an overlay that is not the mesh's.
-fn finds_services(container: &Container, networks: &[Network]) -> bool {
-    let overlay =
-        |id: &NetworkId| networks.iter().any(|it| it.id == *id && it.scope == "swarm" && !it.ingress);
-    container.attachments.iter().any(|it| overlay(&it.network))
+/// Whether the embedded DNS server knows services for this container: it is on an overlay other than ingress.
+fn resolves_services(container: &Container, networks: &[Network]) -> bool {
+    let overlay = |id: &NetworkId| {
+        networks.iter().any(|network| network.id == *id && network.scope == "swarm" && !network.ingress)
+    };
+    container.attachments.iter().any(|attachment| overlay(&attachment.network))
 }
 
 /// The checks of this folder.

@@ -4,21 +4,22 @@ use facts::Host;
 use std::collections::BTreeSet;
 
 check! {
-    /// A container on an overlay asks other name servers than the engine's.
+    /// A container on an overlay does not use the embedded DNS server of the engine.
     ///
     /// ## Why it matters
-    /// Only the engine's DNS server at 127.0.0.11 knows services and tasks, and it passes on what it does not know. A
-    /// `resolv.conf` that is mounted from the node, or rewritten in the container, leads past it: names of the swarm do
-    /// not resolve in there, and all others do.
+    /// Only the embedded DNS server at 127.0.0.11 knows service and task names; it forwards all other names. If
+    /// `/etc/resolv.conf` is mounted from the node or rewritten in the container, questions go to other servers.
+    /// Service names then do not resolve in the container, and all other names do.
     ///
     /// ## How to fix it
-    /// Take the mount out, and name other servers with `dns:`, which the engine's server then asks.
+    /// Remove the mount. Configure other servers with `dns:`; the embedded DNS server forwards to them.
     ///
     /// ## When it is wrong
-    /// Where the container runs a name server of its own that asks 127.0.0.11.
+    /// If the container runs its own DNS server that forwards to 127.0.0.11.
     ///
     /// Source: libnetwork `sandbox_dns_unix.go`.
-    "dns/resolver-bypassed": Error, "a container asks other name servers than the engine's";
+    "dns/resolver-bypassed": Error, "a container does not use the embedded DNS server";
+    healthy "containers use the embedded DNS server 127.0.0.11";
     needs Containers, TaskNetns, Networks, Services;
     for each Host: run
 }
@@ -28,8 +29,8 @@ const FILE: &str = "/etc/resolv.conf";
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let containers = host.containers.get()?;
     let networks = host.networks.get()?;
-    let mut told = BTreeSet::new();
-    for container in containers.value.iter().filter(|it| super::finds_services(it, networks)) {
+    let mut reported = BTreeSet::new();
+    for container in containers.value.iter().filter(|it| super::resolves_services(it, networks)) {
         let service = &container.service_name;
         let subject = Subject::Service(service.clone());
         let conf = match container.resolv_conf.get() {
@@ -39,14 +40,15 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 continue;
             }
         };
-        // A server on loopback is the container's own, and may well ask the engine's.
-        let others = conf.servers.iter().all(|server| !server.starts_with("127."));
-        if conf.servers.is_empty() || !others || !told.insert(service) {
+        // A server on loopback runs in the container, and may forward to the embedded one.
+        let only_others = conf.servers.iter().all(|server| !server.starts_with("127."));
+        if conf.servers.is_empty() || !only_others || !reported.insert(service) {
             continue;
         }
         let servers = conf.servers.join(", ");
         let summary = format!(
-            "inside {} names are asked of {servers}, which know none of the swarm's, and not of 127.0.0.11",
+            "container {} uses the DNS server {servers} instead of the embedded one (127.0.0.11): service names do \
+             not resolve in it",
             container.name
         );
         let finding = out.report(subject, summary, Evidence::value(conf, format!("nameserver {servers}")));
@@ -62,14 +64,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let add: String =
             conf.servers.iter().map(|server| format!(" --dns-add {}", shell_quote(server))).collect();
         finding.remedy(Remedy {
-            title: "Let the container ask the engine's DNS server".into(),
+            title: format!("Remove the custom {FILE} from the service {service}").into(),
             risk: Risk::Disruptive,
-            impact: "the tasks of the service restart".into(),
+            impact: format!("The tasks of {service} restart.").into(),
             steps: vec![Step::Manual {
                 node: "a manager".into(),
                 text: format!(
-                    "take out what puts its own {FILE} into the container, be it a mount, a config or its start script, \
-                     and let the engine pass on to those servers what it does not know"
+                    "remove the mount, config or start script that replaces {FILE} in the container; --dns-add makes \
+                     the embedded DNS server forward to the same servers"
                 ),
                 commands: vec![format!("docker service update{remove}{add} {}", shell_quote(service))],
             }],

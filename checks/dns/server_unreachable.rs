@@ -4,21 +4,22 @@ use facts::Host;
 use std::collections::BTreeSet;
 
 check! {
-    /// A name server that a service was given with `dns:` does not answer.
+    /// A DNS server configured with `dns:` does not answer from inside a container.
     ///
     /// ## Why it matters
-    /// The engine's DNS server answers for the swarm's names itself, and passes all others on to the servers that the
-    /// service names. They are asked from inside the container. Where none answers, names from outside do not resolve,
-    /// each try takes seconds, and names of services go on to resolve, so that the fault looks like another one.
+    /// The embedded DNS server answers service and task names itself, and forwards all other names to the servers in
+    /// `dns:`. It sends these questions from inside the container. If no server answers, external names do not resolve
+    /// and each lookup takes seconds. Service names still resolve, which hides the cause.
     ///
     /// ## How to fix it
-    /// Name a server that answers, or take `dns:` out, so that those of the node are asked.
+    /// Configure a server that answers. Or remove `dns:`; the container then uses the servers of its node.
     ///
     /// ## When it is wrong
-    /// Where the server answers only certain names, or only over TCP.
+    /// If the server answers only some names, or only over TCP.
     ///
     /// Source: libnetwork `resolver.go`, `forwardExtDNS`.
-    "dns/server-unreachable": Error, "a name server that a service was given does not answer";
+    "dns/server-unreachable": Error, "a DNS server configured for a service does not answer";
+    healthy "DNS servers configured for services answer";
     needs Containers, TaskNetns;
     caused_by "host/forward-drop", "host/ip-forward-off", "host/docker-chains-missing", "host/firewall-drops-swarm",
         "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/bridge-down", "network/subnet-overlap";
@@ -27,7 +28,7 @@ check! {
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let containers = host.containers.get()?;
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for container in &containers.value {
         let service = &container.service_name;
         let netns = match container.netns.get() {
@@ -37,32 +38,33 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 continue;
             }
         };
-        let silent: Vec<_> =
+        let failed: Vec<_> =
             netns.servers.iter().filter_map(|it| Some((it.addr, it.result.as_ref().err()?))).collect();
-        let Some((addr, error)) = silent.first().filter(|_| told.insert(service)) else { continue };
-        let names: Vec<String> = silent.iter().map(|(addr, _)| addr.to_string()).collect();
-        let all = silent.len() == netns.servers.len();
-        let rest = if all { "" } else { ", and another one does" };
+        let Some((addr, error)) = failed.first().filter(|_| reported.insert(service)) else { continue };
+        let addrs: Vec<String> = failed.iter().map(|(addr, _)| addr.to_string()).collect();
+        let all = failed.len() == netns.servers.len();
+        let rest = if all { "" } else { "; another configured server answers" };
         let summary = format!(
-            "inside {} the name server {}, which the service was given, does not answer{rest}",
+            "DNS server {} configured for {service} does not answer from inside container {}{rest}",
+            addrs.join(", "),
             container.name,
-            names.join(", ")
         );
-        let shown = format!("a question to {addr}:53/udp from inside the container: {error}");
-        let finding = out.report(Subject::Service(service.clone()), summary, Evidence::value(netns, shown));
+        let question = format!("DNS question to {addr}:53/udp from inside the container: {error}");
+        let finding =
+            out.report(Subject::Service(service.clone()), summary, Evidence::value(netns, question));
         if !all {
             finding.severity(Severity::Warning);
         }
         finding.on_nodes([host.name.clone()]);
-        let remove: String = names.iter().map(|name| format!(" --dns-rm {}", shell_quote(name))).collect();
+        let remove: String = addrs.iter().map(|addr| format!(" --dns-rm {}", shell_quote(addr))).collect();
         finding.remedy(Remedy {
-            title: "Name a server that answers".into(),
+            title: format!("Remove or replace the DNS server {} of {service}", addrs.join(", ")).into(),
             risk: Risk::Disruptive,
-            impact: "the tasks of the service restart".into(),
+            impact: format!("The tasks of {service} restart.").into(),
             steps: vec![Step::Manual {
                 node: "a manager".into(),
-                text: "take the server out, so that those of the node are asked, or name another with --dns-add; and in \
-                       the file of its stack, under dns"
+                text: "remove the server, or add one that answers with --dns-add; make the same change under `dns` in \
+                       the stack file"
                     .into(),
                 commands: vec![format!("docker service update{remove} {}", shell_quote(service))],
             }],

@@ -88,7 +88,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 fn judge<'a>(container: &Container, netns: &'a Seen<Netns>) -> Option<Silent<'a>> {
     let service = &container.service_name;
-    let addrs = netns.virtual_addresses_of(service, service);
+    let addrs = netns.vips_of(service, service);
     let (to_vip, to_tasks): (Vec<_>, Vec<_>) = netns.connects.iter().partition(|c| addrs.contains(&c.addr));
     let open = |connect: &&Connect| connect.outcome == Outcome::Open;
     if to_vip.is_empty() || to_vip.iter().any(open) || !to_tasks.iter().any(open) {

@@ -2,7 +2,7 @@
 
 use super::or_default;
 use crate::bundle::Bundle;
-use crate::network::{MeshPort, Network, Peer};
+use crate::network::{EndpointRecord, MeshPort, Network, Peer};
 use crate::{Fact, Need, NetworkId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -38,6 +38,18 @@ struct ServiceAnswer {
     /// Each as `Target: 80, Publish: 8080`.
     #[serde(rename = "Ports", default, deserialize_with = "or_default")]
     ports: Vec<String>,
+    #[serde(rename = "Tasks", default, deserialize_with = "or_default")]
+    tasks: Vec<TaskAnswer>,
+}
+
+#[derive(Deserialize)]
+struct TaskAnswer {
+    #[serde(rename = "Name", default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(rename = "EndpointIP", default, deserialize_with = "or_default")]
+    addr: String,
+    #[serde(rename = "Info", default, deserialize_with = "or_default")]
+    info: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -75,11 +87,11 @@ pub(super) fn networks(bundle: &Bundle) -> Fact<Vec<Network>> {
     })
 }
 
-/// The inspection of a network says more than its place in the list.
+/// The inspection of a network in place of its list entry, which lacks peers and services.
 fn inspected(bundle: &Bundle, listed: Answer) -> Answer {
     let path = format!("engine/networks/{}.json", listed.id);
     match bundle.artifacts.get(&path).and_then(|bytes| serde_json::from_slice(bytes).ok()) {
-        // Only an inspection tells who the peers are, and null there means that there are none.
+        // Only an inspection has peers, and null there means that there are none.
         Some(Answer { peers: None, driver, .. }) if driver == "overlay" => {
             Answer { peers: Some(Vec::new()), ..listed }
         }
@@ -104,11 +116,13 @@ fn network(answer: Answer) -> Network {
         peers.sort_by_key(|peer| peer.addr);
         peers
     });
-    // Where nobody chose a name it is that of the id (libnetwork `drivers/bridge/bridge.go`).
-    let named =
+    // The default name is made of the id (libnetwork `drivers/bridge/bridge.go`).
+    let configured =
         || answer.options.get("com.docker.network.bridge.name").filter(|name| !name.is_empty()).cloned();
-    let numbered = || format!("br-{}", answer.id.as_str().chars().take(12).collect::<String>());
-    let bridge = (answer.driver == "bridge").then(|| named().unwrap_or_else(numbered));
+    let default_name = || format!("br-{}", answer.id.as_str().chars().take(12).collect::<String>());
+    let bridge = (answer.driver == "bridge").then(|| configured().unwrap_or_else(default_name));
+    let overlay_peers = peers.is_some() && answer.driver == "overlay";
+    let records = overlay_peers.then(|| endpoint_records(&answer.services));
     Network {
         id: answer.id,
         name: answer.name,
@@ -120,9 +134,27 @@ fn network(answer: Answer) -> Network {
         created: answer.created.parse().ok(),
         subnets: answer.ipam.config.into_iter().map(|c| c.subnet).filter(|s| !s.is_empty()).collect(),
         peers,
+        records,
         endpoints,
         ports: answer.services.iter().flat_map(|(name, service)| mesh_ports(name, &service.ports)).collect(),
     }
+}
+
+fn endpoint_records(services: &BTreeMap<String, ServiceAnswer>) -> Vec<EndpointRecord> {
+    let record = |service: &str, task: &TaskAnswer| {
+        Some(EndpointRecord {
+            service: service.to_owned(),
+            name: task.name.clone(),
+            addr: task.addr.parse().ok()?,
+            host: task.info.get("Host IP").and_then(|addr| addr.parse().ok()),
+        })
+    };
+    let of_service = |(service, answer): (&String, &ServiceAnswer)| {
+        answer.tasks.iter().filter_map(|task| record(service, task)).collect::<Vec<_>>()
+    };
+    let mut records: Vec<_> = services.iter().flat_map(of_service).collect();
+    records.sort();
+    records
 }
 
 fn mesh_ports(service: &str, ports: &[String]) -> Vec<MeshPort> {
@@ -136,7 +168,7 @@ fn mesh_ports(service: &str, ports: &[String]) -> Vec<MeshPort> {
     ports
 }
 
-/// The overlay driver takes the option without a value, too, as a yes.
+/// For the overlay driver the option without a value means yes.
 fn encrypted(options: &BTreeMap<String, String>) -> bool {
     options
         .get("encrypted")

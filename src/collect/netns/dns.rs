@@ -1,7 +1,9 @@
-//! Questions to the engine's embedded DNS server, put from inside a network namespace.
+//! Questions to DNS servers, asked from inside a network namespace.
 
 use super::{Duration, Instant};
+use crate::collect::probe::tcp;
 use facts::container::{Answer, NameServer};
+use facts::link::Outcome;
 use futures_util::future::join_all;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
@@ -14,12 +16,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-/// Where the engine's DNS server listens in every network namespace that it serves.
-pub(super) const SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
-/// How long one answer may take. Names of the swarm are answered from memory; others are passed on.
-const PATIENCE: Duration = Duration::from_millis(700);
+/// The address of the embedded DNS server in each network namespace.
+pub(super) const EMBEDDED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+/// Timeout of one question. Service names are answered from memory; other names are forwarded.
+const TIMEOUT: Duration = Duration::from_millis(700);
 
-/// Asks for the IPv4 addresses of all these names at once, from the namespace that this thread is in.
+/// Asks the embedded DNS server for the IPv4 addresses of all names at once, from the namespace of this thread.
 pub(in crate::collect) fn ask(names: &[String]) -> io::Result<Vec<Answer>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -28,17 +30,24 @@ pub(in crate::collect) fn ask(names: &[String]) -> io::Result<Vec<Answer>> {
     })
 }
 
-/// Whether name servers answer at all, asked from the namespace that this thread is in for what every server knows.
-pub(super) fn servers(addrs: &[IpAddr]) -> io::Result<Vec<NameServer>> {
+/// Connects to the TCP port of the embedded DNS server, from the namespace of this thread. Its NAT rules are set up
+/// together with those for UDP, and no upstream server is involved.
+pub(super) fn connect_embedded() -> io::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(tcp::connect((EMBEDDED, 53).into(), TIMEOUT)))
+}
+
+/// Whether DNS servers answer at all, asked from the namespace of this thread.
+pub(super) fn probe_servers(addrs: &[IpAddr]) -> io::Result<Vec<NameServer>> {
     if addrs.is_empty() {
         return Ok(Vec::new());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let one = |addr: IpAddr| async move {
-            let mut answer = server(addr).await;
+            let mut answer = probe_server(addr).await;
             if answer.is_err() {
-                answer = server(addr).await;
+                answer = probe_server(addr).await;
             }
             NameServer { addr, result: answer }
         };
@@ -46,8 +55,8 @@ pub(super) fn servers(addrs: &[IpAddr]) -> io::Result<Vec<NameServer>> {
     })
 }
 
-/// One question for the root's servers; that it is refused is an answer as well.
-async fn server(addr: IpAddr) -> Result<(), String> {
+/// One question for the NS records of the root. Any answer counts, REFUSED as well.
+async fn probe_server(addr: IpAddr) -> Result<(), String> {
     let local: SocketAddr = match addr {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -59,10 +68,10 @@ async fn server(addr: IpAddr) -> Result<(), String> {
         let mut answer = [0; 512];
         socket.recv(&mut answer).await
     };
-    match timeout(PATIENCE, exchange).await {
+    match timeout(TIMEOUT, exchange).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} ms", PATIENCE.as_millis())),
+        Err(_) => Err(format!("no answer within {} ms", TIMEOUT.as_millis())),
     }
 }
 
@@ -70,10 +79,10 @@ async fn server(addr: IpAddr) -> Result<(), String> {
 const QUESTION: &[u8] = &[0x53, 0x44, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 
 fn resolver() -> Result<TokioResolver, NetError> {
-    let config = ResolverConfig::from_name_servers(vec![NameServerConfig::udp_and_tcp(IpAddr::V4(SERVER))]);
+    let config = ResolverConfig::from_name_servers(vec![NameServerConfig::udp_and_tcp(IpAddr::V4(EMBEDDED))]);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options: &mut ResolverOpts = builder.options_mut();
-    options.timeout = PATIENCE;
+    options.timeout = TIMEOUT;
     options.attempts = 0;
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
@@ -82,8 +91,8 @@ fn resolver() -> Result<TokioResolver, NetError> {
 
 async fn answer(resolver: &TokioResolver, name: &str) -> Answer {
     let began = Instant::now();
-    let lookup = async { resolver.lookup(whole(name)?, RecordType::A).await };
-    let result = match timeout(PATIENCE, lookup).await {
+    let lookup = async { resolver.lookup(fqdn(name)?, RecordType::A).await };
+    let result = match timeout(TIMEOUT, lookup).await {
         Ok(Ok(lookup)) => {
             let addr = |data: &RData| match data {
                 RData::A(addr) => Some(IpAddr::V4(addr.0)),
@@ -93,8 +102,8 @@ async fn answer(resolver: &TokioResolver, name: &str) -> Answer {
             addrs.sort();
             Ok(addrs)
         }
-        Ok(Err(error)) => Err(words(&error)),
-        Err(_) => Err(words(&NetError::Timeout)),
+        Ok(Err(error)) => Err(error_text(&error)),
+        Err(_) => Err(error_text(&NetError::Timeout)),
     };
     Answer {
         name: name.to_owned(),
@@ -103,17 +112,17 @@ async fn answer(resolver: &TokioResolver, name: &str) -> Answer {
     }
 }
 
-/// The name as it is: no search list is tried, and the underscores that each service of a stack has are left alone.
-fn whole(name: &str) -> Result<Name, NetError> {
+/// The name without a search list. Underscores are allowed: stack services have them.
+fn fqdn(name: &str) -> Result<Name, NetError> {
     Ok(Name::from_labels(name.trim_end_matches('.').split('.').map(str::as_bytes))?)
 }
 
-/// Why there are no addresses: the server's code as it is written everywhere, else what went wrong.
-fn words(error: &NetError) -> String {
+/// The reason why there are no addresses: the response code, or the network error.
+fn error_text(error: &NetError) -> String {
     let code = match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => none.response_code,
         NetError::Dns(DnsError::ResponseCode(code)) => *code,
-        NetError::Timeout => return format!("no answer within {} ms", PATIENCE.as_millis()),
+        NetError::Timeout => return format!("no answer within {} ms", TIMEOUT.as_millis()),
         NetError::Io(error) => return error.to_string(),
         error => return error.to_string(),
     };
@@ -135,7 +144,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, UdpSocket};
 
-    /// What the embedded server would answer, were these the names it knows; nothing to a name it keeps silent on.
+    /// The answer of a fake DNS server; `None` for a name that it does not answer.
     fn reply(question: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
         let question = Message::from_vec(question).unwrap();
         let query = question.queries[0].clone();
@@ -169,8 +178,8 @@ mod tests {
     }
 
     fn serve() {
-        let udp = UdpSocket::bind((SERVER, 53)).unwrap();
-        let tcp = TcpListener::bind((SERVER, 53)).unwrap();
+        let udp = UdpSocket::bind((EMBEDDED, 53)).unwrap();
+        let tcp = TcpListener::bind((EMBEDDED, 53)).unwrap();
         std::thread::spawn(move || {
             let mut question = [0; 4096];
             while let Ok((length, from)) = udp.recv_from(&mut question) {
@@ -193,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_answer_is_told_in_the_order_asked() {
-        let names = ["web", "tasks.web", "nobody", "broken", "silent", "shop_web"].map(str::to_owned);
+    fn answers_of_every_kind_keep_the_order_of_the_questions() {
+        let names = ["web", "tasks.web", "unknown", "broken", "silent", "shop_web"].map(str::to_owned);
         let asked = names.clone();
         let answers = in_new_namespace(&[], move || {
             serve();
@@ -213,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_serves_there_is_no_answer() {
+    fn without_a_server_there_is_no_answer() {
         let Some(answers) = in_new_namespace(&[], || ask(&["web".into()]).unwrap()) else { return };
         assert_eq!(answers[0].result, Err("no answer within 700 ms".into()));
     }

@@ -1,6 +1,6 @@
-//! Into one container and out again. The thread that does this has to end afterwards: it stays in there.
+//! Examines one container from inside. The thread that does this must end afterwards: it stays in the namespace.
 
-use super::{dns, knock};
+use super::{dns, vip_probe};
 use crate::collect::{netlink, sockets, why};
 use facts::Why;
 use facts::container::{Container, Netns};
@@ -11,18 +11,18 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
-/// The most that is read of one file.
-const MOST: u64 = 1 << 20;
+/// The maximum size of a file in bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// What was seen of one container. A file is `None` where the container has none.
+/// The state inside one container. A file is `None` if the container has none.
 pub(super) struct Inside {
     pub(super) netns: Result<Netns, Why>,
     pub(super) hosts: Result<Option<Vec<u8>>, Why>,
     pub(super) resolv_conf: Result<Option<Vec<u8>>, Why>,
 }
 
-/// Looks into a container. This thread stays in the container's network namespace.
-pub(super) fn look(container: &Container, knocks: bool) -> Inside {
+/// Examines a container. This thread stays in the network namespace of the container.
+pub(super) fn examine(container: &Container, probe_vips: bool) -> Inside {
     let process = match Process::open(container) {
         Ok(process) => process,
         Err(why) => {
@@ -31,37 +31,38 @@ pub(super) fn look(container: &Container, knocks: bool) -> Inside {
     };
     let hosts = process.file("etc/hosts");
     let resolv_conf = process.file("etc/resolv.conf");
-    // A container without networks of its own has the node's name servers, and they know no names of the swarm.
-    let served = match &resolv_conf {
-        Ok(Some(text)) => String::from_utf8_lossy(text).contains(&dns::SERVER.to_string()),
+    // A container with the host's network uses the DNS servers of the node, which do not know service names.
+    let has_embedded_dns = match &resolv_conf {
+        Ok(Some(text)) => String::from_utf8_lossy(text).contains(&dns::EMBEDDED.to_string()),
         _ => true,
     };
-    let mut names = if served { names(container) } else { Vec::new() };
-    if let (true, Ok(Some(text))) = (served, &hosts) {
-        names.extend(pinned(&String::from_utf8_lossy(text), &names));
+    let mut names = if has_embedded_dns { names(container) } else { Vec::new() };
+    if let (true, Ok(Some(text))) = (has_embedded_dns, &hosts) {
+        names.extend(names_in_hosts(&String::from_utf8_lossy(text), &names));
     }
     let netns = process.enter().and_then(|()| {
-        let seen = || -> io::Result<Netns> {
+        let collect = || -> io::Result<Netns> {
             let interfaces = netlink::links()?;
             let listeners = sockets::listeners_of(container.pid)?;
             let mut answers = if names.is_empty() { Vec::new() } else { dns::ask(&names)? };
-            // On a busy node an answer may be late; nobody at all is late twice.
+            // One timeout is common on a busy node; two in a row are not.
             if !names.is_empty() && answers.iter().all(|answer| answer.result.is_err()) {
                 answers = dns::ask(&names)?;
             }
-            let servers = if served { dns::servers(&container.dns)? } else { Vec::new() };
-            let mut seen = Netns { interfaces, listeners, answers, connects: Vec::new(), servers };
-            if knocks {
-                seen.connects = knock::knock(knock::doors(&seen, &container.service_name))?;
+            let servers = if has_embedded_dns { dns::probe_servers(&container.dns)? } else { Vec::new() };
+            let resolver = if has_embedded_dns { Some(dns::connect_embedded()?) } else { None };
+            let mut netns = Netns { interfaces, listeners, answers, resolver, connects: Vec::new(), servers };
+            if probe_vips {
+                netns.connects = vip_probe::connect_all(vip_probe::targets(&netns, &container.service_name))?;
             }
-            Ok(seen)
+            Ok(netns)
         };
-        seen().map_err(|error| why(&error, "look around in the network namespace"))
+        collect().map_err(|error| why(&error, "examine the network namespace"))
     });
     Inside { netns, hosts, resolv_conf }
 }
 
-/// The names that a task should be able to resolve, each once.
+/// The names of the service and of the task, without duplicates.
 fn names(container: &Container) -> Vec<String> {
     let service = &container.service_name;
     let mut names = Vec::new();
@@ -74,18 +75,21 @@ fn names(container: &Container) -> Vec<String> {
     names
 }
 
-/// The most names of a hosts file that are asked for.
-const MOST_PINNED: usize = 4;
+/// The maximum number of names from a hosts file.
+const MAX_HOSTS_NAMES: usize = 4;
 
-/// Names that somebody put into the hosts file and that may be services', with their tasks.
-fn pinned(hosts: &str, known: &[String]) -> Vec<String> {
+/// Names in the hosts file that may be services, each with its `tasks.NAME`.
+fn names_in_hosts(hosts: &str, known: &[String]) -> Vec<String> {
     let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
     let entries = lines.flat_map(|line| line.split_whitespace().skip(1));
     let mut names: Vec<&str> = Vec::new();
     for name in entries {
-        // The engine passes on a name with a dot, and those of the machine itself are in every such file.
+        // A name with a dot is forwarded, and the names of the node itself are in every hosts file.
         let common = name.contains('.') || name.starts_with("ip6-") || name == "localhost";
-        if !common && known.iter().all(|it| it != name) && !names.contains(&name) && names.len() < MOST_PINNED
+        if !common
+            && known.iter().all(|it| it != name)
+            && !names.contains(&name)
+            && names.len() < MAX_HOSTS_NAMES
         {
             names.push(name);
         }
@@ -93,30 +97,29 @@ fn pinned(hosts: &str, known: &[String]) -> Vec<String> {
     names.into_iter().flat_map(|name| [name.to_owned(), format!("tasks.{name}")]).collect()
 }
 
-/// A process by its directory in `/proc`. Held open, that directory goes on to mean this process: when it
-/// ends, reading fails, and never tells of another one that got the same pid.
+/// A process by its directory in `/proc`. The open directory stays bound to this process: after its end reading
+/// fails, even if another process gets the same pid.
 pub(in crate::collect) struct Process {
     pid: u32,
     directory: OwnedFd,
 }
 
 impl Process {
-    /// The first process of a container, if it still is that.
+    /// The first process of a container, if the pid still belongs to it.
     pub(in crate::collect) fn open(container: &Container) -> Result<Self, Why> {
         let pid = container.pid;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = open(format!("/proc/{pid}").as_str(), flags, Mode::empty())
             .map_err(|errno| why(&errno.into(), &format!("open /proc/{pid}")))?;
         let process = Self { pid, directory };
-        // Without control groups of their own, containers still have their hosts file mounted from a
-        // directory with their id.
-        for source in ["cgroup", "mountinfo"] {
-            let text = process.read(source, OFlag::O_RDONLY)?;
+        // A container without a separate cgroup still has its hosts file mounted from a directory with its id.
+        for file in ["cgroup", "mountinfo"] {
+            let text = process.read(file, OFlag::O_RDONLY)?;
             if String::from_utf8_lossy(&text).contains(container.id.as_str()) {
                 return Ok(process);
             }
         }
-        Err(Why::Unreachable { what: format!("process {pid} is not, or no longer, that of the container") })
+        Err(Why::Unreachable { what: format!("process {pid} does not belong to the container (any more)") })
     }
 
     fn open_at(&self, path: &str, flags: OFlag) -> Result<OwnedFd, Why> {
@@ -127,13 +130,13 @@ impl Process {
     fn read(&self, path: &str, flags: OFlag) -> Result<Vec<u8>, Why> {
         let mut content = Vec::new();
         File::from(self.open_at(path, flags)?)
-            .take(MOST)
+            .take(MAX_BYTES)
             .read_to_end(&mut content)
             .map_err(|error| why(&error, &format!("read /proc/{}/{path}", self.pid)))?;
         Ok(content)
     }
 
-    /// Takes this thread into the process's network namespace.
+    /// Moves this thread into the network namespace of the process.
     pub(in crate::collect) fn enter(&self) -> Result<(), Why> {
         let namespace = self.open_at("ns/net", OFlag::O_RDONLY)?;
         setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| {
@@ -141,7 +144,7 @@ impl Process {
         })
     }
 
-    /// The files that are mounted into the container one by one, and look like settings.
+    /// Files mounted into the container that have the extension of a configuration file.
     pub(in crate::collect) fn mounted_settings(&self) -> Vec<String> {
         const ENDS: &[&str] =
             &["properties", "conf", "cfg", "cnf", "ini", "yml", "yaml", "json", "xml", "hcl"];
@@ -154,28 +157,28 @@ impl Process {
         points.filter(is_settings).map(str::to_owned).collect()
     }
 
-    /// A file of the container. Its links are followed as the container would, never to files of the node.
+    /// A file of the container. Symbolic links are resolved inside the container, never to files of the node.
     pub(in crate::collect) fn file(&self, path: &str) -> Result<Option<Vec<u8>>, Why> {
         let doing = format!("read /{path} below /proc/{}/root", self.pid);
         let root = self.open_at("root", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-        // What stands there may be anything: without O_NONBLOCK a FIFO would hold us for ever.
+        // The path may be a FIFO: without O_NONBLOCK opening it would block permanently.
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         let file = match openat2(root, path, how) {
             Ok(file) => File::from(file),
             Err(nix::Error::ENOENT | nix::Error::ENOTDIR) => return Ok(None),
-            // Kernels before 5.6 have no way to open a file as the container would; the engine has.
+            // Kernels before 5.6 have no openat2; the engine can read the file instead.
             Err(nix::Error::ENOSYS) => return Err(Why::Denied { what: doing }),
             Err(errno) => return Err(why(&errno.into(), &doing)),
         };
         let metadata = file.metadata().map_err(|error| why(&error, &doing))?;
-        if !metadata.is_file() || metadata.len() > MOST {
-            let what = format!("/{path} is no file of at most {MOST} bytes");
+        if !metadata.is_file() || metadata.len() > MAX_BYTES {
+            let what = format!("/{path} is not a regular file of at most {MAX_BYTES} bytes");
             return Err(Why::Malformed { line: 0, what });
         }
         let mut content = Vec::new();
-        file.take(MOST).read_to_end(&mut content).map_err(|error| why(&error, &doing))?;
+        file.take(MAX_BYTES).read_to_end(&mut content).map_err(|error| why(&error, &doing))?;
         Ok(Some(content))
     }
 }
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_or_a_directory_in_place_of_a_file_holds_nobody_up() {
+    fn a_fifo_or_a_directory_instead_of_a_file_does_not_block() {
         let proc = tempfile::tempdir().unwrap();
         let etc = proc.path().join("root/etc");
         fs::create_dir_all(etc.join("hosts")).unwrap();
@@ -244,18 +247,18 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_not_the_containers_is_left_alone() {
-        let strange = look(&container(&"0".repeat(64), std::process::id()), true);
-        assert!(matches!(strange.netns, Err(Why::Unreachable { .. })), "{:?}", strange.netns);
-        assert!(strange.hosts.is_err());
-        let gone = look(&container(&"0".repeat(64), 4_194_305), true);
+    fn a_process_of_another_container_is_not_examined() {
+        let other = examine(&container(&"0".repeat(64), std::process::id()), true);
+        assert!(matches!(other.netns, Err(Why::Unreachable { .. })), "{:?}", other.netns);
+        assert!(other.hosts.is_err());
+        let gone = examine(&container(&"0".repeat(64), 4_194_305), true);
         assert!(gone.netns.is_err());
     }
 
     #[test]
     fn only_names_that_may_be_services_are_asked_for() {
         let hosts = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n10.9.9.9 db db.example.com # old\n10.0.1.3 own\n";
-        assert_eq!(pinned(hosts, &["own".into()]), ["db", "tasks.db"]);
+        assert_eq!(names_in_hosts(hosts, &["own".into()]), ["db", "tasks.db"]);
     }
 
     #[test]

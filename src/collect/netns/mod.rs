@@ -1,8 +1,8 @@
-//! What a task sees from inside: its network namespace, its DNS answers, and the files that names come from.
+//! The state inside the containers of tasks: network namespace, DNS answers, hosts file and resolv.conf.
 
 mod dns;
 mod inside;
-mod knock;
+mod vip_probe;
 
 use super::{Artifact, Place, Session, apart};
 use facts::container::Container;
@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 pub(super) use dns::ask;
 pub(super) use inside::Process;
 
-/// How many containers are looked into; what is wrong with the names on a node shows in fewer.
-const MOST: usize = 64;
-/// How many are looked into at once, each on a thread of its own.
-const AT_ONCE: usize = 8;
-/// How many of them knock at their service's addresses, each for another service. Those come first, so that their
-/// waiting is over at once.
-const KNOCKING: usize = AT_ONCE;
+/// The maximum number of containers that are examined.
+const MAX_CONTAINERS: usize = 64;
+/// How many containers are examined at once, each on a separate thread.
+const PARALLEL: usize = 8;
+/// The maximum number of containers that probe the VIP of their service, one for each service. They come first, so
+/// that their timeouts run in parallel.
+const MAX_VIP_PROBES: usize = PARALLEL;
 
 pub(super) async fn task_namespaces(session: &Session) -> Vec<Artifact> {
     let whole = Place::new(Need::TaskNetns, "tasks", "/proc/PID/ns/net of each task's container");
@@ -38,42 +38,43 @@ pub(super) async fn task_namespaces(session: &Session) -> Vec<Artifact> {
         None => return Vec::new(),
     };
     let running: Vec<_> = containers.into_iter().filter(|container| container.pid != 0).collect();
-    let running = knocking_first(running);
-    let reason = format!("{MOST} of the {} containers with tasks were looked into", running.len());
-    let look = |(at, (container, knocks)): (usize, (Container, bool))| {
-        let left_out = match () {
-            () if at >= MOST => Some(Why::NotAsked { reason: reason.clone() }),
+    let running = vip_probes_first(running);
+    let reason = format!("{MAX_CONTAINERS} of {} task containers were examined", running.len());
+    let examine = |(at, (container, probe_vips)): (usize, (Container, bool))| {
+        let skipped = match () {
+            () if at >= MAX_CONTAINERS => Some(Why::NotAsked { reason: reason.clone() }),
             () if Instant::now() > until => {
                 Some(Why::TimedOut { after_ms: super::millis(session.options.deadline) })
             }
             () => None,
         };
         async move {
-            match left_out {
+            match skipped {
                 Some(why) => Places::new(&container).missed(&why),
-                None => look_into(session, container, knocks).await,
+                None => examine_container(session, container, probe_vips).await,
             }
         }
     };
-    let looks = stream::iter(running.into_iter().enumerate()).map(look).buffered(AT_ONCE);
-    looks.collect::<Vec<_>>().await.into_iter().flatten().collect()
+    let artifacts = stream::iter(running.into_iter().enumerate()).map(examine).buffered(PARALLEL);
+    artifacts.collect::<Vec<_>>().await.into_iter().flatten().collect()
 }
 
-/// The containers with whether they knock: the first of each service, and not more than so many.
-fn knocking_first(containers: Vec<Container>) -> Vec<(Container, bool)> {
+/// The containers, each with whether it probes the VIP of its service: the first one of each service, up to the
+/// maximum.
+fn vip_probes_first(containers: Vec<Container>) -> Vec<(Container, bool)> {
     let mut services = BTreeSet::new();
     let mut ordered: Vec<_> = containers
         .into_iter()
         .map(|container| {
-            let knocks = services.len() < KNOCKING && services.insert(container.service.clone());
-            (container, knocks)
+            let probe_vips = services.len() < MAX_VIP_PROBES && services.insert(container.service.clone());
+            (container, probe_vips)
         })
         .collect();
-    ordered.sort_by_key(|(_, knocks)| !knocks);
+    ordered.sort_by_key(|(_, probe_vips)| !probe_vips);
     ordered
 }
 
-/// Where the three artifacts of one container go.
+/// The three artifacts of one container.
 struct Places {
     netns: Place,
     hosts: Place,
@@ -102,10 +103,10 @@ impl Places {
     }
 }
 
-async fn look_into(session: &Session, container: Container, knocks: bool) -> Vec<Artifact> {
+async fn examine_container(session: &Session, container: Container, probe_vips: bool) -> Vec<Artifact> {
     let places = Places::new(&container);
     let id = container.id.clone();
-    let inside = match apart(move || Ok(inside::look(&container, knocks))).await {
+    let inside = match apart(move || Ok(inside::examine(&container, probe_vips))).await {
         Ok(inside) => inside,
         Err(why) => return places.missed(&why),
     };
@@ -120,7 +121,7 @@ async fn look_into(session: &Session, container: Container, knocks: bool) -> Vec
     vec![netns, hosts, resolv_conf]
 }
 
-/// A file as it was read, else as the engine hands it out: that takes no more than the right to ask it.
+/// A file as it was read, else from the archive API of the engine, which needs only access to the socket.
 async fn file(
     session: &Session,
     place: Place,
