@@ -23,6 +23,10 @@ pub struct Network {
     pub bridge: Option<String>,
     /// Its subnets in CIDR notation.
     pub subnets: Vec<String>,
+    /// The IP ranges within the subnets from which addresses are assigned, in CIDR notation.
+    pub ip_ranges: Vec<String>,
+    /// The config-only network that it takes its settings from.
+    pub config_from: Option<String>,
     /// `Peers`: the nodes that gossip of this node knows on the network. Absent if the network was not inspected.
     pub peers: Option<Vec<Peer>>,
     /// The endpoint records in NetworkDB of this node. Absent if the network was not inspected with `verbose`.

@@ -35,6 +35,8 @@ pub struct Service {
     pub command: Vec<String>,
     /// The arguments.
     pub args: Vec<String>,
+    /// `Healthcheck.Test` of the specification; empty for the health check of the image.
+    pub health_test: Vec<String>,
     /// Its environment by name, without secrets.
     pub env: BTreeMap<String, String>,
     /// Its mounts.
@@ -188,5 +190,18 @@ pub struct Task {
     /// The image.
     pub image: String,
     /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Its networks, with its addresses on each.
+    pub attachments: Vec<TaskAttachment>,
+}
+
+/// A network of a task, as the managers assigned it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskAttachment {
+    /// The network.
+    pub network: NetworkId,
+    /// Whether it is the ingress network.
+    pub ingress: bool,
+    /// The addresses of the task on it; empty if the nodes assign them, as with macvlan.
     pub addresses: Vec<IpAddr>,
 }

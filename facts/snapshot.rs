@@ -43,6 +43,8 @@ pub struct Snapshot {
 pub struct Host {
     /// Its hostname.
     pub name: NodeName,
+    /// When its facts were collected.
+    pub taken: Timestamp,
     /// The operating system.
     pub os: Fact<OsRelease>,
     /// Whether its engine answers.

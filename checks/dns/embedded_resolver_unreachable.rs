@@ -27,7 +27,7 @@ check! {
     "dns/embedded-resolver-unreachable": Error, "the embedded DNS server does not answer a container";
     healthy "the embedded DNS server answers containers";
     needs Containers, TaskNetns, Networks, Tasks;
-    caused_by "engine/unreachable";
+    caused_by "engine/unreachable", "network/endpoint-missing";
     for each Host: run
 }
 

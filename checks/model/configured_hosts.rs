@@ -15,6 +15,18 @@ pub(crate) fn has_host_entry(service: &Service, host: &str) -> bool {
     service.hosts.iter().any(|line| line.split_whitespace().skip(1).any(|name| name == host))
 }
 
+/// Whether a command, an argument or a list contains a host of this name: as a word, in a URL, or with a port.
+pub(crate) fn contains_host(text: &str, name: &str) -> bool {
+    let is_separator = |char: char| char.is_whitespace() || "\"'`,;=()|&<>$[]{}".contains(char);
+    text.split(is_separator).any(|word| {
+        let rest = word.split_once("://").map_or(word, |(_, rest)| rest);
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let without_user = authority.rsplit('@').next().unwrap_or_default();
+        let host = without_user.split(':').next().unwrap_or_default();
+        !host.is_empty() && host.eq_ignore_ascii_case(name)
+    })
+}
+
 /// Suffixes of variables that hold host names without a scheme or a port.
 const SUFFIXES: &[&str] = &[
     "_HOST",
@@ -48,7 +60,19 @@ fn hosts_in<'a>(variable: &str, value: &'a str) -> BTreeSet<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::hosts_in;
+    use super::{contains_host, hosts_in};
+
+    #[test]
+    fn finds_a_host_in_a_command() {
+        for text in
+            ["nslookup zoo2 127.0.0.11", "curl -f http://zoo2:8080/ruok", "--join=zoo2", "nc user@zoo2:22"]
+        {
+            assert!(contains_host(text, "zoo2"), "{text}");
+        }
+        for text in ["curl http://localhost/zoo2", "ls /zoo2", "zoo22", "a.zoo2"] {
+            assert!(!contains_host(text, "zoo2"), "{text}");
+        }
+    }
 
     #[test]
     fn finds_hosts_and_ignores_other_values() {

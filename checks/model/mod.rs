@@ -2,3 +2,4 @@
 
 pub(crate) mod configured_hosts;
 pub(crate) mod network_names;
+pub(crate) mod service_discovery;

@@ -5,12 +5,18 @@ mod asymmetric;
 pub(crate) mod blocked;
 mod bridge_down;
 mod crossing;
+mod duplicate_address;
 mod duplicate_ip;
 mod duplicate_mac;
+mod endpoint_missing;
 mod esp_blocked;
 mod fdb_stale;
 mod free_subnet;
+mod ghost_endpoint;
+mod gossip_degraded;
+mod gossip_flapping;
 mod gossip_join_failed;
+mod gossip_partition;
 mod gossip_port_blocked;
 pub(crate) mod gossip_udp;
 mod ingress_missing;
@@ -41,6 +47,9 @@ pub const CHECKS: &[&BuiltIn] = &[
     &asymmetric::CHECK,
     &gossip_port_blocked::CHECK,
     &gossip_join_failed::CHECK,
+    &gossip_partition::CHECK,
+    &gossip_flapping::CHECK,
+    &gossip_degraded::CHECK,
     &peer_unreachable::CHECK,
     &ingress_missing::CHECK,
     &fdb_stale::CHECK,
@@ -51,5 +60,8 @@ pub const CHECKS: &[&BuiltIn] = &[
     &subnet_overlap::CHECK,
     &subnet_missing::CHECK,
     &addresses_exhausted::CHECK,
+    &duplicate_address::CHECK,
+    &ghost_endpoint::CHECK,
+    &endpoint_missing::CHECK,
     &vip_unreachable::CHECK,
 ];

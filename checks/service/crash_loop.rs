@@ -20,7 +20,7 @@ check! {
     /// Source: swarmkit `agent/exec/controller.go`, moby `daemon/cluster/executor/container/errors.go`.
     "service/crash-loop": Error, "the service's program ends again and again";
     needs Services, Tasks, Nodes;
-    caused_by "dns/embedded-resolver-unreachable", "dns/resolver-bypassed", "dns/no-common-network", "dns/server-unreachable", "apps/setting-malformed", "apps/binds-foreign-address", "apps/advertises-wildcard", "apps/advertises-foreign-address", "apps/shared-identity";
+    caused_by "dns/health-check-deadlock", "dns/embedded-resolver-unreachable", "dns/resolver-bypassed", "dns/no-common-network", "dns/server-unreachable", "apps/setting-malformed", "apps/binds-foreign-address", "apps/advertises-wildcard", "apps/advertises-foreign-address", "apps/shared-identity";
     for each Cluster: run
 }
 

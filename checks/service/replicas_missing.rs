@@ -22,7 +22,7 @@ check! {
     /// Source: swarmkit `api/types.proto`, the states of a task; `manager/orchestrator/`.
     "service/replicas-missing": Error, "fewer tasks run than the service wants";
     needs Services, Tasks, Nodes;
-    caused_by "network/addresses-exhausted", "network/subnet-missing", "service/unschedulable",
+    caused_by "dns/health-check-deadlock", "network/addresses-exhausted", "network/subnet-missing", "service/unschedulable",
         "service/image-unavailable", "service/task-rejected", "service/crash-loop",
         "service/update-paused", "apps/setting-malformed", "apps/binds-foreign-address", "apps/advertises-foreign-address", "apps/shared-identity",
         "swarm/stale-advertise-addr", "swarm/node-down", "network/port-taken",

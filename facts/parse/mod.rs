@@ -32,6 +32,7 @@ pub use token::token;
 pub fn snapshot(bundle: &Bundle) -> Snapshot {
     let host = Host {
         name: bundle.manifest.host.clone(),
+        taken: bundle.manifest.taken,
         os: json(bundle, Need::OsRelease, "host/os-release.json"),
         ping: json(bundle, Need::Ping, "engine/ping.json"),
         info: json(bundle, Need::Info, "engine/info.json").map(engine::info),

@@ -24,6 +24,8 @@ struct Answer {
     #[serde(rename = "IPAM", default, deserialize_with = "or_default")]
     ipam: Ipam,
     #[serde(default, deserialize_with = "or_default")]
+    config_from: ConfigFrom,
+    #[serde(default, deserialize_with = "or_default")]
     created: String,
     #[serde(default)]
     peers: Option<Vec<PeerAnswer>>,
@@ -62,6 +64,14 @@ struct Ipam {
 struct IpamConfig {
     #[serde(rename = "Subnet", default, deserialize_with = "or_default")]
     subnet: String,
+    #[serde(rename = "IPRange", default, deserialize_with = "or_default")]
+    ip_range: String,
+}
+
+#[derive(Default, Deserialize)]
+struct ConfigFrom {
+    #[serde(rename = "Network", default, deserialize_with = "or_default")]
+    network: String,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +142,8 @@ fn network(answer: Answer) -> Network {
         encrypted: encrypted(&answer.options),
         bridge,
         created: answer.created.parse().ok(),
+        ip_ranges: answer.ipam.config.iter().map(|c| c.ip_range.clone()).filter(|r| !r.is_empty()).collect(),
+        config_from: Some(answer.config_from.network).filter(|name| !name.is_empty()),
         subnets: answer.ipam.config.into_iter().map(|c| c.subnet).filter(|s| !s.is_empty()).collect(),
         peers,
         records,

@@ -187,6 +187,14 @@ struct ContainerSpec {
     mounts: Vec<MountSpec>,
     #[serde(default, deserialize_with = "or_default")]
     hosts: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    healthcheck: HealthCheck,
+}
+
+#[derive(Default, Deserialize)]
+struct HealthCheck {
+    #[serde(rename = "Test", default, deserialize_with = "or_default")]
+    test: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -319,6 +327,7 @@ fn service(answer: ServiceAnswer) -> Service {
         job: spec.mode.replicated_job.is_some() || spec.mode.global_job.is_some(),
         command: container.command,
         args: container.args,
+        health_test: container.healthcheck.test,
         env: container.env.iter().map(|variable| named(variable)).collect(),
         mounts: container.mounts.into_iter().map(mount).collect(),
         placement: placement(template.placement),

@@ -2,8 +2,8 @@
 
 use super::or_default;
 use super::services::{bare, stamp};
-use crate::service::Task;
-use crate::{NodeId, ServiceId, TaskId};
+use crate::service::{Task, TaskAttachment};
+use crate::{NetworkId, NodeId, ServiceId, TaskId};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ pub(super) struct TaskAnswer {
     #[serde(default, deserialize_with = "or_default")]
     desired_state: String,
     #[serde(default, deserialize_with = "or_default")]
-    networks_attachments: Vec<TaskAttachment>,
+    networks_attachments: Vec<Attachment>,
 }
 
 #[derive(Default, Deserialize)]
@@ -66,14 +66,42 @@ struct TaskContainer {
 }
 
 #[derive(Deserialize)]
-struct TaskAttachment {
-    #[serde(rename = "Addresses", default, deserialize_with = "or_default")]
+#[serde(rename_all = "PascalCase")]
+struct Attachment {
+    #[serde(default, deserialize_with = "or_default")]
+    network: AttachedNetwork,
+    #[serde(default, deserialize_with = "or_default")]
     addresses: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct AttachedNetwork {
+    #[serde(rename = "ID", default, deserialize_with = "or_default")]
+    id: NetworkId,
+    #[serde(rename = "Spec", default, deserialize_with = "or_default")]
+    spec: NetworkSpec,
+}
+
+#[derive(Default, Deserialize)]
+struct NetworkSpec {
+    #[serde(rename = "Ingress", default, deserialize_with = "or_default")]
+    ingress: bool,
+}
+
+impl From<Attachment> for TaskAttachment {
+    fn from(answer: Attachment) -> Self {
+        Self {
+            network: answer.network.id,
+            ingress: answer.network.spec.ingress,
+            addresses: answer.addresses.iter().filter_map(|addr| bare(addr)).collect(),
+        }
+    }
 }
 
 pub(super) fn tasks(answers: Vec<TaskAnswer>) -> Vec<Task> {
     let one = |answer: TaskAnswer| {
-        let addresses = answer.networks_attachments.iter().flat_map(|a| &a.addresses);
+        let attachments: Vec<TaskAttachment> =
+            answer.networks_attachments.into_iter().map(TaskAttachment::from).collect();
         Task {
             id: answer.id,
             service: answer.service,
@@ -87,7 +115,8 @@ pub(super) fn tasks(answers: Vec<TaskAnswer>) -> Vec<Task> {
             created: stamp(&answer.created_at),
             since: stamp(&answer.status.timestamp),
             image: answer.spec.container_spec.image,
-            addresses: addresses.filter_map(|a| bare(a)).collect(),
+            addresses: attachments.iter().flat_map(|it| it.addresses.iter().copied()).collect(),
+            attachments,
         }
     };
     let mut tasks: Vec<_> = answers.into_iter().map(one).collect();
