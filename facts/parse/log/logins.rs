@@ -1,6 +1,6 @@
 //! Passwords on the command lines of programs that are known for it.
 
-use super::redact::{Quote, next_item, run, value};
+use super::redact::{Cursor, Quote, next_item, run, value};
 use std::ops::Range;
 
 /// How far back the name of a program is looked for.
@@ -34,13 +34,13 @@ const FLAGS: &[(&str, u8, Behind)] = &[
 ];
 
 /// The password behind the flag that begins here, be it `-p value`, `-pvalue` or `-u user:password`, in a line or a list.
-pub(super) fn login(text: &str, at: usize) -> Option<Range<usize>> {
+pub(super) fn login(here: &Cursor<'_>) -> Option<Range<usize>> {
+    let (text, at) = (here.text, here.at);
     if text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         return None;
     }
     // A rule of iptables has such flags, and may have a comment that tells of a program.
-    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    if text[line..at].starts_with("-A ") {
+    if text[here.line..at].starts_with("-A ") {
         return None;
     }
     let start = run(text, at, |b| b == b'-');
@@ -49,7 +49,12 @@ pub(super) fn login(text: &str, at: usize) -> Option<Range<usize>> {
     let letter = *name.as_bytes().first()?;
     if dashes > 1 {
         let is_login = matches!(name, "user" | "proxy-user") && runs(text, at, "curl");
-        return is_login.then(|| password_of(text, behind(text, end)?)).flatten();
+        let found = || password_of(text, behind(here, end)?);
+        return if is_login {
+            found()
+        } else {
+            found().filter(|_| name == "user").filter(|it| is_password(text, at, it))
+        };
     }
     let flag = FLAGS.iter().find(|(program, flag, form)| {
         // Letters may share a dash where they take no value, and the last of them takes one.
@@ -59,17 +64,17 @@ pub(super) fn login(text: &str, at: usize) -> Option<Range<usize>> {
         (letter == *flag || is_last) && runs(text, at, program)
     });
     let Some((_, flag, form)) = flag else {
-        return if name == "p" { unknown(text, end) } else { None };
+        return if name == "p" { unknown(here, end) } else { None };
     };
     // It may stand at the flag itself, too.
     let is_beside =
         letter == *flag && (name.len() > 1 || !text[end..].starts_with([' ', ',', '"', '\'', '\\', '\n']));
     let is_quoted = name.len() == 1 && text[end..].starts_with('\'');
-    let is_escaped = name.len() == 1 && Quote::after(text, end).is_some_and(|quote| !quote.closes(text, end));
+    let is_escaped = name.len() == 1 && Quote::after(text, end).is_some_and(|quote| !quote.closes(here, end));
     let found = if is_beside || is_quoted || is_escaped {
-        value(text, start + 1, |b| b.is_ascii_whitespace())
+        value(here, start + 1, |b| b.is_ascii_whitespace())
     } else {
-        behind(text, end)?
+        behind(here, end)?
     };
     if *form == Behind::Login {
         password_of(text, found)
@@ -79,14 +84,17 @@ pub(super) fn login(text: &str, at: usize) -> Option<Range<usize>> {
 }
 
 /// `-p value` of a program that nobody knows: no port, protocol, path or project of its own says what else it may be.
-fn unknown(text: &str, end: usize) -> Option<Range<usize>> {
+fn unknown(here: &Cursor<'_>, end: usize) -> Option<Range<usize>> {
+    let text = here.text;
     const PROTOCOLS: [&str; 8] = ["tcp", "udp", "icmp", "icmpv6", "ipv6-icmp", "esp", "sctp", "all"];
-    let line = text[end..].find('\n').map_or(text.len(), |length| end + length);
+    const REACH: usize = 400;
+    let reach = super::redact::floor(text, end + REACH);
+    let line = text[end..reach].find('\n').map_or(reach, |length| end + length);
     // A rule of iptables names its target behind.
     if text[end..line].contains(" -j ") {
         return None;
     }
-    let found = behind(text, end)?;
+    let found = behind(here, end)?;
     let shown = &text[found.clone()];
     let is_plain =
         shown.bytes().any(|b| b.is_ascii_alphabetic()) && !shown.starts_with(['-', '$', '{', '%', '!']);
@@ -94,16 +102,28 @@ fn unknown(text: &str, end: usize) -> Option<Range<usize>> {
 }
 
 /// The value behind a flag that ends here: behind `=` or a space, or the next item of a list.
-fn behind(text: &str, end: usize) -> Option<Range<usize>> {
+fn behind(here: &Cursor<'_>, end: usize) -> Option<Range<usize>> {
+    let text = here.text;
     if let Some(closed) = Quote::after(text, end) {
         let opened = Quote::after(text, next_item(text, closed.start)?)?;
         return Some(opened.start..opened.end(text, opened.start));
     }
     if text[end..].starts_with([' ', '=']) {
-        return Some(value(text, run(text, end, |b| matches!(b, b' ' | b'=')), |b| b.is_ascii_whitespace()));
+        return Some(value(here, run(text, end, |b| matches!(b, b' ' | b'=')), |b| b.is_ascii_whitespace()));
     }
     let closed = end + usize::from(text[end..].starts_with('\''));
-    Some(value(text, next_item(text, closed)?, |b| b.is_ascii_whitespace() || b",]".contains(&b)))
+    Some(value(here, next_item(text, closed)?, |b| b.is_ascii_whitespace() || b",]".contains(&b)))
+}
+
+/// Whether `--user name:value` of any program has a password: a user and a group look the same.
+fn is_password(text: &str, at: usize, found: &Range<usize>) -> bool {
+    const GROUPS: [&str; 8] =
+        ["docker", "podman", "chown", "install", "gosu", "su-exec", "setpriv", "nerdctl"];
+    let shown = &text[found.clone()];
+    let user = text[..found.start - 1].rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+    shown.bytes().any(|b| !b.is_ascii_digit())
+        && user != Some(shown)
+        && !GROUPS.iter().any(|program| runs(text, at, program))
 }
 
 fn password_of(text: &str, login: Range<usize>) -> Option<Range<usize>> {

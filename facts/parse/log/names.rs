@@ -15,6 +15,10 @@ const SECRET: &[&str] = &[
     "signature",
     "sig",
     "webhook",
+    "pw",
+    "psk",
+    "jwt",
+    "bearer",
 ];
 
 /// Words that do so at a word's end too: `PGPASSWORD`, `identitytoken`.
@@ -31,7 +35,15 @@ const ENDINGS: &[&str] = &[
     "masterauth",
     "storepass",
     "keypass",
+    "encryptionkey",
+    "signingkey",
+    "sshkey",
+    "privkey",
 ];
+
+/// Words that end in `pass` and are none.
+const NO_PASSWORDS: &[&str] =
+    &["bypass", "compass", "encompass", "overpass", "surpass", "trespass", "underpass"];
 
 /// Whether the value under this name is to be kept secret.
 ///
@@ -53,9 +65,13 @@ pub(super) fn is_secret(name: &str) -> bool {
     let is_directory = words.len() == 1 && last == "pwd";
     is_key
         || (has("pwd") && !is_directory)
-        || words
-            .iter()
-            .any(|word| SECRET.contains(&word.as_str()) || ENDINGS.iter().any(|e| word.ends_with(e)))
+        // Consul's key for gossip.
+        || name == "encrypt"
+        || words.iter().any(|word| {
+            SECRET.contains(&word.as_str())
+                || ENDINGS.iter().any(|end| word.ends_with(end))
+                || word.ends_with("pass") && !NO_PASSWORDS.contains(&word.as_str())
+        })
 }
 
 /// Whether the name is written as Go writes its fields or swarmkit those of its log.
@@ -130,6 +146,9 @@ mod tests {
             "CREDENTIALS",
             "SigningCAKey",
             "passphrase",
+            "DB_PW",
+            "DBPASS",
+            "encrypt",
         ] {
             assert!(is_secret(name), "{name}");
         }

@@ -9,39 +9,42 @@ use std::ops::Range;
 /// What stands in a secret's place.
 const MARK: &str = "***";
 
-/// Replaces the secrets in any text: swarm tokens and unlock keys, gossip and ESP keys, private keys, tokens that are known
-/// by their looks, passwords in URLs and on command lines, and the values of names such as `DB_PASSWORD` or `"auth"`.
+/// Replaces the secrets in any text with `***`: swarm tokens and unlock keys, gossip and ESP keys, private keys, tokens of
+/// known shapes, webhook URLs, passwords in URLs, on command lines and in `.pgpass` and netrc files, and the values of names
+/// such as `DB_PASSWORD` or `"auth"` in JSON, YAML, XML, environments and Go's `%v`.
 ///
-/// JSON stays JSON, for nothing but the inside of its strings is touched, and text stays as it is where it
-/// was redacted before.
+/// JSON stays JSON, because only the inside of its strings is changed. Redacting twice gives the same as once. The time is
+/// linear in the length of the text.
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
     let mut clean = String::new();
     let mut copied = 0;
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
+    let mut here = Cursor::new(text);
+    while let Some(byte) = text.as_bytes().get(here.at) {
+        let at = here.at;
         let secret = match byte {
-            b'S' => swarm_secret(text, at),
-            b'-' => private_key(text, at).or_else(|| flag_value(text, at)).or_else(|| login(text, at)),
-            b'=' => assigned(text, at),
+            b'S' => swarm_secret(text, at).or_else(|| token(text, at)),
+            b'-' => private_key(text, at).or_else(|| flag_value(&here)).or_else(|| login(&here)),
+            b'=' => assigned(&here),
             b':' => userinfo(text, at)
                 .or_else(|| gossip_keys(text, at))
                 .or_else(|| esp_key(text, at))
                 .or_else(|| json_value(text, at))
-                .or_else(|| yaml_value(text, at))
+                .or_else(|| yaml_value(&here))
+                .or_else(|| go_value(&here))
+                .or_else(|| pgpass(&here))
                 .or_else(|| bare_userinfo(text, at)),
             b'\'' => sql_value(text, at),
-            letter if letter.is_ascii_alphabetic() => token(text, at),
+            b'>' => xml_value(text, at),
+            letter if letter.is_ascii_alphabetic() => token(text, at).or_else(|| netrc(&here)),
             _ => None,
         };
-        at += 1;
-        let Some(secret) = secret else { continue };
-        at = at.max(secret.end);
-        if !is_harmless(&text[secret.clone()]) {
+        let next = secret.as_ref().map_or(at + 1, |secret| secret.end.max(at + 1));
+        if let Some(secret) = secret.filter(|secret| !is_no_secret(&text[secret.clone()])) {
             clean.push_str(&text[copied..secret.start]);
             clean.push_str(MARK);
             copied = secret.end;
         }
+        here.advance(next);
     }
     if copied == 0 {
         return Cow::Borrowed(text);
@@ -50,12 +53,98 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// A value that keeps no secret: a switch, a reference to a variable, or one redacted already.
-fn is_harmless(value: &str) -> bool {
+/// A value that holds no secret: a switch, a reference to a variable, or a value that is redacted already.
+fn is_no_secret(value: &str) -> bool {
     matches!(value, "" | MARK | "true" | "false" | "null" | "none" | "yes" | "no" | "0" | "1" | "<nil>")
         || value.strip_prefix("${").is_some_and(|name| {
             name.trim_end_matches('}').bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         })
+}
+
+/// A place in a text, with what is known about its line so far: no rule has to read the line again from its start.
+#[derive(Clone)]
+pub(super) struct Cursor<'t> {
+    pub(super) text: &'t str,
+    pub(super) at: usize,
+    /// Where the line starts.
+    pub(super) line: usize,
+    /// Where the first byte of the line is that is neither a space nor one of `-<>#`.
+    first_word: Option<usize>,
+    /// The line has a `[` or `{` so far.
+    has_bracket: bool,
+    /// How many colons the line has so far.
+    colons: usize,
+    backslashes: usize,
+    /// For each depth of quotes (0, 1, 3, 7, ...), whether a string of that depth is open.
+    open: [bool; DEPTHS],
+}
+
+/// How deep strings in strings are followed.
+const DEPTHS: usize = 16;
+
+impl<'t> Cursor<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            at: 0,
+            line: 0,
+            first_word: None,
+            has_bracket: false,
+            colons: 0,
+            backslashes: 0,
+            open: [false; DEPTHS],
+        }
+    }
+
+    /// Moves to a later place.
+    fn advance(&mut self, to: usize) {
+        for (at, byte) in self.text.bytes().enumerate().take(to).skip(self.at) {
+            if byte == b'\n' {
+                *self = Self { at, line: at + 1, ..Self::new(self.text) };
+                continue;
+            }
+            if self.first_word.is_none() && !b" \t-<>#".contains(&byte) {
+                self.first_word = Some(at);
+            }
+            match byte {
+                b'"' => {
+                    let depth = level(depth(self.backslashes));
+                    for (level, open) in self.open.iter_mut().enumerate() {
+                        // A quote of less depth begins or ends a string around this one.
+                        *open = depth == level && !*open || depth > level && *open;
+                    }
+                }
+                b'[' | b'{' => self.has_bracket = true,
+                b':' => self.colons += 1,
+                _ => {}
+            }
+            self.backslashes = if byte == b'\\' { self.backslashes + 1 } else { 0 };
+        }
+        self.at = to;
+    }
+
+    /// Whether a string of this depth is open at a place of this line that is not before the cursor.
+    fn is_open(&self, depth: usize, at: usize) -> bool {
+        let mut there = self.clone();
+        there.advance(at.max(self.at));
+        there.open[level(depth)]
+    }
+
+    /// The line up to a place that is not after the cursor has only spaces and list marks.
+    fn is_first_word(&self, at: usize) -> bool {
+        self.first_word.is_none_or(|first| first >= at)
+    }
+
+    fn is_list_item(&self) -> bool {
+        const INDENT: usize = 200;
+        let line = &self.text[self.line..floor(self.text, self.line + INDENT)];
+        line.trim_start_matches([' ', '\t']).starts_with("- ")
+    }
+}
+
+/// The number of a depth: 0, 1, 3, 7 are 0, 1, 2, 3.
+fn level(depth: usize) -> usize {
+    ((depth + 1).trailing_zeros() as usize).min(DEPTHS - 1)
 }
 
 /// `SWMTKN-1-…` lets anyone join, `SWMKEY-1-…` unlocks a manager. Their first number is a version.
@@ -123,10 +212,19 @@ fn private_key(text: &str, at: usize) -> Option<Range<usize>> {
     Some(start..start + text[start..end].trim_end_matches('\\').len())
 }
 
+/// The longest user and host of a URL that is examined, in bytes.
+const MAX_URL: usize = 2048;
+
+/// The last character boundary that is not after `at`.
+pub(super) fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 /// `user:password` of a URL; a user alone too where it may be a token, as for HTTP.
 fn userinfo(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text[at..].strip_prefix("://")?;
     let start = at + 3;
+    let rest = &rest[..floor(rest, MAX_URL)];
     let end = rest
         .char_indices()
         .find(|(index, char)| match char {
@@ -170,7 +268,8 @@ fn sql_value(text: &str, at: usize) -> Option<Range<usize>> {
 }
 
 /// `NAME=value`, be it in an environment, a configuration file, a query or a log.
-fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
+fn assigned(here: &Cursor<'_>) -> Option<Range<usize>> {
+    let (text, at) = (here.text, here.at);
     let (name, is_spaced) = match text[..at].strip_suffix(' ') {
         Some(before) => (name_before(text, before.trim_end_matches(' ').len()), true),
         None => (name_before(text, at), false),
@@ -190,34 +289,33 @@ fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
     }
     // Two of them compare.
     let compares = text[at + 1..].starts_with('=');
-    (!compares).then(|| value(text, start, |b| b.is_ascii_whitespace()))
+    (!compares).then(|| value(here, start, |b| b.is_ascii_whitespace()))
 }
 
 /// `--password value`, be it in a command, in a list of JSON or YAML.
-fn flag_value(text: &str, at: usize) -> Option<Range<usize>> {
+fn flag_value(here: &Cursor<'_>) -> Option<Range<usize>> {
+    let (text, at) = (here.text, here.at);
     if text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         return None;
     }
     let start = run(text, at, |b| b == b'-');
     let end = run(text, start, |b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     let name = &text[start..end];
-    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
     if !is_secret(name) || name.ends_with("stdin") {
         return None;
     }
-    let before = text[line..at].trim_start();
-    let is_in_list = before.starts_with("- ") || before.contains('[');
+    let is_in_list = here.has_bracket || here.is_list_item();
     let value = match Quote::after(text, end) {
         Some(closed) => {
             let opened = Quote::after(text, next_item(text, closed.start)?)?;
             opened.start..opened.end(text, opened.start)
         }
         None if text[end..].starts_with(' ') => {
-            value(text, run(text, end, |b| b == b' '), |b| b.is_ascii_whitespace())
+            value(here, run(text, end, |b| b == b' '), |b| b.is_ascii_whitespace())
         }
         None if is_in_list => {
             let closed = end + usize::from(text[end..].starts_with('\''));
-            value(text, next_item(text, closed)?, |b| b.is_ascii_whitespace() || b",]".contains(&b))
+            value(here, next_item(text, closed)?, |b| b.is_ascii_whitespace() || b",]".contains(&b))
         }
         None => return None,
     };
@@ -234,11 +332,19 @@ pub(super) fn next_item(text: &str, at: usize) -> Option<usize> {
     is_mark.then(|| run(text, mark + 1, |b| b.is_ascii_whitespace()))
 }
 
-/// `"name": "value"`, also where this JSON stands inside a string itself.
+/// `"name": "value"`, also where this JSON stands inside a string itself; and `"name": "DB_PASSWORD", "value": "..."`.
 fn json_value(text: &str, at: usize) -> Option<Range<usize>> {
     let closed = Quote::before(text, text[..at].trim_end_matches(' ').len())?;
     let name = name_before(text, closed.start);
-    if Quote::before(text, name.start)?.depth != closed.depth || !is_secret(&text[name]) {
+    let opening = Quote::before(text, name.start)?;
+    if opening.depth != closed.depth {
+        return None;
+    }
+    let is_pair = || {
+        let is_value = text[name.clone()].eq_ignore_ascii_case("value");
+        is_value && pair_name(text, opening.start).is_some_and(is_secret)
+    };
+    if !is_secret(&text[name.clone()]) && !is_pair() {
         return None;
     }
     let start = run(text, at + 1, |b| b.is_ascii_whitespace());
@@ -246,27 +352,109 @@ fn json_value(text: &str, at: usize) -> Option<Range<usize>> {
     Some(opened.start..opened.end(text, opened.start))
 }
 
-/// `name: value` on a line of its own, as in YAML; a header of HTTP anywhere.
-fn yaml_value(text: &str, at: usize) -> Option<Range<usize>> {
+/// The string before the key that begins here, if its own key is `name` or `key`: `"name": "DB_PASSWORD", ` before `"value"`.
+fn pair_name(text: &str, at: usize) -> Option<&str> {
+    let before = text[..at].trim_end().strip_suffix(',')?.trim_end();
+    let closed = Quote::before(text, before.len())?;
+    let name = name_before(text, closed.start);
+    let opening = Quote::before(text, name.start)?;
+    let key = text[..opening.start].trim_end().strip_suffix(':')?.trim_end();
+    let key = name_before(text, Quote::before(text, key.len())?.start);
+    let is_name = ["name", "key"].iter().any(|word| text[key.clone()].eq_ignore_ascii_case(word));
+    is_name.then(|| &text[name])
+}
+
+/// `name: value` on a line of its own, as in YAML, also in a string where `\n` ends lines; a header of HTTP anywhere.
+fn yaml_value(here: &Cursor<'_>) -> Option<Range<usize>> {
+    let (text, at) = (here.text, here.at);
     let name = name_before(text, at);
-    if !text[at + 1..].starts_with(' ') || !is_secret(&text[name.clone()]) {
+    if !text[at + 1..].starts_with(' ') {
         return None;
     }
-    let line = text[..name.start].rfind('\n').map_or(0, |end| end + 1);
-    let is_alone = text[line..name.start].bytes().all(|b| b" \t-<>#".contains(&b));
-    // `{name: value, ...}` stands on one line.
-    let is_flow = text[line..name.start].trim_end().ends_with(['{', ',']);
     let named = text[name.clone()].to_ascii_lowercase();
+    // `- name: DB_PASSWORD` and `value: ...` on the next line.
+    let is_pair = named == "value" && pair_line(text, name.start).is_some_and(is_secret);
+    if !is_secret(&text[name.clone()]) && !is_pair {
+        return None;
+    }
+    let escaped = text[..name.start].trim_end_matches([' ', '-']).ends_with("\\n");
+    let is_alone = here.is_first_word(name.start) || escaped;
+    // `{name: value, ...}` stands on one line.
+    let is_flow = text[here.line..name.start].trim_end().ends_with(['{', ',']);
     let is_header = named.starts_with("x-")
         || ["authorization", "-auth", "-token", "api-key", "cookie"].iter().any(|end| named.ends_with(end));
     let start = run(text, at + 1, |b| b == b' ');
-    (is_alone || is_header || is_flow).then(|| value(text, start, |byte| is_flow && b",}".contains(&byte)))
+    (is_alone || is_header || is_flow).then(|| value(here, start, |byte| is_flow && b",}".contains(&byte)))
+}
+
+/// The value of `name:` on the line before the key that begins here.
+fn pair_line(text: &str, at: usize) -> Option<&str> {
+    let before = text[..at].trim_end_matches([' ', '\t']);
+    let before = before.strip_suffix('\n').or_else(|| before.strip_suffix("\\n"))?;
+    let name = name_before(text, before.trim_end_matches(['"', '\'']).len());
+    let key = text[..name.start].trim_end_matches([' ', '"', '\'']).strip_suffix(':')?;
+    ["name", "key"].contains(&&text[name_before(text, key.len())]).then(|| &text[name])
+}
+
+/// `map[password:value user:x]` and `{Password:value User:x}`, as Go's `%v` and `%+v` print them.
+fn go_value(here: &Cursor<'_>) -> Option<Range<usize>> {
+    let (text, at) = (here.text, here.at);
+    let name = name_before(text, at);
+    let before = text[..name.start].bytes().next_back()?;
+    let starts = matches!(before, b'[' | b'{') || before == b' ' && here.has_bracket;
+    if !starts || text[at + 1..].starts_with([' ', ':', '/']) || !is_secret(&text[name]) {
+        return None;
+    }
+    let end = bare_end(text, at + 1, |b| b.is_ascii_whitespace() || b"]},".contains(&b));
+    (end > at + 1).then_some(at + 1..end)
+}
+
+/// `host:port:database:user:password`, a line of `.pgpass`.
+fn pgpass(here: &Cursor<'_>) -> Option<Range<usize>> {
+    const MAX_LINE: usize = 512;
+    let (text, at) = (here.text, here.at);
+    if here.colons != 3 || at - here.line > MAX_LINE {
+        return None;
+    }
+    let mut fields = text[here.line..at].split(':');
+    let (host, port) = (fields.next()?, fields.next()?);
+    let (database, user) = (fields.next()?, fields.next()?);
+    let is_port = port == "*" || port.len() >= 4 && port.bytes().all(|b| b.is_ascii_digit());
+    let plain = |field: &str| {
+        !field.is_empty() && !field.contains(|c: char| c.is_whitespace() || "\"'{}[]/".contains(c))
+    };
+    // An IPv6 address has as many colons.
+    let is_user = user.contains(|c: char| !c.is_ascii_hexdigit());
+    let fits = is_port && is_user && [host, database, user].into_iter().all(plain);
+    fits.then(|| at + 1..bare_end(text, at + 1, |b| b.is_ascii_whitespace()))
+}
+
+/// `machine host login user password value`, as in netrc.
+fn netrc(here: &Cursor<'_>) -> Option<Range<usize>> {
+    const REACH: usize = 200;
+    let (text, at) = (here.text, here.at);
+    let start = at + text[at..].strip_prefix("password ").map(|_| "password ".len())?;
+    let from = here.line.max(at.saturating_sub(REACH));
+    let before = text.get(from..at).unwrap_or_default();
+    (before.ends_with(' ') && before.contains("login "))
+        .then(|| start..bare_end(text, start, |b| b.is_ascii_whitespace()))
+}
+
+/// `<password>value</password>`.
+fn xml_value(text: &str, at: usize) -> Option<Range<usize>> {
+    let name = name_before(text, at);
+    if !text[..name.start].ends_with('<') || !is_secret(&text[name]) {
+        return None;
+    }
+    let end = bare_end(text, at + 1, |b| b == b'<');
+    (end > at + 1).then_some(at + 1..end)
 }
 
 /// The value that starts here: what is between its quotes, or all until `stop`.
-pub(super) fn value(text: &str, start: usize, stop: impl Fn(u8) -> bool) -> Range<usize> {
+pub(super) fn value(here: &Cursor<'_>, start: usize, stop: impl Fn(u8) -> bool) -> Range<usize> {
+    let text = here.text;
     if let Some(quote) = Quote::after(text, start) {
-        let end = if quote.closes(text, start) { quote.start } else { quote.end(text, quote.start) };
+        let end = if quote.closes(here, start) { quote.start } else { quote.end(text, quote.start) };
         return quote.start..end;
     }
     if text[start..].starts_with('\'') {
@@ -316,24 +504,11 @@ impl Quote {
         text[quote..].starts_with('"').then(|| Self { depth: depth(quote - at), start: quote + 1 })
     }
 
-    /// Whether this quote, at the start of a value, rather ends a string that the whole is in.
-    pub(super) fn closes(&self, text: &str, at: usize) -> bool {
-        let after = text[self.start..].bytes().next();
-        if !after.is_none_or(|b| b.is_ascii_whitespace() || b",:]}".contains(&b)) {
-            return false;
-        }
-        let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
-        let mut backslashes = 0;
-        let mut is_open = false;
-        for byte in text[line..at].bytes() {
-            if byte == b'"' {
-                // A quote of less depth begins or ends what this one can be in.
-                is_open = depth(backslashes) == self.depth && !is_open
-                    || depth(backslashes) > self.depth && is_open;
-            }
-            backslashes = if byte == b'\\' { backslashes + 1 } else { 0 };
-        }
-        is_open
+    /// Whether this quote, at the start of a value, rather ends a string around it.
+    pub(super) fn closes(&self, here: &Cursor<'_>, at: usize) -> bool {
+        let after = here.text[self.start..].bytes().next();
+        let ends = after.is_none_or(|b| b.is_ascii_whitespace() || b",:]}".contains(&b));
+        ends && here.is_open(self.depth, at)
     }
 
     /// Where the quote begins that closes this one, or else the line's end.
@@ -515,6 +690,75 @@ mod tests {
         ] {
             redacts(text, wanted);
             assert!(serde_json::from_str::<Value>(wanted).is_ok(), "{wanted}");
+        }
+    }
+
+    /// Inputs on which a rule that reads back to the start of the line, or on to the end, takes the square of their length.
+    #[test]
+    fn the_time_grows_as_the_text_does() {
+        let shapes = [
+            "://a:b",
+            "eyJ.",
+            "--password x ",
+            "password=\"\" ",
+            "- -p x ",
+            "\"a\":\"b\",",
+            "pwd: {x ",
+            "a:b@",
+            "-----BEGIN ",
+            "Keys:[1 ",
+            "PASSWORD ''",
+            "password \\\\\"",
+            "<password>",
+            "map[password:",
+            "login x password y ",
+            "x:1234:y:z:",
+            "\"value\":",
+            " ",
+        ];
+        for shape in shapes {
+            let of = |bytes: usize| {
+                let text = shape.repeat(bytes / shape.len());
+                let began = std::time::Instant::now();
+                let length = redact(&text).len();
+                (began.elapsed(), length)
+            };
+            of(1 << 10);
+            let (small, _) = of(1 << 12);
+            let (large, _) = of(1 << 16);
+            let ratio = large.as_secs_f64() / small.as_secs_f64().max(1e-5);
+            // 16 times the text: 16 where it is linear, 256 where it is not.
+            assert!(ratio < 80.0, "{shape:?}: {ratio:.0} times the time for 16 times the text");
+        }
+    }
+
+    #[test]
+    fn takes_out_shapes_of_other_tools() {
+        redacts("labels map[password:hunter2 user:x]", "labels map[password:*** user:x]");
+        redacts("config {Password:hunter2 User:x}", "config {Password:*** User:x}");
+        redacts(r#"{"name":"DB_PASSWORD","value":"hunter2"}"#, r#"{"name":"DB_PASSWORD","value":"***"}"#);
+        redacts("- name: DB_PASSWORD\n  value: hunter2\n", "- name: DB_PASSWORD\n  value: ***\n");
+        redacts(r#"{"c":"db:\n  password: hunter2\n  x: 1"}"#, r#"{"c":"db:\n  password: ***\n  x: 1"}"#);
+        redacts(r#"{"encrypt": "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="}"#, r#"{"encrypt": "***"}"#);
+        redacts("db.example.com:5432:app:bob:hunter2", "db.example.com:5432:app:bob:***");
+        redacts(
+            "machine example.com login bob password hunter2",
+            "machine example.com login bob password ***",
+        );
+        redacts("tool --user root:hunter2 -v", "tool --user root:*** -v");
+        redacts("https://hooks.slack.com/services/T0/B0/abc", "https://hooks.slack.com/services/***");
+        redacts("key sk-0123456789abcdefghijkl end", "key *** end");
+        redacts("<password>hunter2</password>", "<password>***</password>");
+        redacts("DB_PW=hunter2 DBPASS=hunter2", "DB_PW=*** DBPASS=***");
+        for text in [
+            "image: registry.example.com/auth:1.2",
+            "02:42:c0:00:02:02 fe80::42:c0ff:fe00:202 2001:4860:4860:0:8888",
+            "docker run --user app:staff x",
+            "level=error msg=\"fatal task error\" error=\"invalid token: expired\"",
+            "docker service create --name value x",
+            "{Name:web Image:nginx:1.25}",
+        ] {
+            leaves(text);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tokens that are known by their looks, wherever they stand.
 
-use super::redact::run;
+use super::redact::{floor, run};
 use std::ops::Range;
 
 /// How a token begins that tells of nothing else, and how long the rest of it is at least.
@@ -20,17 +20,52 @@ const TOKENS: &[(&str, usize)] = &[
     ("xoxb-", 10),
     ("xoxp-", 10),
     ("xoxa-", 10),
+    ("xoxr-", 10),
+    ("xapp-", 10),
+    ("sk-", 20),
+    ("sk_test_", 16),
+    ("rk_live_", 16),
+    ("AIza", 30),
+    ("SG.", 20),
+    ("pypi-", 16),
+    ("shpat_", 16),
+    ("hf_", 20),
+    ("glrt-", 16),
+    ("ATATT", 20),
+    ("dop_v1_", 20),
+    ("hvb.", 20),
+    ("ya29.", 20),
+    ("AGE-SECRET-KEY-1", 20),
 ];
+
+/// Addresses of webhooks: what follows lets anyone post.
+const WEBHOOKS: &[&str] = &[
+    "hooks.slack.com/services/",
+    "discord.com/api/webhooks/",
+    "discordapp.com/api/webhooks/",
+    "outlook.office.com/webhook/",
+    "api.telegram.org/bot",
+];
+
+/// The longest token that is followed, in bytes.
+const MAX_TOKEN: usize = 16 << 10;
 
 /// A token of a known kind, a JSON web token, or what bears one in a header.
 pub(super) fn token(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = &text[at..];
-    if !rest.starts_with(['A', 'B', 'b', 'd', 'e', 'g', 'h', 'n', 's', 'x'])
+    if !rest.starts_with(['A', 'B', 'S', 'a', 'b', 'd', 'e', 'g', 'h', 'n', 'o', 'p', 'r', 's', 'x', 'y'])
         || text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
     {
         return None;
     }
-    let of_token = |from: usize| run(text, from, |b| b.is_ascii_alphanumeric() || b"-_.~+/=".contains(&b));
+    let of_token = |from: usize| {
+        let is_of_token = |b: u8| b.is_ascii_alphanumeric() || b"-_.~+/=".contains(&b);
+        run(&text[..floor(text, from + MAX_TOKEN)], from, is_of_token)
+    };
+    if let Some(address) = WEBHOOKS.iter().find(|address| rest.starts_with(**address)) {
+        let start = at + address.len();
+        return Some(start..run(text, start, |b| b.is_ascii_alphanumeric() || b"-_/@.:".contains(&b)));
+    }
     if let Some(word) = ["Bearer ", "bearer "].iter().find(|word| rest.starts_with(**word)) {
         let start = at + word.len();
         let end = of_token(start);
