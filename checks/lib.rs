@@ -6,13 +6,13 @@ mod finding;
 mod model;
 mod opening;
 mod placement;
+mod remedies;
 mod remedy;
 mod renamed;
 mod service_change;
 mod step;
 mod thresholds;
 mod view;
-mod way_in;
 
 pub mod apps;
 pub mod dns;

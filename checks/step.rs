@@ -1,9 +1,10 @@
 //! One thing to do on one node.
 
+use crate::remedies::rejoin::join_command;
 use crate::remedy::shell_quote;
 use crate::{JsonRepair, Opening, ServiceChange};
 use facts::NodeName;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The file for the kernel settings of a swarm.
 pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-swarm.conf";
@@ -164,6 +165,8 @@ pub enum Step {
         advertise: Option<String>,
         /// As a manager.
         manager: bool,
+        /// The manager through which it joins, where one is known.
+        through: Option<SocketAddr>,
     },
     /// Make a swarm.
     Init {
@@ -304,10 +307,10 @@ impl Step {
             Self::Leave { .. } => "leave the swarm".to_owned(),
             Self::Join { manager, .. } => {
                 let role = if *manager { "manager" } else { "worker" };
-                format!("join with the token that `docker swarm join-token {role}` prints on a manager")
+                format!("join with the token that `docker swarm join-token -q {role}` prints on a manager")
             }
             Self::Init { .. } => "make a swarm anew".to_owned(),
-            Self::AddAddress { .. } => "add the old address beside the present one".to_owned(),
+            Self::AddAddress { device, addr, .. } => format!("add {addr} to {device}"),
         }
     }
 
@@ -377,10 +380,7 @@ impl Step {
             }
             Self::Leave { force: true, .. } => one("docker swarm leave --force"),
             Self::Leave { force: false, .. } => one("docker swarm leave"),
-            Self::Join { advertise: Some(addr), .. } => {
-                vec![format!("docker swarm join --advertise-addr {addr} --token TOKEN MANAGER:2377")]
-            }
-            Self::Join { .. } => one("docker swarm join --token TOKEN MANAGER:2377"),
+            Self::Join { advertise, through, .. } => vec![join_command(advertise.as_deref(), *through)],
             Self::Init { advertise, .. } => vec![format!("docker swarm init --advertise-addr {advertise}")],
             Self::AddAddress { device, addr, prefix, .. } => {
                 vec![format!("ip addr add {addr}/{prefix} dev {}", shell_quote(device))]

@@ -1,25 +1,26 @@
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::join::Authority;
+use facts::join::Authority as RootCa;
 use facts::swarm::Certificate;
 use facts::{Host, Timestamp};
 
 check! {
-    /// By this machine's clock the certificates of the manager are not valid.
+    /// The certificates of the manager are not valid by the clock of this host.
     ///
     /// ## Why it matters
-    /// The join fails with "certificate has expired or is not yet valid". Certificates are made out from an hour
-    /// before they were issued, and that of a new swarm's authority from minutes before, so that a clock which is
-    /// behind breaks a join at once.
+    /// The join fails with "certificate has expired or is not yet valid". A node certificate is valid from one hour before it
+    /// was issued, and the root CA certificate of a new swarm from some minutes before. A clock that is behind by more makes
+    /// every join fail.
     ///
     /// ## How to fix it
-    /// Set this machine's clock and keep it in step. If it is the manager's that is wrong, or if its certificate really
-    /// ran out, mend it there.
+    /// Set the clock of this host and keep it synchronised. If the clock of the manager is wrong, or its certificate is
+    /// expired, fix it there.
     ///
     /// ## When it is wrong
-    /// Where the swarm's certificates really ran out, which is an ailment of the manager.
+    /// When the certificates of the swarm are expired, which is a problem of the manager.
     ///
     /// Source: swarmkit `ca/certificates.go`, for-linux#400.
-    "join/clock-skew": Error, "the manager's certificates are not valid by this machine's clock";
+    "join/clock-skew": Error, "the manager's certificates are not valid by the clock of this host";
+    healthy "the manager's certificates are valid by the clock of this host";
     needs Join;
     caused_by "join/already-a-member", "join/not-a-manager";
     for each Host: run
@@ -27,22 +28,25 @@ check! {
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
-    let spoken = super::spoken(join)?;
-    let root = match &spoken.authority {
-        Authority::Told { certificate, .. } => certificate.as_ref(),
-        Authority::Untold { .. } => None,
+    let answer = super::tls_answer(join)?;
+    let root = match &answer.authority {
+        RootCa::Told { certificate, .. } => certificate.as_ref(),
+        RootCa::Untold { .. } => None,
     };
     let now = view.snapshot.taken;
-    let of = [("the authority's", root), ("the manager's", spoken.certificate.as_ref())];
-    let strange = of.into_iter().filter_map(|(whose, one)| Some((whose, one?, story(one?, now)?)));
-    let strange: Vec<(&str, &Certificate, String)> = strange.collect();
-    let Some((whose, _, story)) = strange.first() else { return Ok(()) };
-    let summary = format!("by this machine's clock {whose} certificate {story}");
-    let shown = |whose: &str, one: &Certificate| {
+    let of = [("root CA", root), ("manager", answer.certificate.as_ref())];
+    let invalid = of.into_iter().filter_map(|(name, one)| Some((name, one?, problem(one?, now)?)));
+    let invalid: Vec<(&str, &Certificate, String)> = invalid.collect();
+    let Some((name, _, problem)) = invalid.first() else { return Ok(()) };
+    let summary = format!("by the clock of this host the {name} certificate {problem}");
+    let shown = |name: &str, one: &Certificate| {
         let (from, to) = (minute(one.not_before), minute(one.not_after));
-        format!("{whose} certificate is valid from {from} to {to}; this machine's clock says {}", minute(now))
+        format!(
+            "the {name} certificate is valid from {from} to {to}; the clock of this host shows {}",
+            minute(now)
+        )
     };
-    let mut evidence = strange.iter().map(|(whose, one, _)| Evidence::value(join, shown(whose, one)));
+    let mut evidence = invalid.iter().map(|(name, one, _)| Evidence::value(join, shown(name, one)));
     let Some(first) = evidence.next() else { return Ok(()) };
     let finding = out.report(Subject::Node(host.name.clone()), summary, first);
     finding.confidence(Confidence::Medium);
@@ -50,23 +54,23 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         finding.with(more);
     }
     finding.remedy(Remedy {
-        title: "Set the clock, and keep it in step".into(),
+        title: format!("Set the clock of {} and keep it synchronised", host.name).into(),
         risk: Risk::Manual,
-        impact: "programs that run see the time jump".into(),
+        impact: "Running programs see the time jump.".into(),
         steps: vec![Step::Manual {
             node: host.name.clone(),
-            text: "compare the clocks of both machines, and set the wrong one".into(),
+            text: "compare the clocks of both hosts, and set the wrong one".into(),
             commands: vec!["date --utc".into(), "timedatectl set-ntp true".into()],
         }],
     });
     Ok(())
 }
 
-fn story(certificate: &Certificate, now: Timestamp) -> Option<String> {
+fn problem(certificate: &Certificate, now: Timestamp) -> Option<String> {
     if certificate.not_before > now {
         Some(format!("is not valid before {}", minute(certificate.not_before)))
     } else if certificate.not_after < now {
-        Some(format!("ran out at {}", minute(certificate.not_after)))
+        Some(format!("expired at {}", minute(certificate.not_after)))
     } else {
         None
     }

@@ -1,4 +1,5 @@
 use crate::network::blocked::story;
+use crate::remedies::join_token::name_a_manager;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, View};
 use facts::Host;
 use facts::join::{Found, Manager};
@@ -6,21 +7,23 @@ use facts::link::Outcome;
 use facts::swarm::MANAGER_PORT;
 
 check! {
-    /// The manager that is to be joined cannot be reached.
+    /// The manager to join is not reachable.
     ///
     /// ## Why it matters
-    /// A join to a port that refuses fails after 10 s. One to a port that drops says "Timeout was reached before
-    /// node joined" after 20 s, goes on in the background, and leaves the node in state pending, then in error.
+    /// A join to a port that refuses connections fails after 10 s. A join to a port that drops packets prints "Timeout was
+    /// reached before node joined" after 20 s, continues in the background, and leaves the node in state pending, then
+    /// error.
     ///
     /// ## How to fix it
-    /// A port that refuses while 7946 answers is that of a worker: name a manager. Else see whether the engine there
-    /// runs, and open 2377/tcp in the firewalls between.
+    /// A host that refuses the port while 7946 answers is a worker: give the address of a manager. Otherwise check that the
+    /// engine runs there, and open 2377/tcp in the firewalls on the path.
     ///
     /// ## When it is wrong
-    /// Where a manager listens on another port than 2377: name it, `ADDRESS:PORT`.
+    /// When the manager listens on another port than 2377: give it as `ADDRESS:PORT`.
     ///
     /// Source: swarmkit `ca/certificates.go`, moby `daemon/cluster/swarm.go`.
-    "join/manager-unreachable": Error, "the manager to join cannot be reached";
+    "join/manager-unreachable": Error, "the manager to join is not reachable";
+    healthy "the manager to join is reachable";
     needs Join;
     caused_by "join/own-address", "join/already-a-member";
     for each Host: run
@@ -31,9 +34,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let manager = match &join.found {
         Found::At(manager) => manager,
         Found::Nowhere { what } => {
-            let summary = format!("the name of the manager, {}, has no address", join.target);
+            let summary = format!("the hostname of the manager, {}, cannot be resolved", join.target);
             let shown = format!("looking up {}: {what}", join.target);
-            out.report(super::way(host, join), summary, Evidence::value(join, shown))
+            out.report(super::link(host, join), summary, Evidence::value(join, shown))
                 .remedy(name_a_manager());
             return Ok(());
         }
@@ -45,67 +48,50 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let answers = matches!(manager.gossip, Outcome::Open | Outcome::Refused { .. });
     let (why, remedy) = match (&manager.port, &manager.gossip) {
         (Outcome::Unreachable { .. }, _) if manager.from.is_none() => {
-            ("out of reach: this machine has no route to it", find_a_route(host, manager))
+            ("unreachable: this host has no route to it", find_a_route(host, manager))
         }
         (Outcome::Refused { .. }, Outcome::Open) if port == MANAGER_PORT => (
-            "refused while 7946/tcp answers: the node is a worker, or a firewall rejects it",
+            "refused while 7946/tcp answers: the host is a worker, or a firewall rejects it",
             name_a_manager(),
         ),
         (Outcome::Refused { .. }, Outcome::Refused { .. }) => (
-            "refused, and so is 7946/tcp: no engine of a swarm runs there, or a firewall rejects both",
-            bring_back(),
+            "refused, and so is 7946/tcp: dockerd is stopped or in no swarm there, or a firewall rejects both",
+            restore(manager),
         ),
-        (Outcome::Filtered, _) if !answers => {
-            ("silent, and so is 7946/tcp: the machine is off, or all is dropped on the way", bring_back())
-        }
+        (Outcome::Filtered, _) if !answers => (
+            "not answered, and neither is 7946/tcp: the host is down, or a firewall drops both",
+            restore(manager),
+        ),
         (outcome, _) => (story(outcome), super::open(host, manager, outcome, port)),
     };
     let summary = format!("{port}/tcp of {} is {why}", manager.addr.ip());
     let shown = format!("{port}/tcp {}, 7946/tcp {}", manager.port, manager.gossip);
-    out.report(super::way(host, join), summary, Evidence::value(join, shown)).remedy(remedy);
+    out.report(super::link(host, join), summary, Evidence::value(join, shown)).remedy(remedy);
     Ok(())
-}
-
-/// What to do where the one who was named is none, or nobody.
-pub(super) fn name_a_manager() -> Remedy {
-    Remedy {
-        title: "Name a manager of the swarm".into(),
-        risk: Risk::Safe,
-        impact: "nothing that runs is touched".into(),
-        steps: vec![Step::Manual {
-            node: "a node of the swarm".into(),
-            text: "list the managers: on a manager by their status, on a worker by the addresses it knows"
-                .into(),
-            commands: vec![
-                "docker node ls --filter role=manager".into(),
-                "docker info --format '{{json .Swarm.RemoteManagers}}'".into(),
-            ],
-        }],
-    }
 }
 
 fn find_a_route(host: &Host, manager: &Manager) -> Remedy {
     Remedy {
-        title: "Find a way to the manager, or another address of it".into(),
+        title: format!("Add a route to {}, or use another address of the manager", manager.addr.ip()).into(),
         risk: Risk::Manual,
-        impact: "a new route may carry other traffic as well".into(),
+        impact: "A new route may carry other traffic as well.".into(),
         steps: vec![Step::Manual {
             node: host.name.clone(),
-            text: "see the routes, and compare the address with those that the manager has".into(),
+            text: "check the routes, and compare the address with the addresses of the manager".into(),
             commands: vec!["ip route".into(), format!("ip route get {}", manager.addr.ip())],
         }],
     }
 }
 
-fn bring_back() -> Remedy {
+fn restore(manager: &Manager) -> Remedy {
     Remedy {
-        title: "See whether the manager runs, or name another".into(),
+        title: format!("Start dockerd on {}, or join through another manager", manager.addr.ip()).into(),
         risk: Risk::Safe,
-        impact: "looking changes nothing".into(),
+        impact: "Running tasks are not affected.".into(),
         steps: vec![Step::Manual {
-            node: "the manager that was named".into(),
-            text: "see whether its engine runs and is in the swarm, and what its firewall lets in".into(),
-            commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],
+            node: manager.addr.ip().to_string().as_str().into(),
+            text: "run swarm-doctor there; it checks the engine, its swarm state and its firewall".into(),
+            commands: vec!["sudo swarm-doctor run".into(), "systemctl status docker".into()],
         }],
     }
 }

@@ -1,4 +1,4 @@
-//! What would keep this machine from joining a swarm, before it tries.
+//! Checks that run before this host joins a swarm.
 
 mod already_a_member;
 mod clock_skew;
@@ -31,35 +31,35 @@ pub const CHECKS: &[&BuiltIn] = &[
     &gossip_port_blocked::CHECK,
 ];
 
-/// The manager, where its name leads anywhere.
+/// The manager, where its hostname resolves.
 fn manager(seen: &Seen<Join>) -> Result<&Manager, Gap> {
     match &seen.found {
         Found::At(manager) => Ok(manager),
-        Found::Nowhere { .. } => Err(moot(seen, "its name has no address")),
+        Found::Nowhere { .. } => Err(not_applicable(seen, "its hostname cannot be resolved")),
     }
 }
 
-/// What the manager said, where it is one.
-fn spoken(seen: &Seen<Join>) -> Result<&Spoken, Gap> {
+/// The TLS answer of the manager.
+fn tls_answer(seen: &Seen<Join>) -> Result<&Spoken, Gap> {
     match &manager(seen)?.greeting {
-        Some(Greeting::Tls(spoken)) => Ok(spoken),
-        _ => Err(moot(seen, "no manager answers there")),
+        Some(Greeting::Tls(answer)) => Ok(answer),
+        _ => Err(not_applicable(seen, "no manager answers there")),
     }
 }
 
-/// A question that another finding has made idle.
-fn moot(seen: &Seen<Join>, reason: &str) -> Gap {
+/// A question that another finding has answered.
+fn not_applicable(seen: &Seen<Join>, reason: &str) -> Gap {
     let reason = format!("{}: {reason}", seen.target);
     Gap { source: seen.source.clone(), why: Why::NotApplicable { reason } }
 }
 
-/// The way from this machine to the manager, by the name that it was given.
-fn way(host: &Host, join: &Join) -> Subject {
+/// The path from this host to the manager, by the name on the command line.
+fn link(host: &Host, join: &Join) -> Subject {
     let to = join.target.rsplit_once(':').map_or(join.target.as_str(), |(to, _)| to);
     Subject::Link { from: host.name.clone(), to: to.into() }
 }
 
-/// What to do where a port of the manager is blocked, by whom it is blocked.
+/// Opens a port of the manager, on the host that blocks it.
 fn open(host: &Host, manager: &Manager, outcome: &Outcome, port: u16) -> Remedy {
     let local = matches!(outcome, Outcome::NotSent { .. });
     let there = || NodeName(manager.addr.ip().to_string());

@@ -1,27 +1,28 @@
-use super::manager_unreachable::name_a_manager;
+use crate::remedies::join_token::name_a_manager;
 use crate::{Evidence, Findings, Judged, View};
 use facts::Host;
 use facts::join::Greeting;
 
-/// The port of gossip, fixed in libnetwork.
+/// The gossip port, fixed in libnetwork.
 const GOSSIP: u16 = 7946;
 
 check! {
-    /// Whoever listens on the port that was named is no manager of a swarm.
+    /// The program that listens on the given port is not a swarm manager.
     ///
     /// ## Why it matters
-    /// The join fails after 10 s, with "first record does not look like a TLS handshake" where no TLS is spoken, or
-    /// with "certificate is not valid for any names, but wanted to match swarm-manager" where it is another's.
+    /// The join fails after 10 s: with "first record does not look like a TLS handshake" if the port does not use TLS, or with
+    /// "certificate is not valid for any names, but wanted to match swarm-manager" if it has another certificate.
     ///
     /// ## How to fix it
-    /// Name a manager and its port, which is 2377 unless `--listen-addr` said otherwise. 7946 and 4789 are the ports of
-    /// gossip and of the overlays. A proxy between has to pass the port through untouched.
+    /// Give the address of a manager and its port, by default 2377 (`--listen-addr`). 7946 is the gossip port and 4789 the
+    /// VXLAN port. A proxy on the path has to forward the port without changes.
     ///
     /// ## When it is wrong
-    /// Where the manager is so slow that it does not answer within seconds.
+    /// When the manager is too slow to answer within seconds.
     ///
     /// Source: swarmkit `ca/certificates.go`, moby#38967.
-    "join/not-a-manager": Error, "who answers on the port is no manager";
+    "join/not-a-manager": Error, "the endpoint is not a swarm manager";
+    healthy "the endpoint is a swarm manager";
     needs Join;
     caused_by "join/own-address", "join/already-a-member";
     for each Host: run
@@ -30,35 +31,35 @@ check! {
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
     let manager = super::manager(join)?;
-    let place = manager.addr;
+    let endpoint = manager.addr;
     let (summary, shown) = match &manager.greeting {
-        None if place.port() == GOSSIP => (
-            format!("{place} is the port of gossip: managers are joined on 2377"),
-            format!("the port named is {GOSSIP}"),
+        None if endpoint.port() == GOSSIP => (
+            format!("{endpoint} is the gossip port; the manager port is 2377"),
+            format!("given port: {GOSSIP}"),
         ),
         None => return Ok(()),
         Some(Greeting::Silent { what }) => (
-            format!("{place} takes connections and speaks no TLS, as a manager would"),
+            format!("{endpoint} accepts connections and does not use TLS, so it is not a manager"),
             format!("TLS: {what}"),
         ),
-        Some(Greeting::Tls(spoken)) => match &spoken.certificate {
+        Some(Greeting::Tls(answer)) => match &answer.certificate {
             None => (
-                format!("{place} speaks TLS with a certificate that cannot be read"),
-                "no certificate that can be read".to_owned(),
+                format!("{endpoint} uses TLS with a certificate that cannot be parsed"),
+                "no certificate that can be parsed".to_owned(),
             ),
             Some(certificate) if certificate.unit == "swarm-manager" => return Ok(()),
             Some(certificate) => (
                 format!(
-                    "{place} speaks TLS with a certificate that is not of a manager: CN={}",
+                    "{endpoint} uses TLS with a certificate that is not a manager certificate: CN={}",
                     certificate.common_name
                 ),
                 format!(
-                    "its certificate: CN={}, O={}, OU={}; wanted OU=swarm-manager",
+                    "its certificate: CN={}, O={}, OU={}; expected OU=swarm-manager",
                     certificate.common_name, certificate.organisation, certificate.unit
                 ),
             ),
         },
     };
-    out.report(super::way(host, join), summary, Evidence::value(join, shown)).remedy(name_a_manager());
+    out.report(super::link(host, join), summary, Evidence::value(join, shown)).remedy(name_a_manager());
     Ok(())
 }

@@ -1,25 +1,26 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, View};
 use facts::Host;
 
-/// The first engine that does not join a manager which agrees on no protocol.
-const STRICT: u32 = 28;
+/// The first engine version that requires TLS ALPN of a manager.
+const REQUIRES_ALPN: u32 = 28;
 
 check! {
-    /// The manager agrees on no protocol when TLS begins, and this engine insists on one.
+    /// The manager selects no TLS ALPN protocol, and this engine requires one.
     ///
     /// ## Why it matters
-    /// Managers up to engine 27 lose the list of protocols (ALPN) when their certificate is renewed, or rotated,
-    /// while they run. Engines from 28 on then refuse to join through them: "cannot check peer: missing selected
-    /// ALPN property". Members notice nothing.
+    /// Managers up to engine 27 lose their list of ALPN protocols when their certificate is renewed or rotated while they run.
+    /// Engines from 28 on then refuse to join through them: "cannot check peer: missing selected ALPN property". Members are
+    /// not affected.
     ///
     /// ## How to fix it
-    /// Restart the engine of that manager, or join through one that was started since its certificate was renewed.
+    /// Restart the engine of that manager, or join through a manager that was started after its certificate was renewed.
     ///
     /// ## When it is wrong
-    /// Where something that breaks TLS open stands between.
+    /// When a TLS-intercepting proxy is on the path.
     ///
     /// Source: swarmkit#3189, grpc-go 1.67.
-    "join/not-a-swarm-manager-port": Error, "the manager agrees on no protocol, and this engine insists on one";
+    "join/not-a-swarm-manager-port": Error, "the manager selects no TLS ALPN protocol, and this engine requires one";
+    healthy "the manager selects a TLS ALPN protocol";
     needs Join, Version;
     caused_by "join/not-a-manager", "join/already-a-member";
     for each Host: run
@@ -27,26 +28,27 @@ check! {
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
-    if super::spoken(join)?.protocol.is_some() {
+    if super::tls_answer(join)?.protocol.is_some() {
         return Ok(());
     }
     let version = host.version.get()?;
     let major = version.engine.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_none_or(|major| major < STRICT) {
+    if major.is_none_or(|major| major < REQUIRES_ALPN) {
         return Ok(());
     }
     let summary = format!(
-        "the manager at {} agrees on no protocol in TLS, without which engine {} does not join",
+        "the manager at {} selects no TLS ALPN protocol, and engine {} does not join without one",
         join.target, version.engine
     );
-    let first = Evidence::absent(join, "a protocol (ALPN) in the manager's answer; h2 was offered");
-    out.report(super::way(host, join), summary, first)
+    let address = super::manager(join)?.addr.ip().to_string();
+    let first = Evidence::absent(join, "an ALPN protocol in the manager's answer; h2 was offered");
+    out.report(super::link(host, join), summary, first)
         .with(Evidence::value(version, format!("engine {}", version.engine)))
         .remedy(Remedy {
-            title: "Restart the engine of that manager, or join through another".into(),
+            title: format!("Restart dockerd on {}, or join through another manager", join.target).into(),
             risk: Risk::Disruptive,
-            impact: "the tasks of that manager restart, and it misses from the quorum meanwhile".into(),
-            steps: vec![Step::RestartEngine { node: "the manager that was named".into() }],
+            impact: "All tasks on that manager restart, and it is missing from the quorum meanwhile.".into(),
+            steps: vec![Step::RestartEngine { node: address.as_str().into() }],
         });
     Ok(())
 }

@@ -2,19 +2,22 @@ use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 
 check! {
-    /// The manager that is to be joined is this very machine.
+    /// The address of the manager to join is an address of this host.
     ///
     /// ## Why it matters
-    /// The join goes to nobody. The address in the command is that of a manager, not that of the machine that
-    /// joins; the latter is what `--advertise-addr` is for.
+    /// The join does not reach a manager. The address in the command is the address of a manager, not of the joining host; the
+    /// latter is `--advertise-addr`.
     ///
     /// ## How to fix it
-    /// Name a manager. `docker swarm join-token worker` on it prints the whole command.
+    /// Give the address of a manager. `docker swarm join-token worker` prints the whole command there.
     ///
     /// ## When it is wrong
-    /// Where an address is held by two machines, as by keepalived, and this one has it for the moment: then a join
-    /// by that address is not to be relied on either.
-    "join/own-address": Error, "the manager to join is this machine itself";
+    /// When the address moves between hosts, as with keepalived, and this host has it at present. A join to such an address is
+    /// not reliable.
+    ///
+    /// Source: moby `daemon/cluster/swarm.go` (`Join`).
+    "join/own-address": Error, "the address of the manager to join is an address of this host";
+    healthy "the address of the manager to join belongs to another host";
     needs Join, Interfaces;
     caused_by "join/already-a-member";
     for each Host: run
@@ -26,16 +29,16 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let interfaces = host.interfaces.get()?;
     let holder = interfaces.iter().find(|it| it.addresses.iter().any(|own| own.addr == addr));
     let Some(interface) = holder else { return Ok(()) };
-    let summary = format!("{} is an address of this machine, and not of a manager to join", join.target);
+    let summary = format!("{} is an address of this host, not of a manager to join", join.target);
     let shown = format!("{addr} is on {}", interface.name);
     out.report(Subject::Node(host.name.clone()), summary, Evidence::value(interfaces, shown)).remedy(
         Remedy {
-            title: "Name a manager of the swarm".into(),
+            title: "Join through a manager of the swarm".into(),
             risk: Risk::Safe,
-            impact: "nothing that runs is touched".into(),
+            impact: "Running tasks are not affected.".into(),
             steps: vec![Step::Manual {
                 node: "a manager of the swarm".into(),
-                text: "print the command with its address".into(),
+                text: "print the join command with its address".into(),
                 commands: vec!["docker swarm join-token worker".into()],
             }],
         },

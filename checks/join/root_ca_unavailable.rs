@@ -1,22 +1,23 @@
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, View};
 use facts::Host;
-use facts::join::Authority;
+use facts::join::Authority as RootCa;
 
 check! {
-    /// The manager does not tell which authority its swarm has.
+    /// The manager does not return the root CA of its swarm.
     ///
     /// ## Why it matters
-    /// A join begins with this question, and ends with it: "failed to retrieve remote root CA certificate". A manager
-    /// that is locked, or a proxy in its place, gives no answer.
+    /// A join starts with this request and fails without an answer: "failed to retrieve remote root CA certificate". A locked
+    /// manager, or a proxy in its place, does not answer.
     ///
     /// ## How to fix it
-    /// Look at the manager first, or join through another one.
+    /// Run swarm-doctor on the manager first, or join through another manager.
     ///
     /// ## When it is wrong
-    /// In the seconds of an election.
+    /// During an election, which takes seconds.
     ///
     /// Source: swarmkit `ca/certificates.go` (`GetRemoteCA`), `ca/server.go`.
-    "join/root-ca-unavailable": Error, "the manager does not tell its swarm's authority";
+    "join/root-ca-unavailable": Error, "the manager does not return its root CA";
+    healthy "the manager returns its root CA";
     needs Join;
     caused_by "join/not-a-manager", "join/already-a-member";
     for each Host: run
@@ -24,18 +25,19 @@ check! {
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
-    let Authority::Untold { what } = &super::spoken(join)?.authority else { return Ok(()) };
-    let summary = format!("the manager at {} does not tell its swarm's authority: {what}", join.target);
-    out.report(super::way(host, join), summary, Evidence::value(join, what))
+    let RootCa::Untold { what } = &super::tls_answer(join)?.authority else { return Ok(()) };
+    let address = super::manager(join)?.addr.ip().to_string();
+    let summary = format!("the manager at {} does not return its root CA: {what}", join.target);
+    out.report(super::link(host, join), summary, Evidence::value(join, what))
         .confidence(Confidence::Medium)
         .remedy(Remedy {
-            title: "Look at the manager first".into(),
+            title: format!("Run swarm-doctor on the manager {}", join.target).into(),
             risk: Risk::Safe,
-            impact: "looking changes nothing".into(),
+            impact: "Running tasks are not affected.".into(),
             steps: vec![Step::Manual {
-                node: "the manager that was named".into(),
-                text: "see whether its swarm has a leader".into(),
-                commands: vec!["swarm-doctor run".into(), "docker node ls".into()],
+                node: address.as_str().into(),
+                text: "check whether its swarm has a leader".into(),
+                commands: vec!["sudo swarm-doctor run".into(), "docker node ls".into()],
             }],
         });
     Ok(())

@@ -1,25 +1,26 @@
-use super::token_malformed::print_token;
+use crate::remedies::join_token::print_token;
 use crate::{Evidence, Findings, Judged, Subject, View};
 use facts::Host;
-use facts::join::{Authority, Token};
+use facts::join::{Authority as RootCa, Token};
 
 check! {
-    /// The join token is for another swarm than the manager's, or older than the swarm's present authority.
+    /// The join token belongs to another swarm than the manager, or is older than the present root CA.
     ///
     /// ## Why it matters
-    /// A token begins with the SHA-256 of the certificate of the swarm's authority, so that nobody joins the wrong
-    /// swarm. The engine gives up with "remote CA does not match fingerprint".
+    /// A token contains the SHA-256 digest of the root CA certificate, so that no host joins the wrong swarm. The engine fails
+    /// with "remote CA does not match fingerprint".
     ///
     /// ## How to fix it
-    /// Take the token from the manager that is to be joined. Where it is from there, the authority was changed since,
-    /// by `docker swarm ca --rotate` or because the swarm was made anew: take it again.
+    /// Print the token on the manager to join. If it was printed there, the root CA was changed since, by
+    /// `docker swarm ca --rotate` or because the swarm was re-created: print it again.
     ///
     /// ## When it is wrong
-    /// Never while the two differ. Whether the secret at the end of the token still holds is known to the manager alone,
-    /// and shows only in the join.
+    /// Never, while the digests differ. Only the manager knows whether the secret at the end of the token is valid, and only
+    /// the join shows it.
     ///
     /// Source: swarmkit `ca/certificates.go` (`GetRemoteCA`).
-    "join/token-of-another-swarm": Error, "the join token is for another swarm";
+    "join/token-of-another-swarm": Error, "the join token belongs to another swarm";
+    healthy "the join token belongs to the swarm of the manager";
     needs Join;
     caused_by "join/already-a-member", "join/not-a-manager";
     for each Host: run
@@ -27,24 +28,25 @@ check! {
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
-    let Some(token) = &join.token else { return Err(super::moot(join, "no token was given")) };
-    let Token::Sound { authority: wanted, .. } = token else { return Ok(()) };
-    let spoken = super::spoken(join)?;
-    let Authority::Told { digest, .. } = &spoken.authority else {
-        return Err(super::moot(join, "its authority is not known"));
+    let Some(token) = &join.token else { return Err(super::not_applicable(join, "no token was given")) };
+    let Token::Sound { authority: expected, .. } = token else { return Ok(()) };
+    let answer = super::tls_answer(join)?;
+    let RootCa::Told { digest, .. } = &answer.authority else {
+        return Err(super::not_applicable(join, "its root CA is not known"));
     };
-    if digest == wanted {
+    if digest == expected {
         return Ok(());
     }
-    let swarm = spoken
+    let swarm = answer
         .certificate
         .as_ref()
-        .map(|certificate| format!(" {}", certificate.organisation))
+        .map(|certificate| format!(", which is in swarm {}", certificate.organisation))
         .unwrap_or_default();
-    let summary = format!("the join token is not for the swarm{swarm} of {}", join.target);
-    let shown = format!("the token names the authority sha256:{wanted}, and the manager has sha256:{digest}");
+    let summary =
+        format!("the join token belongs to another swarm than the manager at {}{swarm}", join.target);
+    let shown = format!("root CA digest in the token: sha256:{expected}; of the manager: sha256:{digest}");
     let mut remedy = print_token();
-    remedy.title = "Take the token from the manager that is to be joined".into();
+    remedy.title = format!("Print the join token on the manager {}", join.target).into();
     out.report(Subject::Node(host.name.clone()), summary, Evidence::value(join, shown)).remedy(remedy);
     Ok(())
 }

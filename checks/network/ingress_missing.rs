@@ -1,4 +1,4 @@
-use crate::way_in::{said, story};
+use crate::model::join_evidence::{message, progress};
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::log::Line;
 use facts::network::Network;
@@ -98,11 +98,11 @@ fn off_it(host: &Host, networks: &Seen<Vec<Network>>, ingress: &Network, out: &m
     else {
         return Ok(());
     };
-    let summary = format!("this node has no part in the ingress network: {}", said(line));
+    let summary = format!("this node has no part in the ingress network: {}", message(line));
     let shown = format!("{} has no endpoint here", ingress.name);
     out.report(Subject::Node(host.name.clone()), summary, Evidence::absent(networks, shown))
         .with(Evidence::log(log, line))
-        .remedy(remedy(host, &said(line)));
+        .remedy(remedy(host, &message(line)));
     Ok(())
 }
 
@@ -118,17 +118,17 @@ fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>)
     let subject = Subject::Node(host.name.clone());
     let finding = match (join.trouble, join.missing, join.reached) {
         (Some(line), _, _) => {
-            let summary = format!("{summary}: {}", said(line));
+            let summary = format!("{summary}: {}", message(line));
             out.report(subject, summary, first).with(Evidence::log(log, line))
         }
         (None, Some((_, words)), Some((_, line))) if older(line, view, JOIN_SECONDS) => out
-            .report(subject, format!("{summary}: {}", story(&join)), first)
+            .report(subject, format!("{summary}: {}", progress(&join)), first)
             .with(Evidence::log(log, line))
             .with(Evidence::absent(log, format!("no line \"{words}\" after that")))
             .confidence(Confidence::Medium),
         _ => return Ok(()),
     };
-    let words = join.trouble.map(said).unwrap_or_default();
+    let words = join.trouble.map(message).unwrap_or_default();
     finding.remedy(remedy(host, &words));
     Ok(())
 }

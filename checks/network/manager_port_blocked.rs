@@ -1,6 +1,6 @@
 use super::blocked::{Blocked, Port, report};
 use super::reach::{Reach, by_peer};
-use crate::swarm::stale_manager_entry::twin;
+use crate::model::node_entries::replacement;
 use crate::{Confidence, Findings, Judged, View};
 use facts::Host;
 use facts::link::{Outcome, Peer};
@@ -64,5 +64,5 @@ fn is_left_over(view: &View<'_>, peer: &Peer) -> bool {
     let Ok(nodes) = view.snapshot.nodes.get() else { return false };
     let addr = |node: &Node| Some(node.manager.as_ref()?.addr?.ip());
     let mut there = nodes.iter().filter(|node| addr(node) == Some(peer.addr)).peekable();
-    there.peek().is_some() && there.all(|node| twin(node, nodes).is_some())
+    there.peek().is_some() && there.all(|node| replacement(node, nodes).is_some())
 }

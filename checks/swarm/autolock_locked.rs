@@ -3,21 +3,21 @@ use facts::Host;
 use facts::swarm::LocalState;
 
 check! {
-    /// The manager is locked: it restarted with autolock on, and waits for the unlock key.
+    /// The manager restarted with autolock enabled and waits for the unlock key.
     ///
     /// ## Why it matters
-    /// A locked manager takes no part in raft, listens on no swarm port and starts none of its tasks. The
-    /// others see it down and unreachable, and it counts against the quorum.
+    /// A locked manager takes no part in raft, does not listen on the swarm ports and starts none of its tasks. The other
+    /// managers see it as down and unreachable, and it counts against the quorum.
     ///
     /// ## How to fix it
-    /// `docker swarm unlock` with the key. Another manager that is unlocked shows it:
-    /// `docker swarm unlock-key`.
+    /// Run `docker swarm unlock` with the key. Another unlocked manager prints the key: `docker swarm unlock-key`.
     ///
     /// ## When it is wrong
     /// Never.
     ///
     /// Source: Docker docs "Lock your swarm", moby `daemon/cluster/errors.go`.
-    "swarm/autolock-locked": Error, "the manager waits for its unlock key";
+    "swarm/autolock-locked": Error, "the manager is locked and waits for its unlock key";
+    healthy "the swarm state of this node is not locked";
     needs Info;
     for each Host: run
 }
@@ -27,7 +27,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if info.swarm.state != LocalState::Locked {
         return Ok(());
     }
-    let shown = format!("Swarm.LocalNodeState: autolock_locked; Swarm.Error: {}", info.swarm.error);
+    let shown = format!("Swarm.LocalNodeState: locked; Swarm.Error: {}", info.swarm.error);
     let node = host.name.clone();
     out.report(
         Subject::Node(node.clone()),
@@ -35,14 +35,14 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         Evidence::value(info, shown),
     )
     .remedy(Remedy {
-        title: "Unlock the manager".into(),
+        title: format!("Unlock manager {node}").into(),
         risk: Risk::Safe,
-        impact: "the manager comes back within seconds and starts its tasks".into(),
+        impact: "The manager starts within seconds, and its tasks with it.".into(),
         steps: vec![
             Step::Unlock { node },
             Step::Manual {
                 node: "another manager".into(),
-                text: "where the key is not at hand, another unlocked manager shows it".into(),
+                text: "if the key is not known, print it on another unlocked manager".into(),
                 commands: vec!["docker swarm unlock-key -q".into()],
             },
         ],

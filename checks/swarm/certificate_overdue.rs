@@ -4,28 +4,29 @@ use facts::swarm::LocalState;
 use facts::{Host, Timestamp};
 
 check! {
-    /// The node's certificate should have been renewed by now.
+    /// The renewal of the node certificate is overdue.
     ///
     /// ## Why it matters
-    /// A node asks for a new certificate at a random moment between 50 and 80 per cent of the life of the one it
-    /// has, which is 90 days as a rule. Past that its attempts fail, and when the certificate has run out, the next
-    /// start of the engine leaves the node outside the swarm.
+    /// A node requests a new certificate at a random moment between 50 and 80 % of the lifetime of the present one, by
+    /// default 90 days. After that point the requests are failing. Once the certificate has expired, the node drops out of
+    /// the swarm at the next start of its engine.
     ///
     /// ## How to fix it
-    /// See why the managers do not issue one: whether the node reaches the leader, whether there is a leader, and
-    /// whether an external CA answers. A restart of the engine tries again at once.
+    /// Find out why the managers issue no certificate: whether the node reaches the leader, whether there is a leader, and
+    /// whether an external CA answers. A restart of the engine requests one immediately.
     ///
     /// ## When it is wrong
-    /// For some minutes after an engine was started that had been off for long; it renews then.
+    /// For some minutes after the start of an engine that was off for a long time; it renews then.
     ///
     /// Source: swarmkit `ca/renewer.go`.
-    "swarm/certificate-overdue": Warning, "the node's certificate is overdue for renewal";
+    "swarm/certificate-overdue": Warning, "the renewal of the node certificate is overdue";
+    healthy "the node certificate was renewed in time";
     needs Certificates, Info, EngineLog;
     caused_by "host/firewall-drops-swarm", "network/manager-port-blocked", "swarm/lost-quorum", "swarm/stale-advertise-addr";
     for each Host: run
 }
 
-/// The part of its life after which every node has asked for a new one.
+/// The share of the lifetime after which every node has requested a new certificate.
 const LATEST: f64 = 0.8;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -37,13 +38,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if life <= 0.0 || spent <= life * LATEST || now > certificate.not_after {
         return Ok(());
     }
-    // An engine that is off renews nothing, and one that is in no swarm has nothing to renew.
+    // An engine that does not run renews nothing, and an engine in no swarm has nothing to renew.
     if host.info.get()?.swarm.state != LocalState::Active {
         return Ok(());
     }
     let day = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
     let summary = format!(
-        "the node certificate has {:.0} % of its life behind it and runs out at {}; nodes renew before 80 %",
+        "the node certificate has used {:.0} % of its lifetime and expires at {}; nodes renew before 80 %",
         100.0 * spent / life,
         day(certificate.not_after)
     );
@@ -57,11 +58,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         finding.with(Evidence::log(log, line));
     }
     finding.remedy(Remedy {
-        title: "Let the node renew its certificate".into(),
+        title: format!("Restart dockerd on {} to renew its certificate", host.name).into(),
         risk: Risk::Disruptive,
-        impact: "a restart of the engine restarts the tasks of this node; it renews where the node reaches a manager and \
-                 an external CA answers"
-            .into(),
+        impact: format!(
+            "All tasks on {} restart. The renewal succeeds if the node reaches a manager and an external CA answers.",
+            host.name
+        )
+        .into(),
         steps: vec![
             Step::RestartEngine { node: host.name.clone() },
         ],

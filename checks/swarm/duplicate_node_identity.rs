@@ -2,27 +2,29 @@ use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject,
 use facts::log::{Line, Log, Program};
 use facts::{Host, NodeId, Seen};
 
-/// How far back the quarrel is looked for: an attempt comes every few seconds.
+/// How far back in seconds lost sessions are counted; one is lost every few seconds.
 const SECONDS: i64 = 120;
-/// From how many lost sessions on it is more than a manager that was restarted.
+/// The number of lost sessions that a restarted manager does not explain.
 const ENOUGH: u32 = 3;
 
 check! {
-    /// Two machines pass for the same node, mostly because one was cloned from the other's disk.
+    /// Two hosts use the same node identity, usually because one is a clone of the other's disk.
     ///
     /// ## Why it matters
-    /// The managers keep one session for each node. Each of the two takes it from the other every few seconds: tasks come
-    /// and go, run twice or not at all, and the address and hostname of the one entry in `docker node ls` flip.
+    /// The managers keep one session per node. Each of the two hosts takes the session from the other every few seconds:
+    /// tasks start and stop, run twice or not at all, and the address and hostname of the one entry in `docker node ls`
+    /// alternate.
     ///
     /// ## How to fix it
-    /// On the copy: leave the swarm, give the machine an identity of its own (hostname, machine-id, the engine's id), and
-    /// join. Before a machine becomes a template, let it leave the swarm.
+    /// On the clone: leave the swarm, give the host a unique identity (hostname, machine-id, engine ID), and join. Leave the
+    /// swarm on a host before it becomes a template.
     ///
     /// ## When it is wrong
-    /// In the seconds after a leader was replaced, a session may be lost once or twice.
+    /// In the seconds after a leader change, a session may be lost once or twice.
     ///
     /// Source: swarmkit `manager/dispatcher/dispatcher.go` (`ErrSessionInvalid`), moby#46167.
-    "swarm/duplicate-node-identity": Error, "another machine passes for this node";
+    "swarm/duplicate-node-identity": Error, "another host uses the identity of this node";
+    healthy "no other host uses the identity of this node";
     needs EngineLog, Info, Interfaces;
     for each Host: run
 }
@@ -40,7 +42,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         .collect();
     let invalid = |error: &str| error.contains("session invalid");
     let times: u32 = recent.iter().filter(|(_, error)| invalid(error)).map(|(line, _)| line.repeated).sum();
-    // Whoever is being driven out all the time is told to slow down, and the other one loses session after session.
+    // One of the two is rate limited, and the other loses one session after another.
     let throttled = recent.iter().rev().find(|(_, error)| !invalid(error));
     if times < ENOUGH && (throttled.is_none() || times == 0) {
         return Ok(());
@@ -49,40 +51,40 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let addr = info.swarm.node_addr;
     let interfaces = host.interfaces.get()?;
     let held = |addr| interfaces.iter().any(|it| it.addresses.iter().any(|own| own.addr == addr));
-    let copy = addr.filter(|addr| !held(*addr));
-    let summary = match copy {
+    let clone = addr.filter(|addr| !held(*addr));
+    let summary = match clone {
         Some(addr) => format!(
-            "this machine passes for the node {id}, whose address {addr} it does not hold: it is a copy"
+            "this host uses the identity of node {id} and does not have its address {addr}: it is a clone"
         ),
         None => format!(
-            "another machine passes for this node, {id}, and takes its session with the managers from it"
+            "another host uses the identity of this node, {id}, and takes over its session with the managers"
         ),
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, quote(log, last, error));
-    finding.with(Evidence::value(log, format!("{times} sessions were lost to another within {SECONDS} s")));
+    finding.with(Evidence::value(log, format!("{times} sessions lost within {SECONDS} s")));
     if let Some((line, error)) = throttled {
         finding.with(quote(log, line, error));
     } else {
         finding.confidence(Confidence::Medium);
     }
-    if let Some(addr) = copy {
+    if let Some(addr) = clone {
         finding.with(Evidence::absent(
             interfaces,
             format!("an interface with {addr}, which the node advertises"),
         ));
     }
-    finding.remedy(remedy(host, copy.is_some()));
+    finding.remedy(remedy(host, clone.is_some()));
     Ok(())
 }
 
-/// The error with which this node lost its session, where this line has one.
+/// The error with which this node lost its session.
 fn lost_session<'a>(line: &'a Line, id: &NodeId) -> Option<&'a str> {
     let about = line.program == Program::Engine && line.message == "agent: session failed";
     let error = line.fields.get("error").filter(|_| about)?;
     let own = line.fields.get("node.id").is_none_or(|of| of == id.as_str());
-    let says =
+    let lost =
         error.contains("session invalid") || error.contains("exceeded rate limit count of registrations");
-    (own && says).then_some(error.as_str())
+    (own && lost).then_some(error.as_str())
 }
 
 fn quote(log: &Seen<Log>, line: &Line, error: &str) -> Evidence {
@@ -95,26 +97,25 @@ fn quote(log: &Seen<Log>, line: &Line, error: &str) -> Evidence {
 }
 
 fn remedy(host: &Host, here: bool) -> Remedy {
-    let node = || if here { host.name.clone() } else { "the copy".into() };
+    let node = || if here { host.name.clone() } else { "the clone".into() };
     Remedy {
-        title: "Give the copy an identity of its own".into(),
+        title: "Give the cloned host a unique identity".into(),
         risk: Risk::Disruptive,
-        impact: "the tasks that run on the copy end; the original keeps its own".into(),
+        impact: "The tasks on the clone end. The tasks on the original host are not affected.".into(),
         steps: vec![
             Step::Manual {
-                node: "both machines".into(),
-                text: "see which one is the copy: the younger one, whose hostname or address is not that of the node"
-                    .into(),
+                node: "both hosts".into(),
+                text: "find the clone: the newer host, with another hostname or address than the node".into(),
                 commands: vec!["hostname".into(), "ip -brief addr".into(), "cat /etc/machine-id".into()],
             },
             Step::Manual {
                 node: node(),
-                text: "leave the swarm; the engine forgets whose place it took".into(),
+                text: "leave the swarm; the engine deletes the copied identity".into(),
                 commands: vec!["docker swarm leave --force".into()],
             },
             Step::Manual {
                 node: node(),
-                text: "give the machine a hostname and ids of its own, then start it anew and join".into(),
+                text: "set a unique hostname and new IDs, restart dockerd, and join".into(),
                 commands: vec![
                     "hostnamectl set-hostname NAME".into(),
                     "rm -f /etc/machine-id /etc/docker/key.json /var/lib/docker/engine-id".into(),

@@ -1,41 +1,44 @@
-use super::failure::{Failure, failure};
-use super::refusals::within;
+use crate::model::join_failure::{JoinFailure, join_failure};
+use crate::model::refused_requests::within_minutes;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log, Program};
 use facts::swarm::LocalState;
 use facts::{Host, Seen};
 
-/// How long ago an attempt may have failed, in minutes, for it to matter still.
+/// The age in minutes up to which a failed join is reported.
 const RECENT: i64 = 6 * 60;
-/// How old the last try of an attempt may be, in minutes, that still goes on.
-const GOES_ON: i64 = 2;
+/// The age in minutes up to which the last try of a join in progress is reported.
+const IN_PROGRESS: i64 = 2;
 
 check! {
-    /// This machine tried to join a swarm, and it failed.
+    /// This host tried to join a swarm, and the join failed.
     ///
     /// ## Why it matters
-    /// The command says little, and after 20 s it says nothing more than "Timeout was reached": the attempt goes on
-    /// in the background, ends a minute later, and leaves the node in state error, where a second join is refused.
+    /// The command prints little. After 20 s it prints only "Timeout was reached": the join continues in the background,
+    /// fails a minute later, and leaves the node in state error, in which a second join is refused.
     ///
     /// ## How to fix it
-    /// Remove the cause that is named. Then `docker swarm leave --force`, if the state is pending or error, and join
-    /// again. `swarm-doctor preflight --join` says beforehand whether it will succeed.
+    /// Fix the cause that the finding names. Then run `docker swarm leave --force`, if the state is pending or error, and
+    /// join again. `swarm-doctor preflight --join` checks beforehand whether a join would succeed.
     ///
     /// ## When it is wrong
-    /// Where nobody wants the machine in the swarm any more: attempts of the last six hours are told, unless the
-    /// machine joined since.
+    /// When the host is not meant to join any more: failures of the last six hours are reported, unless the host joined
+    /// since.
     ///
     /// Source: swarmkit `ca/certificates.go`, moby `daemon/cluster/swarm.go`, `noderunner.go`.
-    "swarm/join-failed": Error, "an attempt to join a swarm failed";
+    "swarm/join-failed": Error, "the join to a swarm failed";
+    healthy "no join to a swarm failed on this host";
     needs Info, EngineLog, SwarmState;
-    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/disk-full", "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "network/manager-port-blocked", "network/port-taken", "engine/live-restore", "swarm/lost-quorum",
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/disk-full",
+        "swarm/state-damaged", "host/firewall-drops-swarm", "swarm/local-advertise-addr",
+        "network/manager-port-blocked", "network/port-taken", "engine/live-restore", "swarm/lost-quorum",
         "swarm/certificate-expired", "join/own-address", "join/manager-unreachable", "join/not-a-manager",
         "join/token-malformed", "join/token-of-another-swarm", "join/root-ca-unavailable", "join/clock-skew",
         "join/not-a-swarm-manager-port";
     for each Host: run
 }
 
-/// What an attempt ended in.
+/// The end of a join, or of one try of it.
 struct Attempt<'a> {
     reason: &'a str,
     evidence: Evidence,
@@ -51,23 +54,23 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         LocalState::Active | LocalState::Locked => return Ok(()),
         LocalState::Error => {
             if begun.is_none() {
-                // Without the file nobody knows whether it was a join that failed.
+                // Without the file it is not known whether a join failed.
                 joining?;
                 return Ok(());
             }
             let shown = format!("Swarm.Error: {}", info.swarm.error);
             Some(Attempt { reason: &info.swarm.error, evidence: Evidence::value(info, shown) })
         }
-        LocalState::Pending => last(host.log.get()?, now, GOES_ON, true),
-        _ => last(host.log.get()?, now, RECENT, false),
+        LocalState::Pending => last_attempt(host.log.get()?, now, IN_PROGRESS, true),
+        _ => last_attempt(host.log.get()?, now, RECENT, false),
     };
     let Some(Attempt { reason, evidence }) = attempt else { return Ok(()) };
-    let Some(failure) = failure(reason) else { return Ok(()) };
+    let Some(failure) = join_failure(reason) else { return Ok(()) };
     let manager = begun.map(|state| state.remote_addr.clone()).filter(|addr| !addr.is_empty());
     let manager = manager.or_else(|| failure.addr.clone());
     let through = manager.as_ref().map(|addr| format!(" through {addr}")).unwrap_or_default();
     let summary = match state {
-        LocalState::Pending => format!("the join{through} gets no further: {}", failure.story),
+        LocalState::Pending => format!("the join{through} does not complete: {}", failure.story),
         _ => format!("the join{through} failed: {}", failure.story),
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, evidence);
@@ -76,21 +79,26 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let shown = format!("JoinInProgress: true, RemoteAddr {}", begun.remote_addr);
         finding.with(Evidence::value(seen, shown));
     }
-    if !failure.sure {
+    if !failure.certain {
         finding.confidence(Confidence::Medium);
     }
-    finding.remedy(remedy(host, state, manager.as_deref().unwrap_or("MANAGER"), failure));
+    finding.remedy(remedy(host, state, manager.as_deref(), failure));
     Ok(())
 }
 
-/// What the last attempt ended in, unless it is too long ago or the machine joined since.
-fn last<'a>(log: &'a Seen<Log>, now: facts::Timestamp, minutes: i64, goes_on: bool) -> Option<Attempt<'a>> {
+/// The last attempt, unless it is too old or the host joined since.
+fn last_attempt<'a>(
+    log: &'a Seen<Log>,
+    now: facts::Timestamp,
+    minutes: i64,
+    in_progress: bool,
+) -> Option<Attempt<'a>> {
     for line in log.lines.iter().rev().filter(|line| line.program == Program::Engine) {
         if line.message.starts_with("manager selected by agent for new session") {
             return None;
         }
-        let Some(reason) = ended_in(line, goes_on) else { continue };
-        if !within(line.at?, now, minutes) {
+        let Some(reason) = error_of_join(line, in_progress) else { continue };
+        if !within_minutes(line.at?, now, minutes) {
             return None;
         }
         return Some(Attempt { reason, evidence: Evidence::log(log, line) });
@@ -98,50 +106,54 @@ fn last<'a>(log: &'a Seen<Log>, now: facts::Timestamp, minutes: i64, goes_on: bo
     None
 }
 
-/// Why an attempt, or one try of it, ended.
-fn ended_in(line: &Line, goes_on: bool) -> Option<&str> {
+/// The error with which a join, or one try of it, ended.
+fn error_of_join(line: &Line, in_progress: bool) -> Option<&str> {
     if let Some(reason) = line.message.strip_prefix("cluster exited with error: ") {
         return Some(reason);
     }
-    // A name that cannot be looked up is refused at once, and nothing was begun.
+    // A hostname that cannot be resolved is refused immediately, before the join starts.
     if let Some((request, rest)) = line.message.split_once(" returned error")
         && request.starts_with("Handler for POST")
         && request.ends_with("/swarm/join")
     {
-        let told = rest.strip_prefix(": ").filter(|reason| !reason.is_empty());
-        let reason = told.or_else(|| line.fields.get("error").map(String::as_str))?;
+        let inline = rest.strip_prefix(": ").filter(|reason| !reason.is_empty());
+        let reason = inline.or_else(|| line.fields.get("error").map(String::as_str))?;
         return reason.contains("dial udp: lookup ").then_some(reason);
     }
-    let try_of_it =
+    let one_try =
         ["failed to retrieve remote root CA certificate", "failed to request and save new certificate"];
-    (goes_on && try_of_it.contains(&line.message.as_str()))
+    (in_progress && one_try.contains(&line.message.as_str()))
         .then(|| line.fields.get("error").map(String::as_str))
         .flatten()
 }
 
-fn remedy(host: &Host, state: &LocalState, target: &str, failure: Failure) -> Remedy {
+fn remedy(host: &Host, state: &LocalState, manager: Option<&str>, failure: JoinFailure) -> Remedy {
     let node = || host.name.clone();
+    let address = manager.map(|addr| addr.rsplit_once(':').map_or(addr, |(addr, _)| addr));
     let mut steps = vec![Step::Manual {
-        node: if failure.there { "the manager that was named".into() } else { node() },
-        text: failure.cure.into(),
+        node: if failure.on_manager { address.unwrap_or("the manager").into() } else { node() },
+        text: failure.remedy.into(),
         commands: failure.commands.iter().map(|command| (*command).to_owned()).collect(),
     }];
     if matches!(state, LocalState::Pending | LocalState::Error) {
         steps.push(Step::Manual {
             node: node(),
-            text: "give the failed attempt up; nothing runs here yet that could be lost".into(),
+            text: "end the failed join; no task runs here yet".into(),
             commands: vec!["docker swarm leave --force".into()],
         });
     }
+    let target = crate::shell_quote(manager.unwrap_or("MANAGER"));
     steps.push(Step::Manual {
         node: node(),
-        text: "see whether a join would succeed now, and with which command".into(),
-        commands: vec![format!("swarm-doctor preflight --join {} --token TOKEN", crate::shell_quote(target))],
+        text: "check whether a join would succeed now, with the token that `docker swarm join-token -q worker` prints on a \
+               manager"
+            .into(),
+        commands: vec![format!("swarm-doctor preflight --join {target} --token TOKEN")],
     });
     Remedy {
-        title: "Remove the cause, then join again".into(),
+        title: "Fix the cause, then join again".into(),
         risk: Risk::Safe,
-        impact: "nothing that runs is touched".into(),
+        impact: "Running tasks are not affected.".into(),
         steps,
     }
 }

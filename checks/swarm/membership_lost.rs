@@ -5,46 +5,47 @@ use facts::swarm::LocalState;
 use facts::{Host, Timestamp};
 
 check! {
-    /// This engine was a node of a swarm before its last start, and is in none since, though nobody made it leave.
+    /// This engine was a node of a swarm before its last start and is in no swarm now, although it did not leave.
     ///
     /// ## Why it matters
-    /// The identity of a node is in its data root. When the engine starts with another data root, with a disk that is not
-    /// mounted, or with an emptied one, it comes up healthy and knows nothing: no swarm, no images, no volumes. The
-    /// managers have the node for Down, and a manager that starts so is missing in the quorum.
+    /// The data root holds the identity of a node. When the engine starts with another data root, an unmounted disk or an
+    /// emptied one, it starts without errors and without any state: no swarm, no images, no volumes. The managers show the
+    /// node as Down, and a manager that starts this way is missing from the quorum.
     ///
     /// ## How to fix it
-    /// Bring the old data root back: mount the disk, or set `data-root` as it was, and restart the engine. Where the old
-    /// data is lost, join again and remove the old entry.
+    /// Restore the old data root: mount the disk, or set `data-root` to the old path, and restart the engine. If the data is
+    /// lost, join again and remove the old entry.
     ///
     /// ## When it is wrong
-    /// When somebody emptied the data root on purpose, to take the machine out of the swarm.
+    /// When the data root was emptied on purpose, to take the host out of the swarm.
     ///
-    /// Source: moby `daemon/cluster/cluster.go` (a swarm is taken up where `swarm/docker-state.json` is).
+    /// Source: moby `daemon/cluster/cluster.go` (the engine resumes its swarm if `swarm/docker-state.json` exists).
     "swarm/membership-lost": Error, "the engine has lost its membership in the swarm";
+    healthy "the engine kept its swarm membership over its last start";
     needs Info, SwarmState, Certificates, EngineLog;
     caused_by "host/disk-full", "swarm/state-damaged";
     for each Host: run
 }
 
-fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let info = host.info.get()?;
     if info.swarm.state != LocalState::Inactive {
         return Ok(());
     }
     let state = host.swarm_state.get()?;
-    // A file that is left tells of another ailment.
+    // A remaining file means damaged state, which state-damaged reports.
     if state.value.is_some() || host.certificate.get()?.value.is_some() {
         return Ok(());
     }
     let log = host.log.get()?;
-    let Some(Before { id, line, started }) = before(log) else { return Ok(()) };
+    let Some(EarlierMembership { id, line, started }) = earlier_membership(log) else { return Ok(()) };
     let at = |at: Option<Timestamp>| {
-        at.map_or_else(|| "some time".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+        at.map_or_else(|| "an unknown time".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
     };
     let root = if info.data_root.is_empty() { "/var/lib/docker" } else { &info.data_root };
     let summary = format!(
-        "until {} this engine was node {id} of a swarm; it started anew at {} and is in none, for its data root {root} has \
-         no swarm in it",
+        "this engine was node {id} of a swarm until {}; since its start at {} it is in no swarm, because its data root {root} \
+         has no swarm state",
         at(line.at),
         at(started.at)
     );
@@ -58,27 +59,27 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         .with(Evidence::log(log, line))
         .with(Evidence::log(log, started))
         .confidence(Confidence::Medium)
-        .remedy(remedy(host, root, id));
+        .remedy(remedy(host, root, id, view));
     Ok(())
 }
 
-fn remedy(host: &Host, root: &str, id: &str) -> Remedy {
+fn remedy(host: &Host, root: &str, id: &str, view: &View<'_>) -> Remedy {
     let by_hand = |node: &str, text: &str, commands: &[String]| Step::Manual {
         node: node.into(),
         text: text.into(),
         commands: commands.to_vec(),
     };
     Remedy {
-        title: "Give the engine its old data root back".into(),
+        title: format!("Restore the old data root of {}", host.name).into(),
         risk: Risk::Disruptive,
-        impact: "the node is back with its identity, images and volumes; what was made in the new data root is not seen \
-                 any more"
+        impact: "The node has its identity, images and volumes again. Data that was created in the new data root is no longer \
+                 visible."
             .into(),
         steps: vec![
             by_hand(
                 host.name.as_str(),
-                "see whether the engine was told of another data root, whether the disk of the old one is mounted, and \
-                 where the old state is",
+                "check whether dockerd is configured with another data root, whether the disk of the old one is mounted, \
+                 and where the old state is",
                 &[
                     "grep -n -e data-root -e graph /etc/docker/daemon.json; systemctl cat docker | grep ExecStart".into(),
                     format!("findmnt --target {}", shell_quote(root)),
@@ -87,40 +88,40 @@ fn remedy(host: &Host, root: &str, id: &str) -> Remedy {
             ),
             by_hand(
                 host.name.as_str(),
-                "mount it, or name it as data-root again, and restart the engine",
+                "mount the disk, or set data-root to the old path, and restart dockerd",
                 &["systemctl restart docker".into()],
             ),
             by_hand(
-                "a manager",
-                "only where the old data is lost: print the command to join with, and remove the old entry",
+                view.manager().filter(|manager| *manager != host.name).as_ref().map_or("a manager", |name| name.as_str()),
+                "only if the data is lost: print the join command, and remove the old entry",
                 &["docker swarm join-token worker".into(), format!("docker node rm --force {}", shell_quote(id))],
             ),
         ],
     }
 }
 
-/// The membership of the life before this one.
-struct Before<'a> {
+/// The membership before the last start.
+struct EarlierMembership<'a> {
     id: &'a str,
-    /// The last line that a node of the swarm wrote.
+    /// The last line that the swarm node logged.
     line: &'a Line,
-    /// The start of the life that is now.
+    /// The last start of the engine.
     started: &'a Line,
 }
 
-/// What an agent says when it ends, because it left as well as because the engine stops.
-const ENDS: &str = "shutting down certificate renewal routine";
-/// For how many seconds a node that leaves may go on talking.
-const LEAVING: i64 = 15;
+/// The line that the agent logs when it ends, both on leave and on engine stop.
+const AGENT_ENDS: &str = "shutting down certificate renewal routine";
+/// For how many seconds a leaving node may still log lines.
+const LEAVING_SECONDS: i64 = 15;
 
-/// The membership in which the last life ended, where the one that is now knows nothing of it.
-fn before(log: &Log) -> Option<Before<'_>> {
+/// The membership with which the engine stopped, where nothing is logged about a swarm since.
+fn earlier_membership(log: &Log) -> Option<EarlierMembership<'_>> {
     let is_start = |line: &Line| line.program == Program::Engine && line.message.starts_with("Starting up");
     let now = log.lines.iter().rposition(is_start)?;
     let started = log.lines.get(now)?;
     let (past, present) = log.lines.split_at(now);
     let of_node = |line: &Line| line.program == Program::Engine && line.fields.contains_key("node.id");
-    // One that joined since has left since, and one whose swarm component failed left what it had.
+    // A later join was followed by a leave, and a failed swarm component has state left.
     let swarm = |line: &Line| {
         of_node(line) || line.message.contains("swarm") || line.message.contains("cluster exited")
     };
@@ -129,22 +130,22 @@ fn before(log: &Log) -> Option<Before<'_>> {
     }
     let life = past.get(past.iter().rposition(is_start).unwrap_or(0)..)?;
     let asked = life.iter().position(|line| line.message.starts_with("Processing signal '"));
-    let ended = life.iter().rposition(|line| line.message.starts_with(ENDS));
+    let ended = life.iter().rposition(|line| line.message.starts_with(AGENT_ENDS));
     let left = ended.filter(|ended| asked.is_none_or(|asked| asked > *ended));
     let last = life.iter().rposition(of_node)?;
     let line = life.get(last)?;
     if let Some(left) = left.and_then(|left| life.get(left)) {
         let after = line.at.zip(left.at).map(|(line, left)| line.duration_since(left).as_secs());
-        if after.is_none_or(|seconds| seconds <= LEAVING) {
+        if after.is_none_or(|seconds| seconds <= LEAVING_SECONDS) {
             return None;
         }
     }
-    Some(Before { id: line.fields.get("node.id")?, line, started })
+    Some(EarlierMembership { id: line.fields.get("node.id")?, line, started })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::before;
+    use super::earlier_membership;
     use facts::log::Log;
     use facts::parse::log::{Reading, read};
 
@@ -168,16 +169,19 @@ mod tests {
 
     #[test]
     fn a_node_that_did_not_leave_was_a_member_to_the_end() {
-        assert_eq!(before(&log(&[UP, SELECTED, AGAIN])).unwrap().id, "abc");
-        assert!(before(&log(&[UP, SELECTED, ASKED, ENDED, AGAIN])).is_some());
+        assert_eq!(earlier_membership(&log(&[UP, SELECTED, AGAIN])).unwrap().id, "abc");
+        assert!(earlier_membership(&log(&[UP, SELECTED, ASKED, ENDED, AGAIN])).is_some());
     }
 
     #[test]
     fn a_node_that_left_or_joined_since_has_lost_nothing() {
-        assert!(before(&log(&[UP, SELECTED, ENDED, AGAIN])).is_none());
-        assert!(before(&log(&[UP, SELECTED, ENDED, (35, "session was closed", true), AGAIN])).is_none());
-        assert!(before(&log(&[UP, SELECTED, AGAIN, (41, "session", true)])).is_none());
-        assert!(before(&log(&[UP, AGAIN])).is_none());
-        assert!(before(&log(&[SELECTED])).is_none());
+        assert!(earlier_membership(&log(&[UP, SELECTED, ENDED, AGAIN])).is_none());
+        assert!(
+            earlier_membership(&log(&[UP, SELECTED, ENDED, (35, "session was closed", true), AGAIN]))
+                .is_none()
+        );
+        assert!(earlier_membership(&log(&[UP, SELECTED, AGAIN, (41, "session", true)])).is_none());
+        assert!(earlier_membership(&log(&[UP, AGAIN])).is_none());
+        assert!(earlier_membership(&log(&[SELECTED])).is_none());
     }
 }

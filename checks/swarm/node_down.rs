@@ -1,27 +1,31 @@
-use super::stale_manager_entry::{removal, twin};
+use crate::model::node_entries::replacement;
+use crate::remedies::remove_node::remove_node;
+use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::NodeName;
 use facts::link::{Attempt, Outcome};
 use facts::swarm::{Node, NodeState};
 
 check! {
-    /// The managers have not heard from a node.
+    /// The managers receive no heartbeat from a node.
     ///
     /// ## Why it matters
-    /// Its tasks are started elsewhere, as far as there is room. If it is a manager, the swarm is one failure
-    /// nearer to losing its quorum.
+    /// Its tasks start on other nodes, as far as there is room. If it is a manager, the swarm has lost fault tolerance.
     ///
     /// ## How to fix it
-    /// Look at that node: its machine, its engine, its way to port 2377 of the managers, its certificate. An
-    /// entry that a re-joined node left behind is removed with `docker node rm`.
+    /// Run swarm-doctor on that node: it checks the host, the engine, the path to port 2377 of the managers, and the
+    /// certificate. Remove an entry that a rejoined node left behind with `docker node rm`.
     ///
     /// ## When it is wrong
-    /// A node that was switched off on purpose. Drain and remove it, or live with the finding.
+    /// When the node was switched off or left the swarm on purpose. Remove its entry then.
     ///
-    /// Source: swarmkit `manager/dispatcher/dispatcher.go`: down after three missed heartbeats.
-    "swarm/node-down": Error, "the managers do not hear from the node";
+    /// Source: swarmkit `manager/dispatcher/dispatcher.go`: a node is down after three missed heartbeats.
+    "swarm/node-down": Error, "the managers receive no heartbeat from the node";
+    healthy "the managers receive heartbeats from every node";
     needs Nodes, Probes, Info;
-    caused_by "engine/unreachable", "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked", "swarm/manager-unreachable";
+    caused_by "engine/unreachable", "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac",
+        "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr",
+        "network/manager-port-blocked", "swarm/manager-unreachable";
     for each Node: run
 }
 
@@ -33,32 +37,50 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let subject = Subject::Node(node.name.clone());
     let shown = format!("{} {}: Status.State: down; Status.Message: {}", node.name, node.id, node.message);
     let first = Evidence::value(nodes, shown);
-    if let Some(twin) = twin(node, nodes) {
-        // Of a manager more is to be said than that it is down.
+    if let Some(present) = replacement(node, nodes) {
+        // stale-manager-entry reports a manager's entry.
         if node.manager.is_some() {
             return Ok(());
         }
-        let summary =
-            format!("{} is listed twice: {} is ready, {} is down and left over", node.name, twin.id, node.id);
-        // Only a manager lists nodes, so that this is one.
+        let summary = format!(
+            "{} is listed twice: entry {} is ready, entry {} is down and stale",
+            node.name, present.id, node.id
+        );
+        // Only a manager lists nodes, so the host that was examined is one.
         let here = view.snapshot.hosts.first().map_or_else(|| "a manager".into(), |host| host.name.clone());
-        out.report(subject, summary, first).severity(Severity::Warning).remedy(Remedy {
-            title: "Remove the entry that was left over".into(),
+        let labels = lost_labels(node, present);
+        let mut steps = Vec::new();
+        let finding = out.report(subject, summary, first).severity(Severity::Warning);
+        if !labels.is_empty() {
+            let shown = format!("labels of {} that {} lacks: {}", node.id, present.id, labels.join(", "));
+            finding.with(Evidence::value(nodes, shown));
+            let flags: Vec<_> =
+                labels.iter().map(|label| format!("--label-add {}", shell_quote(label))).collect();
+            steps.push(Step::Manual {
+                node: here.clone(),
+                text: "if services need the labels of the old entry, copy them before it is removed".into(),
+                commands: vec![format!("docker node update {} {}", flags.join(" "), present.id)],
+            });
+        }
+        steps.push(remove_node(here, node, present));
+        finding.remedy(Remedy {
+            title: format!("Remove the stale entry of {}", node.name).into(),
             risk: Risk::Safe,
-            impact: "nothing that runs is touched".into(),
-            steps: vec![removal(here, node, twin)],
+            impact: "Running tasks are not affected.".into(),
+            steps,
         });
         return Ok(());
     }
     let role = if node.manager.is_some() { "manager" } else { "worker" };
-    let silence = if node.message.is_empty() { "no word from it" } else { &node.message };
-    let summary = format!("the {role} {} is down: {silence}", node.name);
+    let message = if node.message.is_empty() { "no heartbeat" } else { &node.message };
+    let summary = format!("{role} {} is down: {message}", node.name);
     let finding = out.report(subject, summary, first);
-    // What ails that manager is then what is felt here.
-    if let Some(manager) = common_end(nodes, view) {
+    // A problem of that manager then shows here.
+    if let Some(manager) = cut_off_manager(nodes, view) {
         finding.also_affects(Subject::Node(manager));
     }
-    let mut advice = "see whether the machine runs, then its engine";
+    let mut advice =
+        ("check the power and the network of the host; once it is up, run swarm-doctor there", false);
     for host in &view.snapshot.hosts {
         let Ok(probes) = host.probes.get() else { continue };
         let own: Vec<_> =
@@ -72,28 +94,46 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             own.iter().any(|p| matches!(p.attempt, Attempt::Connect { .. }) && outcome(&p.outcome))
         };
         if connect(|o| *o == Outcome::Open) {
-            advice = "its port takes connections and its session to the managers is gone: see from there whether its \
-                      engine is frozen, and whether 2377 of the managers answers";
+            let text = "its port accepts connections and it has no session with the managers: run swarm-doctor there; it \
+                        shows whether dockerd hangs and whether 2377/tcp of the managers is reachable";
+            advice = (text, false);
         } else if connect(|o| matches!(o, Outcome::Refused { .. })) {
-            advice = "the machine answers and no engine listens on its swarm ports: start it, or see there why it left";
+            let text = "the host answers and nothing listens on its swarm ports: run swarm-doctor there; dockerd is \
+                        stopped, or the node left the swarm";
+            advice = (text, true);
         }
     }
+    let (text, may_have_left) = advice;
+    let mut steps = vec![Step::Manual {
+        node: node.name.clone(),
+        text: text.into(),
+        commands: vec!["sudo swarm-doctor run".into(), "systemctl status docker".into()],
+    }];
+    if may_have_left {
+        steps.push(Step::Manual {
+            node: view.manager().filter(|name| *name != node.name).unwrap_or_else(|| "a manager".into()),
+            text: "only if it left the swarm on purpose: remove its entry".into(),
+            commands: vec![format!("docker node rm {}", node.id)],
+        });
+    }
     finding.remedy(Remedy {
-        title: "Find out what became of the node".into(),
+        title: format!("Restore {} or remove it from the swarm", node.name).into(),
         risk: Risk::Manual,
-        impact: "looking changes nothing".into(),
-        steps: vec![Step::Manual {
-            node: node.name.clone(),
-            text: advice.into(),
-            commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],
-        }],
+        impact: "Running tasks are not affected.".into(),
+        steps,
     });
     Ok(())
 }
 
-/// Where no other node beats and the engines of all are there, what they have in common is the one manager that this
-/// was asked on, and the way to it.
-fn common_end(nodes: &[Node], view: &View<'_>) -> Option<NodeName> {
+/// The labels of the stale entry that the present entry does not have, as `key=value`.
+fn lost_labels(old: &Node, present: &Node) -> Vec<String> {
+    let lost = old.labels.iter().filter(|(key, _)| !present.labels.contains_key(*key));
+    lost.map(|(key, value)| format!("{key}={value}")).collect()
+}
+
+/// The manager that was examined, where every other node is down and accepts connections: the nodes have nothing in common
+/// but this manager and the path to it.
+fn cut_off_manager(nodes: &[Node], view: &View<'_>) -> Option<NodeName> {
     let [host] = view.snapshot.hosts.as_slice() else { return None };
     let own = view.node_of(host).ok().flatten()?;
     let probes = host.probes.get().ok()?;

@@ -1,27 +1,27 @@
-use super::refusals::{refusals, within};
+use crate::model::refused_requests::{refused_requests, within_minutes};
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::swarm::LocalState;
 
-/// How long ago somebody may have asked, in minutes, for it to matter still.
+/// The age in minutes up to which a refused command is reported.
 const RECENT: i64 = 10;
 
 check! {
-    /// Somebody sent a command for the swarm to a node that is no manager.
+    /// A manager command was sent to a node that is not a manager.
     ///
     /// ## Why it matters
-    /// Nothing is broken: `docker node`, `service` and `stack` work on managers alone. On a node that is in no swarm
-    /// they say "Use docker swarm init or docker swarm join", and so they do on a manager whose swarm component does
-    /// not run.
+    /// Nothing is broken: `docker node`, `service` and `stack` work only on managers. On a node in no swarm they answer "Use
+    /// docker swarm init or docker swarm join". A manager whose swarm component does not run gives the same answer.
     ///
     /// ## How to fix it
-    /// Give the command on a manager, or with a context or `-H` that names one.
+    /// Run the command on a manager, or with a context or `-H` that points to one.
     ///
     /// ## When it is wrong
-    /// Where a program asks over and over: then it is that program which should ask a manager.
+    /// When a program sends the command repeatedly. That program should use a manager.
     ///
     /// Source: moby `daemon/cluster/cluster.go` (`errNoManager`).
-    "swarm/not-a-manager": Info, "a command for the swarm was given to a node that is no manager";
+    "swarm/not-a-manager": Info, "a manager command was sent to a node that is not a manager";
+    healthy "no manager command was refused on this node";
     needs Info, EngineLog;
     caused_by "swarm/certificate-expired", "swarm/autolock-locked", "swarm/lost-quorum", "swarm/removed-from-swarm",
         "swarm/join-failed", "swarm/already-a-member";
@@ -34,7 +34,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if swarm.control_available {
         return Ok(());
     }
-    // What was said before it joined or left says nothing of now.
+    // A refusal from before a join or a leave has another text.
     let words = match swarm.state {
         LocalState::Active => "Worker nodes can't be used",
         LocalState::Inactive => "Use \"docker swarm init\"",
@@ -42,26 +42,24 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let log = host.log.get()?;
     let now = view.snapshot.taken;
-    let asked: Vec<_> = refusals(log)
-        .filter(|refusal| refusal.reason.starts_with("This node is not a swarm manager"))
-        .filter(|refusal| refusal.reason.contains(words) && within(refusal.at, now, RECENT))
+    let refused: Vec<_> = refused_requests(log)
+        .filter(|refused| refused.reason.starts_with("This node is not a swarm manager"))
+        .filter(|refused| refused.reason.contains(words) && within_minutes(refused.at, now, RECENT))
         .collect();
-    let Some(last) = asked.last() else { return Ok(()) };
-    let standing = match swarm.state {
-        LocalState::Active => "a worker".to_owned(),
-        LocalState::Inactive => "in no swarm".to_owned(),
-        ref other => format!("in state {}", other.as_str()),
-    };
-    let times = match asked.len() {
-        1 => String::new(),
-        times => format!(", the last of {times}"),
+    let Some(last) = refused.last() else { return Ok(()) };
+    let state = match swarm.state {
+        LocalState::Active => "is a worker".to_owned(),
+        LocalState::Inactive => "is in no swarm".to_owned(),
+        ref other => format!("is in state {}", other.as_str()),
     };
     let at = last.at.strftime("%H:%M UTC");
-    let summary =
-        format!("{} at {at}{times} was refused: this node is {standing}, and no manager", last.request);
+    let summary = match refused.len() {
+        1 => format!("1 manager command failed here at {at}: this node {state}"),
+        times => format!("{times} manager commands failed here, the last at {at}: this node {state}"),
+    };
     let managers: Vec<String> = swarm.managers.iter().map(|manager| manager.addr.to_string()).collect();
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, last.line));
-    finding.with(Evidence::value(log, last.reason));
+    finding.with(Evidence::value(log, format!("{}: {}", last.request, last.reason)));
     let mut shown = format!("LocalNodeState {}, ControlAvailable false", swarm.state.as_str());
     if !managers.is_empty() {
         shown.push_str(&format!(", managers {}", managers.join(", ")));
@@ -74,12 +72,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         None => "a manager".into(),
     };
     finding.remedy(Remedy {
-        title: "Give the command on a manager".into(),
+        title: "Run the command on a manager".into(),
         risk: Risk::Safe,
-        impact: "nothing that runs is touched".into(),
+        impact: "Running tasks are not affected.".into(),
         steps: vec![Step::Manual {
             node,
-            text: "give it there".into(),
+            text: "run it there".into(),
             commands: vec!["docker node ls".into()],
         }],
     });

@@ -3,24 +3,26 @@ use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step
 use facts::swarm::{Node, NodeState};
 
 check! {
-    /// A node was promoted and has not become a manager.
+    /// A node was promoted, and raft has not added it as a manager.
     ///
     /// ## Why it matters
-    /// It counts for nothing until raft has taken it in: the swarm bears no more losses than before, though somebody
-    /// believes it does.
+    /// It does not count as a manager until raft has added it: the fault tolerance of the swarm is the same as before the
+    /// promotion.
     ///
     /// ## How to fix it
-    /// Before the leader takes a manager in it dials back to it: 2377/tcp has to be open there, at the address that the
-    /// node advertises. The node tries again by itself every few seconds.
+    /// Before the leader adds a manager, it connects to it: 2377/tcp has to be open there, on the address that the node
+    /// advertises. The node retries every few seconds.
     ///
     /// ## When it is wrong
     /// For some seconds after the promotion.
     ///
     /// Source: swarmkit `manager/state/raft/raft.go` (`Join` checks the address), `node/node.go` (`superviseManager`).
-    "swarm/promotion-stalled": Warning, "a node was promoted and is no manager";
-    needs Nodes;
-    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/manager-port-blocked",
-        "swarm/node-down";
+    "swarm/promotion-stalled": Warning, "the promotion of a node did not complete";
+    healthy "every promoted node is a manager";
+    needs Nodes, Info;
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac",
+        "host/firewall-drops-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr",
+        "network/manager-port-blocked", "swarm/node-down";
     for each Node: run
 }
 
@@ -29,27 +31,27 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let nodes = view.snapshot.nodes.get()?;
-    let summary = format!("{} was promoted, and raft has not taken it in", node.name);
+    let summary = format!("{} was promoted, and raft has not added it as a manager", node.name);
     let shown = format!("{} {}: Spec.Role: manager; no ManagerStatus", node.name, node.id);
     out.report(Subject::Node(node.name.clone()), summary, Evidence::value(nodes, shown))
         .severity(Severity::Warning)
         .confidence(Confidence::Medium)
         .remedy(Remedy {
-            title: "See why the leader does not take it in".into(),
+            title: format!("Find out why the leader cannot reach 2377/tcp of {}", node.name).into(),
             risk: Risk::Manual,
-            impact: "looking changes nothing; the node tries again by itself".into(),
+            impact: "Running tasks are not affected. The node retries by itself.".into(),
             steps: vec![
                 Step::Manual {
                     node: node.name.clone(),
-                    text: "see what its engine says, and whether 2377/tcp is open to the leader".into(),
+                    text: "run swarm-doctor there, read the error of its engine, and open 2377/tcp to the leader".into(),
                     commands: vec![
-                        "swarm-doctor run".into(),
+                        "sudo swarm-doctor run".into(),
                         "docker info --format '{{.Swarm.Error}}'".into(),
                     ],
                 },
                 Step::Manual {
-                    node: "a manager".into(),
-                    text: "or take the promotion back, and promote another".into(),
+                    node: view.manager().unwrap_or_else(|| "a manager".into()),
+                    text: "or undo the promotion, and promote another node".into(),
                     commands: vec![format!("docker node demote {}", shell_quote(node.name.as_str()))],
                 },
             ],

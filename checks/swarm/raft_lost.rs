@@ -1,30 +1,31 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::{Host, Timestamp};
 
-/// By how many seconds a certificate begins before it was issued.
+/// By how many seconds a certificate is valid before it was issued.
 const BACKDATED: i64 = 60 * 60;
-/// How much later than the certificate the records of a new swarm may begin: its dates are rounded to minutes.
+/// How many seconds after the certificate a new swarm may be created: certificate dates are rounded to minutes.
 const ROUNDED: i64 = 60;
-/// The same for the file that it was written to.
+/// The same for the modification time of the certificate file.
 const SLOW: i64 = 10;
 
 check! {
-    /// The only manager has lost its raft log, and founded the swarm anew without a word.
+    /// The only manager lost its raft log and created an empty swarm without an error.
     ///
     /// ## Why it matters
-    /// A manager that finds its certificates and no raft log starts an empty swarm under the old name: it is the leader,
-    /// all looks well, and nodes, services, networks and secrets are gone. The other nodes are strangers to it: their
-    /// sessions fail with "node not found".
+    /// A manager that finds its certificates and no raft log starts an empty swarm with the old ID: it is the leader and shows
+    /// no error, and all nodes, services, networks and secrets are gone. It does not know the other nodes: their sessions
+    /// fail with "node not found".
     ///
     /// ## How to fix it
-    /// Put `swarm/raft` back from a backup, or from where it was moved, with the engine stopped. Where there is none,
-    /// the workers leave and join again, and the stacks are deployed anew.
+    /// Restore `swarm/raft` from a backup with the engine stopped. Without a backup, let the workers leave and join again, and
+    /// deploy the stacks again.
     ///
     /// ## When it is wrong
-    /// When a swarm was made with certificates that were put there beforehand.
+    /// When a swarm was created with certificates that were copied there beforehand.
     ///
     /// Source: swarmkit `manager/state/raft/storage.go` (`loadAndStart`), `manager/manager.go` (`becomeLeader`).
-    "swarm/raft-lost": Error, "the only manager has lost the records of its swarm";
+    "swarm/raft-lost": Error, "the only manager lost the raft log of its swarm";
+    healthy "the raft log is as old as the swarm";
     needs Info, Swarm, Certificates;
     caused_by "host/disk-full";
     for each Host: run
@@ -32,7 +33,7 @@ check! {
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let info = host.info.get()?;
-    // With others beside it, it would have been given the records by them.
+    // With other managers it would have received the records from them.
     if !info.swarm.control_available || info.swarm.managers.len() > 1 {
         return Ok(());
     }
@@ -49,8 +50,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let shown = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     let summary = format!(
-        "the records of the swarm begin at {}, and this manager had its certificate at {} already: its raft log was lost, \
-         and it founded the swarm anew, without nodes, services and secrets",
+        "the swarm was created at {}, and this manager has had its certificate since {}: its raft log was lost, and it \
+         created an empty swarm without the nodes, services and secrets",
         shown(created),
         shown(earlier)
     );
@@ -70,28 +71,28 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     ))
     .with(Evidence::value(info, format!("Managers: 1, Nodes: {}", info.swarm.node_count)))
     .remedy(Remedy {
-        title: "Put the raft log back".into(),
+        title: format!("Restore swarm/raft on {} from a backup", host.name).into(),
         risk: Risk::Disruptive,
-        impact: "what was made in the new swarm since is gone, and what was in the old one is there again".into(),
+        impact: "All tasks restart. Changes since the loss are lost, and the old nodes, services and secrets return.".into(),
         steps: vec![
             by_hand(
                 host.name.clone(),
-                "stop the engine, keep what is there, and put swarm/raft back from its backup; then start the engine",
+                "stop dockerd, copy the present state, restore swarm/raft from BACKUP, and start dockerd",
                 &[
                     "systemctl stop docker",
-                    "cp -a /var/lib/docker/swarm /var/lib/docker/swarm.kept",
+                    "cp -a /var/lib/docker/swarm /var/lib/docker/swarm.before",
                     "rm -rf /var/lib/docker/swarm/raft && cp -a BACKUP/swarm/raft /var/lib/docker/swarm/raft",
                     "systemctl start docker",
                 ],
             ),
             by_hand(
                 "each worker".into(),
-                "only where there is no backup: leave, and join with the command that the manager prints",
+                "only without a backup: leave, and join with the command that the manager prints",
                 &["docker swarm leave --force"],
             ),
             by_hand(
                 host.name.clone(),
-                "and then deploy the stacks anew",
+                "only without a backup: print the join command, and deploy the stacks again",
                 &["docker swarm join-token worker", "docker stack deploy -c FILE NAME"],
             ),
         ],

@@ -3,27 +3,28 @@ use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::{Node, NodeState};
 
 check! {
-    /// The swarm's certificate authority is being replaced, and waits for a node.
+    /// The rotation of the swarm's root CA waits for a node.
     ///
     /// ## Why it matters
-    /// `docker swarm ca --rotate` ends when every node that is listed has a certificate from the new authority; until
-    /// then the old one goes on to be trusted, the command hangs, and the key that was perhaps leaked still opens the
-    /// swarm. A node that is off or gone keeps it so for ever.
+    /// `docker swarm ca --rotate` completes when every listed node has a certificate from the new root CA. Until then the old
+    /// root CA stays trusted, the command does not return, and a leaked CA key still opens the swarm. A node that is off or
+    /// gone blocks the rotation permanently.
     ///
     /// ## How to fix it
-    /// Bring the node back: it fetches its certificate by itself. One that is gone for good is removed from the list.
+    /// Restore the node: it requests its certificate by itself. Remove a node that is permanently lost from the node list.
     ///
     /// ## When it is wrong
-    /// For a moment after the rotation was begun: nodes that are there are given two minutes.
+    /// Shortly after the start of the rotation: reachable nodes have two minutes.
     ///
     /// Source: swarmkit `ca/reconciler.go`; Docker docs, `docker swarm ca`.
-    "swarm/root-rotation-stuck": Warning, "the new certificate authority waits for the node";
-    needs Swarm, Nodes;
+    "swarm/root-rotation-stuck": Warning, "the root CA rotation waits for the node";
+    healthy "no root CA rotation waits for a node";
+    needs Swarm, Nodes, Info;
     caused_by "swarm/node-down";
     for each Node: run
 }
 
-/// What nodes that are there may take for a new certificate, in seconds.
+/// The time in seconds that a reachable node has for a new certificate.
 const PATIENCE: i64 = 120;
 
 fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -35,8 +36,8 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let nodes = view.snapshot.nodes.get()?;
-    let state = if gone { "is down" } else { "fetches none" };
-    let summary = format!("the swarm's new certificate authority waits for {}, which {state}", node.name);
+    let state = if gone { "is down" } else { "does not request a certificate" };
+    let summary = format!("the root CA rotation waits for {}, which {state}", node.name);
     let changed = cluster
         .updated
         .map(|at| at.strftime("; UpdatedAt: %Y-%m-%d %H:%M UTC").to_string())
@@ -48,20 +49,25 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     )
     .with(Evidence::value(
         nodes,
-        format!("{} {}: its certificate is from another authority than the swarm's", node.name, node.id),
+        format!("{} {}: CertIssuerPublicKey differs from the new root CA of the swarm", node.name, node.id),
     ))
     .remedy(Remedy {
-        title: "Bring the node back, or take it off the list".into(),
+        title: format!("Restore {} or remove it from the node list", node.name).into(),
         risk: Risk::Manual,
-        impact: "a node that was removed has to join anew".into(),
-        steps: vec![Step::Manual {
-            node: "a manager".into(),
-            text: format!(
-                "the rotation ends by itself once {} is back and reaches the managers; only where it is gone for good",
-                node.name
-            ),
-            commands: vec![format!("docker node rm {}", shell_quote(node.id.as_str()))],
-        }],
+        impact: "Running tasks are not affected. A removed node has to join again.".into(),
+        steps: vec![
+            Step::Manual {
+                node: node.name.clone(),
+                text: "run swarm-doctor there; the rotation completes once the node reaches the managers"
+                    .into(),
+                commands: vec!["sudo swarm-doctor run".into()],
+            },
+            Step::Manual {
+                node: view.manager().filter(|name| *name != node.name).unwrap_or_else(|| "a manager".into()),
+                text: "only if the node is permanently lost: remove it".into(),
+                commands: vec![format!("docker node rm {}", shell_quote(node.id.as_str()))],
+            },
+        ],
     });
     Ok(())
 }

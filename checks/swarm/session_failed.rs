@@ -1,43 +1,50 @@
+use crate::remedies::rejoin::join_target;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
 use facts::way_in::life;
 use facts::{Host, Seen, Source};
 
 check! {
-    /// The node has no session with the managers of its swarm, and its engine does not say so.
+    /// The node has no session with the managers of its swarm, and its engine does not report it.
     ///
     /// ## Why it matters
-    /// A worker whose session fails goes on as if nothing were: `docker info` says active, its old containers run,
-    /// and no new task reaches it. The managers have it for Down, or do not know it at all. Only its log tells why:
-    /// the swarm was made anew and has another certificate authority, or the managers do not answer.
+    /// A worker without a session looks healthy: `docker info` shows active, its containers run, and it receives no new task.
+    /// The managers show it as Down, or do not know it. Only its log names the reason: the swarm was re-created and has
+    /// another root CA, or the managers do not answer.
     ///
     /// ## How to fix it
-    /// A node that belongs to a swarm that is no more leaves with `docker swarm leave --force`
-    /// and joins with a fresh token. Otherwise mend what the error names.
+    /// If the node belongs to a swarm that no longer exists, run `docker swarm leave --force` and join with a fresh token.
+    /// Otherwise fix what the error names.
     ///
     /// ## When it is wrong
-    /// For some seconds after a manager was restarted or the leader changed: the node tries again after 8 s at most.
+    /// For some seconds after the restart of a manager or a leader change: the node retries after at most 8 s.
     ///
-    /// Source: swarmkit `agent/session.go`, `ca/auth.go`; moby#34827.
+    /// Source: swarmkit `agent/session.go`, `agent/agent.go`, `ca/auth.go`; moby#34827.
     "swarm/session-failed": Error, "the node has no session with the managers";
-    needs EngineLog, Info, EngineProcess;
-    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/disk-full", "swarm/raft-lost", "engine/file-limit-reached", "network/duplicate-ip", "host/conntrack-full", "swarm/state-damaged", "swarm/duplicate-node-identity", "swarm/certificate-expired", "swarm/removed-from-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/lost-quorum",
+    healthy "the node has a session with the managers";
+    needs EngineLog, Info, EngineProcess, Nodes, SwarmState;
+    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "host/disk-full",
+        "swarm/raft-lost", "engine/file-limit-reached", "network/duplicate-ip", "host/conntrack-full",
+        "swarm/state-damaged", "swarm/duplicate-node-identity", "swarm/certificate-expired",
+        "swarm/removed-from-swarm", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/lost-quorum",
         "network/manager-port-blocked", "network/peer-unreachable", "engine/unreachable", "swarm/autolock-locked",
         "host/clock-not-synchronised";
     for each Host: run
 }
 
-/// What an agent that cannot have a session says at every attempt.
+/// The message that the agent logs for every failed session.
 const FAILED: &str = "agent: session failed";
-/// How far back an attempt may lie: the pause between two is 8 s at most, and an attempt itself may take some.
+/// The longest time in seconds from one failure to the next: a pause of at most 8 s and the attempt itself.
 const LATEST_SECONDS: f64 = 25.0;
-/// How far back attempts are counted.
+/// How far back in seconds failures are counted.
 const COUNTED_SECONDS: f64 = 60.0;
-/// From how many on it is more than a manager that was restarted.
+/// The number of failures that a restarted manager does not explain.
 const ENOUGH: u32 = 3;
+/// The time in seconds that an attempt may take beyond the slowest one before.
+const SLACK_SECONDS: f64 = 3.0;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    // An engine that does not run has no session, and its log is of another time.
+    // An engine that does not run has no session, and its log is old.
     if host.engine.get().is_ok_and(|engine| engine.running().is_none()) {
         return Ok(());
     }
@@ -48,86 +55,157 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         life(log).iter().filter(|line| line.message == FAILED).filter(recent).collect();
     let Some(last) = failures.last() else { return Ok(()) };
     let times: u32 = failures.iter().map(|line| line.repeated.max(1)).sum();
-    if times < ENOUGH || ago(last).is_none_or(|seconds| seconds > LATEST_SECONDS) {
+    let overdue = |seconds: f64| seconds > next_failure_within(&failures).min(LATEST_SECONDS);
+    // The agent logs no success. A failure that is due and did not happen means that the last attempt succeeded.
+    if times < ENOUGH || ago(last).is_none_or(overdue) {
         return Ok(());
     }
     let error = last.fields.get("error").map(String::as_str).unwrap_or_default();
-    let managers = host.info.get().map(|info| {
-        info.swarm.managers.iter().map(|manager| manager.addr.to_string()).collect::<Vec<_>>().join(", ")
-    });
-    let whom = managers.as_deref().ok().filter(|list| !list.is_empty()).map_or("the managers", |list| list);
+    let managers = host
+        .info
+        .get()
+        .map(|info| info.swarm.managers.iter().map(|manager| manager.addr.to_string()).collect::<Vec<_>>());
+    let managers = managers.ok().filter(|list| !list.is_empty());
+    let (names, have, know) = match managers.as_deref() {
+        None => ("the managers".to_owned(), "have", "know"),
+        Some([one]) => (format!("manager {one}"), "has", "knows"),
+        Some(list) => (format!("managers {}", list.join(", ")), "have", "know"),
+    };
     let subject = Subject::Node(host.name.clone());
     let first = quote(log, last, error);
     if error.contains("signed by unknown authority") {
         let summary = format!(
-            "{whom} has another certificate authority than this node's swarm: the swarm was made anew there, or the \
-             address belongs to another one"
+            "{names} {have} another root CA than this node: the swarm was re-created there, or the address belongs to \
+             another swarm"
         );
-        out.report(subject, summary, first).remedy(join_anew(host));
+        out.report(subject, summary, first).remedy(rejoin(host, view));
     } else if error.contains("node not found") {
         let summary = format!(
-            "{whom} knows no node of this id, and turned its session away {times} times within a minute: the node was \
-             removed there, or the managers lost the records of the swarm"
+            "{names} {know} no node with this ID and rejected its session {times} times within a minute: the node was \
+             removed there, or the managers lost the swarm's records"
         );
-        let mut remedy = join_anew(host);
-        remedy.title = "See what the managers know, then join anew".into();
-        let text = "see whether it lists its other nodes: one that does not has lost its records, which then are to be put \
-                    back first";
+        let mut remedy = rejoin(host, view);
+        remedy.title = format!("Check the node list of a manager, then rejoin {}", host.name).into();
+        let text = "check whether it lists its other nodes; if it does not, it lost its records, which have to be restored \
+                    first";
         remedy.steps.insert(
             0,
             Step::Manual {
-                node: "a manager".into(),
+                node: manager(host, view),
                 text: text.into(),
-                commands: vec!["swarm-doctor run".into(), "docker node ls".into()],
+                commands: vec!["sudo swarm-doctor run".into(), "docker node ls".into()],
             },
         );
         out.report(subject, summary, first).remedy(remedy);
+    } else if error.contains("wanted to match swarm-manager") || error.contains("not part of OUs") {
+        let summary = format!(
+            "the host that answers for {names} is not a manager: its TLS certificate is not a manager certificate"
+        );
+        out.report(subject, summary, first).remedy(Remedy {
+            title: "Check which program answers on the manager port".into(),
+            risk: Risk::Manual,
+            impact: "Running tasks are not affected.".into(),
+            steps: vec![Step::Manual {
+                node: host.name.clone(),
+                text: "look for a proxy in the environment of dockerd, and for a manager that was demoted"
+                    .into(),
+                commands: vec![
+                    "systemctl show docker --property Environment".into(),
+                    "docker info --format '{{json .Swarm.RemoteManagers}}'".into(),
+                ],
+            }],
+        });
     } else {
         let summary =
-            format!("the session with {whom} failed {times} times within a minute: {}", innermost(error));
+            format!("the session with {names} failed {times} times within a minute: {}", innermost(error));
         out.report(subject, summary, first).confidence(Confidence::Medium).remedy(Remedy {
-            title: "See from a manager why it takes no session".into(),
+            title: "Find out on a manager why it accepts no session".into(),
             risk: Risk::Manual,
-            impact: "looking changes nothing".into(),
+            impact: "Running tasks are not affected.".into(),
             steps: vec![Step::Manual {
-                node: "a manager".into(),
-                text:
-                    "see whether there is a leader, whether its engine hangs, and whether its clock is right"
-                        .into(),
-                commands: vec!["swarm-doctor run".into(), "docker node ls".into()],
+                node: manager(host, view),
+                text: "run swarm-doctor there; it checks for a leader, a hanging engine and a wrong clock"
+                    .into(),
+                commands: vec!["sudo swarm-doctor run".into(), "docker node ls".into()],
             }],
         });
     }
     Ok(())
 }
 
-/// The line with the error that stands in a field of it.
+/// The time in seconds after the last failure within which the next one is due: the pause that the last failure announces,
+/// and the duration of the slowest attempt so far.
+fn next_failure_within(failures: &[&Line]) -> f64 {
+    let pause = |line: &Line| line.fields.get("backoff").and_then(|text| seconds(text));
+    let Some(next) = failures.last().and_then(|line| pause(line)) else { return LATEST_SECONDS };
+    let attempts = failures.windows(2).filter_map(|pair| {
+        let [before, after] = pair else { return None };
+        Some(after.at?.duration_since(before.at?).as_secs_f64() - pause(before)?)
+    });
+    next + attempts.fold(0.0, f64::max) + SLACK_SECONDS
+}
+
+/// The seconds of a Go duration such as `100ms`, `7.9s` or `1m2s`; `log-format: json` writes nanoseconds.
+fn seconds(text: &str) -> Option<f64> {
+    if let Ok(nanoseconds) = text.parse::<u64>() {
+        return Some(std::time::Duration::from_nanos(nanoseconds).as_secs_f64());
+    }
+    let (mut sum, mut rest) = (0.0, text);
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| c != '.' && !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(unit_at);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, next) = tail.split_at(unit_end);
+        let factor = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "µs" | "us" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        sum += number.parse::<f64>().ok()? * factor;
+        rest = next;
+    }
+    Some(sum)
+}
+
+/// The line with its error field.
 fn quote(log: &Seen<Log>, line: &Line, error: &str) -> Evidence {
     let source = Source { origin: line.file.clone(), ..log.source.clone() };
     Evidence::Line { source, line: line.number, at: line.at, text: format!("{}: {error}", line.message) }
 }
 
-/// What is left of an error once the layers that passed it on are taken off.
+/// The innermost error of nested gRPC errors.
 fn innermost(error: &str) -> &str {
     let inner = error.rsplit("desc = ").next().unwrap_or(error);
     inner.trim_matches(['"', '\\', ' '])
 }
 
-fn join_anew(host: &Host) -> Remedy {
+fn manager(host: &Host, view: &View<'_>) -> facts::NodeName {
+    match join_target(&host.name, view) {
+        Some(addr) => view.name_of(addr.ip()),
+        None => "a manager".into(),
+    }
+}
+
+fn rejoin(host: &Host, view: &View<'_>) -> Remedy {
+    let join = crate::remedies::rejoin::join_command(None, join_target(&host.name, view));
     Remedy {
-        title: "Leave the swarm that is no more, and join anew".into(),
+        title: format!("Leave the earlier swarm on {}, and join again", host.name).into(),
         risk: Risk::Disruptive,
-        impact: "the containers that the old membership left here are stopped".into(),
+        impact: format!("The containers of the earlier swarm on {} stop.", host.name).into(),
         steps: vec![
             Step::Manual {
-                node: "a manager".into(),
-                text: "see that this node is wanted, and print the command to join with".into(),
-                commands: vec!["docker node ls".into(), "docker swarm join-token worker".into()],
+                node: manager(host, view),
+                text: "check that this node is meant to join, and print the token".into(),
+                commands: vec!["docker node ls".into(), "docker swarm join-token -q worker".into()],
             },
             Step::Manual {
                 node: host.name.clone(),
-                text: "leave, then join with that command".into(),
-                commands: vec!["docker swarm leave --force".into()],
+                text: "leave, then join with that token".into(),
+                commands: vec!["docker swarm leave --force".into(), join],
             },
         ],
     }
@@ -135,7 +213,25 @@ fn join_anew(host: &Host) -> Remedy {
 
 #[cfg(test)]
 mod tests {
-    use super::innermost;
+    use super::{innermost, next_failure_within, seconds};
+    use facts::log::{Level, Line, Program};
+    use std::collections::BTreeMap;
+
+    fn failure(at: &str, backoff: &str) -> Line {
+        Line {
+            file: "messages".into(),
+            number: 1,
+            at: Some(at.parse().unwrap()),
+            host: None,
+            program: Program::Engine,
+            pid: None,
+            level: Level::Error,
+            message: super::FAILED.into(),
+            fields: BTreeMap::from([("backoff".to_owned(), backoff.to_owned())]),
+            repeated: 1,
+            truncated: false,
+        }
+    }
 
     #[test]
     fn takes_the_layers_off_an_error() {
@@ -143,5 +239,20 @@ mod tests {
             r#"rpc error: code = Unavailable desc = connection error: desc = "transport: dial: timeout""#;
         assert_eq!(innermost(error), "transport: dial: timeout");
         assert_eq!(innermost("session initiation timed out"), "session initiation timed out");
+    }
+
+    #[test]
+    fn reads_the_durations_of_go() {
+        assert_eq!(seconds("100ms"), Some(0.1));
+        assert_eq!(seconds("1m2.5s"), Some(62.5));
+        assert_eq!(seconds("1500000000"), Some(1.5));
+        assert_eq!(seconds("soon"), None);
+    }
+
+    #[test]
+    fn the_next_failure_is_due_after_the_pause_and_the_slowest_attempt() {
+        let failures = [failure("2026-11-22T19:00:00Z", "2s"), failure("2026-11-22T19:00:07Z", "4s")];
+        let failures: Vec<&Line> = failures.iter().collect();
+        assert_eq!(next_failure_within(&failures), 4.0 + 5.0 + super::SLACK_SECONDS);
     }
 }

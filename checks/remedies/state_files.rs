@@ -1,42 +1,48 @@
 //! What to do about a damaged file of the engine's state.
 
-use super::damage::File;
-use crate::{Remedy, Risk, Step, shell_quote};
+use super::rejoin::{demote, join_command, join_target, remove_old_entry};
+use crate::model::state_files::StateFile;
+use crate::{Remedy, Risk, Step, View, shell_quote};
 use facts::{Fact, Host, Source};
 
 /// The remedy for a file that cannot be used.
-pub(super) fn remedy(host: &Host, file: File) -> Remedy {
+pub(crate) fn replace_state_file(host: &Host, file: StateFile, view: &View<'_>) -> Remedy {
     match file {
-        File::Managers => name_managers(host),
+        StateFile::Managers => write_managers(host, view),
         file if file.is_rebuilt() => rebuild(host, file),
-        File::DockerState => write_state(host),
-        _ => rejoin(host, was_manager(host) && file != File::OtherAuthority),
+        StateFile::DockerState => write_docker_state(host),
+        _ => rejoin(host, was_manager(host) && file != StateFile::OtherRootCa, view),
     }
 }
 
-/// The engine makes the file anew.
-fn rebuild(host: &Host, file: File) -> Remedy {
+fn tasks_restart(host: &Host) -> String {
+    format!("All tasks on {} restart.", host.name)
+}
+
+/// The engine re-creates the file.
+fn rebuild(host: &Host, file: StateFile) -> Remedy {
     let path = format!("{}/{}", root(host), file.path());
+    let restart = tasks_restart(host);
     let (text, impact) = match file {
-        File::Tasks => ("the managers tell the node its tasks again", "the tasks of this node start again"),
-        File::Networks => (
-            "the engine makes docker0 and docker_gwbridge anew, and the swarm its own networks; networks that were made here by \
-             hand, with the driver bridge for one, have to be made again",
-            "the tasks of this node start again, and local networks are lost",
+        StateFile::Tasks => ("the managers send the node its tasks again", restart),
+        StateFile::Networks => (
+            "the engine re-creates docker0 and docker_gwbridge, and the swarm its own networks; local networks that were \
+             created by hand have to be created again",
+            format!("{restart} Local networks are lost."),
         ),
         _ => (
-            "the engine finds the local volumes again by their directories; options that they were made with are lost",
-            "the tasks of this node start again",
+            "the engine finds the local volumes by their directories; their driver options are lost",
+            restart,
         ),
     };
     Remedy {
-        title: "Move the file aside, and let the engine make it anew".into(),
+        title: format!("Move {} aside and let dockerd re-create it", file.path()).into(),
         risk: Risk::Disruptive,
         impact: impact.into(),
         steps: vec![
             Step::Manual {
                 node: host.name.clone(),
-                text: "see first that the disk under it is sound and has room".into(),
+                text: "check the disk for free space and I/O errors first".into(),
                 commands: vec![
                     format!("df -h {}", shell_quote(&root(host))),
                     "dmesg | grep -i 'I/O error'".into(),
@@ -55,17 +61,17 @@ fn rebuild(host: &Host, file: File) -> Remedy {
     }
 }
 
-/// The file holds nothing but a list of managers, which any of them can write.
-fn name_managers(host: &Host) -> Remedy {
-    let path = shell_quote(&format!("{}/{}", root(host), File::Managers.path()));
+/// The file holds only a list of managers, and any manager can print it.
+fn write_managers(host: &Host, view: &View<'_>) -> Remedy {
+    let path = shell_quote(&format!("{}/{}", root(host), StateFile::Managers.path()));
     Remedy {
-        title: "Tell the node its managers again".into(),
+        title: format!("Write the managers to {}", StateFile::Managers.path()).into(),
         risk: Risk::Disruptive,
-        impact: "the tasks of this node start again".into(),
+        impact: tasks_restart(host).into(),
         steps: vec![
             Step::Manual {
-                node: "a manager".into(),
-                text: "print the line that the file has to hold".into(),
+                node: view.manager().unwrap_or_else(|| "a manager".into()),
+                text: "print the content of the file".into(),
                 commands: vec![
                     r#"docker node inspect self --format '[{"node_id":"{{.ID}}","addr":"{{.ManagerStatus.Addr}}"}]'"#
                         .into(),
@@ -73,7 +79,7 @@ fn name_managers(host: &Host) -> Remedy {
             },
             Step::Manual {
                 node: host.name.clone(),
-                text: "put that line in its place".into(),
+                text: "replace LINE with what that command printed".into(),
                 commands: vec![
                     "systemctl stop docker docker.socket".into(),
                     format!("cp -a {path} {path}.broken"),
@@ -85,18 +91,18 @@ fn name_managers(host: &Host) -> Remedy {
     }
 }
 
-/// A member has to remember its own address; without the rest it takes what is usual.
-fn write_state(host: &Host) -> Remedy {
-    let path = shell_quote(&format!("{}/{}", root(host), File::DockerState.path()));
+/// A member needs its own address in the file; the other keys have defaults.
+fn write_docker_state(host: &Host) -> Remedy {
+    let path = shell_quote(&format!("{}/{}", root(host), StateFile::DockerState.path()));
     let line = r#"{"LocalAddr":"ADDRESS","ListenAddr":"0.0.0.0:2377","AdvertiseAddr":"ADDRESS:2377"}"#;
     Remedy {
-        title: "Write the file anew".into(),
+        title: format!("Write {} again", StateFile::DockerState.path()).into(),
         risk: Risk::Disruptive,
-        impact: "the tasks of this node start again".into(),
+        impact: tasks_restart(host).into(),
         steps: vec![Step::Manual {
             node: host.name.clone(),
-            text: "keep what is there, and give the engine the address of this machine at which the other nodes reach it, in \
-                   the place of ADDRESS; add DataPathAddr or DataPathPort if the swarm was made with them"
+            text: "back up the directory; replace ADDRESS with the address of this host that the other nodes reach; add \
+                   DataPathAddr or DataPathPort if the swarm was created with them"
                 .into(),
             commands: vec![
                 "systemctl stop docker docker.socket".into(),
@@ -108,8 +114,8 @@ fn write_state(host: &Host) -> Remedy {
     }
 }
 
-/// The node leaves its old identity behind.
-fn rejoin(host: &Host, manager: bool) -> Remedy {
+/// The node gives up its identity and joins with a new one.
+fn rejoin(host: &Host, manager: bool, view: &View<'_>) -> Remedy {
     let node = || host.name.clone();
     let swarm = shell_quote(&format!("{}/swarm", root(host)));
     let role = if manager { "manager" } else { "worker" };
@@ -117,62 +123,54 @@ fn rejoin(host: &Host, manager: bool) -> Remedy {
     if manager {
         steps.push(Step::Manual {
             node: node(),
-            text: "where it was the only manager, or too few are left without it, put the backup of the directory in \
-                   its place with the engine stopped, begin a cluster of one with what the backup knows, and leave the \
-                   rest undone"
+            text: "only manager, or no quorum without it: stop dockerd, restore the directory from a backup, and force a \
+                   new cluster from it; the other steps do not apply then"
                 .into(),
             commands: vec!["systemctl start docker".into(), "docker swarm init --force-new-cluster".into()],
         });
-        steps.push(Step::DemoteManager { node: "another manager".into(), name: node(), id: None });
+        steps.push(demote(&host.name, view));
     }
     steps.extend([
         Step::Manual {
             node: node(),
             text: format!(
-                "see that the disk is sound and has room, keep what is there, and join with the command that a manager \
-                 prints for `docker swarm join-token {role}`"
+                "check the disk, back up the directory, and join with the token that `docker swarm join-token -q {role}` \
+                 prints on a manager"
             ),
             commands: vec![
                 format!("df -h {}", shell_quote(&root(host))),
                 "systemctl stop docker docker.socket".into(),
                 format!("mv {swarm} {swarm}.broken"),
                 "systemctl start docker".into(),
-                "docker swarm join --token TOKEN MANAGER:2377".into(),
+                join_command(None, join_target(&host.name, view)),
             ],
         },
-        Step::Manual {
-            node: "a manager".into(),
-            text: "remove the old entry of this node by its id".into(),
-            commands: vec![
-                format!("docker node ls --filter name={}", shell_quote(node().as_str())),
-                "docker node rm OLD-ID".into(),
-            ],
-        },
+        remove_old_entry(&host.name, view),
     ]);
     let title = if manager {
-        "Join again as a manager among others, or restore the backup"
+        format!("Rejoin {} as a manager, or restore its backup", host.name)
     } else {
-        "Join the swarm anew"
+        format!("Rejoin {} to the swarm", host.name)
     };
     Remedy {
         title: title.into(),
         risk: if manager { Risk::Destructive } else { Risk::Disruptive },
-        impact: "the tasks of this node stop until it has joined".into(),
+        impact: format!("The tasks of {} stop until it has rejoined.", host.name).into(),
         steps,
     }
 }
 
-/// Whether it was a manager, as far as anything that is left tells.
+/// Whether the node was a manager, by its certificate or by the error.
 fn was_manager(host: &Host) -> bool {
-    let told = host
+    let by_error = host
         .info
         .get()
         .is_ok_and(|info| info.swarm.error.contains("raft") || info.swarm.error.contains("WAL"));
-    host.certified_manager().unwrap_or(false) || told
+    host.certified_manager().unwrap_or(false) || by_error
 }
 
-/// The data root, by where the state was looked for.
-pub(super) fn root(host: &Host) -> String {
+/// The data root, from the path of the state file.
+pub(crate) fn root(host: &Host) -> String {
     let source = |fact: &Fact<_>| -> Source {
         match fact {
             Fact::Seen(seen) => seen.source.clone(),
