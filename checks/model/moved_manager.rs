@@ -57,7 +57,7 @@ pub(crate) fn unlisted_caller(host: &Host, view: &View<'_>) -> Result<Option<See
     if answers(host, raft.ip()) {
         return Ok(None);
     }
-    let callers = match host.callers.get() {
+    let callers = match host.manager_connections.get() {
         Err(gap) if !gap.why.leaves_open() => return Ok(None),
         callers => callers?,
     };
