@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 pub use certificate::of_der as certificate_of_der;
 pub use certificate::of_pem as certificate_of_pem;
 pub use peers::{peers, peers_of};
-pub use stack::compose;
+pub use stack::{compose, redact as redact_compose};
 pub use token::token;
 
 /// Reads a bundle.

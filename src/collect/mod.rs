@@ -116,7 +116,8 @@ impl Place {
 
     /// The thing was there. No secret in it goes any further.
     pub fn kept(self, content: Vec<u8>) -> Artifact {
-        Artifact { entry: self.entry(ArtifactStatus::Collected), content: Some(redacted(content)) }
+        let content = redacted(&self.artifact, content);
+        Artifact { entry: self.entry(ArtifactStatus::Collected), content: Some(content) }
     }
 
     /// The thing was there, and is kept as JSON.

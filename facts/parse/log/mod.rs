@@ -20,6 +20,7 @@ mod tokens;
 
 pub use merge::merge;
 pub use reader::{Reading, read};
+pub(in crate::parse) use names::is_secret;
 pub use redact::redact;
 
 use relevance::relevance;

@@ -48,7 +48,7 @@ const NO_PASSWORDS: &[&str] =
 /// Whether the value under this name is to be kept secret.
 ///
 /// A name is looked at word by word, be it `DB_PASSWORD`, `registry-auth`, `spec.secret` or `SecretKey`.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(in crate::parse) fn is_secret(name: &str) -> bool {
     let words: Vec<String> = words(name);
     let has = |word: &str| words.iter().any(|w| w == word);
     let Some(last) = words.last() else { return false };

@@ -1,6 +1,7 @@
 //! A compose file, as `docker stack deploy` takes it.
 
 mod interpolate;
+mod redact;
 mod service;
 mod yaml;
 
@@ -10,6 +11,7 @@ use crate::engine::Fault;
 use crate::stack::{At, Compose, Kind, MountedFile, Stack, StackResource, Surroundings, Variable};
 use crate::{Fact, Need, Seen, Text};
 use std::collections::BTreeMap;
+pub use redact::redact;
 use yaml::{Yaml, parse as parse_yaml};
 
 /// The keys that may stand at the top, besides extensions.
