@@ -15,21 +15,21 @@ pub struct Service {
     pub name: String,
     /// The image.
     pub image: String,
-    /// How many tasks it wants, or `None` where there is one on every node.
+    /// How many tasks it wants, or `None` where it is global.
     pub replicas: Option<u64>,
     /// `hostname` of the container, where it is set.
     pub hostname: Option<String>,
-    /// `dnsrr` where it is so, else a VIP.
+    /// Whether its name resolves to its tasks (`endpoint_mode: dnsrr`) instead of a VIP.
     pub dnsrr: bool,
-    /// Its virtual addresses by network.
+    /// Its VIPs by network.
     pub vips: Vec<(NetworkId, IpAddr)>,
-    /// The names it goes by besides its own, each with the network it does so on, as that is given in `networks`.
+    /// Its aliases, each with the network on which it has it, as given in `networks`.
     pub network_aliases: Vec<(String, String)>,
     /// The ports it publishes.
     pub ports: Vec<PublishedPort>,
     /// Its labels, such as `com.docker.stack.namespace`.
     pub labels: BTreeMap<String, String>,
-    /// A job: its tasks are meant to end.
+    /// Whether it is a job, so that its tasks are meant to exit.
     pub job: bool,
     /// The command, in place of the image's entry point.
     pub command: Vec<String>,
@@ -41,19 +41,19 @@ pub struct Service {
     pub env: BTreeMap<String, String>,
     /// Its mounts.
     pub mounts: Vec<Mount>,
-    /// The driver of its log, where one is asked for.
+    /// The log driver, where one is set.
     pub log_driver: Option<String>,
-    /// The entries of its own in the hosts files of its tasks, as `ADDRESS NAME`.
+    /// Extra entries in the hosts files of its tasks, as `ADDRESS NAME`.
     pub hosts: Vec<String>,
-    /// What its tasks wait between two tries, in seconds, where it was chosen.
+    /// The restart delay in seconds, where it is set.
     pub restart_delay: Option<u64>,
-    /// The networks it asks for, by id or name as they were given.
+    /// Its networks, by id or name as they were given.
     pub networks: Vec<String>,
     /// Where its tasks may run.
     pub placement: Placement,
     /// What each task reserves.
     pub reserved: Resources,
-    /// What each task reserves besides, by kind, such as processors for graphics.
+    /// The generic resources that each task reserves, by kind, such as `gpu`.
     pub reserved_kinds: BTreeMap<String, u64>,
     /// What each task may use; 0 is no limit.
     pub limits: Resources,
@@ -61,27 +61,33 @@ pub struct Service {
     pub restart: String,
     /// How its last update went, where there was one.
     pub update: Option<UpdateStatus>,
+    /// How its tasks are replaced by an update.
+    pub update_config: UpdateConfig,
+    /// A digest of what each task is created from; tasks with another one are of an older version.
+    pub template: Option<u64>,
+    /// How long a task may take to stop, in seconds; `None` where the engine's default of 10 s applies.
+    pub stop_grace: Option<u64>,
     /// When it was last changed.
     pub updated: Option<Timestamp>,
 }
 
 impl Service {
-    /// The names it goes by besides its own, on any network.
+    /// Its aliases on any network.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
         self.network_aliases.iter().map(|(_, alias)| alias.as_str())
     }
 
-    /// All the names it goes by, its own first.
+    /// Its name and its aliases, the name first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.name.as_str()).chain(self.aliases())
     }
 
-    /// Whether it answers to a name on any network.
+    /// Whether it has a name or alias on any network.
     pub fn is_called(&self, name: &str) -> bool {
         self.names().any(|own| own.eq_ignore_ascii_case(name))
     }
 
-    /// Whether it answers to a name on a network, which is given as in `networks`.
+    /// Whether it has a name or alias on a network, which is given as in `networks`.
     pub fn goes_by(&self, name: &str, network: &str) -> bool {
         let alias = |(on, alias): &(String, String)| on == network && alias.eq_ignore_ascii_case(name);
         self.networks.iter().any(|it| it == network)
@@ -94,7 +100,7 @@ impl Service {
     }
 }
 
-/// Something of the host that a task sees.
+/// A mount of a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mount {
     /// `bind`, `volume`, `tmpfs`, `npipe` or `cluster`.
@@ -112,30 +118,41 @@ pub struct Mount {
 /// Where tasks may run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
-    /// Conditions on a node, such as `node.role==manager`; all have to hold.
+    /// Conditions on a node, such as `node.role==manager`; all must hold.
     pub constraints: Vec<String>,
     /// The most tasks on one node; 0 is no limit.
     pub max_replicas: u64,
-    /// What the image was built for; empty where it is not known.
+    /// The platforms the image was built for; empty where they are not known.
     pub platforms: Vec<Platform>,
 }
 
-/// An operating system and a processor.
+/// An operating system and an architecture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Platform {
     /// The operating system, such as `linux`.
     pub os: String,
-    /// The processor, such as `x86_64` or `amd64`.
+    /// The architecture, such as `x86_64` or `amd64`.
     pub architecture: String,
 }
 
-/// Processors and memory.
+/// CPU and memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
-    /// Billionths of a processor.
+    /// Billionths of a CPU.
     pub nano_cpus: i64,
     /// Memory in bytes.
     pub memory_bytes: i64,
+}
+
+/// How the tasks of a service are replaced by an update.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateConfig {
+    /// How many tasks are replaced at once; 0 is all.
+    pub parallelism: u64,
+    /// The pause between two rounds, in seconds.
+    pub delay: u64,
+    /// Whether the new task starts before the old one stops.
+    pub start_first: bool,
 }
 
 /// How an update of a service went.
@@ -143,7 +160,7 @@ pub struct Resources {
 pub struct UpdateStatus {
     /// `updating`, `paused`, `completed`, `rollback_started`, `rollback_paused` or `rollback_completed`.
     pub state: String,
-    /// What the manager says of it.
+    /// The manager's message.
     pub message: String,
     /// When it began.
     pub started: Option<Timestamp>,
@@ -169,7 +186,7 @@ pub struct Task {
     pub id: TaskId,
     /// Its service.
     pub service: ServiceId,
-    /// The node it was given to.
+    /// The node it was assigned to.
     pub node: Option<NodeId>,
     /// The slot, for a replicated service.
     pub slot: u64,
@@ -177,18 +194,20 @@ pub struct Task {
     pub state: String,
     /// `DesiredState`.
     pub desired: String,
-    /// `Status.Message`: what the node was doing.
+    /// `Status.Message`: the node's last action.
     pub message: String,
     /// `Status.Err`.
     pub error: String,
-    /// The status with which its container ended, where there was a container.
+    /// The exit code of its container; `None` where no container was created.
     pub exit_code: Option<i64>,
-    /// When it was made.
+    /// When it was created.
     pub created: Option<Timestamp>,
-    /// When it came into its state.
+    /// When it entered its state.
     pub since: Option<Timestamp>,
     /// The image.
     pub image: String,
+    /// A digest of what it was created from, to compare with its service's.
+    pub template: Option<u64>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
     /// Its networks, with its addresses on each.

@@ -1,4 +1,4 @@
-//! A stack that is about to be deployed: what its file says, with the line of everything in it.
+//! A stack before its deployment: the content of its file, with the line of each value.
 
 use crate::engine::Fault;
 use crate::host::Protocol;
@@ -7,16 +7,16 @@ use crate::{Fact, Seen, Text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The stack that was asked about, and what it was looked up against.
+/// The stack, and what was collected for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stack {
-    /// The name it will be deployed under, where it was given.
+    /// The name of the stack, where it was given.
     pub name: Option<String>,
     /// Its file.
     pub text: Text,
-    /// What the file says, or where it stops being a stack.
+    /// The content of the file, or why it cannot be parsed.
     pub parsed: Result<Compose, Fault>,
-    /// What was looked up for it.
+    /// What was collected for it.
     pub surroundings: Fact<Surroundings>,
     /// The configuration files on this node that it mounts, where they could be read.
     pub files: Vec<Seen<MountedFile>>,
@@ -33,7 +33,7 @@ impl Stack {
     }
 }
 
-/// A path, begun in a directory where it is relative. `~` stays: only the shell that deploys knows it.
+/// A path, resolved in a directory where it is relative. `~` stays: only the shell that deploys knows it.
 pub fn resolved(directory: &str, source: &str) -> String {
     if source.starts_with(['/', '~']) {
         return source.to_owned();
@@ -54,25 +54,28 @@ pub fn resolved(directory: &str, source: &str) -> String {
 pub struct MountedFile {
     /// Its path on this node.
     pub path: String,
-    /// What it holds.
+    /// Its content.
     pub text: Text,
 }
 
-/// What a stack meets on this node and in this swarm, beyond what every run collects.
+/// The state of this node and swarm that matters to a stack, beyond what every run collects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
-    /// The name it will be deployed under, where it was given.
+    /// The name of the stack, where it was given.
     pub name: Option<String>,
-    /// The directory that relative paths begin in.
+    /// The directory of relative paths.
     pub directory: String,
-    /// The variables that the file names, with what this shell has for them.
+    /// The variables that the file names, with their values in this shell.
     pub variables: BTreeMap<String, Option<String>>,
-    /// The paths that are mounted, and whether they are on this node.
+    /// The mounted paths, and whether they exist on this node.
     pub paths: BTreeMap<String, bool>,
     /// The names of the swarm's secrets; none where they could not be listed.
     pub secrets: Option<Vec<String>>,
     /// The names of the swarm's configs; none where they could not be listed.
     pub configs: Option<Vec<String>>,
+    /// Whether this host resolves the NFS and CIFS servers of the volumes; absent where it was not tried.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub servers: BTreeMap<String, bool>,
 }
 
 /// A value and the line it stands on.
@@ -84,12 +87,12 @@ pub struct At<T> {
     pub value: T,
 }
 
-/// What a compose file says.
+/// The content of a compose file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compose {
     /// `version`.
     pub version: Option<At<String>>,
-    /// Whether `version` stands there as a number.
+    /// Whether `version` is a number.
     pub version_is_number: bool,
     /// Its services, in their order.
     pub services: Vec<StackService>,
@@ -99,6 +102,8 @@ pub struct Compose {
     pub faults: Vec<At<String>>,
     /// What needs a version of the file above 3.0: the version, and what it is for.
     pub since: Vec<At<(u32, String)>>,
+    /// The keys that stand twice in one mapping, which docker refuses from 28 on.
+    pub repeated: Vec<At<String>>,
     /// The variables it names.
     pub variables: Vec<Variable>,
 }
@@ -110,13 +115,13 @@ pub struct Variable {
     pub line: u32,
     /// The name.
     pub name: String,
-    /// Whether the file says what to take where it is not set.
+    /// Whether the file has a default for it.
     pub has_default: bool,
-    /// Whether deploying stops where it is not set.
+    /// Whether the deployment stops where it is not set.
     pub required: bool,
 }
 
-/// What kind of thing a service takes from outside itself.
+/// The kind of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A network.
@@ -148,14 +153,16 @@ pub struct StackResource {
     pub kind: Kind,
     /// The name it has in the file.
     pub key: At<String>,
-    /// The name it has in the swarm, where it has another there.
+    /// Its name in the swarm, where that differs.
     pub name: Option<String>,
-    /// Whether it has to be there already.
+    /// Whether it must exist already.
     pub external: bool,
     /// The file that a secret or config is read from.
     pub file: Option<At<String>>,
     /// The driver of a network or volume.
     pub driver: Option<String>,
+    /// The options of a volume's driver.
+    pub driver_opts: BTreeMap<String, At<String>>,
 }
 
 /// A service of the stack.
@@ -167,11 +174,11 @@ pub struct StackService {
     pub image: Option<At<String>>,
     /// The hostname of its containers.
     pub hostname: Option<At<String>>,
-    /// Whether it is on every node.
+    /// Whether it is global.
     pub global: bool,
-    /// Its tasks; 1 where nothing is said.
+    /// Its tasks; 1 is the default.
     pub replicas: At<u64>,
-    /// Whether its name stands for its tasks instead of a VIP.
+    /// Whether its name resolves to its tasks (`endpoint_mode: dnsrr`) instead of a VIP.
     pub dnsrr: bool,
     /// The words of its entry point and its command.
     pub command: Vec<String>,
@@ -187,13 +194,31 @@ pub struct StackService {
     pub max_replicas: At<u64>,
     /// What each task reserves.
     pub reserved: At<Resources>,
+    /// What each task may use; 0 is no limit.
+    pub limits: At<Resources>,
+    /// How long a task may take to stop, in seconds; `None` is the engine's default of 10 s.
+    pub stop_grace: Option<u64>,
+    /// Whether an update starts the new task before it stops the old one.
+    pub start_first: Option<At<()>>,
     /// The networks, secrets and configs it names.
     pub uses: Vec<(Kind, At<String>)>,
-    /// Options that swarm does not know or passes over.
+    /// Options that swarm ignores.
     pub ignored: Vec<At<String>>,
 }
 
-/// A port that is published.
+impl StackService {
+    /// Whether it has more than one task.
+    pub fn has_several_tasks(&self) -> bool {
+        self.global || self.replicas.value > 1
+    }
+
+    /// The networks that it names.
+    pub fn networks(&self) -> impl Iterator<Item = &str> {
+        self.uses.iter().filter(|(kind, _)| *kind == Kind::Network).map(|(_, name)| name.value.as_str())
+    }
+}
+
+/// A published port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackPort {
     /// The port outside; none where swarm may choose.
@@ -206,10 +231,10 @@ pub struct StackPort {
     pub ingress: bool,
 }
 
-/// Something that is mounted.
+/// A mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackMount {
-    /// The path on the node or the name of the volume, as it stands.
+    /// The path on the node or the name of the volume, as written.
     pub source: String,
     /// The path in the container.
     pub target: String,

@@ -1,4 +1,4 @@
-//! Preflight: what would go wrong with a join or a stack, and where nothing would, what to type.
+//! Preflight: what would fail when a node joins or a stack is deployed, and otherwise the command to run.
 
 use crate::cli::{self, Preflight};
 use crate::collect::{Secret, StackFile, Target};
@@ -11,13 +11,13 @@ use facts::join::Found;
 use facts::{Host, NodeName, Snapshot};
 use std::io::Read as _;
 
-/// What stands for a token that is not to be seen.
+/// What is printed in place of a token.
 const MASKED: &str = "SWMTKN-1-***";
 
-/// The largest stack file that is read.
+/// The largest stack file that is read, in bytes.
 const MOST_OF_STACK: u64 = 1 << 20;
 
-/// Examines this machine for what it is to do.
+/// Examines this host for a join or a deployment.
 pub async fn preflight(preflight: &Preflight, policy: &Policy) -> Result<Diagnosis, ExpectedError> {
     let join = target(&preflight.join)?;
     let stack = stack(&preflight.stack)?;
@@ -32,7 +32,7 @@ pub async fn preflight(preflight: &Preflight, policy: &Policy) -> Result<Diagnos
     Ok(diagnosis)
 }
 
-/// The swarm to join, with its token from wherever it was left.
+/// The swarm to join, with its token from the option, the file or the environment.
 fn target(join: &cli::Join) -> Result<Option<Target>, ExpectedError> {
     let Some(manager) = join.manager.clone() else { return Ok(None) };
     let token = match (&join.token, &join.token_file) {
@@ -61,18 +61,18 @@ fn stack(stack: &cli::Stack) -> Result<Option<StackFile>, ExpectedError> {
     Ok(Some(StackFile { path, content, name: stack.name.clone() }))
 }
 
-/// What to type when nothing is in the way of a stack.
+/// The command that deploys the stack.
 fn deploying(stack: &StackFile) -> Step {
     let name = stack.name.as_deref().map_or_else(|| "NAME".to_owned(), shell_quote);
     let file = shell_quote(&stack.path.to_string_lossy());
     Step::Manual {
         node: "a manager".into(),
-        text: "deploy it; the nodes are handed the login for the registry".into(),
+        text: "deploy the stack, and send the registry login to the nodes".into(),
         commands: vec![format!("docker stack deploy --with-registry-auth -c {file} {name}")],
     }
 }
 
-/// What to type when nothing is in the way.
+/// The commands to run when nothing was found.
 fn next(snapshot: &Snapshot, token: &str) -> Vec<Step> {
     let Some(host) = snapshot.hosts.first() else { return Vec::new() };
     match host.join.get() {
@@ -92,40 +92,40 @@ fn next(snapshot: &Snapshot, token: &str) -> Vec<Step> {
     }
 }
 
-/// On the machine that is to join.
+/// On the host that joins.
 fn joining(host: &Host, command: String, token: bool) -> Vec<Step> {
     let mut steps = Vec::new();
     if !token {
         steps.push(Step::Manual {
             node: "a manager".into(),
-            text: "print the token of the role that this machine is to have".into(),
+            text: "print the join token for the role of this host".into(),
             commands: join_tokens(),
         });
     }
     steps.push(Step::Manual {
         node: host.name.clone(),
-        text: "join; that the secret of the token still holds, and whether it makes a worker or a manager, shows \
-               in the join alone"
+        text: "join; only the join itself shows whether the secret in the token is valid, and whether it makes a worker or a \
+               manager"
             .into(),
         commands: vec![command],
     });
     steps
 }
 
-/// On a manager that others are to join.
+/// On a manager that others join.
 fn inviting(host: &Host) -> Vec<Step> {
     let Ok(info) = host.info.get() else { return Vec::new() };
     let Some(addr) = info.swarm.node_addr.filter(|_| info.swarm.control_available) else { return Vec::new() };
-    let by_hand = |node: NodeName, text: &str, commands: Vec<String>| Step::Manual {
+    let manual = |node: NodeName, text: &str, commands: Vec<String>| Step::Manual {
         node,
         text: text.into(),
         commands,
     };
     vec![
-        by_hand(host.name.clone(), "print the token of a worker, or of a manager", join_tokens()),
-        by_hand(
-            "the machine that is to join".into(),
-            "see whether it can, with that token",
+        manual(host.name.clone(), "print the join token for a worker or a manager", join_tokens()),
+        manual(
+            "the host that joins".into(),
+            "check whether the host can join with that token",
             vec![format!("swarm-doctor preflight --join {addr} --token TOKEN")],
         ),
     ]

@@ -1,29 +1,30 @@
-use super::member::{Member, members, one_a_service};
-use super::naming::own_name;
-use super::place::{Place, inside};
+use crate::model::app_member::{Member, first_per_service, members};
+use crate::model::app_naming::own_name;
+use crate::model::host_scope::{HostScope, scope_inside};
 use crate::{Confidence, Findings, Judged, View};
-use facts::app::{Claim, Endpoint};
+use facts::app::{Endpoint, HostSetting};
 use std::iter;
 use std::net::IpAddr;
 
 check! {
-    /// A clustered application tells its peers that it is where another is, or nobody.
+    /// A clustered application advertises an address that leads to another task, or to none.
     ///
     /// ## Why it matters
-    /// What a member advertises is where all others look for it. The name of a service with several tasks leads to its
-    /// virtual address, and so to any of them; that of another service leads to another application; an address that was
-    /// typed in belongs to whichever task has it now, and task addresses change with every restart; and a name that does
-    /// not resolve leads nowhere. Each member comes up, and the cluster never forms or falls apart again.
+    /// Peers connect to the address that a member advertises. The name of a service with several tasks resolves to its
+    /// VIP, so any of them answers. The name of another service leads to another application. A fixed IP address belongs to
+    /// whichever task holds it now, and task addresses change with every restart. A name that does not resolve leads
+    /// nowhere. Each member starts, and the cluster does not form or falls apart again.
     ///
     /// ## How to fix it
-    /// Give each task a hostname of its own, which is no service's name, and tell the application that name.
+    /// Give each task a unique hostname that is not the name of a service, and advertise that name.
     ///
     /// ## When it is wrong
-    /// Where another service passes on what comes to its name, as a proxy does. One task behind a virtual address is
-    /// found there, and nothing is said of it; nor of addresses outside the task's own networks.
+    /// Another service forwards what arrives at its name, as a proxy does. A single task behind a VIP is reachable there
+    /// and is not reported; nor are addresses outside the task's own networks.
     ///
-    /// Source: Docker docs, "Use swarm mode networking" (a service's name is its virtual address).
-    "apps/advertises-foreign-address": Error, "a clustered application tells its peers that it is where it is not";
+    /// Source: Docker docs, "Use swarm mode networking" (the name of a service resolves to its VIP).
+    "apps/advertises-foreign-address": Error, "a clustered application advertises an address that it does not hold";
+    healthy "every clustered application advertises an address that it holds";
     needs Services, Apps, Info;
     caused_by "apps/binds-foreign-address", "apps/setting-malformed", "apps/shared-identity";
     for each Cluster: run
@@ -31,21 +32,24 @@ check! {
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let all = members(view, out);
-    for (member, (endpoint, claim, first), rest) in one_a_service(&all, |member| astray(member, view)) {
+    for (member, (endpoint, host_setting, first), rest) in
+        first_per_service(&all, |member| astray(member, view))
+    {
         let summary = format!(
-            "{} in {} advertises {} as its {} ({}), and that is {}",
+            "{} in {} advertises {} as its {} ({}), which is {}",
             member.program.title,
             member.name(),
-            super::at(&claim.host, endpoint.port),
+            super::at(&host_setting.host, endpoint.port),
             endpoint.what,
-            claim.said,
+            host_setting.setting,
             first.what
         );
-        let claims: Vec<&Claim> = iter::once(claim).chain(rest.map(|(_, claim, _)| claim)).collect();
+        let host_settings: Vec<&HostSetting> =
+            iter::once(host_setting).chain(rest.map(|(_, host_setting, _)| host_setting)).collect();
         let finding = out
-            .report(member.subject(), summary, member.evidence(&claim.said))
+            .report(member.subject(), summary, member.evidence(&host_setting.setting))
             .confidence(first.confidence)
-            .remedy(own_name(member, &claims, view));
+            .remedy(own_name(member, &host_settings, view));
         if let Some(app) = member.app.filter(|app| !app.addresses.is_empty()) {
             let held: Vec<String> = app.addresses.iter().map(|it| it.addr.to_string()).collect();
             finding.with(member.shown(format!("{}: its addresses are {}", app.name, held.join(", "))));
@@ -54,40 +58,44 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// What a member advertises that leads elsewhere.
-fn astray<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m Claim, Wrong)> {
-    // An ensemble of ZooKeeper lists where the others are, and nothing of itself that anyone else reads.
+/// What a member advertises that leads to another task or to none.
+fn astray<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m HostSetting, Wrong)> {
+    // A ZooKeeper server lists its peers; nobody reads what it lists about itself.
     if !member.is_clustered() || member.program.name == "zookeeper" {
         return Vec::new();
     }
-    let all: Vec<_> =
-        member.advertised().map(|(it, claim)| (it, claim, wrong(claim, member, view))).collect();
-    // Beside one that leads here, another is for somebody else.
+    let all: Vec<_> = member
+        .advertised()
+        .map(|(it, host_setting)| (it, host_setting, wrong(host_setting, member, view)))
+        .collect();
+    // Beside an address that leads here, another is for other callers.
     let here: Vec<&str> = all.iter().filter(|it| it.2.is_none()).map(|(it, ..)| it.what.as_str()).collect();
     all.iter()
         .filter(|(it, ..)| !here.contains(&it.what.as_str()))
-        .filter_map(|(it, claim, wrong)| Some((*it, *claim, wrong.clone()?)))
+        .filter_map(|(it, host_setting, wrong)| Some((*it, *host_setting, wrong.clone()?)))
         .collect()
 }
 
-/// Where an advertised host leads instead.
+/// Where an advertised host leads.
 #[derive(Clone)]
 struct Wrong {
     what: String,
     confidence: Confidence,
 }
 
-fn wrong(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<Wrong> {
-    if let Some(what) = shared(&claim.host, member) {
+fn wrong(host_setting: &HostSetting, member: &Member<'_>, view: &View<'_>) -> Option<Wrong> {
+    if let Some(what) = shared(&host_setting.host, member) {
         return Some(Wrong { what, confidence: Confidence::High });
     }
-    let (what, confidence) = match inside(&claim.host, member, view) {
-        // One task is found at its virtual address; where more are, any of them answers.
-        Place::Virtual { what, own: true } if member.has_twins() => {
-            (format!("{what}, behind which any of its tasks answers"), Confidence::High)
+    let (what, confidence) = match scope_inside(&host_setting.host, member, view) {
+        // A single task is reachable at its VIP; of several, any answers.
+        HostScope::Vip { what, own: true } if member.has_twins() => {
+            (format!("{what}, where any of its tasks answers"), Confidence::High)
         }
-        Place::Virtual { what, own: false } => (what, Confidence::Medium),
-        Place::Foreign { what, addrs } if is_among(&addrs, member) || leads_nowhere(claim, &addrs) => {
+        HostScope::Vip { what, own: false } => (what, Confidence::Medium),
+        HostScope::Foreign { what, addrs }
+            if is_among(&addrs, member) || leads_nowhere(host_setting, &addrs) =>
+        {
             (what, Confidence::High)
         }
         _ => return None,
@@ -95,7 +103,7 @@ fn wrong(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<Wrong> {
     Some(Wrong { what, confidence })
 }
 
-/// What a name is that stands for all tasks of the service, of which each one tells it as its own.
+/// What a name resolves to that every task of the service advertises as its own.
 fn shared(host: &str, member: &Member<'_>) -> Option<String> {
     let spec = member.spec;
     let bare = host.strip_prefix("tasks.").unwrap_or(host);
@@ -105,14 +113,14 @@ fn shared(host: &str, member: &Member<'_>) -> Option<String> {
     if !member.has_twins() {
         return None;
     }
-    // By the engine's DNS server the others are told of its twins as well.
+    // The engine's DNS server answers with the other tasks as well.
     let resolved = member.app.into_iter().flat_map(|app| &app.names);
     let addrs: Vec<IpAddr> = resolved
         .clone()
         .filter(|name| name.name.eq_ignore_ascii_case(host))
         .flat_map(|name| name.dns.clone().unwrap_or_default())
         .collect();
-    let virtuals: Vec<IpAddr> = resolved.flat_map(|name| name.virtual_addresses()).collect();
+    let virtuals: Vec<IpAddr> = resolved.flat_map(|name| name.vips()).collect();
     let held = |addr: &IpAddr| member.app.is_some_and(|app| app.addresses.iter().any(|it| it.addr == *addr));
     let twins: Vec<String> = addrs
         .iter()
@@ -121,19 +129,19 @@ fn shared(host: &str, member: &Member<'_>) -> Option<String> {
         .collect();
     let own = addrs.iter().any(held);
     match (own && !twins.is_empty(), (round_robin && member.goes_by(bare)) || fixed) {
-        (true, _) => Some(format!("{} as well, another task of the service", twins.join(", "))),
-        (false, true) => Some("the name of each of its tasks, of which any answers".to_owned()),
+        (true, _) => Some(format!("also {}, another task of the service", twins.join(", "))),
+        (false, true) => Some("the name of all its tasks, any of which answers".to_owned()),
         (false, false) => None,
     }
 }
 
-/// Whether the addresses are of networks that the container is in, so that another task has them or none.
+/// Whether the addresses are in the networks of the container, so that another task holds them or none.
 fn is_among(addrs: &[IpAddr], member: &Member<'_>) -> bool {
     let held = member.app.map(|app| app.addresses.as_slice()).unwrap_or_default();
     !addrs.is_empty() && addrs.iter().all(|addr| held.iter().any(|own| own.covers(*addr)))
 }
 
-/// Whether it is a plain name without an address. One with dots may be meant for callers from outside.
-fn leads_nowhere(claim: &Claim, addrs: &[IpAddr]) -> bool {
-    addrs.is_empty() && !claim.host.contains(['.', ':'])
+/// Whether it is a plain name that does not resolve. A name with dots may be for callers from outside.
+fn leads_nowhere(host_setting: &HostSetting, addrs: &[IpAddr]) -> bool {
+    addrs.is_empty() && !host_setting.host.contains(['.', ':'])
 }

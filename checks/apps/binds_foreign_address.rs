@@ -1,58 +1,60 @@
-use super::member::{Member, members, one_a_service};
-use super::naming::{number, own_name, own_number};
-use super::place::{Place, inside};
+use crate::model::app_member::{Member, first_per_service, members};
+use crate::model::app_naming::{number, own_name, own_number};
+use crate::model::host_scope::{HostScope, scope_inside};
 use crate::{Findings, Judged, View};
-use facts::app::{Claim, Endpoint};
+use facts::app::{Endpoint, HostSetting};
 use std::iter;
 
 check! {
-    /// A clustered application is told to listen at an address that its container does not hold.
+    /// A clustered application is configured to listen at an address that its container does not hold.
     ///
     /// ## Why it matters
-    /// A program can only bind an address of its own container. The virtual address of a service is held by none:
-    /// the kernel of the node spreads what goes there over the tasks. An application that is told its service's
-    /// name as the host to listen at, without a `hostname:` of that name, fails with `Cannot assign requested
-    /// address`, and its task restarts for ever. The same goes for an address that was typed in when the task
-    /// had another one, and for a name that does not resolve.
+    /// A program can only bind an address of its own container. No container holds the VIP of a service: the kernel of the
+    /// node distributes its connections over the tasks. An application that is configured with the name of its service as
+    /// the listening host, without a `hostname:` of that name, fails with `Cannot assign requested address`, and its task
+    /// restarts again and again. The same happens with a fixed IP address of an earlier task, and with a name that does not
+    /// resolve.
     ///
     /// ## How to fix it
-    /// Give each task a hostname of its own, which is no service's name, and tell the application that name: inside
-    /// the container it is the task's address, and for everyone on the overlay it is the same.
+    /// Give each task a unique hostname that is not the name of a service, and configure that name: inside the container
+    /// it resolves to the task's address, and for all others on the overlay network to the same.
     ///
     /// ## When it is wrong
-    /// With Docker before 17.06, containers held the virtual addresses of their services, and could bind them.
+    /// Before Docker 17.06, containers held the VIPs of their services and could bind them.
     ///
     /// Source: moby#30963; the bind of Jetty, ZooKeeper's `QuorumCnxManager.Listener`.
-    "apps/binds-foreign-address": Error, "a clustered application is told to listen at an address that its container does not hold";
+    "apps/binds-foreign-address": Error, "a clustered application listens at an address that its container does not hold";
+    healthy "every clustered application listens at an address of its container";
     needs Services, Apps, Info;
     caused_by "apps/setting-malformed";
     for each Cluster: run
 }
 
-/// What programs write when they cannot bind.
+/// What programs log when they cannot bind.
 const UNBOUND: &[&str] =
     &["Failed to bind to", "annot assign requested address", "nresolved", "Exception while listening"];
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let all = members(view, out);
-    for (member, (endpoint, claim, reason), rest) in one_a_service(&all, |it| foreign(it, view)) {
+    for (member, (endpoint, host_setting, reason), rest) in first_per_service(&all, |it| foreign(it, view)) {
         let summary = format!(
-            "{} in {} is told to listen as its {} at {} ({}), and that is {reason}",
+            "{} in {} is configured to listen as its {} at {} ({}), which is {reason}",
             member.program.title,
             member.name(),
             endpoint.what,
-            super::at(&claim.host, endpoint.port),
-            claim.said
+            super::at(&host_setting.host, endpoint.port),
+            host_setting.setting
         );
-        let mut claims: Vec<&Claim> = Vec::new();
-        for claim in
-            iter::once(claim).chain(rest.map(|(_, claim, _)| claim)).chain(advertised_too(member, claim))
+        let mut host_settings: Vec<&HostSetting> = Vec::new();
+        for host_setting in iter::once(host_setting)
+            .chain(rest.map(|(_, host_setting, _)| host_setting))
+            .chain(advertised_too(member, host_setting))
         {
-            if claims.iter().all(|other| other.said != claim.said) {
-                claims.push(claim);
+            if host_settings.iter().all(|other| other.setting != host_setting.setting) {
+                host_settings.push(host_setting);
             }
         }
-        let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
+        let finding = out.report(member.subject(), summary, member.evidence(&host_setting.setting));
         if let Some(hostname) = member.hostname() {
             finding.with(member.shown(format!("{}: its hostname is {hostname}", member.name())));
         }
@@ -65,25 +67,28 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
         finding.remedy(match number(member) {
             Some(number) => own_number(member, number, view),
-            None => own_name(member, &claims, view),
+            None => own_name(member, &host_settings, view),
         });
     }
     Ok(())
 }
 
-/// What a member is to bind and cannot, and why.
-fn foreign<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m Claim, String)> {
-    member.bound().filter_map(|(it, claim)| Some((it, claim, reason(claim, member, view)?))).collect()
+/// What a member cannot bind, and why.
+fn foreign<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m HostSetting, String)> {
+    member
+        .bound()
+        .filter_map(|(it, host_setting)| Some((it, host_setting, reason(host_setting, member, view)?)))
+        .collect()
 }
 
 /// Why the host cannot be bound, where it cannot.
-fn reason(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<String> {
-    match inside(&claim.host, member, view) {
-        Place::Virtual { what, .. } | Place::Foreign { what, .. } => Some(what),
-        // Where the name cannot be resolved from here, the program's own word counts.
-        Place::Unknown => {
-            let line = unbound(member).find(|line| line.contains(&claim.host))?;
-            Some(match line.split_once(&format!("{}/", claim.host)) {
+fn reason(host_setting: &HostSetting, member: &Member<'_>, view: &View<'_>) -> Option<String> {
+    match scope_inside(&host_setting.host, member, view) {
+        HostScope::Vip { what, .. } | HostScope::Foreign { what, .. } => Some(what),
+        // Where the name cannot be resolved from here, the program's own log counts.
+        HostScope::Unknown => {
+            let line = unbound(member).find(|line| line.contains(&host_setting.host))?;
+            Some(match line.split_once(&format!("{}/", host_setting.host)) {
                 Some((_, rest)) if rest.starts_with('<') => "a name that does not resolve".into(),
                 Some((_, rest)) => {
                     format!("{}, which cannot be bound", rest.split([':', ' ']).next().unwrap_or_default())
@@ -91,20 +96,24 @@ fn reason(claim: &Claim, member: &Member<'_>, view: &View<'_>) -> Option<String>
                 None => "not an address that can be bound".into(),
             })
         }
-        Place::Everywhere | Place::Loopback | Place::Own => None,
+        HostScope::AnyAddress | HostScope::Loopback | HostScope::Own => None,
     }
 }
 
-/// The lines of its log that say that it cannot bind.
+/// The lines of its log about a failed bind.
 fn unbound<'a>(member: &Member<'a>) -> impl Iterator<Item = &'a String> {
     let lines = member.app.into_iter().flat_map(|app| &app.log);
     lines.filter(|line| UNBOUND.iter().any(|sign| line.contains(sign)))
 }
 
-/// Other settings that say the same host: whoever corrects one has to correct them all.
-fn advertised_too<'m>(member: &'m Member<'_>, wrong: &'m Claim) -> impl Iterator<Item = &'m Claim> {
-    let same = move |(_, claim): (&'m Endpoint, &'m Claim)| {
-        (claim.host == wrong.host && claim.said.name != wrong.said.name).then_some(claim)
+/// Other settings with the same host: all of them have to be corrected together.
+fn advertised_too<'m>(
+    member: &'m Member<'_>,
+    wrong: &'m HostSetting,
+) -> impl Iterator<Item = &'m HostSetting> {
+    let same = move |(_, host_setting): (&'m Endpoint, &'m HostSetting)| {
+        (host_setting.host == wrong.host && host_setting.setting.name != wrong.setting.name)
+            .then_some(host_setting)
     };
     member.advertised().filter_map(same)
 }

@@ -1,9 +1,9 @@
-use super::member::{Member, members, one_a_service};
-use super::naming::own_name;
-use super::place::{Place, plain};
+use crate::model::app_member::{Member, first_per_service, members};
+use crate::model::app_naming::own_name;
+use crate::model::host_scope::{HostScope, scope_of_literal};
 use crate::{Evidence, Findings, Judged, View};
 use facts::Seen;
-use facts::app::{Claim, Endpoint};
+use facts::app::{Endpoint, HostSetting};
 use facts::container::{Container, Netns};
 use std::iter;
 
@@ -11,54 +11,57 @@ check! {
     /// A clustered application listens on loopback only.
     ///
     /// ## Why it matters
-    /// What comes through a published port, a service's virtual address or from a peer arrives at the task's
-    /// addresses, and nobody listens there: the connection is refused, while a health check inside the container
-    /// succeeds. NiFi outside its official image listens at `127.0.0.1` by default.
+    /// Connections through a published port, a service's VIP or from a peer arrive at the task's addresses, where nothing
+    /// listens: they are refused, while a health check inside the container succeeds. NiFi outside its official image
+    /// listens at `127.0.0.1` by default.
     ///
     /// ## How to fix it
-    /// Give each task a hostname of its own, which is no service's name, and tell the application that name.
+    /// Give each task a unique hostname that is not the name of a service, and configure that name.
     ///
     /// ## When it is wrong
-    /// Where a proxy in the same container passes on what comes in.
+    /// A proxy in the same container forwards incoming connections.
     ///
     /// Source: `nifi.web.https.host=127.0.0.1` in `nifi.properties` from 1.14.0 on.
     "apps/binds-loopback": Error, "a clustered application listens on loopback only";
+    healthy "no clustered application listens on loopback only";
     needs Services, Apps, Containers, TaskNetns, Info;
     for each Cluster: run
 }
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let all = members(view, out);
-    for (member, (endpoint, claim), rest) in one_a_service(&all, deaf) {
+    for (member, (endpoint, host_setting), rest) in first_per_service(&all, loopback_only) {
         let summary = format!(
-            "{} in {} listens as its {} at {} only ({})",
+            "{} in {} listens as its {} only at {} ({})",
             member.program.title,
             member.name(),
             endpoint.what,
-            super::at(&claim.host, endpoint.port),
-            claim.said
+            super::at(&host_setting.host, endpoint.port),
+            host_setting.setting
         );
         let sockets = sockets(member, endpoint, view, out);
-        let claims: Vec<&Claim> = iter::once(claim).chain(rest.map(|(_, claim)| claim)).collect();
-        let finding = out.report(member.subject(), summary, member.evidence(&claim.said));
+        let host_settings: Vec<&HostSetting> =
+            iter::once(host_setting).chain(rest.map(|(_, host_setting)| host_setting)).collect();
+        let finding = out.report(member.subject(), summary, member.evidence(&host_setting.setting));
         for socket in sockets {
             finding.with(socket);
         }
-        for asked in member.app.iter().flat_map(|app| &app.asked).filter(|asked| asked.host.is_none()).take(6)
+        for probe in
+            member.app.iter().flat_map(|app| &app.http_probes).filter(|probe| probe.host.is_none()).take(6)
         {
-            let what = match &asked.result {
+            let what = match &probe.result {
                 Ok(reply) => reply.status.to_string(),
                 Err(error) => error.clone(),
             };
-            finding.with(member.shown(format!("GET {} ({}): {what}", asked.url, asked.target)));
+            finding.with(member.shown(format!("GET {} ({}): {what}", probe.url, probe.target)));
         }
-        finding.remedy(own_name(member, &claims, view));
+        finding.remedy(own_name(member, &host_settings, view));
     }
     Ok(())
 }
 
-/// Where others are to reach a member, and only itself does.
-fn deaf<'m>(member: &'m Member<'_>) -> Vec<(&'m Endpoint, &'m Claim)> {
+/// What others need to reach and only the member itself can.
+fn loopback_only<'m>(member: &'m Member<'_>) -> Vec<(&'m Endpoint, &'m HostSetting)> {
     let is_sought = member.config.clustered || member.is_published();
     let bound = is_sought.then(|| member.bound()).into_iter().flatten();
     bound.filter(|(endpoint, _)| only_loopback(member, endpoint)).collect()
@@ -67,7 +70,7 @@ fn deaf<'m>(member: &'m Member<'_>) -> Vec<(&'m Endpoint, &'m Claim)> {
 /// Whether all that is bound for the same purpose is loopback.
 fn only_loopback(member: &Member<'_>, endpoint: &Endpoint) -> bool {
     let mut same = member.bound().filter(|(other, _)| other.what == endpoint.what);
-    same.all(|(_, claim)| plain(&claim.host) == Some(Place::Loopback))
+    same.all(|(_, host_setting)| scope_of_literal(&host_setting.host) == Some(HostScope::Loopback))
 }
 
 /// The sockets that listen on the port, as the kernel lists them in the container.

@@ -1,12 +1,10 @@
-//! Applications that form clusters of their own, such as NiFi, ZooKeeper and Kafka.
-
-mod member;
-mod naming;
-mod place;
+//! Applications that form their own cluster, such as NiFi, ZooKeeper and Kafka.
 
 mod advertises_foreign_address;
 mod advertises_loopback;
 mod advertises_wildcard;
+mod ambiguous_address;
+mod balancer_address;
 mod binds_foreign_address;
 mod binds_loopback;
 mod not_in_cluster;
@@ -14,6 +12,7 @@ mod port_disagrees;
 mod request_refused;
 mod setting_malformed;
 mod shared_identity;
+mod short_hostname;
 
 use crate::BuiltIn;
 
@@ -35,6 +34,9 @@ pub const CHECKS: &[&BuiltIn] = &[
     &advertises_loopback::CHECK,
     &shared_identity::CHECK,
     &advertises_foreign_address::CHECK,
+    &ambiguous_address::CHECK,
+    &balancer_address::CHECK,
+    &short_hostname::CHECK,
     &port_disagrees::CHECK,
     &request_refused::CHECK,
     &not_in_cluster::CHECK,

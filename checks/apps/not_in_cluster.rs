@@ -1,24 +1,25 @@
-use super::member::{Member, members};
+use crate::model::app_member::{Member, members};
 use crate::{Findings, Judged, Remedy, Risk, Severity, Step, View};
 use facts::app::Reply;
 
 check! {
-    /// A NiFi is outside its cluster, or lists nodes that are.
+    /// A NiFi node is not connected to its cluster, or lists nodes that are not.
     ///
     /// ## Why it matters
-    /// Until the nodes have voted on the flow, without a coordinator and on a node that was disconnected, nothing
-    /// can be changed, and work is not shared. The user interface may answer all the while.
+    /// Until the nodes have voted on the flow, without a coordinator, and on a disconnected node, nothing can be changed and
+    /// work is not distributed. The user interface may answer all the while.
     ///
     /// ## How to fix it
-    /// A vote ends as soon as as many nodes have come as `nifi.cluster.flow.election.max.candidates` says, else after five
-    /// minutes. A coordinator is elected in ZooKeeper: see that `nifi.zookeeper.connect.string` leads to it. Why a
-    /// node was disconnected stands in `logs/nifi-app.log` of the coordinator.
+    /// A vote ends when as many nodes have joined as `nifi.cluster.flow.election.max.candidates` names, else after five
+    /// minutes. A coordinator is elected in ZooKeeper: check that `nifi.zookeeper.connect.string` leads to it. The reason for
+    /// a disconnection is in `logs/nifi-app.log` of the coordinator.
     ///
     /// ## When it is wrong
-    /// In the first minutes after a start a vote is no fault.
+    /// In the first minutes after a start a vote is normal.
     ///
     /// Source: `ClusterReplicationManager` and `FlowResource` of NiFi: 409, 404 and 503 of `/controller/cluster`.
-    "apps/not-in-cluster": Error, "a NiFi is outside its cluster, or lists nodes that are";
+    "apps/not-in-cluster": Error, "a NiFi node is not connected to its cluster, or lists nodes that are not";
+    healthy "every NiFi node is connected to its cluster";
     needs Services, Apps;
     caused_by "dns/embedded-resolver-unreachable", "dns/resolver-bypassed", "dns/no-common-network", "apps/setting-malformed", "apps/binds-foreign-address", "apps/binds-loopback", "apps/advertises-wildcard",
         "apps/advertises-loopback", "apps/advertises-foreign-address", "apps/shared-identity", "apps/request-refused";
@@ -35,22 +36,22 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.with(member.shown(format!("its log: {line}")));
         }
         let connect = member.app.and_then(|app| app.settings.first(&["nifi.zookeeper.connect.string"]));
-        if let Some(said) = connect {
-            finding.with(member.evidence(said));
+        if let Some(setting) = connect {
+            finding.with(member.evidence(setting));
         }
         if voting {
             finding.severity(Severity::Warning);
         }
         let text = match voting {
-            true => "let as many nodes come as NIFI_ELECTION_MAX_CANDIDATES says, or wait for five minutes",
+            true => "start as many nodes as NIFI_ELECTION_MAX_CANDIDATES names, or wait five minutes",
             false => {
-                "see that ZooKeeper answers at nifi.zookeeper.connect.string, and why the node was disconnected"
+                "check that ZooKeeper answers at nifi.zookeeper.connect.string, and why the node was disconnected"
             }
         };
         finding.remedy(Remedy {
-            title: "Bring the node back into its cluster".into(),
+            title: format!("Reconnect {} to its cluster", member.name()).into(),
             risk: Risk::Manual,
-            impact: "none while one looks".into(),
+            impact: "Reading logs changes nothing.".into(),
             steps: vec![Step::Manual {
                 node: "its node".into(),
                 text: text.into(),
@@ -64,7 +65,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// What is wrong, its proof, and whether it is only a vote.
+/// The problem, its proof, and whether it is only a vote.
 fn outside(member: &Member<'_>) -> Option<(String, String, bool)> {
     let app = member.app?;
     let name = member.name();
@@ -83,8 +84,8 @@ fn outside(member: &Member<'_>) -> Option<(String, String, bool)> {
         return None;
     }
     let (shown, reply) = match app.answer(LIST) {
-        Some((asked, reply)) => {
-            (format!("GET {}: {} {}", asked.url, reply.status, first(reply)), Some(reply))
+        Some((probe, reply)) => {
+            (format!("GET {}: {} {}", probe.url, reply.status, first(reply)), Some(reply))
         }
         None => ("GET /nifi-api/flow/cluster/summary: connectedToCluster is false".to_owned(), None),
     };

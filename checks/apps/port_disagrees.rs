@@ -1,4 +1,4 @@
-use super::member::{Member, members};
+use crate::model::app_member::{Member, members};
 use crate::service_change::update;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, ServiceChange, View};
 use facts::container::{Container, Netns};
@@ -11,24 +11,25 @@ check! {
     /// A clustered application does not listen on the port that its service publishes.
     ///
     /// ## Why it matters
-    /// What comes to the published port is passed on to a port of the task on which nobody listens: the connection is
-    /// refused. The port in the stack and the port in the application's own file were changed apart.
+    /// Connections to the published port are forwarded to a port of the task on which nothing listens, and are refused. The
+    /// port in the stack and the port in the application's own file do not agree.
     ///
     /// ## How to fix it
-    /// Publish the port that the application listens on, or change the application's.
+    /// Publish the port on which the application listens, or change the application's port.
     ///
     /// ## When it is wrong
-    /// Where a plugin opens the port only when it is wanted.
+    /// A plugin opens the port only on demand.
     ///
     /// Source: the `ports:` of a stack against `nifi.web.http.port`.
     "apps/port-disagrees": Error, "a clustered application does not listen on the port that its service publishes";
+    healthy "every clustered application listens on the ports that its service publishes";
     needs Services, Apps, Containers, TaskNetns, Info;
     caused_by "apps/binds-foreign-address", "apps/setting-malformed";
     for each Cluster: run
 }
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for member in &members(view, out) {
         let Some((endpoint, own)) = member.config.endpoints.iter().find_map(|it| Some((it, it.port?))) else {
             continue;
@@ -42,8 +43,8 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 continue;
             }
         };
-        let deaf: Vec<&PublishedPort> = match netns {
-            // One that is still starting listens nowhere yet.
+        let closed: Vec<&PublishedPort> = match netns {
+            // A program that is still starting listens on no port yet.
             Some(netns) if listens(netns, own) => published.filter(|it| !listens(netns, it.target)).collect(),
             Some(_) => continue,
             None if member.app.is_some() || member.program.name != "nifi" => continue,
@@ -55,11 +56,11 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 }
             }
         };
-        let Some(port) = deaf.first().filter(|_| !told.contains(&member.service)) else { continue };
-        told.push(member.service);
+        let Some(port) = closed.first().filter(|_| !reported.contains(&member.service)) else { continue };
+        reported.push(member.service);
         let (published, target) = (port.published, port.target);
         let summary = format!(
-            "{} publishes {published} to {target}, and {} in {} listens as its {} on {own}",
+            "{} publishes {published} to port {target}, and {} in {} listens as its {} on {own}",
             member.service,
             member.program.title,
             member.name(),
@@ -71,13 +72,13 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.with(socket);
         }
         finding.remedy(Remedy {
-            title: "Publish the port that is listened on".into(),
+            title: format!("Publish port {own} of {}", member.service).into(),
             risk: Risk::Disruptive,
-            impact: "connections through the published port break off".into(),
+            impact: "Connections through the published port are interrupted.".into(),
             steps: vec![update(
                 view,
                 member.service,
-                format!("let {published} lead to {own}"),
+                format!("publish {published} to port {own}"),
                 vec![ServiceChange::Port { published, from: target, to: own }],
             )],
         });
@@ -85,7 +86,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// What its container shows, where that runs on a node that was looked at.
+/// The network namespace of its container, where that runs on a node that was examined.
 fn netns<'a>(member: &Member<'_>, view: &View<'a>) -> Result<Option<&'a Seen<Netns>>, Gap> {
     let Some(app) = member.app.filter(|app| app.running) else { return Ok(None) };
     for host in &view.snapshot.hosts {
@@ -101,7 +102,7 @@ fn listens(netns: &Netns, port: u16) -> bool {
     netns.listeners.iter().any(|it| it.protocol == Protocol::Tcp && it.port == port)
 }
 
-/// The sockets that listen, but for the engine's DNS server.
+/// The listening sockets, without the engine's DNS server.
 fn sockets(netns: &Seen<Netns>) -> impl Iterator<Item = Evidence> {
     let own = |addr: IpAddr| addr != IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
     let tcp = netns.listeners.iter().filter(move |it| it.protocol == Protocol::Tcp && own(it.addr)).take(6);

@@ -1,43 +1,44 @@
-use super::member::members;
+use crate::model::app_member::members;
 use crate::remedy::shell_quote;
 use crate::service_change::update;
 use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
 use facts::app::Origin;
 
 check! {
-    /// A setting of a clustered application has a value that cannot be meant.
+    /// A setting of a clustered application has an invalid value.
     ///
     /// ## Why it matters
-    /// `nifi.remote.input.host==nifi1` sets the host to `=nifi1`: nothing complains, and the name never resolves. The
-    /// same goes for a blank or a scheme in a host and for letters in a port.
+    /// `nifi.remote.input.host==nifi1` sets the host to `=nifi1`: no error is shown, and the name never resolves. The same
+    /// holds for a blank or a scheme in a host, and for letters in a port.
     ///
     /// ## How to fix it
     /// Write the setting as `name=value`, and restart the task.
     ///
     /// ## When it is wrong
-    /// No host and no port has such a value.
+    /// No valid host and no valid port has such a value.
     ///
     /// Source: `java.util.Properties.load`, which takes everything after the first `=`.
-    "apps/setting-malformed": Error, "a setting of a clustered application has a value that cannot be meant";
+    "apps/setting-malformed": Error, "a setting of a clustered application has an invalid value";
+    healthy "the settings of the clustered applications have valid values";
     needs Services, Apps, Info;
     for each Cluster: run
 }
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for member in &members(view, out) {
         for wrong in &member.config.malformed {
-            let said = &wrong.said;
-            let key = (member.service, said.name.clone());
-            if told.contains(&key) {
+            let setting = &wrong.setting;
+            let key = (member.service, setting.name.clone());
+            if reported.contains(&key) {
                 continue;
             }
-            told.push(key);
-            let name = &said.name;
-            let summary = format!("{} in {} {} ({said})", member.program.title, member.name(), wrong.why);
-            let step = match (&said.origin, &wrong.meant) {
+            reported.push(key);
+            let name = &setting.name;
+            let summary = format!("{} in {} {} ({setting})", member.program.title, member.name(), wrong.why);
+            let step = match (&setting.origin, &wrong.meant) {
                 (Origin::Environment, None) if name == "ZOO_SERVERS" => {
-                    let whole = member.written(name).unwrap_or_else(|| said.value.clone());
+                    let whole = member.written(name).unwrap_or_else(|| setting.value.clone());
                     let with_port = |entry: &str| match entry.contains(';') {
                         true => entry.to_owned(),
                         false => format!("{entry};2181"),
@@ -66,17 +67,17 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 }
                 _ => Step::Manual {
                     node: "a manager".into(),
-                    text: format!("{} in what {} is told", wrong.advice, member.service),
+                    text: format!("{} in the configuration of {}", wrong.advice, member.service),
                     commands: vec![format!(
                         "docker service inspect --pretty {}",
                         shell_quote(member.service)
                     )],
                 },
             };
-            out.report(member.subject(), summary, member.evidence(said)).remedy(Remedy {
+            out.report(member.subject(), summary, member.evidence(setting)).remedy(Remedy {
                 title: format!("Correct {name}").into(),
                 risk: Risk::Disruptive,
-                impact: "the tasks of the service restart".into(),
+                impact: "The tasks of the service restart.".into(),
                 steps: vec![step],
             });
         }

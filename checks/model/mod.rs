@@ -1,6 +1,9 @@
-//! What several checks derive from the facts. A check file imports these, and never another check.
+//! Models of the facts that several checks share. No check is here.
 
+pub(crate) mod app_member;
+pub(crate) mod app_naming;
 pub(crate) mod configured_hosts;
+pub(crate) mod host_scope;
 pub(crate) mod join_evidence;
 pub(crate) mod join_failure;
 pub(crate) mod local_addresses;
@@ -11,4 +14,7 @@ pub(crate) mod network_names;
 pub(crate) mod node_entries;
 pub(crate) mod refused_requests;
 pub(crate) mod service_discovery;
+pub(crate) mod stack_app;
 pub(crate) mod state_files;
+pub(crate) mod task_slots;
+pub(crate) mod workload;

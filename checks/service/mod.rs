@@ -1,9 +1,8 @@
-//! What keeps services from running: no node, no image, no container, no lasting process, nobody who listens.
+//! Why services do not run as configured: no node, no image, no container, a crashing program, a closed port.
 
 mod crash_loop;
 mod image_unavailable;
 mod replicas_missing;
-mod slot;
 mod target_port_closed;
 mod task_rejected;
 mod unschedulable;

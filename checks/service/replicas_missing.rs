@@ -1,26 +1,27 @@
-use super::slot::{Slot, listed, nodes_of, seconds_since, slots};
+use crate::model::task_slots::{Slot, is_on_down_node, listed, nodes_of, seconds_since, slots};
 use crate::placement::{fits_platform, is_open, satisfies};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::service::{Service, Task};
-use facts::swarm::{Node, NodeState};
+use facts::swarm::Node;
 
 check! {
     /// Fewer tasks of a service run than it wants.
     ///
     /// ## Why it matters
-    /// The service has less strength than it was given, or none. Mostly another finding says why; where none does,
-    /// the tasks are stuck on their way: not allocated, not taken by their node, or preparing without an end.
+    /// The service has less capacity than configured, or none. Usually another finding names the cause. Where none
+    /// does, the tasks are stuck: not allocated, not accepted by their node, or preparing without end.
     ///
     /// ## How to fix it
-    /// Look where the tasks stand: `new` waits for addresses of a network, `assigned` for the node, `preparing` for
-    /// an image, a volume or a network, `starting` for the health check.
+    /// The state of the tasks shows what they wait for: `new` for addresses of a network, `assigned` for the node,
+    /// `preparing` for an image, a volume or a network, `starting` for the health check.
     ///
     /// ## When it is wrong
-    /// A large image may take longer than the minutes that the doctor grants it.
+    /// Pulling a large image may take longer than the three minutes that this check allows.
     ///
     /// Source: swarmkit `api/types.proto`, the states of a task; `manager/orchestrator/`.
     "service/replicas-missing": Error, "fewer tasks run than the service wants";
+    healthy "every service runs as many tasks as it wants";
     needs Services, Tasks, Nodes;
     caused_by "dns/health-check-deadlock", "network/addresses-exhausted", "network/subnet-missing", "service/unschedulable",
         "service/image-unavailable", "service/task-rejected", "service/crash-loop",
@@ -41,9 +42,11 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             Some(wanted) => usize::try_from(wanted).unwrap_or(usize::MAX),
             None => nodes.iter().filter(|node| has_to_run(service, node)).count(),
         };
-        // A task on a node that is down counts as running for swarm, and serves nobody.
-        let running =
-            slots.iter().filter(|slot| slot.running().is_some_and(|task| !on_dead_node(task, nodes))).count();
+        // Swarm counts a task on a down node as running, and nobody can reach it.
+        let running = slots
+            .iter()
+            .filter(|slot| slot.running().is_some_and(|task| !is_on_down_node(task, nodes)))
+            .count();
         let stuck: Vec<&Task> = slots.iter().filter_map(|slot| stuck(service, slot, view)).collect();
         let failed =
             || slots.iter().filter(|slot| slot.running().is_none()).find_map(|slot| slot.ended().next());
@@ -58,7 +61,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             service.name,
             match (first.state.as_str(), failed(), service.restart_delay) {
                 ("ready", Some(last), Some(delay)) => format!(
-                    "its last task ended, and the next starts {delay} s after it{place}: {}",
+                    "its last task exited, and the next starts after a restart delay of {delay} s{place}: {}",
                     last.error
                 ),
                 _ => standing(first, wanted - running, &place),
@@ -86,24 +89,20 @@ fn has_to_run(service: &Service, node: &Node) -> bool {
         && fits_platform(&service.placement.platforms, node)
 }
 
-fn on_dead_node(task: &Task, nodes: &[Node]) -> bool {
-    nodes.iter().any(|node| task.node.as_ref() == Some(&node.id) && node.state == NodeState::Down)
-}
-
-/// The task that a place has been waiting for longer than its state may take.
+/// The task that a slot has been waiting for longer than its state should take.
 fn stuck<'a>(service: &Service, slot: &Slot<'a>, view: &View<'_>) -> Option<&'a Task> {
     if slot.running().is_some() {
         return None;
     }
     let Some(task) = slot.current() else {
-        // It failed, and its restart policy starts no other.
+        // It failed, and the restart policy starts no other.
         return slot
             .ended()
             .next()
             .filter(|task| seconds_since(task.since, view) > 30 && service.restart != "any");
     };
-    let patience = match (task.desired.as_str(), task.state.as_str()) {
-        // It waits out the delay between two tries, of which only one that was chosen is long.
+    let limit = match (task.desired.as_str(), task.state.as_str()) {
+        // It waits for the restart delay, which is only long where it was set.
         ("ready", _) | (_, "ready") => {
             let failed = slot.ended().next().is_some_and(|last| last.state != "complete");
             return (failed && service.restart_delay > Some(60) && seconds_since(task.since, view) > 15)
@@ -113,20 +112,22 @@ fn stuck<'a>(service: &Service, slot: &Slot<'a>, view: &View<'_>) -> Option<&'a 
         (_, "preparing") => 180,
         _ => 300,
     };
-    (seconds_since(task.since, view) > patience).then_some(task)
+    (seconds_since(task.since, view) > limit).then_some(task)
 }
 
-/// Where the tasks that are missing stand.
+/// In which state the missing tasks are.
 fn standing(task: &Task, missing: usize, place: &str) -> String {
     let error = &task.error;
     let (is, has) = if missing == 1 { ("is", "has") } else { ("are", "have") };
     match task.state.as_str() {
-        "new" => format!("{missing} {is} new: the managers have found no network address"),
+        "new" => format!("{missing} {is} new: the managers have not allocated a network address"),
         "pending" => format!("{missing} {is} pending{place}: {error}"),
-        "assigned" | "accepted" => format!("{missing} {is} given{place} and not taken up there"),
-        "preparing" => format!("{missing} {is} being prepared{place}, without an end"),
-        "starting" => format!("{missing} {has} started{place}, and no health check passes"),
-        "failed" | "rejected" => format!("{missing} {has} ended{place}, and nothing starts another: {error}"),
+        "assigned" | "accepted" => format!("{missing} {is} assigned{place} and not accepted there"),
+        "preparing" => format!("{missing} {is} preparing{place} without progress"),
+        "starting" => format!("{missing} {has} started{place}, and the health check does not pass"),
+        "failed" | "rejected" => {
+            format!("{missing} {has} exited{place}, and the restart policy starts no other: {error}")
+        }
         other => format!("{missing} {is} {other}{place}"),
     }
 }
@@ -135,31 +136,34 @@ fn remedy(service: &Service, task: &Task, node: Option<facts::NodeName>) -> Reme
     let name = shell_quote(&service.name);
     let (text, command) = match task.state.as_str() {
         "new" => (
-            "see whether the service's networks have free addresses",
+            "check that the networks of the service have free addresses",
             format!("docker service inspect {name}"),
         ),
         "assigned" | "accepted" | "preparing" => (
-            "see what the engine of that node does: its log, its disk, its way to the registry",
+            "check the engine of that node: its log, its disk, its connection to the registry",
             "swarm-doctor run".into(),
         ),
         "ready" => (
-            "read what the program said last, and let it be tried again sooner",
+            "read the last lines that the program wrote, and shorten the restart delay",
             format!("docker service update --restart-delay 5s {name}"),
         ),
-        "starting" => ("see what the health check says", format!("docker service logs --tail 50 {name}")),
-        "failed" | "rejected" => {
-            ("mend what made it end, and start it again", format!("docker service update --force {name}"))
+        "starting" => {
+            ("read the output of the health check", format!("docker service logs --tail 50 {name}"))
         }
-        _ => ("see where the tasks stand", format!("docker service ps --no-trunc {name}")),
+        "failed" | "rejected" => (
+            "fix the reason why it exited, and start it again",
+            format!("docker service update --force {name}"),
+        ),
+        _ => ("list the tasks with their errors", format!("docker service ps --no-trunc {name}")),
     };
     let node = match task.state.as_str() {
         "assigned" | "accepted" | "preparing" => node,
         _ => None,
     };
     Remedy {
-        title: format!("Get the tasks of {} going", service.name).into(),
+        title: format!("Start the missing tasks of {}", service.name).into(),
         risk: Risk::Manual,
-        impact: "looking changes nothing".into(),
+        impact: "Listing tasks changes nothing. An update restarts the tasks of the service.".into(),
         steps: vec![Step::Manual {
             node: node.unwrap_or_else(|| "a manager".into()),
             text: text.into(),

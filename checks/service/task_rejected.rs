@@ -1,4 +1,4 @@
-use super::slot::{lacks_image, listed, nodes_of, slots};
+use crate::model::task_slots::{lacks_image, listed, nodes_of, slots};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::service::{Service, Task};
@@ -9,18 +9,19 @@ check! {
     /// Nodes cannot start a container for the service.
     ///
     /// ## Why it matters
-    /// The task is rejected or fails before anything runs: a path to be mounted is not on the node, the port is
-    /// held there by another program, the network has no address left, the log driver or a device does not answer,
-    /// the command is not in the image. Swarm tries again every few seconds, here and elsewhere.
+    /// The task is rejected or fails before its program runs. A mounted path does not exist on the node, another
+    /// program holds the host port, a network has no free address, the log driver or a device does not answer, or the
+    /// command is not in the image. Swarm tries again every few seconds, on this node and on others.
     ///
     /// ## How to fix it
-    /// Mend on the nodes named what the error says.
+    /// Fix on the nodes named what the error says.
     ///
     /// ## When it is wrong
-    /// It is not, while no try succeeds.
+    /// The cause was removed after the snapshot: the next attempt starts the task.
     ///
     /// Source: moby `daemon/cluster/executor/container/controller.go`, `adapter.go`.
     "service/task-rejected": Error, "nodes cannot start a container for the service";
+    healthy "nodes can start a container for every task";
     needs Services, Tasks, Nodes;
     caused_by "service/unschedulable", "host/disk-full", "host/firewall-drops-swarm", "host/docker-chains-missing", "network/addresses-exhausted", "swarm/stale-advertise-addr", "network/port-taken", "network/gossip-port-blocked",
         "network/manager-port-blocked", "network/ingress-missing";
@@ -38,16 +39,16 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         for task in refused {
             by_reason.entry(Reason::of(&task.error)).or_default().push(task);
         }
-        // The reason met most often speaks; the others are shown beneath it.
+        // The most frequent reason makes the summary; the others are evidence.
         let Some((reason, most)) = by_reason.iter().max_by_key(|(_, tasks)| tasks.len()) else { continue };
         let others =
             by_reason.iter().filter(|(other, _)| *other != reason).filter_map(|(_, tasks)| tasks.first());
-        tell(service, reason, most, others.copied(), tasks, view, out);
+        report(service, reason, most, others.copied(), tasks, view, out);
     }
     Ok(())
 }
 
-fn tell<'a>(
+fn report<'a>(
     service: &Service,
     reason: &Reason<'_>,
     refused: &[&Task],
@@ -57,8 +58,8 @@ fn tell<'a>(
     out: &mut Findings<'_>,
 ) {
     let nodes = nodes_of(refused.iter().copied(), view);
-    let who = if nodes.is_empty() { "no node".to_owned() } else { listed(&nodes) };
-    let summary = format!("{who} cannot start {}: {}", service.name, reason.words());
+    let place = if nodes.is_empty() { "the nodes".to_owned() } else { listed(&nodes) };
+    let summary = format!("{place} cannot start {}: {}", service.name, reason.text());
     let shown = |task: &Task| {
         Evidence::value(
             tasks,
@@ -78,11 +79,11 @@ fn tell<'a>(
 /// Why a container could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason<'a> {
-    /// What is to be mounted is not on the node.
+    /// A mounted path does not exist on the node.
     NoSource(&'a str),
-    /// The port is held on the node.
+    /// Another program holds the port on the node.
     PortHeld(&'a str),
-    /// The network has no address left for the node or the task.
+    /// The network has no free address for the node or the task.
     NoAddress,
     /// The program is not in the image.
     NoProgram(&'a str),
@@ -90,15 +91,15 @@ enum Reason<'a> {
     LogDriver(&'a str),
     /// The disk is full.
     DiskFull,
-    /// The memory limit is less than a container needs to start.
+    /// The memory limit is lower than a container needs to start.
     MemoryLimit,
     /// A volume cannot be mounted: its name, and why.
     Volume(&'a str, &'a str),
     /// The user is not in the image.
     NoUser(&'a str),
-    /// A file is to be mounted over a directory, or the other way round: what, and where.
+    /// A file is mounted over a directory, or the other way round: source and target.
     OtherKind(&'a str, &'a str),
-    /// What the engine says, where it is none of these.
+    /// Another error of the engine.
     Other(&'a str),
 }
 
@@ -138,21 +139,19 @@ impl<'a> Reason<'a> {
         }
     }
 
-    fn words(&self) -> String {
+    fn text(&self) -> String {
         match self {
-            Self::NoSource(path) => format!("{path}, which it mounts, does not exist there"),
-            Self::PortHeld(port) => format!("host port {port} is held by another program there"),
-            Self::NoAddress => "a network of it has no address left".to_owned(),
-            Self::NoProgram(program) => format!("its image has no program {program} that can be run"),
+            Self::NoSource(path) => format!("the mounted path {path} does not exist there"),
+            Self::PortHeld(port) => format!("another program holds host port {port} there"),
+            Self::NoAddress => "one of its networks has no free address".to_owned(),
+            Self::NoProgram(program) => format!("its image has no executable {program}"),
             Self::LogDriver(error) => format!("its log driver does not start: {error}"),
-            Self::DiskFull => "no space is left on the disk".to_owned(),
-            Self::MemoryLimit => "its memory limit is less than a container needs to start".to_owned(),
+            Self::DiskFull => "the disk is full".to_owned(),
+            Self::MemoryLimit => "its memory limit is lower than a container needs to start".to_owned(),
             Self::Volume(volume, error) => format!("its volume {volume} cannot be mounted: {error}"),
             Self::NoUser(user) => format!("its image has no user {user}"),
             Self::OtherKind(source, target) => {
-                format!(
-                    "one of {source} and {target}, where it is to be mounted, is a file and the other a directory"
-                )
+                format!("one of {source} and its mount target {target} is a file and the other a directory")
             }
             Self::Other(error) => (*error).to_owned(),
         }
@@ -160,63 +159,64 @@ impl<'a> Reason<'a> {
 
     fn remedy(&self, service: &Service, node: NodeName) -> Remedy {
         let name = shell_quote(&service.name);
-        let by_hand = |text: &str, commands: Vec<String>| (text.to_owned(), commands);
+        let manual = |text: &str, commands: Vec<String>| (text.to_owned(), commands);
         let (text, commands) = match self {
-            Self::NoSource(path) => by_hand(
-                "create the path on each node that may run it, or bind the service to the nodes that have it",
+            Self::NoSource(path) => manual(
+                "create the path on each node that may run it, or constrain the service to the nodes that have it",
                 vec![format!("mkdir -p {}", shell_quote(path))],
             ),
-            Self::PortHeld(port) => by_hand(
-                "see who holds the port; stop it, or publish another port",
+            Self::PortHeld(port) => manual(
+                "find the program that holds the port; stop it, or publish another port",
                 vec![format!("ss -lnptu 'sport = :{port}'")],
             ),
-            Self::NoAddress => by_hand(
-                "count the network's addresses: each node, each task and each VIP takes one; make it anew with a \
-                 larger subnet, under another name, and move the service to it",
+            Self::NoAddress => manual(
+                "compare the subnet with its use: each node, each task and each VIP takes one address; create another \
+                 network with a larger subnet, and move the service to it",
                 service
                     .networks
                     .iter()
                     .map(|id| format!("docker network inspect --verbose {}", shell_quote(id)))
                     .collect(),
             ),
-            Self::NoProgram(_) => by_hand(
-                "see what the image holds, and correct the command",
+            Self::NoProgram(_) => manual(
+                "list the files of the image, and correct the command",
                 vec![format!("docker run --rm --entrypoint ls {} -l /", shell_quote(&service.image))],
             ),
-            Self::LogDriver(_) => by_hand(
-                "mend what the log driver sends to, or choose another one",
+            Self::LogDriver(_) => manual(
+                "restore the server that the log driver sends to, or set another log driver",
                 vec![format!("docker service update --log-driver json-file {name}")],
             ),
-            Self::DiskFull => by_hand("make room", vec!["df -h".into(), "docker system df".into()]),
+            Self::DiskFull => manual("free disk space", vec!["df -h".into(), "docker system df".into()]),
             Self::MemoryLimit => {
-                by_hand("raise the limit", vec![format!("docker service update --limit-memory SIZE {name}")])
+                manual("raise the limit", vec![format!("docker service update --limit-memory SIZE {name}")])
             }
-            Self::Volume(volume, _) => by_hand(
-                "see that the server answers and exports it; where its address or options are wrong, remove the volume on \
-                 each node that made it, and correct them in the service",
+            Self::Volume(volume, _) => manual(
+                "check that the server answers and exports it; if its address or options are wrong, remove the volume on \
+                 each node that created it, and correct them in the service",
                 vec![
                     format!("docker volume inspect {}", shell_quote(volume)),
                     format!("docker volume rm {}", shell_quote(volume)),
                 ],
             ),
-            Self::NoUser(_) => by_hand(
-                "name a user that the image has, or a number",
+            Self::NoUser(_) => manual(
+                "set a user that the image has, or a numeric id",
                 vec![format!("docker service update --user 0 {name}")],
             ),
-            Self::OtherKind(source, _) => by_hand(
-                "see what it is on that node; where the engine made a directory in place of a file that was missing, put \
-                 the file there",
+            Self::OtherKind(source, _) => manual(
+                "check what it is on that node; if the engine created a directory in place of a missing file, put the \
+                 file there",
                 vec![format!("ls -ld {}", shell_quote(source))],
             ),
-            Self::Other(_) => by_hand(
-                "see there what the engine says of the task",
+            Self::Other(_) => manual(
+                "read the engine's error about the task on that node",
                 vec![format!("docker service ps --no-trunc {name}"), "journalctl -u docker -n 100".into()],
             ),
         };
         Remedy {
-            title: format!("Mend what keeps {} from starting", service.name).into(),
+            title: format!("Fix the reason why {} cannot start", service.name).into(),
             risk: Risk::Manual,
-            impact: "the next try, some seconds later, starts the task".into(),
+            impact: "Running tasks are not affected. The next attempt, some seconds later, starts the task."
+                .into(),
             steps: vec![Step::Manual { node, text, commands }],
         }
     }

@@ -1,4 +1,4 @@
-use super::slot::{listed, seconds_since, slots};
+use crate::model::task_slots::{listed, seconds_since, slots};
 use crate::placement::{Constraint, closed_because, fits_platform, is_open, satisfies};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
@@ -7,28 +7,29 @@ use facts::swarm::Node;
 use facts::{NodeId, NodeName, Seen};
 
 check! {
-    /// No node may take a task of the service.
+    /// No node can run a task of the service.
     ///
     /// ## Why it matters
-    /// The task waits as `pending` for as long as nothing changes: a constraint holds on no node, the nodes that
-    /// fit are down, drained or paused, no node has the memory or the processors that are reserved, the host port
-    /// is taken by another service, or a plugin is on no node.
+    /// The task stays `pending` until something changes: no node satisfies a constraint, the matching nodes are down,
+    /// drained or paused, no node has the reserved memory or CPUs, another service holds the host port, or a plugin is
+    /// missing on all nodes.
     ///
     /// ## How to fix it
-    /// Give a node what is asked for (a label, its availability, more room), or ask for less.
+    /// Give a node what is required (a label, its availability, more resources), or require less.
     ///
     /// ## When it is wrong
-    /// A service that is meant to wait until its node comes. Scale it to 0 until then.
+    /// A service that is meant to wait until its node joins. Scale it to 0 until then.
     ///
     /// Source: swarmkit `manager/scheduler/filter.go`, `manager/constraint/constraint.go`.
-    "service/unschedulable": Error, "no node may take a task of the service";
+    "service/unschedulable": Error, "no node can run a task of the service";
+    healthy "the scheduler finds a node for every task";
     needs Services, Tasks, Nodes;
     caused_by "swarm/node-down", "swarm/stale-advertise-addr", "network/manager-port-blocked";
     for each Cluster: run
 }
 
-/// How long the scheduler may take to find a node.
-const PATIENCE: i64 = 10;
+/// How long the scheduler may take to find a node, in seconds.
+const SCHEDULING_SECONDS: i64 = 10;
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let services = view.snapshot.services.get()?;
@@ -36,20 +37,20 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let nodes = view.snapshot.nodes.get()?;
     for service in services.iter() {
         if service.replicas.is_none() && !service.job {
-            nowhere(service, services, nodes, tasks, out);
+            report_global(service, services, nodes, tasks, out);
         }
         let slots = slots(service, tasks);
         let waiting: Vec<&Task> =
             slots.iter().filter_map(|slot| slot.current()).filter(|t| waits(t, view)).collect();
         let Some(first) = waiting.first() else { continue };
-        let why = Obstacles { service, nodes, tasks, others: services };
-        let told = why.told(first);
+        let scheduling = Scheduling { service, nodes, tasks, others: services };
+        let diagnosis = scheduling.diagnosis(first);
         let summary = format!(
-            "no node may take {} of {} tasks of {}: {}",
+            "no node can run {} of {} tasks of {}: {}",
             waiting.len(),
             slots.len(),
             service.name,
-            told.words
+            diagnosis.reason
         );
         let shown = format!(
             "task {}: pending for {} s: {}",
@@ -63,18 +64,22 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let shown = format!("{}: constraints {}", service.name, service.placement.constraints.join(", "));
             finding.with(Evidence::value(services, shown));
         }
-        for shown in told.nodes {
+        for shown in diagnosis.nodes {
             finding.with(Evidence::value(nodes, shown));
         }
         let closed =
             nodes.iter().filter(|node| satisfies(&service.placement.constraints, node) && !is_open(node));
         finding.on_nodes(closed.map(|node| node.name.clone()));
         finding.remedy(Remedy {
-            title: format!("Let a node take {}", service.name).into(),
-            risk: told.risk,
-            impact: "waiting tasks start as soon as a node fits".into(),
-            steps: if told.shut.is_empty() {
-                vec![Step::Manual { node: "a manager".into(), text: told.advice, commands: told.commands }]
+            title: format!("Make {} schedulable", service.name).into(),
+            risk: diagnosis.risk,
+            impact: "Running tasks are not affected. Pending tasks start as soon as a node fits.".into(),
+            steps: if diagnosis.closed.is_empty() {
+                vec![Step::Manual {
+                    node: "a manager".into(),
+                    text: diagnosis.instruction,
+                    commands: diagnosis.commands,
+                }]
             } else {
                 // Only a manager lists services, so that this is one.
                 let here =
@@ -84,15 +89,15 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     name: name.clone(),
                     id: id.to_string(),
                 };
-                told.shut.iter().map(open).collect()
+                diagnosis.closed.iter().map(open).collect()
             },
         });
     }
     Ok(())
 }
 
-/// A service for every node that no node fits: swarm makes no task, and counts 0 of 0.
-fn nowhere(
+/// A global service whose constraints no node satisfies: swarm creates no task and shows 0/0.
+fn report_global(
     service: &Service,
     services: &Seen<Vec<Service>>,
     nodes: &Seen<Vec<Node>>,
@@ -103,48 +108,54 @@ fn nowhere(
     if constraints.is_empty() || nodes.iter().any(|node| satisfies(constraints, node)) {
         return;
     }
-    let told = Obstacles { service, nodes, tasks, others: services }.constraints();
-    let summary = format!("no node may take {}, which is for every node: {}", service.name, told.words);
+    let diagnosis = Scheduling { service, nodes, tasks, others: services }.constraints();
+    let summary = format!("no node can run {}, a global service: {}", service.name, diagnosis.reason);
     let shown = format!("{}: global, constraints {}", service.name, constraints.join(", "));
     let finding =
         out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown));
     finding.severity(Severity::Warning);
-    for shown in told.nodes {
+    for shown in diagnosis.nodes {
         finding.with(Evidence::value(nodes, shown));
     }
     finding.remedy(Remedy {
-        title: format!("Let a node take {}", service.name).into(),
-        risk: told.risk,
-        impact: "a task starts as soon as a node fits".into(),
-        steps: vec![Step::Manual { node: "a manager".into(), text: told.advice, commands: told.commands }],
+        title: format!("Make {} schedulable", service.name).into(),
+        risk: diagnosis.risk,
+        impact: "Running tasks are not affected. A task starts as soon as a node fits.".into(),
+        steps: vec![Step::Manual {
+            node: "a manager".into(),
+            text: diagnosis.instruction,
+            commands: diagnosis.commands,
+        }],
     });
 }
 
 fn waits(task: &Task, view: &View<'_>) -> bool {
-    task.state == "pending" && !task.error.is_empty() && seconds_since(task.created, view) >= PATIENCE
+    task.state == "pending"
+        && !task.error.is_empty()
+        && seconds_since(task.created, view) >= SCHEDULING_SECONDS
 }
 
-/// What stands in the way of a task, and what to do about it.
-struct Told {
-    words: String,
+/// Why the scheduler finds no node, and what to do about it.
+struct Diagnosis {
+    reason: String,
     nodes: Vec<String>,
-    /// The nodes that take no tasks, where one of them would do.
-    shut: Vec<(NodeName, NodeId)>,
-    advice: String,
+    /// The nodes that are drained or paused and would fit.
+    closed: Vec<(NodeName, NodeId)>,
+    instruction: String,
     commands: Vec<String>,
     risk: Risk,
 }
 
-/// Where the obstacles are looked for.
-struct Obstacles<'a> {
+/// What the scheduler works with.
+struct Scheduling<'a> {
     service: &'a Service,
     nodes: &'a [Node],
     tasks: &'a [Task],
     others: &'a [Service],
 }
 
-impl Obstacles<'_> {
-    fn told(&self, task: &Task) -> Told {
+impl Scheduling<'_> {
+    fn diagnosis(&self, task: &Task) -> Diagnosis {
         let constraints = &self.service.placement.constraints;
         let fit: Vec<&Node> = self.nodes.iter().filter(|node| satisfies(constraints, node)).collect();
         let open: Vec<&Node> = fit.iter().copied().filter(|node| is_open(node)).collect();
@@ -163,21 +174,21 @@ impl Obstacles<'_> {
         } else if task.error.contains("missing plugin") {
             self.plugin()
         } else {
-            Told {
-                words: task.error.clone(),
+            Diagnosis {
+                reason: task.error.clone(),
                 nodes: Vec::new(),
-                advice: "see what the service asks for".into(),
+                instruction: "check what the service requires".into(),
                 commands: vec![format!(
                     "docker service inspect --pretty {}",
                     shell_quote(&self.service.name)
                 )],
-                shut: Vec::new(),
+                closed: Vec::new(),
                 risk: Risk::Manual,
             }
         }
     }
 
-    fn constraints(&self) -> Told {
+    fn constraints(&self) -> Diagnosis {
         let all = &self.service.placement.constraints;
         let holds_nowhere = |text: &&String| {
             Constraint::parse(text)
@@ -187,50 +198,56 @@ impl Obstacles<'_> {
         let nodes = if count == 1 { "the only node".to_owned() } else { format!("none of {count} nodes") };
         let name = shell_quote(&self.service.name);
         let Some(text) = all.iter().find(holds_nowhere) else {
-            let words = format!("no node satisfies all of {}", all.join(", "));
+            let reason = format!("no node satisfies all of {}", all.join(", "));
             let commands = vec![format!("docker service inspect --pretty {name}")];
-            let advice =
-                "each constraint holds somewhere and no node satisfies them all: give one node what it lacks"
+            let instruction =
+                "each constraint holds on some node, and no node satisfies all of them: give one node what it lacks"
                     .into();
-            return Told {
-                words,
+            return Diagnosis {
+                reason,
                 nodes: self.compared(all),
-                advice,
+                instruction,
                 commands,
-                shut: Vec::new(),
+                closed: Vec::new(),
                 risk: Risk::Safe,
             };
         };
         let remove = format!("docker service update --constraint-rm {} {name}", shell_quote(text));
         let constraint = Constraint::parse(text);
         let known = constraint.as_ref().is_some_and(Constraint::is_known);
-        let words = match (known, count) {
-            (false, _) => format!("swarm does not know what {text} asks for"),
+        let reason = match (known, count) {
+            (false, _) => format!("swarm does not know the key of constraint {text}"),
             (true, 1) => format!("constraint {text} does not hold on {nodes}"),
             (true, _) => format!("constraint {text} holds on {nodes}"),
         };
-        let (advice, commands) =
-            match constraint.as_ref().and_then(|c| Some((c.node_label()?, c.equal, c.value))) {
-                Some((label, true, value)) => (
-                    "give the right node the label, or take the constraint out",
-                    vec![
-                        format!(
-                            "docker node update --label-add {} NODE",
-                            shell_quote(&format!("{label}={value}"))
-                        ),
-                        remove,
-                    ],
-                ),
-                _ => (
-                    "name a node that exists, or take the constraint out",
-                    vec!["docker node ls".into(), remove],
-                ),
-            };
+        let (instruction, commands) = match constraint
+            .as_ref()
+            .and_then(|c| Some((c.node_label()?, c.equal, c.value)))
+        {
+            Some((label, true, value)) => (
+                "add the label to the right node, or remove the constraint",
+                vec![
+                    format!(
+                        "docker node update --label-add {} NODE",
+                        shell_quote(&format!("{label}={value}"))
+                    ),
+                    remove,
+                ],
+            ),
+            _ => ("name a node that exists, or remove the constraint", vec!["docker node ls".into(), remove]),
+        };
         let nodes = self.compared(std::slice::from_ref(text));
-        Told { words, nodes, advice: advice.into(), commands, shut: Vec::new(), risk: Risk::Safe }
+        Diagnosis {
+            reason,
+            nodes,
+            instruction: instruction.into(),
+            commands,
+            closed: Vec::new(),
+            risk: Risk::Safe,
+        }
     }
 
-    /// What the nodes have in place of what is asked for.
+    /// What the nodes have in place of what is required.
     fn compared(&self, constraints: &[String]) -> Vec<String> {
         let mut shown = Vec::new();
         for constraint in constraints.iter().filter_map(|text| Constraint::parse(text)) {
@@ -246,25 +263,25 @@ impl Obstacles<'_> {
         shown
     }
 
-    fn closed(&self, fit: &[&Node]) -> Told {
+    fn closed(&self, fit: &[&Node]) -> Diagnosis {
         let standing: Vec<String> = fit
             .iter()
             .filter_map(|node| Some(format!("{} is {}", node.name, closed_because(node)?)))
             .collect();
         let constrained = !self.service.placement.constraints.is_empty();
-        let words = match constrained {
-            true => format!("its constraints leave nodes that take no tasks: {}", listed(&standing)),
+        let reason = match constrained {
+            true => format!("the nodes that satisfy its constraints accept no tasks: {}", listed(&standing)),
             false => listed(&standing),
         };
-        let shut = fit.iter().filter(|node| node.availability != "active");
-        let shut = shut.map(|node| (node.name.clone(), node.id.clone())).collect();
-        let advice = "bring a node back, or take the constraint out".into();
-        Told { words, nodes: standing, advice, commands: Vec::new(), shut, risk: Risk::Safe }
+        let closed = fit.iter().filter(|node| node.availability != "active");
+        let closed = closed.map(|node| (node.name.clone(), node.id.clone())).collect();
+        let instruction = "bring a node back, or remove the constraint".into();
+        Diagnosis { reason, nodes: standing, instruction, commands: Vec::new(), closed, risk: Risk::Safe }
     }
 
-    fn resources(&self, open: &[&Node]) -> Told {
+    fn resources(&self, open: &[&Node]) -> Diagnosis {
         let asked = self.service.reserved;
-        let mut words = Vec::new();
+        let mut reason = Vec::new();
         let mut flags = Vec::new();
         let lacks = |(kind, count): &(&String, &u64)| {
             !open.iter().any(|node| node.kinds.get(*kind).is_some_and(|has| has >= count))
@@ -277,7 +294,7 @@ impl Obstacles<'_> {
         let (memory, cpus) =
             (most(|node| node.resources.memory_bytes), most(|node| node.resources.nano_cpus));
         if asked.memory_bytes > memory {
-            words.push(format!(
+            reason.push(format!(
                 "{} of memory, and no node has more than {}",
                 bytes(asked.memory_bytes),
                 bytes(memory)
@@ -285,21 +302,20 @@ impl Obstacles<'_> {
             flags.push("--reserve-memory SIZE");
         }
         if asked.nano_cpus > cpus {
-            words.push(format!(
-                "{} processors, and no node has more than {}",
+            reason.push(format!(
+                "{} CPUs, and no node has more than {}",
                 cores(asked.nano_cpus),
                 cores(cpus)
             ));
             flags.push("--reserve-cpu NUMBER");
         }
-        let words = match words.is_empty() {
-            false => format!("each task reserves {}", words.join("; ")),
+        let reason = match reason.is_empty() {
+            false => format!("each task reserves {}", reason.join("; ")),
             true => {
                 flags = vec!["--reserve-memory SIZE", "--reserve-cpu NUMBER"];
-                let asked =
-                    format!("{} and {} processors", bytes(asked.memory_bytes), cores(asked.nano_cpus));
+                let asked = format!("{} and {} CPUs", bytes(asked.memory_bytes), cores(asked.nano_cpus));
                 format!(
-                    "each task reserves {asked}, and what other tasks have reserved leaves no node that much"
+                    "each task reserves {asked}, and the reservations of other tasks leave no node that much"
                 )
             }
         };
@@ -307,7 +323,7 @@ impl Obstacles<'_> {
             let reserved = self.reserved_on(node);
             let (memory, cpus) = (node.resources.memory_bytes, node.resources.nano_cpus);
             format!(
-                "{}: {} of {} and {} of {} processors reserved",
+                "{}: {} of {} memory and {} of {} CPUs reserved",
                 node.name,
                 bytes(reserved.0),
                 bytes(memory),
@@ -315,22 +331,22 @@ impl Obstacles<'_> {
                 cores(cpus)
             )
         });
-        Told {
-            words,
+        Diagnosis {
+            reason,
             nodes: nodes.collect(),
-            advice: "reserve less, or add a node".into(),
+            instruction: "reserve less, or add a node".into(),
             commands: vec![format!(
                 "docker service update {} {}",
                 flags.join(" "),
                 shell_quote(&self.service.name)
             )],
-            shut: Vec::new(),
+            closed: Vec::new(),
             risk: Risk::Disruptive,
         }
     }
 
-    /// What nodes only have where somebody said so in their configuration.
-    fn kinds(&self, lacking: &[(&String, &u64)], open: &[&Node]) -> Told {
+    /// Generic resources, which a node only has where its configuration names them.
+    fn kinds(&self, lacking: &[(&String, &u64)], open: &[&Node]) -> Diagnosis {
         let asked: Vec<String> = lacking.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         let has = |node: &&Node| {
             let kinds = lacking
@@ -340,19 +356,19 @@ impl Obstacles<'_> {
         };
         let name = shell_quote(&self.service.name);
         let remove = lacking.iter().map(|(kind, _)| format!("--generic-resource-rm {}", shell_quote(kind)));
-        Told {
-            words: format!("each task reserves {}, and no node has that much", listed(&asked)),
+        Diagnosis {
+            reason: format!("each task reserves {}, and no node has that much", listed(&asked)),
             nodes: open.iter().take(8).map(has).collect(),
-            advice: "name what a node has under `node-generic-resources` in its daemon.json and restart its engine, or \
+            instruction: "list the node's devices under `node-generic-resources` in its daemon.json and restart its engine, or \
                      reserve less"
                 .into(),
             commands: vec![format!("docker service update {} {name}", remove.collect::<Vec<_>>().join(" "))],
-            shut: Vec::new(),
+            closed: Vec::new(),
             risk: Risk::Disruptive,
         }
     }
 
-    /// Memory and processors that the tasks of a node reserve.
+    /// Memory and CPUs that the tasks of a node reserve.
     fn reserved_on(&self, node: &Node) -> (i64, i64) {
         let here = self.tasks.iter().filter(|task| {
             task.node.as_ref() == Some(&node.id)
@@ -367,15 +383,15 @@ impl Obstacles<'_> {
         )
     }
 
-    fn too_many(&self, open: usize) -> Told {
+    fn too_many(&self, open: usize) -> Diagnosis {
         let most = self.service.placement.max_replicas;
         let wanted = self.service.replicas.unwrap_or(0);
         let name = shell_quote(&self.service.name);
         let room = most.saturating_mul(open as u64);
-        Told {
-            words: format!("{wanted} tasks are wanted, and {open} nodes may take {most} each"),
+        Diagnosis {
+            reason: format!("{wanted} tasks are wanted, and {open} nodes may run {most} each"),
             nodes: Vec::new(),
-            advice: "allow more on one node, want fewer, or add a node".into(),
+            instruction: "allow more tasks on one node, want fewer, or add a node".into(),
             commands: vec![
                 format!(
                     "docker service update --replicas-max-per-node {} {name}",
@@ -383,12 +399,12 @@ impl Obstacles<'_> {
                 ),
                 format!("docker service scale {name}={room}"),
             ],
-            shut: Vec::new(),
+            closed: Vec::new(),
             risk: Risk::Disruptive,
         }
     }
 
-    fn host_port(&self) -> Told {
+    fn host_port(&self) -> Diagnosis {
         let own: Vec<u16> =
             self.service.ports.iter().filter(|port| !port.ingress).map(|port| port.published).collect();
         let holder = self.others.iter().find(|other| {
@@ -396,16 +412,16 @@ impl Obstacles<'_> {
                 && other.ports.iter().any(|port| !port.ingress && own.contains(&port.published))
         });
         let ports = listed(&own);
-        let words = match holder {
-            Some(other) => format!("host port {ports} is taken on the nodes by service {}", other.name),
-            None => format!("host port {ports} is taken on the nodes by other tasks of this service"),
+        let reason = match holder {
+            Some(other) => format!("service {} holds host port {ports} on the nodes", other.name),
+            None => format!("other tasks of this service hold host port {ports} on the nodes"),
         };
-        Told {
-            words,
+        Diagnosis {
+            reason,
             nodes: Vec::new(),
-            advice: match holder {
-                Some(_) => "publish another port",
-                None => "let an update stop the old task before it starts the new one, and want no more tasks than nodes",
+            instruction: match holder {
+                Some(_) => "publish another host port",
+                None => "let updates stop the old task before they start the new one, and want no more tasks than nodes",
             }
             .into(),
             commands: match holder {
@@ -427,29 +443,29 @@ impl Obstacles<'_> {
                     shell_quote(&self.service.name)
                 )],
             },
-            shut: Vec::new(),
+            closed: Vec::new(),
             risk: Risk::Disruptive,
         }
     }
 
-    fn platform(&self, open: &[&Node]) -> Told {
+    fn platform(&self, open: &[&Node]) -> Diagnosis {
         let built: Vec<String> =
             self.service.placement.platforms.iter().map(|p| format!("{}/{}", p.os, p.architecture)).collect();
         let unfit = open.iter().filter(|node| !fits_platform(&self.service.placement.platforms, node));
         let nodes = unfit
             .map(|node| format!("{}: {}/{}", node.name, node.platform.os, node.platform.architecture))
             .collect();
-        Told {
-            words: format!("the image is built for {} alone", listed(&built)),
+        Diagnosis {
+            reason: format!("the image is built only for {}", listed(&built)),
             nodes,
-            advice: "build the image for the nodes' platform too".into(),
+            instruction: "build the image for the platform of the nodes too".into(),
             commands: vec![format!("docker manifest inspect {}", shell_quote(&self.service.image))],
-            shut: Vec::new(),
+            closed: Vec::new(),
             risk: Risk::Manual,
         }
     }
 
-    fn plugin(&self) -> Told {
+    fn plugin(&self) -> Diagnosis {
         let drivers =
             self.service.mounts.iter().map(|mount| mount.driver.as_str()).filter(|driver| !driver.is_empty());
         let missing = |driver: &&str| {
@@ -462,28 +478,29 @@ impl Obstacles<'_> {
         let log = self.service.log_driver.as_deref().filter(missing);
         if let (Some(driver), true) = (log, lacking.is_empty()) {
             let name = shell_quote(&self.service.name);
-            return Told {
-                words: format!("no node has the log driver {driver}"),
+            return Diagnosis {
+                reason: format!("no node has the log driver {driver}"),
                 nodes: Vec::new(),
-                advice: "choose a log driver that the nodes have, or install the plugin on each".into(),
+                instruction: "set a log driver that the nodes have, or install the plugin on each node"
+                    .into(),
                 commands: vec![
                     format!("docker service update --log-driver json-file {name}"),
                     format!("docker plugin install {}", shell_quote(driver)),
                 ],
-                shut: Vec::new(),
+                closed: Vec::new(),
                 risk: Risk::Disruptive,
             };
         }
-        let words = match lacking.is_empty() {
-            true => "no node has all the volume, network and log plugins that it asks for".to_owned(),
+        let reason = match lacking.is_empty() {
+            true => "no node has all the volume, network and log plugins that it requires".to_owned(),
             false => format!("no node has the volume plugin {}", listed(&lacking)),
         };
         let commands = match lacking.first() {
             Some(plugin) => vec![format!("docker plugin install {}", shell_quote(plugin))],
             None => vec!["docker plugin ls".to_owned()],
         };
-        let advice = "install the plugin on each node that is to run it".to_owned();
-        Told { words, nodes: Vec::new(), advice, commands, shut: Vec::new(), risk: Risk::Manual }
+        let instruction = "install the plugin on each node that should run it".to_owned();
+        Diagnosis { reason, nodes: Vec::new(), instruction, commands, closed: Vec::new(), risk: Risk::Manual }
     }
 }
 

@@ -1,30 +1,32 @@
-use super::slot::seconds_since;
+use crate::model::task_slots::{seconds_since, slots};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::service::{Service, Task};
 
 check! {
-    /// An update of the service stopped half-way, or was taken back.
+    /// An update of the service is paused or was rolled back.
     ///
     /// ## Why it matters
-    /// Swarm stops an update when a new task fails. Old and new versions then run side by side, and nobody drives
-    /// the service forward until someone decides. An update that was rolled back leaves the old version running
-    /// while everybody believes in the new one.
+    /// Swarm pauses an update when a new task fails. Tasks of the old and the new version then run side by side, and
+    /// swarm does not continue until an operator decides. After a rollback the old version runs, although the update
+    /// was ordered.
     ///
     /// ## How to fix it
-    /// Mend what made the task fail, then update again; or go back.
+    /// Fix the reason why the new task failed and update again, or roll back.
     ///
     /// ## When it is wrong
-    /// A rollback is only told for a day, and only where tasks of the update failed.
+    /// A rollback is reported for one day, and only where tasks of the update failed. A paused update is not reported
+    /// once every task runs the current version.
     ///
     /// Source: swarmkit `manager/orchestrator/update/updater.go`; moby#34245, #37493.
-    "service/update-paused": Error, "an update of the service failed";
+    "service/update-paused": Error, "an update of the service is paused or was rolled back";
+    healthy "no update is paused or was rolled back";
     needs Services, Tasks;
     caused_by "service/unschedulable", "service/image-unavailable", "service/task-rejected", "service/crash-loop";
     for each Cluster: run
 }
 
-/// How long an update that was taken back is worth a word.
+/// How long a rollback is reported, in seconds.
 const DAY: i64 = 86_400;
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -33,15 +35,15 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for service in services.iter() {
         let Some(update) = &service.update else { continue };
         let paused = matches!(update.state.as_str(), "paused" | "rollback_paused");
-        let taken_back = matches!(update.state.as_str(), "rollback_started" | "rollback_completed");
+        let rolled_back = matches!(update.state.as_str(), "rollback_started" | "rollback_completed");
         let failed = failed_since(service, tasks, update.started);
         let lately = failed.is_some() && seconds_since(update.started, view) < DAY;
-        if !(paused || (taken_back && lately)) {
+        if !(paused && !is_complete(service, tasks) || rolled_back && lately) {
             continue;
         }
         let what = match update.state.as_str() {
-            "paused" => "stopped half-way: old and new tasks run side by side",
-            "rollback_paused" => "failed, and so did going back",
+            "paused" => "is paused: old and new tasks run side by side",
+            "rollback_paused" => "failed, and its rollback is paused",
             _ => "failed and was rolled back",
         };
         let why = failed.map(|task| format!("; {}", task.error)).unwrap_or_default();
@@ -56,27 +58,35 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             finding.with(Evidence::value(tasks, format!("task {}: {}: {}", task.id, task.state, task.error)));
         }
         let name = shell_quote(&service.name);
-        let (text, commands) = match paused {
-            true => (
-                "mend what made the task fail and update again, or go back to what ran before",
+        let (text, commands) = if paused {
+            (
+                "fix the reason why the task failed and update again, or roll back",
                 vec![
                     format!("docker service update --force {name}"),
                     format!("docker service rollback {name}"),
                 ],
-            ),
-            false => (
-                "mend what made the task fail, and update again",
+            )
+        } else {
+            (
+                "fix the reason why the task failed, and update again",
                 vec![format!("docker service ps --no-trunc {name}")],
-            ),
+            )
         };
         finding.remedy(Remedy {
-            title: "Finish the update or take it back".into(),
+            title: format!("Finish or roll back the update of {}", service.name).into(),
             risk: Risk::Disruptive,
-            impact: "the tasks of the service are replaced, some at a time".into(),
+            impact: "The tasks of the service are replaced, a few at a time.".into(),
             steps: vec![Step::Manual { node: "a manager".into(), text: text.into(), commands }],
         });
     }
     Ok(())
+}
+
+/// Whether every slot runs a task of the service's current specification, so that nothing is left to update.
+fn is_complete(service: &Service, tasks: &[Task]) -> bool {
+    let current = |task: &Task| task.template.is_some() && task.template == service.template;
+    let slots = slots(service, tasks);
+    !slots.is_empty() && slots.iter().all(|slot| slot.running().is_some_and(current))
 }
 
 /// The newest task of the service that failed after the update began.

@@ -1,25 +1,26 @@
-use super::{by_hand, compose, line, subject, surroundings};
+use super::{compose, line, manual, subject, surroundings};
 use crate::placement::{is_open, satisfies};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Step, View};
 use facts::{Gap, Host, Why};
 
 check! {
-    /// A path that a service mounts is not on this node.
+    /// A path that a service mounts does not exist on this node.
     ///
     /// ## Why it matters
-    /// Swarm makes no directory for a bind mount. A task that lands on a node without the path is rejected: "bind
-    /// source path does not exist". A path that is relative begins beside the stack file, on every node.
+    /// Swarm creates no directory for a bind mount. A task on a node without the path is rejected with "bind source path
+    /// does not exist". A relative path starts in the folder of the stack file, on every node.
     ///
     /// ## How to fix it
-    /// Create the path on every node on which the task may run, bind the service to the nodes that have it, or use a
-    /// config, a secret or a volume.
+    /// Create the path on every node on which the task may run, constrain the service to the nodes that have it, or use
+    /// a config, a secret or a volume.
     ///
     /// ## When it is wrong
-    /// Only this node can be looked at; for the others the doctor says that it does not know.
+    /// Only this node can be examined. For other nodes the result is incomplete.
     ///
     /// Source: moby `volume/mounts/linux_parser.go`; docker/cli `cli/compose/loader/volume.go`.
-    "stack/bind-source-missing": Error, "a path that a service mounts is not on the node";
+    "stack/bind-source-missing": Error, "a path that a service mounts does not exist on the node";
+    healthy "every mounted path exists on this node";
     needs Stack, Nodes, Info;
     for each Host: run
 }
@@ -44,17 +45,19 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     continue;
                 }
                 let name = &service.name.value;
-                let summary =
-                    format!("{path}, which {name} mounts, is not on {}, where its task may run", host.name);
-                let what = format!("{path} is not on {}", host.name);
+                let summary = format!(
+                    "{path}, which {name} mounts, does not exist on {}, where its task may run",
+                    host.name
+                );
+                let what = format!("no {path} on {}", host.name);
                 let finding = out.report(subject(service), summary, line(stack, mount.line));
                 finding.with(Evidence::absent(stack.surroundings.get()?, what));
                 finding.on_nodes([host.name.clone()]);
-                finding.remedy(by_hand(
-                    format!("Give every node that may run {name} the path"),
+                finding.remedy(manual(
+                    format!("Create {path} on every node that may run {name}"),
                     Step::Manual {
                         node: host.name.clone(),
-                        text: "create it here and on each other node that its constraints allow".into(),
+                        text: "create it here and on each other node that the constraints allow".into(),
                         commands: vec![format!("mkdir -p {}", shell_quote(&path))],
                     },
                 ));
@@ -66,7 +69,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .map(|node| node.name.as_str())
             .collect();
         if !elsewhere.is_empty() {
-            let reason = format!("the paths of {} cannot be seen from here", elsewhere.join(", "));
+            let reason = format!("the paths of {} cannot be read from here", elsewhere.join(", "));
             out.inconclusive(
                 subject(service),
                 Gap { source: stack.source.clone(), why: Why::NotAsked { reason } },

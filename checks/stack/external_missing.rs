@@ -5,20 +5,21 @@ use facts::stack::{Compose, Kind, StackResource};
 use facts::{Gap, Host, Source, Why};
 
 check! {
-    /// The stack wants a network, secret or config that the swarm has not got.
+    /// The swarm does not have a network, secret or config that the stack expects.
     ///
     /// ## Why it matters
-    /// What the file calls external has to be there before. The deploy stops, with part of the stack made. The same
-    /// holds for what a service names and the file does not define.
+    /// A resource that the file calls `external` must exist before. Otherwise the deployment stops with part of the stack
+    /// created. The same holds for a resource that a service names and the file does not define.
     ///
     /// ## How to fix it
-    /// Create it, or correct its name.
+    /// Create the resource, or correct its name.
     ///
     /// ## When it is wrong
-    /// It is made by another stack that is deployed before this one.
+    /// Another stack that is deployed before this one creates it.
     ///
     /// Source: docker/cli `cli/command/stack/swarm/deploy_composefile.go`.
-    "stack/external-missing": Error, "the swarm has not got what the stack takes for given";
+    "stack/external-missing": Error, "an external network, secret or config does not exist";
+    healthy "every external network, secret and config exists";
     needs Stack, Networks;
     for each Host: run
 }
@@ -35,7 +36,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let name = resource.name.as_ref().unwrap_or(&resource.key.value);
         let networks = host.networks.get()?;
         let (evidence, problem, commands) = match resource.kind {
-            // A volume that is not there is made on the node, empty.
+            // A missing volume is created on the node, empty.
             Kind::Volume => continue,
             Kind::Network => {
                 let found: Vec<_> = networks.iter().filter(|network| network.name == *name).collect();
@@ -49,15 +50,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     Some(network) => {
                         let shown =
                             format!("{}: driver {}, scope {}", network.name, network.driver, network.scope);
-                        let problem = format!(
-                            "is of this node alone (driver {}), and not of the swarm",
-                            network.driver
-                        );
+                        let problem = format!("has scope local (driver {}) and not swarm", network.driver);
                         (Evidence::value(networks, shown), problem, make)
                     }
                     None => (
                         Evidence::absent(networks, format!("no network {name}")),
-                        "is not there".into(),
+                        "does not exist".into(),
                         make,
                     ),
                 }
@@ -69,7 +67,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 };
                 let source = Source { origin: path.into(), ..stack.surroundings.get()?.source.clone() };
                 let Some(list) = list else {
-                    let what = format!("managers list what {} is looked for in", resource.key.value);
+                    let what = format!(
+                        "only a manager lists the {}s, where {} must exist",
+                        resource.kind.as_str(),
+                        resource.key.value
+                    );
                     out.inconclusive(
                         Subject::Cluster,
                         Gap { source, why: Why::NotApplicable { reason: what } },
@@ -81,15 +83,15 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 }
                 let make = format!("docker {} create {} FILE", resource.kind.as_str(), shell_quote(name));
                 let what = format!("no {} {name}", resource.kind.as_str());
-                (Evidence::Absent { source, what }, "is not there".to_owned(), vec![make])
+                (Evidence::Absent { source, what }, "does not exist".to_owned(), vec![make])
             }
         };
-        tell(resource, name, problem, commands, line(stack, resource.key.line), evidence, out);
+        report(resource, name, problem, commands, line(stack, resource.key.line), evidence, out);
     }
     Ok(())
 }
 
-fn tell(
+fn report(
     resource: &StackResource,
     name: &str,
     problem: String,
@@ -103,16 +105,16 @@ fn tell(
     out.report(Subject::Cluster, summary, at).with(evidence).remedy(Remedy {
         title: format!("Create the {kind} {name}").into(),
         risk: Risk::Safe,
-        impact: "nothing runs yet".into(),
+        impact: super::NOTHING_RUNS.into(),
         steps: vec![Step::Manual {
             node: "a manager".into(),
-            text: "create it before the stack is deployed, or correct its name in the file".into(),
+            text: "create it before the deployment, or correct its name in the file".into(),
             commands,
         }],
     });
 }
 
-/// What services name and the file has not got.
+/// What services name and the file does not define.
 fn undefined(compose: &Compose) -> Vec<(Kind, &str, u32)> {
     let defined = |kind: Kind, name: &str| {
         (kind == Kind::Network && name == "default")

@@ -1,6 +1,6 @@
 use super::{edit, line};
 use crate::{Findings, Judged, Subject, View};
-use facts::stack::{Compose, Stack};
+use facts::stack::{At, Compose, Stack};
 use facts::{Host, Seen};
 
 check! {
@@ -14,16 +14,20 @@ check! {
     /// Correct the line named.
     ///
     /// ## When it is wrong
-    /// The docker command may be newer than the engine that was asked for its version.
+    /// The docker command that deploys is of another version than the engine.
     ///
     /// Source: docker/cli `cli/compose/loader/loader.go`, `cli/compose/schema/`.
     "stack/malformed": Error, "docker refuses the stack file";
+    healthy "docker accepts the stack file";
     needs Stack, Version;
     for each Host: run
 }
 
-/// The newest version of the file, 3.13.
-const NEWEST: u32 = 13;
+/// The version that docker knew last: the first major version of docker that knows it, and the second number of the
+/// file's version.
+const NEWEST: [(u32, u32); 3] = [(29, 14), (23, 13), (0, 9)];
+/// From this major version on docker refuses a key that stands twice in one mapping.
+const REFUSES_REPEATED: u32 = 28;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let stack = view.snapshot.stack.get()?;
@@ -31,64 +35,68 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         Ok(compose) => compose,
         Err(fault) => {
             let column = if fault.column > 0 { format!(", column {}", fault.column) } else { String::new() };
-            let what = format!("line {}{column}: {}", fault.line, fault.what);
-            tell(stack, fault.line, what, out);
+            let problem = format!("line {}{column}: {}", fault.line, fault.what);
+            report(stack, fault.line, problem, out);
             return Ok(());
         }
     };
-    let old = engine_is_old(&host.version.get()?.engine);
-    for (number, what) in version(compose, old) {
-        tell(stack, number, format!("line {number}: {what}"), out);
-    }
-    for fault in &compose.faults {
-        tell(stack, fault.line, format!("line {}: {}", fault.line, fault.value), out);
+    let major = major(&host.version.get()?.engine);
+    let repeated = compose.repeated.iter().filter(|_| major >= REFUSES_REPEATED);
+    let repeated =
+        repeated.map(|key| At { line: key.line, value: format!("the key {:?} stands twice", key.value) });
+    for At { line, value } in
+        version(compose, major).into_iter().chain(repeated).chain(compose.faults.iter().cloned())
+    {
+        report(stack, line, format!("line {line}: {value}"), out);
     }
     Ok(())
 }
 
-fn tell(stack: &Seen<Stack>, number: u32, what: String, out: &mut Findings<'_>) {
-    out.report(Subject::Cluster, format!("docker refuses the stack file: {what}"), line(stack, number))
-        .remedy(edit(stack, "Correct the stack file", what));
+fn report(stack: &Seen<Stack>, number: u32, problem: String, out: &mut Findings<'_>) {
+    out.report(Subject::Cluster, format!("docker refuses the stack file: {problem}"), line(stack, number))
+        .remedy(edit(stack, "Correct the stack file", problem));
 }
 
-/// Docker up to 20.10 takes a file for what its version says; later ones for what it holds.
-fn engine_is_old(version: &str) -> bool {
-    version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major <= 20)
+fn major(version: &str) -> u32 {
+    version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(u32::MAX)
 }
 
-fn version(compose: &Compose, old: bool) -> Vec<(u32, String)> {
+/// What docker refuses because of the version at the top.
+fn version(compose: &Compose, major: u32) -> Vec<At<String>> {
+    let newest = NEWEST.iter().find(|(since, _)| major >= *since).map_or(9, |(_, newest)| *newest);
+    let old = newest == 9;
     let Some(version) = &compose.version else {
-        let first = compose.services.first().map_or(1, |service| service.name.line);
-        return match old {
-            true => vec![(
-                first,
-                "without a version at its top, docker of this age takes it for version 1".into(),
-            )],
-            false => Vec::new(),
-        };
+        let line = compose.services.first().map_or(1, |service| service.name.line);
+        let value = format!("the key \"version\" is missing; docker {major} reads the file as version 1");
+        return if old { vec![At { line, value }] } else { Vec::new() };
     };
-    let said = &version.value;
+    let (line, text) = (version.line, &version.value);
     if compose.version_is_number {
-        return vec![(
-            version.line,
-            format!("version {said} stands there as a number; it has to be a text in quotes"),
-        )];
+        return vec![At {
+            line,
+            value: format!("version {text} is a number and must be a string; put it in quotes"),
+        }];
     }
-    let minor = match said.split_once('.') {
-        None if said == "3" => Some(0),
-        Some(("3", minor)) => minor.parse().ok().filter(|minor| *minor <= NEWEST),
+    let minor = match text.split_once('.') {
+        // Newer docker reads "3" as the newest version.
+        None if text == "3" => Some(if old { 0 } else { newest }),
+        Some(("3", minor)) => minor.parse().ok().filter(|minor| *minor <= newest),
         _ => None,
     };
     let Some(minor) = minor else {
-        return vec![(
-            version.line,
-            format!("version {said:?} is not one for a stack, which are \"3\" to \"3.{NEWEST}\""),
-        )];
+        return vec![At {
+            line,
+            value: format!("version {text:?} is not supported; a stack has \"3\" to \"3.{newest}\""),
+        }];
     };
-    let newer = compose.since.iter().filter(|feature| old && feature.value.0 > minor);
+    let newer = compose.since.iter().filter(|key| key.value.0 > minor);
     newer
-        .map(|f| {
-            (f.line, format!("{} came with version 3.{}, and the file says {said:?}", f.value.1, f.value.0))
+        .map(|key| At {
+            line: key.line,
+            value: format!(
+                "the key {:?} needs version 3.{}, and the file has {text:?}",
+                key.value.1, key.value.0
+            ),
         })
         .collect()
 }

@@ -1,10 +1,9 @@
-//! What would go wrong when a stack is deployed, read from its file before it is.
+//! What would fail when a stack is deployed, read from its file before the deployment.
 
 mod app_address;
 mod bind_source_missing;
 mod external_missing;
 mod malformed;
-mod member;
 mod option_ignored;
 mod port_conflict;
 mod port_mismatch;
@@ -14,6 +13,9 @@ mod variable_unset;
 use crate::{BuiltIn, Evidence, Remedy, Risk, Step, Subject};
 use facts::stack::{Compose, Stack, StackService, Surroundings};
 use facts::{Gap, Seen, Why};
+
+/// The impact of a remedy before the deployment.
+pub(crate) const NOTHING_RUNS: &str = "Nothing is deployed yet. Running tasks are not affected.";
 
 /// The checks of this folder.
 pub const CHECKS: &[&BuiltIn] = &[
@@ -28,21 +30,21 @@ pub const CHECKS: &[&BuiltIn] = &[
     &option_ignored::CHECK,
 ];
 
-/// What the file says, where it says anything.
+/// The parsed file.
 fn compose(stack: &Seen<Stack>) -> Result<&Compose, Gap> {
     stack.parsed.as_ref().map_err(|fault| {
-        let reason = format!("the file is no stack: {}", fault.what);
+        let reason = format!("the file cannot be parsed: {}", fault.what);
         Gap { source: stack.source.clone(), why: Why::NotApplicable { reason } }
     })
 }
 
-/// What was looked up for the stack.
+/// What was collected for the stack.
 fn surroundings(stack: &Stack) -> Result<&Surroundings, Gap> {
     stack.surroundings.get().map(|seen| &seen.value)
 }
 
 /// A line of the file.
-fn line(stack: &Seen<Stack>, number: u32) -> Evidence {
+pub(crate) fn line(stack: &Seen<Stack>, number: u32) -> Evidence {
     Evidence::line(stack, number, stack.text.line(number).unwrap_or_default().trim_end())
 }
 
@@ -50,22 +52,17 @@ fn subject(service: &StackService) -> Subject {
     Subject::Service(service.name.value.clone())
 }
 
-/// An edit of the stack file, which is always on the machine that deploys.
+/// An edit of the stack file, which is on this host.
 fn edit(stack: &Seen<Stack>, title: impl Into<String>, text: impl Into<String>) -> Remedy {
     edit_of(&stack.source.origin, title, text)
 }
 
-/// An edit of a file on this machine.
+/// An edit of a file on this host.
 fn edit_of(file: &str, title: impl Into<String>, text: impl Into<String>) -> Remedy {
     let text = format!("in {file}: {}", text.into());
-    by_hand(title, Step::Manual { node: "this machine".into(), text, commands: Vec::new() })
+    manual(title, Step::Manual { node: "this host".into(), text, commands: Vec::new() })
 }
 
-fn by_hand(title: impl Into<String>, step: Step) -> Remedy {
-    Remedy {
-        title: title.into().into(),
-        risk: Risk::Safe,
-        impact: "nothing runs yet".into(),
-        steps: vec![step],
-    }
+fn manual(title: impl Into<String>, step: Step) -> Remedy {
+    Remedy { title: title.into().into(), risk: Risk::Safe, impact: NOTHING_RUNS.into(), steps: vec![step] }
 }

@@ -7,20 +7,22 @@ use facts::stack::{At, Stack, StackPort, StackService};
 use std::collections::BTreeMap;
 
 check! {
-    /// A port that the stack publishes is taken.
+    /// A port that the stack publishes is in use.
     ///
     /// ## Why it matters
-    /// A port of the routing mesh belongs to one service of the whole swarm: the deploy is refused where another has
-    /// it. A host port that a program holds lets the tasks on that node fail again and again.
+    /// A port of the routing mesh belongs to one service of the whole swarm. The deployment is refused where another
+    /// service publishes it. Where another program of a node holds a host port, the tasks on that node fail again and again.
+    /// Where it holds a port of the routing mesh, the node's own program is no longer reachable from outside.
     ///
     /// ## How to fix it
-    /// Publish another port, or take it from whoever has it.
+    /// Publish another port, or stop what holds it.
     ///
     /// ## When it is wrong
-    /// The service that has the port is the one that this deploy replaces, under another name.
+    /// The service that holds the port is removed before the deployment.
     ///
     /// Source: swarmkit `manager/controlapi/service.go`, `checkPortConflicts`.
-    "stack/port-conflict": Error, "a port that the stack publishes is taken";
+    "stack/port-conflict": Error, "a port that the stack publishes is in use";
+    healthy "no published port of the stack is in use";
     needs Stack, Services, Sockets;
     for each Host: run
 }
@@ -36,7 +38,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let Some(published) = port.published else { continue };
             let what = format!("{published}/{}", port.protocol);
             let name = &service.name.value;
-            let advice = format!("line {number}: publish another port for {name}");
+            let instruction = format!("line {number}: publish another port for {name}");
             if let Some((first, at, ingress)) =
                 seen.insert((port.protocol, published), (service, *number, port.ingress))
             {
@@ -47,22 +49,21 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     );
                     out.report(subject(service), summary, line(stack, at))
                         .with(line(stack, *number))
-                        .remedy(edit(stack, format!("Publish {what} once"), advice));
+                        .remedy(edit(stack, format!("Publish {what} once"), instruction));
                 }
                 continue;
             }
             let holder =
                 services.iter().find(|other| !same(stack, service, other) && holds(other, port, published));
             if let Some(other) = holder {
-                let summary =
-                    format!("{what}, which {name} publishes, is published by service {}", other.name);
+                let summary = format!("service {} publishes {what}, which {name} publishes", other.name);
                 let shown = format!("{}: publishes {what}", other.name);
                 out.report(subject(service), summary, line(stack, *number))
                     .with(Evidence::value(services, shown))
-                    .remedy(edit(stack, format!("Find {name} another port"), advice));
+                    .remedy(edit(stack, format!("Publish another port for {name}"), instruction));
                 continue;
             }
-            // The engine itself listens for what services publish; theirs is told above.
+            // The engine itself listens on published ports; those of services are compared above.
             let program = listeners.iter().find(|l| {
                 l.protocol == port.protocol
                     && l.port == published
@@ -70,17 +71,24 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     && !of_swarm(&l.owner, services, published)
             });
             if let Some(listener) = program {
-                let who = match &listener.owner {
+                let holder = match &listener.owner {
                     Owner::Process { pid, name } => format!("{name} (pid {pid})"),
                     _ => "a program".to_owned(),
                 };
-                let summary = format!("{what}, which {name} publishes, is held on {} by {who}", host.name);
-                let shown = format!("{} {}:{published} is held by {who}", listener.protocol, listener.addr);
+                let effect = match port.ingress {
+                    true => format!("; the routing mesh takes its connections from outside on {}", host.name),
+                    false => String::new(),
+                };
+                let summary =
+                    format!("{holder} on {} listens on {what}, which {name} publishes{effect}", host.name);
+                let shown =
+                    format!("{holder} listens on {}:{published}/{}", listener.addr, listener.protocol);
                 let finding = out
                     .report(subject(service), summary, line(stack, *number))
                     .with(Evidence::value(listeners, shown))
-                    .remedy(edit(stack, format!("Find {name} another port"), advice));
-                if port.ingress {
+                    .remedy(edit(stack, format!("Publish another port for {name}"), instruction));
+                // Losing the remote login of every node is worse than a task that does not start.
+                if port.ingress && !holder.starts_with("sshd") {
                     finding.severity(Severity::Warning);
                 }
             }
@@ -94,7 +102,7 @@ fn of_swarm(owner: &Owner, services: &[Service], published: u16) -> bool {
     engine || services.iter().any(|service| service.ports.iter().any(|port| port.published == published))
 }
 
-/// Whether a running service is what an earlier deploy made of this one.
+/// Whether a running service is this one, from an earlier deployment.
 fn same(stack: &Stack, service: &StackService, other: &Service) -> bool {
     match (&stack.name, other.stack()) {
         (Some(name), Some(theirs)) => name == theirs,

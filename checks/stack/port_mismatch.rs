@@ -1,23 +1,24 @@
-use super::member::members;
 use super::{compose, edit, line, subject};
+use crate::model::stack_app::members;
 use crate::{Findings, Judged, View};
 
 check! {
-    /// A service publishes a port that its program does not listen on.
+    /// A service publishes a port on which its program does not listen.
     ///
     /// ## Why it matters
-    /// The environment or a mounted file tells the program one port, and the stack leads to another. Nobody listens
-    /// there, and every connection is refused.
+    /// The environment or a mounted file configures one port, and the stack publishes another. Nothing listens there, and
+    /// every connection is refused.
     ///
     /// ## How to fix it
-    /// Let the second number of the published port be the one that the program is told.
+    /// Set the second number of the published port to the port that is configured for the program.
     ///
     /// ## When it is wrong
-    /// Only programs are judged whose settings are known, and only where none of the published ports leads to any
-    /// port that they are told.
+    /// Only programs with known settings are judged, and only where none of the published ports leads to a configured
+    /// port.
     ///
-    /// Source: the applications' manuals; ddewaele/nifi.cluster.docker.swarm, whose nodes had it.
-    "stack/port-mismatch": Error, "a service publishes a port that its program does not listen on";
+    /// Source: the manuals of the applications; ddewaele/nifi.cluster.docker.swarm, whose nodes had it.
+    "stack/port-mismatch": Error, "a service publishes a port on which its program does not listen";
+    healthy "every published port is one on which its program listens";
     needs Stack;
     for each Cluster: run
 }
@@ -26,25 +27,30 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let stack = view.snapshot.stack.get()?;
     for member in members(stack, compose(stack)?) {
         let service = member.service;
-        let told: Vec<(u16, _)> =
+        let configured: Vec<(u16, _)> =
             member.config.endpoints.iter().filter_map(|it| Some((it.port?, it.what.as_str()))).collect();
         let targets: Vec<u16> = service.ports.iter().map(|port| port.value.target).collect();
-        let (Some((first_told, what)), Some(first)) = (told.first(), service.ports.first()) else { continue };
-        if targets.iter().any(|target| told.iter().any(|(port, _)| port == target)) {
+        let (Some((port, what)), Some(first)) = (configured.first(), service.ports.first()) else { continue };
+        if targets.iter().any(|target| configured.iter().any(|(port, _)| port == target)) {
             continue;
         }
         let name = member.name();
         let published: Vec<String> = targets.iter().map(u16::to_string).collect();
         let summary = format!(
-            "{name} publishes its port {}, and its {what} is told to listen on {first_told}",
+            "{name} publishes its port {}, and its {what} is configured to listen on {port}",
             published.join(", ")
         );
         let finding = out.report(subject(service), summary, line(stack, first.line));
-        for said in member.settings.said.iter().filter(|said| said.value == first_told.to_string()) {
-            finding.with(member.evidence(said));
+        for setting in member.settings.entries.iter().filter(|setting| setting.value == port.to_string()) {
+            finding.with(member.evidence(setting));
         }
-        let text = format!("line {}: lead to {first_told}, or tell the program another port", first.line);
-        finding.remedy(edit(stack, format!("Let {name} and its published port agree"), text));
+        let text =
+            format!("line {}: publish port {port}, or configure another port for the program", first.line);
+        finding.remedy(edit(
+            stack,
+            format!("Align the published port of {name} with its listening port"),
+            text,
+        ));
     }
     Ok(())
 }

@@ -5,21 +5,22 @@ use facts::stack::{At, StackService};
 use facts::swarm::Node;
 
 check! {
-    /// No node of this swarm may take the tasks of a service.
+    /// No node of this swarm can run the tasks of a service.
     ///
     /// ## Why it matters
-    /// The deploy succeeds and the tasks wait as `pending`: a constraint names a node or a label that is not there,
-    /// the nodes that fit are drained or down, more is reserved than any node has, or there are more tasks than
-    /// places.
+    /// The deployment succeeds and the tasks stay `pending`: a constraint names a node or a label that does not exist, the
+    /// matching nodes are drained or down, more is reserved than any node has, or more tasks are wanted than the nodes may
+    /// run.
     ///
     /// ## How to fix it
-    /// Correct the constraint, give a node the label, or ask for less.
+    /// Correct the constraint, add the label to a node, or require less.
     ///
     /// ## When it is wrong
-    /// The node joins before the stack is deployed, or this is not the swarm that it is for.
+    /// The node joins before the deployment, or the stack is for another swarm.
     ///
     /// Source: swarmkit `manager/constraint/constraint.go`, `manager/scheduler/filter.go`.
-    "stack/unplaceable": Error, "no node may take the tasks of a service";
+    "stack/unplaceable": Error, "no node can run the tasks of a service";
+    healthy "the swarm has a node for every task of the stack";
     needs Stack, Nodes;
     for each Cluster: run
 }
@@ -33,18 +34,18 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let fit: Vec<&Node> = nodes.iter().filter(|node| satisfies(&constraints, node)).collect();
         let open: Vec<&Node> = fit.iter().copied().filter(|node| is_open(node)).collect();
         let name = &service.name.value;
-        let Some((number, words)) = obstacle(service, nodes, &fit, &open) else { continue };
+        let Some((number, reason)) = obstacle(service, nodes, &fit, &open) else { continue };
         let finding = out.report(
             subject(service),
-            format!("no node can take all tasks of {name}: {words}"),
+            format!("no node can run all tasks of {name}: {reason}"),
             line(stack, number),
         );
         show(finding, service, nodes, |shown| Evidence::value(nodes, shown));
         finding.on_nodes(fit.iter().filter(|node| !is_open(node)).map(|node| node.name.clone()));
         finding.remedy(edit(
             stack,
-            format!("Give {name} a node"),
-            format!("line {number}: name what a node has (docker node ls, docker node inspect NODE), or give a node what is asked for"),
+            format!("Make {name} schedulable"),
+            format!("line {number}: require what a node has (docker node ls, docker node inspect NODE), or give a node what is required"),
         ));
     }
     Ok(())
@@ -57,9 +58,9 @@ fn obstacle(service: &StackService, nodes: &[Node], fit: &[&Node], open: &[&Node
     };
     if let Some(text) = service.constraints.iter().find(nowhere) {
         let words = match Constraint::parse(&text.value) {
-            None => format!("{:?} is no constraint", text.value),
+            None => format!("{:?} is not a constraint", text.value),
             Some(constraint) if !constraint.is_known() => {
-                format!("swarm does not know what {} asks for", text.value)
+                format!("swarm does not know the key of constraint {}", text.value)
             }
             Some(_) => format!("{} holds on none of {} nodes", text.value, nodes.len()),
         };
@@ -67,14 +68,17 @@ fn obstacle(service: &StackService, nodes: &[Node], fit: &[&Node], open: &[&Node
     }
     let first = service.constraints.first().map_or(service.name.line, |text| text.line);
     if fit.is_empty() {
-        return Some((first, "no node satisfies all its constraints together".into()));
+        return Some((first, "no node satisfies all its constraints".into()));
     }
     if open.is_empty() {
         let standing: Vec<String> = fit
             .iter()
             .filter_map(|node| Some(format!("{} is {}", node.name, closed_because(node)?)))
             .collect();
-        return Some((first, format!("the nodes that fit take no tasks: {}", standing.join(", "))));
+        return Some((
+            first,
+            format!("the nodes that satisfy its constraints accept no tasks: {}", standing.join(", ")),
+        ));
     }
     let most = |of: fn(&Node) -> i64| open.iter().map(|node| of(node)).max().unwrap_or(0);
     let (memory, cpus) = (most(|node| node.resources.memory_bytes), most(|node| node.resources.nano_cpus));
@@ -82,7 +86,7 @@ fn obstacle(service: &StackService, nodes: &[Node], fit: &[&Node], open: &[&Node
     if asked.memory_bytes > memory {
         let mib = |bytes: i64| bytes / (1 << 20);
         let words = format!(
-            "each reserves {} MiB, and no node that fits has more than {} MiB",
+            "each task reserves {} MiB, and no matching node has more than {} MiB",
             mib(asked.memory_bytes),
             mib(memory)
         );
@@ -91,7 +95,7 @@ fn obstacle(service: &StackService, nodes: &[Node], fit: &[&Node], open: &[&Node
     if asked.nano_cpus > cpus {
         let whole = |nano: i64| nano / 1_000_000_000;
         let words = format!(
-            "each reserves {} processors, and no node that fits has more than {}",
+            "each task reserves {} CPUs, and no matching node has more than {}",
             whole(asked.nano_cpus),
             whole(cpus)
         );
@@ -100,7 +104,7 @@ fn obstacle(service: &StackService, nodes: &[Node], fit: &[&Node], open: &[&Node
     let (most, wanted) = (service.max_replicas.value, service.replicas.value);
     let places = most.saturating_mul(open.len() as u64);
     (!service.global && most > 0 && wanted > places).then(|| {
-        let words = format!("{wanted} are wanted, and {} nodes may take {most} each", open.len());
+        let words = format!("{wanted} tasks are wanted, and {} nodes may run {most} each", open.len());
         (service.max_replicas.line, words)
     })
 }

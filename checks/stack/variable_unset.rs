@@ -4,20 +4,22 @@ use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use std::collections::BTreeMap;
 
 check! {
-    /// The file names variables that this shell does not have.
+    /// The file uses variables that are not set in this shell.
     ///
     /// ## Why it matters
-    /// `docker stack deploy` reads no `.env` file. Each variable that the shell has not got becomes nothing, so that
-    /// an image has no tag, a password is empty and a port is missing.
+    /// `docker stack deploy` reads no `.env` file. A variable that the shell does not have becomes empty: the image has no
+    /// tag, the password is empty, the port is missing.
     ///
     /// ## How to fix it
-    /// Set them in the shell that deploys, as by `set -a; . ./.env; set +a`, or give each a default, `${NAME:-value}`.
+    /// Set them in the shell that deploys, for example with `set -a; . ./.env; set +a`, or give each a default,
+    /// `${NAME:-value}`.
     ///
     /// ## When it is wrong
-    /// Where the deploy runs in another shell or by another user, who has them. Run the doctor there.
+    /// The deployment runs in another shell or as another user that has them. Run the preflight there.
     ///
     /// Source: docker/cli `cli/compose/interpolation`, `cli/command/stack/loader`.
     "stack/variable-unset": Warning, "variables of the stack file are not set";
+    healthy "every variable of the stack file is set or has a default";
     needs Stack;
     for each Cluster: run
 }
@@ -37,22 +39,25 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let names: Vec<&str> = by_name.keys().copied().collect();
-    let summary = format!("not set in this shell, and so empty in the stack: {}", names.join(", "));
+    let summary =
+        format!("variables without a value in this shell, empty in the stack: {}", names.join(", "));
     let mut lines: Vec<u32> = by_name.values().copied().collect();
     lines.sort_unstable();
     lines.dedup();
-    let looked = format!("no variable {} in the environment", names.join(", "));
-    let finding = out.report(Subject::Cluster, summary, Evidence::absent(stack.surroundings.get()?, looked));
+    let absent = format!("no variable {} in the environment", names.join(", "));
+    let finding = out.report(Subject::Cluster, summary, Evidence::absent(stack.surroundings.get()?, absent));
     for number in lines {
         finding.with(line(stack, number));
     }
     finding.remedy(Remedy {
-        title: "Set the variables where the stack is deployed".into(),
+        title: format!("Set {} in the shell that deploys", names.join(", ")).into(),
         risk: Risk::Safe,
-        impact: "nothing runs yet".into(),
+        impact: super::NOTHING_RUNS.into(),
         steps: vec![Step::Manual {
-            node: "this machine".into(),
-            text: "a stack reads no .env; load it into the shell, then ask again".into(),
+            node: "this host".into(),
+            text:
+                "docker stack deploy reads no .env file; load it into the shell, then run the preflight again"
+                    .into(),
             commands: vec![
                 "set -a; . ./.env; set +a".into(),
                 format!("swarm-doctor preflight --stack {}", shell_quote(&stack.source.origin)),

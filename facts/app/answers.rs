@@ -1,6 +1,6 @@
 //! What NiFi answers, read.
 
-use super::{App, Asked, Reply};
+use super::{App, HttpProbe, Reply};
 use serde::Deserialize;
 
 /// A node, as a NiFi lists it.
@@ -31,8 +31,9 @@ pub struct Membership {
 
 impl App {
     /// The first answer to a path, whatever its status.
-    pub fn answer(&self, path: &str) -> Option<(&Asked, &Reply)> {
-        let mut answers = self.asked.iter().filter(|asked| asked.host.is_none() && asked.url.ends_with(path));
+    pub fn answer(&self, path: &str) -> Option<(&HttpProbe, &Reply)> {
+        let mut answers =
+            self.http_probes.iter().filter(|asked| asked.host.is_none() && asked.url.ends_with(path));
         answers.find_map(|asked| Some((asked, asked.result.as_ref().ok()?)))
     }
 
@@ -80,7 +81,8 @@ impl App {
 
     /// The body of a good answer to a path.
     fn good(&self, path: &str) -> Option<&str> {
-        let answers = self.asked.iter().filter(|asked| asked.host.is_none() && asked.url.ends_with(path));
+        let answers =
+            self.http_probes.iter().filter(|asked| asked.host.is_none() && asked.url.ends_with(path));
         let mut good =
             answers.filter_map(|asked| asked.result.as_ref().ok()).filter(|reply| reply.status == 200);
         // A refused host is answered with 200 and a page.
@@ -93,14 +95,14 @@ mod tests {
     use super::*;
 
     fn app(path: &str, bodies: &[&str]) -> App {
-        let asked = |body: &&str| Asked {
+        let asked = |body: &&str| HttpProbe {
             url: format!("http://nifi1:8080{path}"),
             host: None,
             target: String::new(),
             addr: None,
             result: Ok(Reply { status: 200, body: (*body).to_owned() }),
         };
-        App { asked: bodies.iter().map(asked).collect(), ..App::default() }
+        App { http_probes: bodies.iter().map(asked).collect(), ..App::default() }
     }
 
     #[test]

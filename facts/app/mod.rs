@@ -1,10 +1,10 @@
-//! Applications that form clusters of their own: what each was told, and what it says.
+//! Applications that form their own cluster: how each is configured, and what it reports.
 
 mod answers;
-mod kin;
-mod nested;
+mod config_files;
 mod nifi;
 mod program;
+mod programs;
 mod settings;
 
 use crate::host::Address;
@@ -14,22 +14,44 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use answers::{ClusterNode, Membership};
-pub use program::{Claim, Config, Endpoint, Malformed, PROGRAMS, Program, Version, version};
-pub use settings::{Origin, Said, Settings};
+pub use program::{
+    Config, Endpoint, HostSetting, Malformed, PROGRAMS, Program, Requirement, Version, version,
+};
+pub use settings::{Origin, Setting, Settings};
 
-/// The label, of a service or a container, that names the program where nothing else tells it.
+/// The label, of a service or a container, that names the program where nothing else shows it.
 pub const LABEL: &str = "swarm-doctor.app";
 
-/// What was found out about applications on one node.
+/// The applications on one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Apps {
     /// The program of a service, by the service's name, where the user named it.
     pub named: BTreeMap<String, String>,
-    /// The containers that run a program we know, or ran it last.
+    /// The containers that run a known program, or ran it last.
     pub apps: Vec<App>,
+    /// The containers of tasks that exited within the last minutes, the newest of each service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exited: Vec<Exited>,
 }
 
-/// A container of a task that runs a program we know, or ran it and ended.
+/// A container of a task that exited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// Its name.
+    pub name: String,
+    /// The task it ran.
+    pub task: TaskId,
+    /// The task's service.
+    pub service: ServiceId,
+    /// The exit code.
+    pub exit_code: i64,
+    /// Whether the kernel's OOM killer killed a process of it.
+    pub oom_killed: bool,
+    /// The last lines that it wrote, the oldest first; empty where its log cannot be read back.
+    pub lines: Vec<String>,
+}
+
+/// A container of a task that runs a known program, or ran it and exited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct App {
     /// Its id.
@@ -50,24 +72,25 @@ pub struct App {
     pub hostname: String,
     /// Whether it runs.
     pub running: bool,
-    /// The status it ended with, where it ended.
+    /// The exit code, where it exited.
     pub exit_code: i64,
-    /// The addresses it holds, with their networks; none where it does not run.
+    /// Its addresses, with their networks; none where it does not run.
     pub addresses: Vec<Address>,
-    /// The ports of its machine that lead to it, past the routing mesh.
+    /// The ports of its host that lead to it without the routing mesh.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<u16>,
-    /// The names it goes by on them.
+    /// Its aliases on its networks.
     pub aliases: Vec<String>,
-    /// What the program was told, as far as it bears on addresses.
+    /// The settings of the program that are about addresses.
     pub settings: Settings,
     /// Files that could not be read, and why.
     pub unread: Vec<String>,
     /// The names in those settings, as the container resolves them.
     pub names: Vec<Resolved>,
-    /// What it was asked over HTTP, and what came of it.
-    pub asked: Vec<Asked>,
-    /// Lines of its own log that bear on addresses.
+    /// The HTTP requests to it, and their results.
+    #[serde(rename = "asked")]
+    pub http_probes: Vec<HttpProbe>,
+    /// Lines of its own log about addresses.
     pub log: Vec<String>,
 }
 
@@ -76,16 +99,16 @@ pub struct App {
 pub struct Resolved {
     /// The name.
     pub name: String,
-    /// What the container's hosts file says, which counts before DNS.
+    /// The addresses in the container's hosts file, which counts before DNS.
     pub hosts: Vec<IpAddr>,
-    /// What the engine's DNS server answers, or why there is no address.
+    /// The answer of the engine's DNS server, or why there is no address.
     pub dns: Result<Vec<IpAddr>, String>,
-    /// What it answers for `tasks.NAME`: the tasks, where the name is a service.
+    /// Its answer for `tasks.NAME`: the tasks, where the name is a service.
     pub tasks: Vec<IpAddr>,
 }
 
 impl Resolved {
-    /// The addresses that the container itself takes.
+    /// The addresses that the container itself uses.
     pub fn inside(&self) -> Vec<IpAddr> {
         match (self.hosts.is_empty(), &self.dns) {
             (false, _) => self.hosts.clone(),
@@ -94,8 +117,8 @@ impl Resolved {
         }
     }
 
-    /// The addresses that the name has for others and that are no task's: virtual ones.
-    pub fn virtual_addresses(&self) -> Vec<IpAddr> {
+    /// The VIPs among the addresses that peers get: those that are no task's.
+    pub fn vips(&self) -> Vec<IpAddr> {
         let addrs = self.dns.as_deref().unwrap_or_default();
         match self.tasks.is_empty() {
             true => Vec::new(),
@@ -104,15 +127,15 @@ impl Resolved {
     }
 }
 
-/// One question over HTTP from inside the container's network namespace.
+/// One HTTP request from inside the container's network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct HttpProbe {
     /// The address with its scheme, name and port, such as `http://nifi1:8080/nifi-api/flow/about`.
     pub url: String,
     /// The `Host` header, where it was not that of the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// What the name stands for: `its task's address`, `its virtual address`, `localhost`.
+    /// What the name stands for: `its task's address`, `its VIP`, `localhost`.
     pub target: String,
     /// The address that was connected to.
     pub addr: Option<IpAddr>,

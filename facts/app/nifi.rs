@@ -1,13 +1,13 @@
 //! NiFi: `nifi.properties`, or the variables from which the official image writes it.
 
-use super::program::{Claim, Config, Endpoint, Malformed, Program, Version, host_of};
-use super::settings::{Origin, Said, Settings};
+use super::program::{Config, Endpoint, HostSetting, Malformed, Program, Version, host_of};
+use super::settings::{Origin, Setting, Settings};
 
 pub(super) const NIFI: Program = Program {
     name: "nifi",
     title: "NiFi",
     images: &["nifi"],
-    marks: &[
+    signature_vars: &[
         "NIFI_WEB_HTTP_HOST",
         "NIFI_WEB_HTTPS_HOST",
         "NIFI_CLUSTER_ADDRESS",
@@ -57,7 +57,7 @@ const HTTPS_FIRST: (u32, u32) = (1, 14);
 const LOAD_BALANCE: (u32, u32) = (1, 8);
 
 fn read(settings: &Settings, version: Version) -> Config {
-    let in_file = settings.said.iter().any(|said| matches!(said.origin, Origin::File { .. }));
+    let in_file = settings.entries.iter().any(|setting| matches!(setting.origin, Origin::File { .. }));
     let clustered = settings.is_true(&["nifi.cluster.is.node", "NIFI_CLUSTER_IS_NODE"]);
     let plain = is_plain(settings, in_file, version);
     let web = web(settings, in_file, plain, version);
@@ -73,9 +73,9 @@ fn read(settings: &Settings, version: Version) -> Config {
         endpoints.extend(load_balance(settings, address.as_ref(), version));
     }
     let remote = settings.value(&["nifi.remote.input.host", "NIFI_REMOTE_INPUT_HOST"]);
-    endpoints.extend(remote.filter(|_| clustered).map(|said| Endpoint {
+    endpoints.extend(remote.filter(|_| clustered).map(|setting| Endpoint {
         what: "site-to-site input".into(),
-        advertise: Some(Claim::of(said)),
+        advertise: Some(HostSetting::of(setting)),
         ..Endpoint::default()
     }));
     let peers = settings.value(&["nifi.zookeeper.connect.string", "NIFI_ZK_CONNECT_STRING"]);
@@ -84,10 +84,11 @@ fn read(settings: &Settings, version: Version) -> Config {
         endpoints,
         identity: settings.value(&["nifi.cluster.node.address", "NIFI_CLUSTER_ADDRESS"]).cloned(),
         peers: peers
-            .map(|said| said.value.split(',').map(|it| host_of(it).to_owned()).collect())
+            .map(|setting| setting.value.split(',').map(|it| host_of(it).to_owned()).collect())
             .unwrap_or_default(),
         tls: !plain,
-        malformed: settings.said.iter().filter(|said| is_malformed(said)).map(malformed).collect(),
+        malformed: settings.entries.iter().filter(|setting| is_malformed(setting)).map(malformed).collect(),
+        ..Config::default()
     }
 }
 
@@ -111,32 +112,32 @@ fn web(settings: &Settings, in_file: bool, plain: bool, version: Version) -> End
     let port = settings.port(&[&format!("{scheme}.port"), &format!("{variable}_PORT")]);
     let default = (!in_file && version.is_some()).then_some(if plain { 8080 } else { 8443 });
     let host = host(settings, in_file, &format!("{scheme}.host"), &format!("{variable}_HOST"));
-    let by_interface = settings.beginning(interfaces).any(|(_, said)| !said.value.is_empty());
+    let by_interface = settings.beginning(interfaces).any(|(_, setting)| !setting.value.is_empty());
     Endpoint {
         what: "web server".into(),
-        bind: host.as_ref().filter(|_| !by_interface).map(Claim::of),
+        bind: host.as_ref().filter(|_| !by_interface).map(HostSetting::of),
         advertise: host.as_ref().map(advertised),
         port: port.or(default),
     }
 }
 
 /// This one listens at the host that it advertises, and takes the cluster's address where it has none.
-fn load_balance(settings: &Settings, address: Option<&Said>, version: Version) -> Option<Endpoint> {
+fn load_balance(settings: &Settings, address: Option<&Setting>, version: Version) -> Option<Endpoint> {
     let known =
         settings.first(&["nifi.cluster.load.balance.port"]).is_some() || version >= Some(LOAD_BALANCE);
     let own = settings.value(&["nifi.cluster.load.balance.host", "NIFI_CLUSTER_LOAD_BALANCE_HOST"]);
-    let said = own.or(address).filter(|said| !said.value.is_empty());
-    said.filter(|_| known).map(|said| Endpoint {
+    let setting = own.or(address).filter(|setting| !setting.value.is_empty());
+    setting.filter(|_| known).map(|setting| Endpoint {
         what: "load balancing listener".into(),
-        bind: Some(Claim::of(said)),
+        bind: Some(HostSetting::of(setting)),
         advertise: None,
         port: settings.port(&["nifi.cluster.load.balance.port"]).or(Some(6342)),
     })
 }
 
 /// A host, from the file where there is one; a file that does not name it leaves it blank.
-fn host(settings: &Settings, in_file: bool, line: &str, variable: &str) -> Option<Said> {
-    let unsaid = || Said { name: line.to_owned(), value: String::new(), origin: Origin::Unsaid };
+fn host(settings: &Settings, in_file: bool, line: &str, variable: &str) -> Option<Setting> {
+    let unsaid = || Setting { name: line.to_owned(), value: String::new(), origin: Origin::Unset };
     match in_file {
         true => Some(settings.first(&[line]).cloned().unwrap_or_else(unsaid)),
         false => settings.value(&[variable]).cloned(),
@@ -144,27 +145,30 @@ fn host(settings: &Settings, in_file: bool, line: &str, variable: &str) -> Optio
 }
 
 /// What is blank is advertised as `localhost`.
-fn advertised(said: &Said) -> Claim {
-    match said.value.as_str() {
-        "" => Claim::host("localhost", said),
-        host => Claim::host(host, said),
+fn advertised(setting: &Setting) -> HostSetting {
+    match setting.value.as_str() {
+        "" => HostSetting::host("localhost", setting),
+        host => HostSetting::host(host, setting),
     }
 }
 
-fn malformed(said: &Said) -> Malformed {
-    let meant = said.value.trim_matches(['=', ' ', '/']).rsplit("//").next().unwrap_or_default();
+fn malformed(setting: &Setting) -> Malformed {
+    let meant = setting.value.trim_matches(['=', ' ', '/']).rsplit("//").next().unwrap_or_default();
     Malformed {
-        said: said.clone(),
-        why: format!("takes {:?} for {}", said.value, said.name),
-        advice: format!("write {}={meant}", said.name),
+        setting: setting.clone(),
+        why: format!("takes {:?} for {}", setting.value, setting.name),
+        advice: format!("write {}={meant}", setting.name),
         meant: Some(meant.to_owned()),
     }
 }
 
 /// A host that begins with what ends a name: the sign of a doubled `=`.
-fn is_malformed(said: &Said) -> bool {
-    let is_host =
-        said.name.ends_with(".host") || said.name.ends_with(".address") || said.name.ends_with("_HOST");
-    is_host && said.name != "nifi.web.proxy.host" && said.value.contains(['=', ' ', '/'])
-        || said.name.ends_with(".port") && !said.value.is_empty() && said.value.parse::<u16>().is_err()
+fn is_malformed(setting: &Setting) -> bool {
+    let is_host = setting.name.ends_with(".host")
+        || setting.name.ends_with(".address")
+        || setting.name.ends_with("_HOST");
+    is_host && setting.name != "nifi.web.proxy.host" && setting.value.contains(['=', ' ', '/'])
+        || setting.name.ends_with(".port")
+            && !setting.value.is_empty()
+            && setting.value.parse::<u16>().is_err()
 }

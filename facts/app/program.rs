@@ -1,109 +1,143 @@
-//! The programs we know: how they are recognised, where they are told their addresses, and what follows.
+//! The known programs: how they are recognised, where their addresses are configured, and what follows.
 
-use super::settings::{Said, Settings};
-use super::{kin, nifi};
+use super::settings::{Setting, Settings};
+use super::{nifi, programs};
 
 /// A program that forms clusters of its own.
 #[derive(Debug)]
 pub struct Program {
-    /// What it is called here, such as `nifi`.
+    /// Its identifier, such as `nifi`.
     pub name: &'static str,
-    /// What it is called in a sentence.
+    /// Its name in a sentence.
     pub title: &'static str,
     /// Names of its images, without registry, owner and tag.
     pub images: &'static [&'static str],
-    /// Variables that only a server of it is given.
-    pub marks: &'static [&'static str],
-    /// Where its configuration lies; a mount or an argument that ends in the same name leads to it as well.
+    /// Variables that only its servers have.
+    pub signature_vars: &'static [&'static str],
+    /// Its configuration files; a mount or an argument that ends in the same name leads to one as well.
     pub files: &'static [&'static str],
-    /// The settings that bear on addresses; one that ends in `*` stands for all that begin so.
+    /// The settings about addresses; one that ends in `*` stands for all with that prefix.
     pub keys: &'static [&'static str],
     /// What follows from its settings.
     pub read: fn(&Settings, Version) -> Config,
 }
 
-/// The program's version, as far as the image's tag tells it.
+/// The program's version, as far as the image's tag names it.
 pub type Version = Option<(u32, u32)>;
 
-/// What a program makes of its settings.
+/// What follows from the settings of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// It was told to be one of several.
+    /// Whether it is configured to be a member of a cluster.
     pub clustered: bool,
-    /// Where it listens and what it tells others of it.
+    /// Where it listens and what it advertises.
     pub endpoints: Vec<Endpoint>,
-    /// What tells it from the others of its cluster.
-    pub identity: Option<Said>,
-    /// The hosts by which it finds its cluster; two that share one are of the same cluster.
+    /// What must be unique in its cluster.
+    pub identity: Option<Setting>,
+    /// The hosts with which it finds its cluster; two members that share one are of the same cluster.
     pub peers: Vec<String>,
-    /// Its web server speaks TLS.
+    /// Whether its web server speaks TLS.
     pub tls: bool,
-    /// Settings whose value cannot be meant.
+    /// Settings with an invalid value.
     pub malformed: Vec<Malformed>,
+    /// What only works in some networks.
+    pub requirements: Vec<Requirement>,
+    /// Whether it is a Redis Sentinel, which tells clients the addresses that replicas report.
+    pub is_sentinel: bool,
 }
 
-/// A setting whose value cannot be meant.
+/// What the settings of a program require of the network in which it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// It advertises an address that it picks from its interfaces, so peers must reach each of them.
+    OneNetwork {
+        /// The setting.
+        setting: Setting,
+        /// How it picks.
+        how: &'static str,
+        /// What to configure instead.
+        fix: &'static str,
+        /// Whether it picks the address of the ingress network whenever it has one.
+        certain: bool,
+    },
+    /// Peers take its address from its connection to this host, so the host must not be a VIP.
+    DirectConnection {
+        /// The setting.
+        setting: Setting,
+        /// The host.
+        host: String,
+        /// What to configure instead.
+        fix: &'static str,
+    },
+    /// Its hostname must be a fully qualified domain name.
+    FullHostname {
+        /// The setting.
+        setting: Setting,
+    },
+}
+
+/// A setting with an invalid value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Malformed {
-    /// It.
-    pub said: Said,
-    /// What comes of it.
+    /// The setting.
+    pub setting: Setting,
+    /// The effect.
     pub why: String,
-    /// What was meant, where that can be told.
+    /// The intended value, where it can be derived.
     pub meant: Option<String>,
-    /// What to do about it.
+    /// What to do.
     pub advice: String,
 }
 
-/// One thing that listens, and the address that others are told.
+/// Something that listens, and the address that it advertises.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint {
-    /// What it is, such as `web server`.
+    /// Its purpose, such as `web server`.
     pub what: String,
-    /// Where it is told to listen; `None` where that is not by an address.
-    pub bind: Option<Claim>,
-    /// What it is told to tell others.
-    pub advertise: Option<Claim>,
+    /// Where it is configured to listen; `None` where no address is configured.
+    pub bind: Option<HostSetting>,
+    /// What it is configured to advertise.
+    pub advertise: Option<HostSetting>,
     /// Its port.
     pub port: Option<u16>,
 }
 
-/// A host that a setting names.
+/// A setting that names a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claim {
+pub struct HostSetting {
     /// The host; blank means every interface.
     pub host: String,
-    /// The setting that says so.
-    pub said: Said,
+    /// The setting.
+    pub setting: Setting,
 }
 
-impl Claim {
-    /// A setting that is a host.
-    pub fn of(said: &Said) -> Self {
-        Self { host: said.value.clone(), said: said.clone() }
+impl HostSetting {
+    /// A setting whose value is a host.
+    pub fn of(setting: &Setting) -> Self {
+        Self { host: setting.value.clone(), setting: setting.clone() }
     }
 
-    /// A setting that is, or begins with, another host than its whole value.
-    pub fn host(host: &str, said: &Said) -> Self {
-        Self { host: host.to_owned(), said: said.clone() }
+    /// A setting whose value contains a host.
+    pub fn host(host: &str, setting: &Setting) -> Self {
+        Self { host: host.to_owned(), setting: setting.clone() }
     }
 }
 
-/// All of them.
+/// All known programs.
 pub static PROGRAMS: &[Program] = &[
     nifi::NIFI,
-    kin::ZOOKEEPER,
-    kin::KAFKA,
-    kin::ELASTICSEARCH,
-    kin::OPENSEARCH,
-    kin::RABBITMQ,
-    kin::CONSUL,
-    kin::HAZELCAST,
-    kin::ETCD,
-    kin::CASSANDRA,
-    kin::REDIS,
-    kin::MONGODB,
-    kin::GALERA,
+    programs::ZOOKEEPER,
+    programs::KAFKA,
+    programs::ELASTICSEARCH,
+    programs::OPENSEARCH,
+    programs::RABBITMQ,
+    programs::CONSUL,
+    programs::HAZELCAST,
+    programs::ETCD,
+    programs::CASSANDRA,
+    programs::REDIS,
+    programs::MONGODB,
+    programs::GALERA,
 ];
 
 impl Program {
@@ -112,7 +146,7 @@ impl Program {
         PROGRAMS.iter().find(|program| program.name == name)
     }
 
-    /// The program that an image, an environment and mounts betray.
+    /// The program that an image, an environment and mounts belong to.
     pub fn recognised<'a>(
         image: &str,
         env: impl Iterator<Item = &'a str> + Clone,
@@ -121,13 +155,13 @@ impl Program {
         let image = image_name(image);
         PROGRAMS.iter().find(|it| it.images.contains(&image)).or_else(|| {
             PROGRAMS.iter().find(|it| {
-                env.clone().any(|name| it.marks.contains(&name))
+                env.clone().any(|name| it.signature_vars.contains(&name))
                     || targets.clone().any(|target| it.files.contains(&target))
             })
         })
     }
 
-    /// Whether a setting of this name bears on addresses.
+    /// Whether a setting of this name is about addresses.
     pub fn wants(&self, name: &str) -> bool {
         let is = |key: &&str| match key.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
@@ -136,7 +170,7 @@ impl Program {
         self.keys.iter().any(is)
     }
 
-    /// The names that its files go by.
+    /// The names of its files.
     pub fn file_names(&self) -> impl Iterator<Item = &'static str> {
         self.files.iter().filter_map(|path| path.rsplit('/').next())
     }

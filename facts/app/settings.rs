@@ -1,6 +1,6 @@
 //! What a program was told, wherever it was told it: by its environment, its arguments or its files.
 
-use super::nested;
+use super::config_files;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -8,23 +8,24 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// The settings that bear on addresses, in the order in which they stand.
-    pub said: Vec<Said>,
+    #[serde(rename = "said")]
+    pub entries: Vec<Setting>,
     /// The files that were read.
     pub files: Vec<String>,
 }
 
 /// One setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct Setting {
     /// Its name.
     pub name: String,
     /// Its value.
     pub value: String,
-    /// Where it was said.
+    /// Where it was setting.
     pub origin: Origin,
 }
 
-/// Where something was said.
+/// Where something was setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Origin {
@@ -32,7 +33,8 @@ pub enum Origin {
     #[default]
     Environment,
     /// In a variable that holds other settings, such as `JAVA_OPTS` or a piece of JSON.
-    Within {
+    #[serde(rename = "within")]
+    Nested {
         /// The variable.
         variable: String,
     },
@@ -46,49 +48,50 @@ pub enum Origin {
         line: u32,
     },
     /// Nowhere: it is what the program takes on its own.
-    Unsaid,
+    #[serde(rename = "unsaid")]
+    Unset,
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, value) = (&self.name, &self.value);
         match &self.origin {
             Origin::Environment => write!(f, "{name}={value}"),
-            Origin::Within { variable } => write!(f, "{name}={value} in {variable}"),
+            Origin::Nested { variable } => write!(f, "{name}={value} in {variable}"),
             Origin::Argument => write!(f, "--{name}={value}"),
             Origin::File { path, line } => write!(f, "{name}={value} on line {line} of {path}"),
-            Origin::Unsaid => write!(f, "{name} is not set"),
+            Origin::Unset => write!(f, "{name} is not set"),
         }
     }
 }
 
 impl Settings {
     /// What an environment and a command line say under the names that are asked for.
-    pub fn told<'a>(
+    pub fn from_env_and_args<'a>(
         env: impl IntoIterator<Item = (&'a str, &'a str)>,
         args: &[String],
         wanted: &dyn Fn(&str) -> bool,
     ) -> Self {
-        let mut said = Vec::new();
+        let mut entries = Vec::new();
         let mut push = |name: &str, value: &str, origin: Origin| {
             if wanted(name) {
-                said.push(Said { name: name.to_owned(), value: value.to_owned(), origin });
+                entries.push(Setting { name: name.to_owned(), value: value.to_owned(), origin });
             }
         };
         for (variable, value) in env {
             push(variable, value, Origin::Environment);
-            let within = || Origin::Within { variable: variable.to_owned() };
+            let within = || Origin::Nested { variable: variable.to_owned() };
             for (name, value) in options(value) {
                 push(name, value, within());
             }
-            for (name, value) in nested::json(value) {
+            for (name, value) in config_files::json(value) {
                 push(&name, &value, within());
             }
         }
         for (name, value) in options(&args.join(" ")) {
             push(name, value, Origin::Argument);
         }
-        Self { said, files: Vec::new() }
+        Self { entries, files: Vec::new() }
     }
 
     /// Adds what a file says under the names that are asked for: lines of `name=value`, `name: value` or `name value`,
@@ -97,18 +100,18 @@ impl Settings {
         self.files.push(path.to_owned());
         let extension = path.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
         let found = match extension {
-            "json" => nested::json_lines(text),
-            "yml" | "yaml" => nested::yaml(text),
-            "xml" => nested::xml(text),
+            "json" => config_files::json_lines(text),
+            "yml" | "yaml" => config_files::yaml(text),
+            "xml" => config_files::xml(text),
             _ => Vec::new(),
         };
-        for nested::Line { line, path: names, value } in found {
+        for config_files::Line { line, path: names, value } in found {
             // The whole path where it is asked for, as Elasticsearch's, else its end.
             let whole = names.join(".");
             let name = names.last().filter(|_| !wanted(&whole)).cloned().unwrap_or(whole);
             if wanted(&name) {
                 let origin = Origin::File { path: path.to_owned(), line };
-                self.said.push(Said { name, value, origin });
+                self.entries.push(Setting { name, value, origin });
             }
         }
         if matches!(extension, "json" | "yml" | "yaml" | "xml") {
@@ -132,19 +135,19 @@ impl Settings {
                 let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
                 let value = value.trim().trim_matches('"').to_owned();
                 let origin = Origin::File { path: path.to_owned(), line };
-                self.said.push(Said { name: name.to_owned(), value, origin });
+                self.entries.push(Setting { name: name.to_owned(), value, origin });
             }
         }
     }
 
-    /// The first of these names that is said, be it blank; of a name said twice the last one counts.
-    pub fn first(&self, names: &[&str]) -> Option<&Said> {
-        names.iter().find_map(|name| self.said.iter().rev().find(|said| said.name == *name))
+    /// The first of these names that is setting, be it blank; of a name setting twice the last one counts.
+    pub fn first(&self, names: &[&str]) -> Option<&Setting> {
+        names.iter().find_map(|name| self.entries.iter().rev().find(|setting| setting.name == *name))
     }
 
     /// The first of these names that has a value.
-    pub fn value(&self, names: &[&str]) -> Option<&Said> {
-        names.iter().find_map(|name| self.first(&[name]).filter(|said| !said.value.is_empty()))
+    pub fn value(&self, names: &[&str]) -> Option<&Setting> {
+        names.iter().find_map(|name| self.first(&[name]).filter(|setting| !setting.value.is_empty()))
     }
 
     /// The port that the first of these names gives.
@@ -152,14 +155,14 @@ impl Settings {
         self.value(names)?.value.parse().ok()
     }
 
-    /// Whether the first of these names is said to be true.
+    /// Whether the first of these names is setting to be true.
     pub fn is_true(&self, names: &[&str]) -> bool {
-        self.first(names).is_some_and(|said| said.value.eq_ignore_ascii_case("true"))
+        self.first(names).is_some_and(|setting| setting.value.eq_ignore_ascii_case("true"))
     }
 
-    /// What is said under names that begin so.
-    pub fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Said)> {
-        self.said.iter().filter_map(move |said| Some((said.name.strip_prefix(prefix)?, said)))
+    /// What is setting under names that begin so.
+    pub fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Setting)> {
+        self.entries.iter().filter_map(move |setting| Some((setting.name.strip_prefix(prefix)?, setting)))
     }
 }
 

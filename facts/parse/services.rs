@@ -2,12 +2,16 @@
 
 use super::or_default;
 use crate::host::Protocol;
-use crate::service::{Mount, Placement, Platform, PublishedPort, Resources, Service, UpdateStatus};
+use crate::service::{
+    Mount, Placement, Platform, PublishedPort, Resources, Service, UpdateConfig, UpdateStatus,
+};
 use crate::{NetworkId, ServiceId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
 #[derive(Deserialize)]
@@ -43,14 +47,27 @@ struct Spec {
     name: String,
     #[serde(default, deserialize_with = "or_default")]
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    task_template: Value,
     #[serde(default, deserialize_with = "or_default")]
-    task_template: TaskTemplate,
+    update_config: UpdateConfigSpec,
     #[serde(default, deserialize_with = "or_default")]
     mode: Mode,
     #[serde(default, deserialize_with = "or_default")]
     endpoint_spec: EndpointSpec,
     #[serde(default, deserialize_with = "or_default")]
     networks: Vec<Attachment>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateConfigSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    parallelism: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    delay: i64,
+    #[serde(default, deserialize_with = "or_default")]
+    order: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -140,7 +157,7 @@ struct Named {
 }
 
 impl Amount {
-    /// How much there is of each kind that is neither processors nor memory; one that has a name counts one.
+    /// The generic resources by kind; a named resource counts one.
     pub(super) fn kinds(&self) -> BTreeMap<String, u64> {
         let mut kinds = BTreeMap::new();
         for generic in &self.generic {
@@ -187,6 +204,8 @@ struct ContainerSpec {
     mounts: Vec<MountSpec>,
     #[serde(default, deserialize_with = "or_default")]
     hosts: Vec<String>,
+    #[serde(default)]
+    stop_grace_period: Option<i64>,
     #[serde(default, deserialize_with = "or_default")]
     healthcheck: HealthCheck,
 }
@@ -303,7 +322,8 @@ pub(super) fn services(answers: Vec<ServiceAnswer>) -> Vec<Service> {
 
 fn service(answer: ServiceAnswer) -> Service {
     let spec = answer.spec;
-    let template = spec.task_template;
+    let digest = digest(&spec.task_template);
+    let template: TaskTemplate = serde_json::from_value(spec.task_template).unwrap_or_default();
     let container = template.container_spec;
     let attachments: Vec<_> = template.networks.into_iter().chain(spec.networks).collect();
     let virtual_ips = answer.endpoint.virtual_ips.into_iter();
@@ -333,10 +353,7 @@ fn service(answer: ServiceAnswer) -> Service {
         placement: placement(template.placement),
         log_driver: template.log_driver.map(|driver| driver.name).filter(|name| !name.is_empty()),
         hosts: container.hosts,
-        restart_delay: template
-            .restart_policy
-            .delay
-            .and_then(|nanoseconds| u64::try_from(nanoseconds / 1_000_000_000).ok()),
+        restart_delay: template.restart_policy.delay.map(seconds),
         reserved_kinds: template.resources.reservations.kinds(),
         reserved: template.resources.reservations.into(),
         limits: template.resources.limits.into(),
@@ -346,8 +363,32 @@ fn service(answer: ServiceAnswer) -> Service {
             message: update.message,
             started: stamp(&update.started_at),
         }),
+        update_config: UpdateConfig {
+            parallelism: spec.update_config.parallelism,
+            delay: seconds(spec.update_config.delay),
+            start_first: spec.update_config.order == "start-first",
+        },
+        template: digest,
+        stop_grace: container.stop_grace_period.map(seconds),
         updated: stamp(&answer.updated_at),
     }
+}
+
+/// Whole seconds of a duration in nanoseconds.
+fn seconds(nanoseconds: i64) -> u64 {
+    u64::try_from(nanoseconds / 1_000_000_000).unwrap_or(0)
+}
+
+/// A digest of a task template; `None` where there is none.
+pub(super) fn digest(template: &Value) -> Option<u64> {
+    let entries = template.as_object().filter(|entries| !entries.is_empty())?;
+    let mut hasher = DefaultHasher::new();
+    // The engine names the runtime in services alone.
+    for (key, value) in entries.iter().filter(|(key, _)| *key != "Runtime") {
+        key.hash(&mut hasher);
+        value.to_string().hash(&mut hasher);
+    }
+    Some(hasher.finish())
 }
 
 fn port(port: Port) -> PublishedPort {
@@ -388,7 +429,7 @@ fn named(variable: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// A time; Go writes the year 1 for none.
+/// A time; Go writes the year 1 for "not set".
 pub(super) fn stamp(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|at: &Timestamp| at.as_second() > 0)
 }

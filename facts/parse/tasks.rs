@@ -1,10 +1,11 @@
 //! `GET /tasks`.
 
 use super::or_default;
-use super::services::{bare, stamp};
+use super::services::{bare, digest, stamp};
 use crate::service::{Task, TaskAttachment};
 use crate::{NetworkId, NodeId, ServiceId, TaskId};
 use serde::Deserialize;
+use serde_json::Value;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -19,8 +20,8 @@ pub(super) struct TaskAnswer {
     slot: u64,
     #[serde(default, deserialize_with = "or_default")]
     created_at: String,
-    #[serde(default, deserialize_with = "or_default")]
-    spec: TaskSpec,
+    #[serde(default)]
+    spec: Value,
     #[serde(default, deserialize_with = "or_default")]
     status: TaskStatus,
     #[serde(default, deserialize_with = "or_default")]
@@ -102,6 +103,8 @@ pub(super) fn tasks(answers: Vec<TaskAnswer>) -> Vec<Task> {
     let one = |answer: TaskAnswer| {
         let attachments: Vec<TaskAttachment> =
             answer.networks_attachments.into_iter().map(TaskAttachment::from).collect();
+        let template = digest(&answer.spec);
+        let spec: TaskSpec = serde_json::from_value(answer.spec).unwrap_or_default();
         Task {
             id: answer.id,
             service: answer.service,
@@ -117,6 +120,8 @@ pub(super) fn tasks(answers: Vec<TaskAnswer>) -> Vec<Task> {
             image: answer.spec.container_spec.image,
             addresses: attachments.iter().flat_map(|it| it.addresses.iter().copied()).collect(),
             attachments,
+        let template = digest(&answer.spec);
+        let spec: TaskSpec = serde_json::from_value(answer.spec).unwrap_or_default();
         }
     };
     let mut tasks: Vec<_> = answers.into_iter().map(one).collect();

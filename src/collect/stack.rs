@@ -1,4 +1,4 @@
-//! A stack that is about to be deployed, and what it meets on this node and in this swarm.
+//! A stack before its deployment, and the state of this node and swarm that matters to it.
 
 use super::{Artifact, Place, Session, apart, engine_api};
 use facts::Need;
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// The most mounted files that are read.
 const MOST_FILES: usize = 32;
-/// What such files are called.
+/// How such files end.
 const SETTINGS: [&str; 9] =
     [".properties", ".conf", ".cfg", ".cnf", ".ini", ".yml", ".yaml", ".json", ".xml"];
-/// The most that is read of one.
+/// The most bytes that are read of one.
 const MOST: u64 = 256 << 10;
 
 /// A stack file.
@@ -20,9 +20,9 @@ const MOST: u64 = 256 << 10;
 pub struct StackFile {
     /// Its path, absolute.
     pub path: PathBuf,
-    /// What it holds.
+    /// Its content.
     pub content: Vec<u8>,
-    /// The name that the stack will have, where it was given.
+    /// The name of the stack, where it was given.
     pub name: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn stack(session: &Session) -> Vec<Artifact> {
         Place::new(Need::Stack, "stack/surroundings.json", "the shell, the mounted paths, the swarm's lists");
     let mut artifacts = vec![place.kept(file.content.clone())];
     let text = String::from_utf8_lossy(&file.content).into_owned();
-    // The first reading tells the variables; with their values the second tells the paths.
+    // The first parse names the variables; with their values the second names the paths.
     let unset = BTreeMap::new();
     let named = facts::parse::compose(&text, &unset).map(|compose| compose.variables).unwrap_or_default();
     let variables: BTreeMap<String, Option<String>> = named
@@ -44,13 +44,13 @@ pub(super) async fn stack(session: &Session) -> Vec<Artifact> {
     let compose = facts::parse::compose(&text, &variables).unwrap_or_default();
     let binds = compose.services.iter().flat_map(|service| &service.mounts).filter(|mount| mount.value.bind);
     let paths: BTreeSet<String> = binds.map(|mount| resolved(&directory, &mount.value.source)).collect();
-    // Of the files of configs the content alone counts.
+    // Of config files only the content matters.
     let configs =
         compose.resources.iter().filter(|it| it.kind == Kind::Config).filter_map(|it| it.file.as_ref());
     let configs: BTreeSet<String> = configs.map(|file| resolved(&directory, &file.value)).collect();
     let mut surroundings =
         Surroundings { name: file.name.clone(), directory, variables, ..Surroundings::default() };
-    // On another machine's engine, or below another root, nothing is known of its paths.
+    // The paths of another host's engine, or below another root, are not visible here.
     if session.elsewhere().is_none() {
         let mounted = apart(move || Ok(look(paths, configs))).await.unwrap_or_default();
         surroundings.paths = mounted.there;
@@ -65,10 +65,10 @@ pub(super) async fn stack(session: &Session) -> Vec<Artifact> {
     artifacts
 }
 
-/// What the stack mounts of this node.
+/// What the stack mounts from this node.
 #[derive(Default)]
 struct Mounted {
-    /// Its paths, and whether they are there.
+    /// Its paths, and whether they exist.
     there: BTreeMap<String, bool>,
     /// The properties files among them, by path.
     files: Vec<(String, Vec<u8>)>,
@@ -85,7 +85,7 @@ fn look(paths: BTreeSet<String>, configs: BTreeSet<String>) -> Mounted {
         if is_file && settings(&path) && mounted.files.len() < MOST_FILES {
             mounted.files.extend(content(&path).map(|content| (path.clone(), content)));
         }
-        // What may not be looked at may be there.
+        // A path that may not be read may exist.
         let absent = kind.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         mounted.there.insert(path, !absent);
     }

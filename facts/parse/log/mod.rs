@@ -19,8 +19,8 @@ mod syslog;
 mod tokens;
 
 pub use merge::merge;
-pub use reader::{Reading, read};
 pub(in crate::parse) use names::is_secret;
+pub use reader::{Reading, read};
 pub use redact::redact;
 
 use relevance::relevance;

@@ -1,7 +1,10 @@
 //! A compose file, as `docker stack deploy` takes it.
 
+#[cfg(test)]
+mod golden;
 mod interpolate;
 mod redact;
+mod schema;
 mod service;
 mod yaml;
 
@@ -10,13 +13,13 @@ use crate::bundle::Bundle;
 use crate::engine::Fault;
 use crate::stack::{At, Compose, Kind, MountedFile, Stack, StackResource, Surroundings, Variable};
 use crate::{Fact, Need, Seen, Text};
-use std::collections::BTreeMap;
 pub use redact::redact;
-use yaml::{Yaml, parse as parse_yaml};
+use std::collections::BTreeMap;
+use yaml::{Yaml, parse_noting};
 
-/// The keys that may stand at the top, besides extensions.
-const TOP: [&str; 6] = ["version", "services", "networks", "volumes", "secrets", "configs"];
-/// The kinds of things at the top.
+/// The keys at the top whose values may hold variables.
+const WITH_VARIABLES: [&str; 5] = ["services", "networks", "volumes", "secrets", "configs"];
+/// The kinds of resources at the top.
 const KINDS: [(&str, Kind); 4] = [
     ("networks", Kind::Network),
     ("volumes", Kind::Volume),
@@ -68,7 +71,8 @@ fn files(bundle: &Bundle) -> Vec<Seen<MountedFile>> {
 
 /// Reads a compose file, with these values for its variables.
 pub fn compose(text: &str, variables: &BTreeMap<String, Option<String>>) -> Result<Compose, Fault> {
-    let mut root = parse_yaml(text)?;
+    let mut repeated = Vec::new();
+    let mut root = parse_noting(text, &mut repeated)?;
     let yaml::Kind::Map(entries) = &mut root.kind else {
         return Err(Fault {
             line: root.line,
@@ -77,8 +81,8 @@ pub fn compose(text: &str, variables: &BTreeMap<String, Option<String>>) -> Resu
         });
     };
     let mut met = Vec::new();
-    for (name, _, value) in entries.iter_mut().filter(|(name, _, _)| name != "version") {
-        if TOP.contains(&name.as_str()) {
+    for (name, _, value) in entries.iter_mut() {
+        if WITH_VARIABLES.contains(&name.as_str()) {
             replace(value, variables, &mut met)?;
         }
     }
@@ -90,6 +94,11 @@ pub fn compose(text: &str, variables: &BTreeMap<String, Option<String>>) -> Resu
         column: 0,
         what: "it has no key services".into(),
     })?;
+    let mut judged = schema::judge(&root);
+    for (name, line, value) in services.entries() {
+        judged.faults.extend(service::faults(name, *line, value));
+    }
+    judged.faults.sort_by_key(|fault| fault.line);
     Ok(Compose {
         version: version.and_then(|v| Some(At { line: v.line, value: v.text()?.to_owned() })),
         version_is_number: version.is_some_and(Yaml::is_number),
@@ -105,45 +114,11 @@ pub fn compose(text: &str, variables: &BTreeMap<String, Option<String>>) -> Resu
                 map.entries().iter().map(move |(key, line, value)| resource(kind, key, *line, value))
             })
             .collect(),
-        faults: faults(&root, services),
-        since: since(&root, services),
+        faults: judged.faults,
+        since: judged.since,
+        repeated,
         variables: met,
     })
-}
-
-/// What docker refuses in every version of the file.
-fn faults(root: &Yaml, services: &Yaml) -> Vec<At<String>> {
-    let unknown =
-        root.entries().iter().filter(|(key, _, _)| !TOP.contains(&key.as_str()) && !key.starts_with("x-"));
-    let mut faults: Vec<_> = unknown
-        .map(|(key, line, _)| At { line: *line, value: format!("docker knows no key {key:?} at the top") })
-        .collect();
-    for (name, line, value) in services.entries() {
-        faults.extend(service::faults(name, *line, value));
-    }
-    faults.sort_by_key(|fault| fault.line);
-    faults
-}
-
-/// What came into the file with a version above 3.0, by the second number of that version.
-fn since(root: &Yaml, services: &Yaml) -> Vec<At<(u32, String)>> {
-    let mut since = Vec::new();
-    for (key, line, _) in root.entries() {
-        let minor = match key.as_str() {
-            "secrets" => 1,
-            "configs" => 3,
-            key if key.starts_with("x-") => 4,
-            _ => continue,
-        };
-        since.push(At { line: *line, value: (minor, key.clone()) });
-    }
-    let path = ["deploy", "placement", "max_replicas_per_node"];
-    for (_, _, service) in services.entries() {
-        if let Some(most) = path.iter().try_fold(service, |value, key| value.get(key)) {
-            since.push(At { line: most.line, value: (8, path[2].to_owned()) });
-        }
-    }
-    since
 }
 
 fn replace(
@@ -152,8 +127,9 @@ fn replace(
     met: &mut Vec<Variable>,
 ) -> Result<(), Fault> {
     match &mut value.kind {
-        yaml::Kind::Scalar(text, _) if text.contains('$') => {
+        yaml::Kind::Scalar(text, style) if text.contains('$') => {
             let line = value.line;
+            *style = yaml::Style::Replaced;
             *text = interpolate::interpolate(text, line, variables, met).map_err(|what| Fault {
                 line,
                 column: 0,
@@ -181,5 +157,12 @@ fn resource(kind: Kind, key: &str, line: u32, value: &Yaml) -> StackResource {
         name: text("name").or(named),
         file: value.get("file").and_then(|file| Some(At { line: file.line, value: file.text()?.to_owned() })),
         driver: text("driver"),
+        driver_opts: value
+            .get("driver_opts")
+            .map(Yaml::entries)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|(name, line, value)| Some((name.clone(), At { line: *line, value: value.text()?.to_owned() })))
+            .collect(),
     }
 }

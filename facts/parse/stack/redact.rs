@@ -156,8 +156,9 @@ fn masked(value: &str) -> String {
         clean.push('}');
         rest = after;
     }
-    let is_reference =
-        rest.strip_prefix('$').is_some_and(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+    let is_reference = rest
+        .strip_prefix('$')
+        .is_some_and(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
     if is_reference && rest.len() > 1 {
         clean.push_str(rest);
     } else {

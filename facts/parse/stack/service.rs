@@ -28,45 +28,6 @@ const IGNORED: [&str; 18] = [
     "userns_mode",
 ];
 
-/// All other keys of a service that docker knows.
-const KNOWN: [&str; 35] = [
-    "cap_add",
-    "cap_drop",
-    "cgroupns_mode",
-    "command",
-    "configs",
-    "credential_spec",
-    "deploy",
-    "dns",
-    "dns_search",
-    "entrypoint",
-    "env_file",
-    "environment",
-    "extra_hosts",
-    "healthcheck",
-    "hostname",
-    "image",
-    "init",
-    "isolation",
-    "labels",
-    "logging",
-    "networks",
-    "oom_score_adj",
-    "ports",
-    "read_only",
-    "secrets",
-    "stdin_open",
-    "stop_grace_period",
-    "stop_signal",
-    "sysctls",
-    "tmpfs",
-    "tty",
-    "ulimits",
-    "user",
-    "volumes",
-    "working_dir",
-];
-
 /// The most ports that a range is spelled out into.
 const MOST_PORTS: u16 = 4096;
 
@@ -97,49 +58,38 @@ pub(super) fn service(name: &str, line: u32, yaml: &Yaml) -> StackService {
             .filter_map(at_text)
             .collect(),
         max_replicas: number(within(&["placement", "max_replicas_per_node"]), 0),
-        reserved: reserved(within(&["resources", "reservations"]), line),
+        reserved: resources(within(&["resources", "reservations"]), line),
+        limits: resources(within(&["resources", "limits"]), line),
+        stop_grace: yaml.get("stop_grace_period").and_then(Yaml::text).and_then(duration),
+        start_first: within(&["update_config", "order"])
+            .filter(|order| order.text() == Some("start-first"))
+            .map(|order| At { line: order.line, value: () }),
         uses: uses(yaml),
         ignored: ignored(yaml, &mounts),
         mounts: mounts.into_iter().map(|(mount, _)| mount).collect(),
     }
 }
 
-/// What docker refuses of it.
+/// What docker refuses of it, beyond what the schema shows.
 pub(super) fn faults(name: &str, line: u32, yaml: &Yaml) -> Vec<At<String>> {
-    let Value::Map(entries) = &yaml.kind else {
-        return vec![At { line, value: format!("service {name} is no mapping") }];
-    };
+    if !matches!(yaml.kind, Value::Map(_)) {
+        return Vec::new();
+    }
     let mut faults = Vec::new();
-    let mut fault = |line: u32, value: String| faults.push(At { line, value });
-    for (key, line, _) in entries {
-        if !IGNORED.contains(&key.as_str()) && !KNOWN.contains(&key.as_str()) && !key.starts_with("x-") {
-            fault(*line, format!("docker knows no key {key:?} of a service of a stack ({name})"));
-        }
-    }
     if yaml.get("image").and_then(Yaml::text).is_none_or(str::is_empty) {
-        fault(line, format!("service {name} has no image"));
+        faults.push(At { line, value: format!("service {name} has no image") });
     }
-    if let Some(depends) = yaml.get("depends_on").filter(|depends| !depends.entries().is_empty()) {
-        fault(
-            depends.line,
-            format!("depends_on of {name} is a mapping; a stack takes a list, and passes over it"),
-        );
-    }
-    for (variable, line, value) in yaml.get("environment").map(Yaml::entries).unwrap_or_default() {
-        if matches!(&value.kind, Value::Scalar(text, true) if matches!(text.as_str(), "true" | "True" | "TRUE" | "false" | "False" | "FALSE"))
-        {
-            fault(
-                *line,
-                format!("{variable} of {name} is a truth value; in quotes it is a text, as docker demands"),
-            );
+    let items = yaml.get("ports").map(Yaml::items).unwrap_or_default();
+    for (number, port) in items.iter().enumerate() {
+        let text = port.text().unwrap_or_default();
+        // What held a secret cannot be judged.
+        if !text.contains("***") && ports(port).is_empty() {
+            let value = format!("services.{name}.ports.{number} is no port: {text:?}");
+            faults.push(At { line: port.line, value });
         }
-    }
-    for port in yaml.get("ports").map(Yaml::items).unwrap_or_default() {
-        if ports(port).is_empty() {
-            fault(
-                port.line,
-                format!("a port of {name} that cannot be read: {}", port.text().unwrap_or_default()),
-            );
+        if !text.is_empty() && items.iter().take(number).any(|other| other.text() == Some(text)) {
+            let value = format!("services.{name}.ports.{number} repeats {text:?}");
+            faults.push(At { line: port.line, value });
         }
     }
     faults
@@ -245,7 +195,7 @@ fn mount(yaml: &Yaml) -> Option<(At<StackMount>, String)> {
     Some((At { line, value: mount }, options))
 }
 
-fn reserved(yaml: Option<&Yaml>, line: u32) -> At<Resources> {
+fn resources(yaml: Option<&Yaml>, line: u32) -> At<Resources> {
     let Some(yaml) = yaml else { return At { line, value: Resources::default() } };
     let text = |key: &str| yaml.get(key).and_then(Yaml::text);
     let value = Resources {
@@ -255,6 +205,27 @@ fn reserved(yaml: Option<&Yaml>, line: u32) -> At<Resources> {
         memory_bytes: text("memory").and_then(size).unwrap_or(0),
     };
     At { line: yaml.line, value }
+}
+
+/// Whole seconds of `1m30s`, `10s`, `500ms`.
+fn duration(text: &str) -> Option<u64> {
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let unit = rest.trim_start_matches(|char: char| char.is_ascii_digit() || char == '.');
+        let number: f64 = rest[..rest.len() - unit.len()].parse().ok()?;
+        let name = unit.len() - unit.trim_start_matches(char::is_alphabetic).len();
+        let factor = match &unit[..name] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 0.001,
+            _ => 0.0,
+        };
+        seconds += number * factor;
+        rest = &unit[name..];
+    }
+    Some(seconds as u64)
 }
 
 /// `512M`, `2gb`, `1073741824`.

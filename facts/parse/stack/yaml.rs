@@ -1,6 +1,7 @@
 //! YAML with the line of everything in it: anchors followed, merge keys merged, and an end to both.
 
 use crate::engine::Fault;
+use crate::stack::At;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::BTreeMap;
 
@@ -16,11 +17,22 @@ pub(super) struct Yaml {
     pub(super) kind: Kind,
 }
 
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Without quotes.
+    Plain,
+    /// In quotes, or as a block.
+    Quoted,
+    /// With a variable, which was replaced by its value.
+    Replaced,
+}
+
 /// What a value is.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
-    /// Text, and whether it stood without quotes, so that it may mean a number, a truth or nothing.
-    Scalar(String, bool),
+    /// Text. Without quotes it may be a number, a truth value or nothing.
+    Scalar(String, Style),
     List(Vec<Yaml>),
     /// Keys in their order, each with its line.
     Map(Vec<(String, u32, Yaml)>),
@@ -30,14 +42,19 @@ impl Yaml {
     /// The text of a scalar; `None` for what YAML takes for nothing, and for lists and mappings.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar(text, plain) => (!(*plain && is_null(text))).then_some(text.as_str()),
+            Kind::Scalar(text, _) => (!self.is_null()).then_some(text.as_str()),
             _ => None,
         }
     }
 
+    /// Whether YAML takes it for nothing.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(text, Style::Plain) if is_null(text))
+    }
+
     /// Whether it stands without quotes and reads as a number.
     pub(super) fn is_number(&self) -> bool {
-        matches!(&self.kind, Kind::Scalar(text, true) if text.parse::<f64>().is_ok())
+        matches!(&self.kind, Kind::Scalar(text, Style::Plain) if text.parse::<f64>().is_ok())
     }
 
     /// The value of a key.
@@ -84,6 +101,11 @@ struct Open {
 
 /// Reads the first document of a text.
 pub(super) fn parse(text: &str) -> Result<Yaml, Fault> {
+    parse_noting(text, &mut Vec::new())
+}
+
+/// Reads the first document of a text, and notes the keys that a mapping holds twice.
+pub(super) fn parse_noting(text: &str, repeated: &mut Vec<At<String>>) -> Result<Yaml, Fault> {
     let mut open: Vec<Open> = Vec::new();
     let mut anchors: BTreeMap<usize, Yaml> = BTreeMap::new();
     let mut values = 0;
@@ -95,8 +117,8 @@ pub(super) fn parse(text: &str) -> Result<Yaml, Fault> {
         let line = number(span.start.line());
         let (done, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => {
-                let plain = style == ScalarStyle::Plain;
-                (Yaml { line, kind: Kind::Scalar(text.into_owned(), plain) }, anchor)
+                let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
+                (Yaml { line, kind: Kind::Scalar(text.into_owned(), style) }, anchor)
             }
             Event::Alias(id) => {
                 let of = "an alias of what is not complete yet";
@@ -115,7 +137,7 @@ pub(super) fn parse(text: &str) -> Result<Yaml, Fault> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(Open { line, anchor, items, mapping }) = open.pop() else { continue };
-                let kind = if mapping { Kind::Map(mapped(items)?) } else { Kind::List(items) };
+                let kind = if mapping { Kind::Map(mapped(items, repeated)?) } else { Kind::List(items) };
                 (Yaml { line, kind }, anchor)
             }
             Event::DocumentEnd | Event::StreamEnd => break,
@@ -134,26 +156,27 @@ pub(super) fn parse(text: &str) -> Result<Yaml, Fault> {
             None => return Ok(done),
         }
     }
-    Ok(Yaml { line: 1, kind: Kind::Scalar(String::new(), true) })
+    Ok(Yaml { line: 1, kind: Kind::Scalar(String::new(), Style::Plain) })
 }
 
 /// Keys and values by turns, as a mapping; what `<<` names is merged in and never replaces a key that is there.
-fn mapped(items: Vec<Yaml>) -> Result<Vec<(String, u32, Yaml)>, Fault> {
+fn mapped(items: Vec<Yaml>, repeated: &mut Vec<At<String>>) -> Result<Vec<(String, u32, Yaml)>, Fault> {
     let mut entries: Vec<(String, u32, Yaml)> = Vec::new();
     let mut merged: Vec<Yaml> = Vec::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut items = items.into_iter();
     while let (Some(key), Some(value)) = (items.next(), items.next()) {
-        let Kind::Scalar(name, plain) = key.kind else {
+        let Kind::Scalar(name, style) = key.kind else {
             return Err(fault(key.line, 0, "a key that is a list or a mapping"));
         };
-        if plain && name == "<<" {
+        if style == Style::Plain && name == "<<" {
             match value.kind {
                 Kind::List(list) => merged.extend(list),
                 _ => merged.push(value),
             }
         } else if let Some(at) = seen.insert(name.clone(), entries.len()) {
-            // A key that stands twice counts as it stood last, as docker takes it.
+            // Older docker takes the last of two; newer refuses both.
+            repeated.push(At { line: key.line, value: name.clone() });
             let place = entries.get_mut(at);
             seen.insert(name.clone(), at);
             if let Some(place) = place {

@@ -1,8 +1,8 @@
-//! Questions to NiFi over HTTP, from inside the network namespace that this thread is in.
+//! HTTP requests to NiFi, from inside the network namespace that this thread is in.
 
 use crate::collect::{sockets, tls, why};
 use facts::Why;
-use facts::app::{Asked, Config, Reply, Resolved};
+use facts::app::{Config, HttpProbe, Reply, Resolved};
 use facts::container::Container;
 use facts::host::Protocol;
 use futures_util::future::join_all;
@@ -13,39 +13,39 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// The most one answer may take.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+/// The timeout of one request.
+const TIMEOUT: Duration = Duration::from_millis(1_500);
 /// The most that is kept of an answer.
 const MOST: usize = 64 << 10;
 /// The most ports that are tried where none is configured.
 const MOST_PORTS: usize = 3;
 
-/// The first question; it is answered even by a node that has not joined.
+/// The first request; a node that has not joined answers it as well.
 const SUMMARY: &str = "/nifi-api/flow/cluster/summary";
-/// What a node that answers is asked besides.
+/// The requests to a node that answers the first.
 const MORE: [&str; 2] = ["/nifi-api/flow/about", "/nifi-api/controller/cluster"];
 
-/// How callers from outside come in.
+/// A published port.
 pub(super) struct Published {
     pub(super) node: IpAddr,
     pub(super) published: u16,
     pub(super) target: u16,
 }
 
-/// Whom to ask: what the name stands for, the name, and the address it has inside.
+/// Where to connect: what the name stands for, the name, and its address inside.
 struct Target {
     what: String,
     name: String,
     addr: Option<IpAddr>,
 }
 
-/// Asks by every name and address that stands for the container, all at once.
+/// Sends the requests to every name and address of the container, concurrently.
 pub(super) fn ask(
     container: &Container,
     config: &Config,
     names: &[Resolved],
     published: &[Published],
-) -> Result<Vec<Asked>, Why> {
+) -> Result<Vec<HttpProbe>, Why> {
     let Some(web) = config.endpoints.first() else { return Ok(Vec::new()) };
     let scheme = if config.tls { "https" } else { "http" };
     let ports = match web.port {
@@ -87,7 +87,7 @@ pub(super) fn ask(
     })
 }
 
-/// Ports on which something listens and that are not the engine's.
+/// The listening ports, without the engine's.
 fn listening(container: &Container) -> io::Result<Vec<u16>> {
     let engine = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
     let listeners = sockets::listeners_of(container.pid)?;
@@ -112,17 +112,15 @@ fn targets(container: &Container, config: &Config, names: &[Resolved]) -> Vec<Ta
     let inside =
         |name: &str| names.iter().find(|it| it.name == name).and_then(|it| it.inside().first().copied());
     add("its hostname", container.hostname.clone(), inside(&container.hostname));
-    for claim in config.endpoints.iter().flat_map(|it| it.bind.iter().chain(&it.advertise)) {
-        let is_address = claim.host.parse::<IpAddr>().is_ok();
-        if !is_address && claim.host != "localhost" {
-            add("the host in its settings", claim.host.clone(), inside(&claim.host));
+    for host_setting in config.endpoints.iter().flat_map(|it| it.bind.iter().chain(&it.advertise)) {
+        let is_address = host_setting.host.parse::<IpAddr>().is_ok();
+        if !is_address && host_setting.host != "localhost" {
+            add("the host in its settings", host_setting.host.clone(), inside(&host_setting.host));
         }
     }
     add("its service's name", container.service_name.clone(), inside(&container.service_name));
-    for addr in
-        names.iter().filter(|it| it.name == container.service_name).flat_map(Resolved::virtual_addresses)
-    {
-        add("the virtual address of its service", addr.to_string(), Some(addr));
+    for addr in names.iter().filter(|it| it.name == container.service_name).flat_map(Resolved::vips) {
+        add("the VIP of its service", addr.to_string(), Some(addr));
     }
     add("localhost", "localhost".into(), Some(Ipv4Addr::LOCALHOST.into()));
     if let Ok(netns) = container.netns.get() {
@@ -154,7 +152,7 @@ fn client(targets: &[Target]) -> Result<Client, Why> {
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(0)
         .user_agent(concat!("swarm-doctor/", env!("CARGO_PKG_VERSION")))
-        .timeout(PATIENCE);
+        .timeout(TIMEOUT);
     for target in targets {
         if let Some(addr) = target.addr {
             builder = builder.resolve(&target.name, SocketAddr::new(addr, 0));
@@ -163,12 +161,12 @@ fn client(targets: &[Target]) -> Result<Client, Why> {
     builder.build().map_err(|error| failed(&error))
 }
 
-async fn one(client: &Client, url: String, target: &Target, host: Option<String>) -> Asked {
+async fn one(client: &Client, url: String, target: &Target, host: Option<String>) -> HttpProbe {
     let result = match target.addr {
         None => Err("the name is not resolved".to_owned()),
         Some(_) => reply(client, &url, host.as_deref()).await,
     };
-    Asked { url, host, target: target.what.clone(), addr: target.addr, result }
+    HttpProbe { url, host, target: target.what.clone(), addr: target.addr, result }
 }
 
 async fn reply(client: &Client, url: &str, host: Option<&str>) -> Result<Reply, String> {
@@ -190,7 +188,7 @@ async fn reply(client: &Client, url: &str, host: Option<&str>) -> Result<Reply, 
 
 fn words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return format!("no answer within {} ms", PATIENCE.as_millis());
+        return format!("no answer within {} ms", TIMEOUT.as_millis());
     }
     innermost(error)
 }

@@ -1,20 +1,22 @@
-//! Containers as the engine inspects them, of which those that run a program we know are kept.
+//! Containers as the engine inspects them: those that run a known program, and those that exited.
 
 use crate::collect::Session;
 use bollard::Docker;
 use bollard::query_parameters::ListContainersOptionsBuilder;
-use facts::app::{App, LABEL, Program, Settings};
+use facts::app::{App, Exited, LABEL, Program, Settings};
 use facts::{ContainerId, Need, Timestamp, Why};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// How long ago a container may have ended to tell of its service as it is now: a task is restarted within
-/// seconds, and what ended before that may have been another version of it.
+/// How long ago a container may have exited to show its service as it is now: a task is restarted within seconds, and
+/// what exited before that may have been another version.
 const RECENT_SECONDS: i64 = 60;
-/// The most containers that have ended that are inspected.
+/// How long ago a container may have exited to be of interest at all.
+const EXITED_SECONDS: i64 = 300;
+/// The most exited containers that are inspected.
 const MOST_ENDED: usize = 16;
 
-/// A container, as far as it matters here.
+/// A container as the engine inspects it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Inspected {
@@ -42,6 +44,8 @@ struct State {
     running: bool,
     exit_code: i64,
     finished_at: String,
+    #[serde(rename = "OOMKilled")]
+    oom_killed: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,10 +98,11 @@ struct EndpointSettings {
     aliases: Option<Vec<String>>,
 }
 
-/// The containers that run a program we know, and of services none of whose run the last that ended.
+/// The containers that run a known program, and the last exited one of services without.
 pub(super) async fn inspected(
     session: &Session,
     named: &BTreeMap<String, String>,
+    exited: Vec<Inspected>,
 ) -> Result<Vec<(&'static Program, Inspected)>, Why> {
     let mut found = Vec::new();
     let bundle = session.partial(&[Need::Containers]).await;
@@ -113,15 +118,15 @@ pub(super) async fn inspected(
             found.extend(serde_json::from_slice::<Inspected>(content));
         }
     }
-    found.extend(ended(session).await?);
+    found.extend(exited.into_iter().filter(|it| it.failed_lately(session.taken)));
     let of = |inspected: Inspected| Some((inspected.program(named)?, inspected));
     let mut known: Vec<_> = found.into_iter().filter_map(of).collect();
     known.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     Ok(known)
 }
 
-/// The last container that ended of each service, where it did so just now.
-async fn ended(session: &Session) -> Result<Vec<Inspected>, Why> {
+/// The last exited container of each service, where that was within the last minutes.
+pub(super) async fn exited(session: &Session) -> Result<Vec<Inspected>, Why> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Listed {
@@ -144,19 +149,36 @@ async fn ended(session: &Session) -> Result<Vec<Inspected>, Why> {
     let mut ended = Vec::new();
     for Listed { id, .. } in listed.into_iter().take(MOST_ENDED) {
         let body = engine.json(async |docker: Docker| docker.inspect_container(&id, None).await).await;
-        // One that is gone by now has nothing more to tell.
+        // A container that was removed meanwhile is left out.
         let inspected = body.ok().and_then(|body| serde_json::from_slice::<Inspected>(&body).ok());
-        ended.extend(inspected.filter(|it| it.ended_after(session.taken)));
+        ended.extend(
+            inspected.filter(|it| it.seconds_since_exit(session.taken).is_some_and(|it| it < EXITED_SECONDS)),
+        );
     }
     Ok(ended)
 }
 
 impl Inspected {
-    /// Whether it failed, no longer than a moment before.
-    fn ended_after(&self, taken: Timestamp) -> bool {
-        let finished: Option<Timestamp> = self.state.finished_at.parse().ok();
-        let since = finished.map(|finished| taken.as_second() - finished.as_second());
-        self.state.exit_code != 0 && since.is_some_and(|seconds| seconds < RECENT_SECONDS)
+    fn seconds_since_exit(&self, taken: Timestamp) -> Option<i64> {
+        let finished: Timestamp = self.state.finished_at.parse().ok()?;
+        Some(taken.as_second() - finished.as_second())
+    }
+
+    /// Whether it failed just before.
+    fn failed_lately(&self, taken: Timestamp) -> bool {
+        self.state.exit_code != 0 && self.seconds_since_exit(taken).is_some_and(|it| it < RECENT_SECONDS)
+    }
+
+    /// What is kept of it as an exited container.
+    pub(super) fn exited(&self, lines: Vec<String>) -> Exited {
+        Exited {
+            name: self.name.trim_start_matches('/').to_owned(),
+            task: self.label("com.docker.swarm.task.id").into(),
+            service: self.label("com.docker.swarm.service.id").into(),
+            exit_code: self.state.exit_code,
+            oom_killed: self.state.oom_killed,
+            lines,
+        }
     }
 
     fn label(&self, name: &str) -> &str {
@@ -172,7 +194,7 @@ impl Inspected {
         self.config.env.iter().flatten().map(|variable| variable.split_once('=').unwrap_or((variable, "")))
     }
 
-    /// The program it runs: as the user named it, as a label does, or as it shows.
+    /// The program it runs: as the user or a label names it, or as its image shows.
     fn program(&self, named: &BTreeMap<String, String>) -> Option<&'static Program> {
         let named = named.get(self.label("com.docker.swarm.service.name")).map(String::as_str);
         let named = named.or(Some(self.label(LABEL)).filter(|label| !label.is_empty()));
@@ -183,7 +205,7 @@ impl Inspected {
         Program::recognised(&self.config.image, self.env().map(|(name, _)| name), targets)
     }
 
-    /// Where the program's configuration may lie.
+    /// The possible paths of the program's configuration.
     pub(super) fn paths(&self, program: &Program) -> Vec<String> {
         let targets = self.mounts.iter().flatten().map(|mount| mount.destination.as_str());
         let args = self.args.iter().flatten().map(String::as_str);
@@ -212,7 +234,7 @@ impl Inspected {
         matches!(self.host_config.log_config.r#type.as_str(), "json-file" | "local" | "journald")
     }
 
-    /// Whether its log is one stream, without marks between the pieces.
+    /// Whether its log is one stream, without signature_vars between the pieces.
     pub(super) fn has_terminal(&self) -> bool {
         self.config.tty
     }
@@ -242,7 +264,7 @@ impl Inspected {
                 .filter_map(|binding| binding.port.parse().ok())
                 .collect(),
             aliases: networks().flat_map(|it| it.aliases.iter().flatten()).cloned().collect(),
-            settings: Settings::told(self.env(), &args, &|name| program.wants(name)),
+            settings: Settings::from_env_and_args(self.env(), &args, &|name| program.wants(name)),
             ..App::default()
         }
     }

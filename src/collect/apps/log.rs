@@ -1,16 +1,18 @@
-//! The lines of an application's own log that bear on addresses.
+//! The lines of a container's log: those about addresses, and the last ones.
 
 use super::inspected::Inspected;
 use crate::collect::Session;
 
 /// How many of the last lines are read.
 const TAIL: u32 = 300;
-/// How many of those that matter are kept.
+/// How many of the last lines of an exited container are kept.
+const LAST: u32 = 5;
+/// How many of the lines about addresses are kept.
 const MOST: usize = 40;
-/// The longest line that is kept.
+/// The longest line that is kept, in characters.
 const MOST_CHARS: usize = 400;
 
-/// What the lines have in common that matter.
+/// What lines about addresses contain.
 const SIGNS: &[&str] = &[
     "Cannot assign requested address",
     "cannot assign requested address",
@@ -32,23 +34,36 @@ const SIGNS: &[&str] = &[
     "no Cluster Coordinator",
 ];
 
-/// The lines that matter, oldest first; none where the log cannot be read back.
+/// The lines about addresses, the oldest first; none where the log cannot be read back.
 pub(super) async fn lines(session: &Session, inspected: &Inspected) -> Vec<String> {
-    // To ask a driver that cannot read would leave an error in the engine's log.
-    if !inspected.has_log() {
-        return Vec::new();
-    }
-    let Ok(engine) = session.engine().await else { return Vec::new() };
-    let Ok(log) = engine.logs(inspected.id.as_str(), TAIL).await else { return Vec::new() };
-    let text = match inspected.has_terminal() {
-        true => String::from_utf8_lossy(&log).into_owned(),
-        false => demultiplexed(&log),
-    };
+    let text = text(session, inspected, TAIL).await;
     let matters = |line: &&str| SIGNS.iter().any(|sign| line.contains(sign));
-    let mut lines: Vec<String> =
-        text.lines().filter(matters).map(|line| line.trim().chars().take(MOST_CHARS).collect()).collect();
+    let mut lines: Vec<String> = text.lines().filter(matters).map(shortened).collect();
     lines.drain(..lines.len().saturating_sub(MOST));
     lines
+}
+
+/// The last lines, the oldest first; none where the log cannot be read back.
+pub(super) async fn last(session: &Session, inspected: &Inspected) -> Vec<String> {
+    let text = text(session, inspected, LAST).await;
+    text.lines().filter(|line| !line.trim().is_empty()).map(shortened).collect()
+}
+
+async fn text(session: &Session, inspected: &Inspected, tail: u32) -> String {
+    // A request to a driver that cannot read would leave an error in the engine's log.
+    if !inspected.has_log() {
+        return String::new();
+    }
+    let Ok(engine) = session.engine().await else { return String::new() };
+    let Ok(log) = engine.logs(inspected.id.as_str(), tail).await else { return String::new() };
+    match inspected.has_terminal() {
+        true => String::from_utf8_lossy(&log).into_owned(),
+        false => demultiplexed(&log),
+    }
+}
+
+fn shortened(line: &str) -> String {
+    line.trim().chars().take(MOST_CHARS).collect()
 }
 
 /// The text of frames, each of which has its stream and its length in eight bytes before it.

@@ -1,6 +1,6 @@
-//! Applications that form clusters of their own: what they were told, and what they say.
+//! Applications that form their own cluster: their settings and their state.
 //!
-//! Only containers that are known to run such a program are looked into, and only NiFi is spoken to.
+//! Only containers that are known to run such a program are examined, and only NiFi gets requests.
 
 mod http;
 mod inspected;
@@ -15,8 +15,10 @@ use inspected::Inspected;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// How many containers are looked into.
+/// The most containers that are examined.
 const MOST: usize = 32;
+/// The most exited containers of which the last lines are read.
+const MOST_EXITED: usize = 8;
 /// How many files of one are read.
 const MOST_FILES: usize = 32;
 /// How many at once, each on a thread of its own.
@@ -28,17 +30,24 @@ pub(super) async fn apps(session: &Session) -> Vec<Artifact> {
         return vec![place.missed(why)];
     }
     let named = session.options.apps.clone();
-    let inspected = match inspected::inspected(session, &named).await {
+    let exited = match inspected::exited(session).await {
+        Ok(exited) => exited,
+        Err(why) => return vec![place.missed(why)],
+    };
+    let crashed = stream::iter(exited.iter().take(MOST_EXITED))
+        .map(|it| async move { it.exited(log::last(session, it).await) });
+    let crashed = crashed.buffered(AT_ONCE).collect().await;
+    let inspected = match inspected::inspected(session, &named, exited).await {
         Ok(inspected) => inspected,
         Err(why) => return vec![place.missed(why)],
     };
     let containers = containers(session).await;
     let known = inspected.into_iter().take(MOST).map(|(program, it)| {
         let container = containers.iter().find(|container| container.id == it.id).cloned();
-        look_into(session, program, it, container)
+        examine(session, program, it, container)
     });
     let apps = stream::iter(known).buffered(AT_ONCE).collect().await;
-    vec![place.kept_as_json(&Apps { named, apps })]
+    vec![place.kept_as_json(&Apps { named, apps, exited: crashed })]
 }
 
 /// The containers that run, as the checks see them.
@@ -51,7 +60,7 @@ async fn containers(session: &Session) -> Vec<Container> {
     }
 }
 
-async fn look_into(
+async fn examine(
     session: &Session,
     program: &'static Program,
     inspected: Inspected,
@@ -76,7 +85,7 @@ async fn look_into(
     let published = published(session, &app).await;
     let seen = apart(move || inside(&container, program, &config, &published)).await;
     match seen {
-        Ok((names, asked)) => (app.names, app.asked) = (names, asked),
+        Ok((names, asked)) => (app.names, app.http_probes) = (names, asked),
         Err(why) => app.unread.push(format!("its network namespace: {why}")),
     }
     app
@@ -129,7 +138,7 @@ async fn files(
     }
 }
 
-/// What callers from outside put into the `Host` header: this node's address and the ports that are published.
+/// What callers from outside send in the `Host` header: this node's address and the published ports.
 async fn published(session: &Session, app: &App) -> Vec<http::Published> {
     let bundle = session.partial(&[Need::Info, Need::Services]).await;
     let snapshot = facts::parse::snapshot(&bundle);
@@ -148,13 +157,13 @@ async fn published(session: &Session, app: &App) -> Vec<http::Published> {
     service.ports.iter().map(port).collect()
 }
 
-/// Resolves the names in a container's settings as it does, and asks NiFi what it says.
+/// Resolves the names in the settings as the container does, and sends NiFi its requests.
 fn inside(
     container: &Container,
     program: &Program,
     config: &Config,
     published: &[http::Published],
-) -> Result<(Vec<Resolved>, Vec<facts::app::Asked>), Why> {
+) -> Result<(Vec<Resolved>, Vec<facts::app::HttpProbe>), Why> {
     let process = netns::Process::open(container)?;
     process.enter()?;
     let names = resolved(container, config)?;
@@ -167,12 +176,12 @@ fn inside(
 
 /// The names in the settings and the container's own, resolved from the hosts file and by the engine.
 fn resolved(container: &Container, config: &Config) -> Result<Vec<Resolved>, Why> {
-    let claims =
+    let host_settings =
         config.endpoints.iter().flat_map(|it| it.bind.iter().chain(&it.advertise)).map(|it| it.host.clone());
     let own = [container.service_name.clone(), container.hostname.clone()];
     let mut names: Vec<String> = own
         .into_iter()
-        .chain(claims)
+        .chain(host_settings)
         .filter(|name| !name.is_empty() && name != "localhost" && name.parse::<IpAddr>().is_err())
         .collect();
     names.sort();
