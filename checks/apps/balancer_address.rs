@@ -18,7 +18,7 @@ check! {
     /// No Sentinel monitors the primary. Then nothing is reported.
     ///
     /// Source: redis/redis#6218; bitnami/bitnami-docker-redis-sentinel#13.
-    "apps/balancer-address": Error, "Redis replicas are known by the address of the load balancer";
+    "apps/balancer-address": Error, "replicas are known by the address of the load balancer";
     healthy "no Redis replica is known by the address of the load balancer";
     needs Services, Apps, Info;
     for each Cluster: run

@@ -20,7 +20,7 @@ check! {
     /// The node's address is what callers most likely use; where all of them use a listed name, nothing is missing.
     ///
     /// Source: `HostHeaderHandler` of NiFi, its `HostPortValidatorHandler`, and `SecureRequestCustomizer` of Jetty.
-    "apps/request-refused": Error, "NiFi refuses requests for the name or port with which it is called";
+    "apps/request-refused": Error, "requests for the name or port of NiFi are refused";
     healthy "NiFi accepts requests for its address and published ports";
     needs Services, Apps, Info;
     for each Cluster: run

@@ -18,7 +18,7 @@ check! {
     /// The image's start script sets a node name with a domain.
     ///
     /// Source: rabbitmq/rabbitmq-server#1454; RabbitMQ docs, "Clustering Guide", node names.
-    "apps/short-hostname": Error, "RabbitMQ uses long node names without a full hostname";
+    "apps/short-hostname": Error, "long node names of RabbitMQ lack a full hostname";
     healthy "every RabbitMQ node with a long name has a full hostname";
     needs Services, Apps, Info;
     for each Cluster: run
