@@ -117,11 +117,10 @@ pub(super) fn tasks(answers: Vec<TaskAnswer>) -> Vec<Task> {
             exit_code: answer.status.container_status.filter(|c| !c.id.is_empty()).map(|c| c.exit_code),
             created: stamp(&answer.created_at),
             since: stamp(&answer.status.timestamp),
-            image: answer.spec.container_spec.image,
+            image: spec.container_spec.image,
+            template,
             addresses: attachments.iter().flat_map(|it| it.addresses.iter().copied()).collect(),
             attachments,
-        let template = digest(&answer.spec);
-        let spec: TaskSpec = serde_json::from_value(answer.spec).unwrap_or_default();
         }
     };
     let mut tasks: Vec<_> = answers.into_iter().map(one).collect();
