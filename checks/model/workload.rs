@@ -119,8 +119,14 @@ mod tests {
 
     #[test]
     fn reads_heaps() {
-        assert_eq!(java_heap([("ES_JAVA_OPTS", "-Xms1g -Xmx2g")].into_iter()), Some(("ES_JAVA_OPTS", 2 << 30)));
-        assert_eq!(java_heap([("NIFI_JVM_HEAP_MAX", "512m")].into_iter()), Some(("NIFI_JVM_HEAP_MAX", 512 << 20)));
+        assert_eq!(
+            java_heap([("ES_JAVA_OPTS", "-Xms1g -Xmx2g")].into_iter()),
+            Some(("ES_JAVA_OPTS", 2 << 30))
+        );
+        assert_eq!(
+            java_heap([("NIFI_JVM_HEAP_MAX", "512m")].into_iter()),
+            Some(("NIFI_JVM_HEAP_MAX", 512 << 20))
+        );
         assert_eq!(java_heap([("JAVA_OPTS", "-XX:MaxRAMPercentage=75")].into_iter()), None);
         assert_eq!(java_heap([("PATH", "-Xmx1g")].into_iter()), None);
     }

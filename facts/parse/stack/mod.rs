@@ -162,7 +162,9 @@ fn resource(kind: Kind, key: &str, line: u32, value: &Yaml) -> StackResource {
             .map(Yaml::entries)
             .unwrap_or_default()
             .iter()
-            .filter_map(|(name, line, value)| Some((name.clone(), At { line: *line, value: value.text()?.to_owned() })))
+            .filter_map(|(name, line, value)| {
+                Some((name.clone(), At { line: *line, value: value.text()?.to_owned() }))
+            })
             .collect(),
     }
 }
