@@ -1,4 +1,4 @@
-//! The pipeline on one page: collect, parse, judge.
+//! The pipeline: collect, parse, judge.
 
 use crate::cli::{self, Run, Source};
 use crate::collect::{Endpoint, Options, Session, StackFile, Target};
@@ -9,29 +9,29 @@ use crate::policy::Policy;
 use checks::Check;
 use facts::bundle::{Bundle, Manifest};
 use facts::{Need, Snapshot};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The most one probe of another node may take.
+/// Timeout of one probe of another node.
 const PROBE_DEADLINE: Duration = Duration::from_secs(1);
-/// For how long the matrix listens at most, where nobody says.
+/// How long the matrix captures packets, unless --listen is given.
 const MATRIX_LISTENS: Duration = Duration::from_secs(30);
-/// The most any one kind of artifact may take beyond what its requests may.
+/// How much longer than its requests one kind of artifact may take.
 const SPARE: Duration = Duration::from_secs(4);
 
-/// What a preflight looks at beyond what every run does.
+/// What is examined beyond what every run examines.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// The swarm to join.
     pub join: Option<Target>,
     /// The stack to deploy.
     pub stack: Option<StackFile>,
-    /// What the matrix shows and no check rests on.
+    /// The facts that only the matrix shows.
     pub matrix: bool,
 }
 
 impl Asked {
-    /// Whether a kind of artifact is part of the run.
+    /// Whether a kind of artifact is collected.
     fn wants(&self, need: Need) -> bool {
         match need {
             Need::Join => self.join.is_some(),
@@ -42,7 +42,7 @@ impl Asked {
     }
 }
 
-/// Examines what the command line names.
+/// Examines the bundles or the host that the options name.
 pub async fn examine(
     run: &Run,
     policy: &Policy,
@@ -51,8 +51,18 @@ pub async fn examine(
     if !run.bundle.is_empty() {
         return offline(&run.bundle, policy);
     }
-    let bundle = collect(&run.source, policy, asked).await?;
-    if let Some(path) = &run.save {
+    live(&run.source, run.save.as_deref(), policy, asked).await
+}
+
+/// Examines the host, and saves what was collected where a path is given.
+pub async fn live(
+    source: &Source,
+    save: Option<&Path>,
+    policy: &Policy,
+    asked: Asked,
+) -> Result<(Snapshot, Diagnosis), ExpectedError> {
+    let bundle = collect(source, policy, asked).await?;
+    if let Some(path) = save {
         crate::bundle::write(&bundle, path)?;
     }
     let snapshot = facts::parse::snapshot(&bundle);
@@ -60,12 +70,12 @@ pub async fn examine(
     Ok((snapshot, diagnosis))
 }
 
-/// Examines what is in bundles: one machine as if the doctor ran there, several as one swarm.
+/// Examines bundles: one node as if swarm-doctor ran there, several as one swarm.
 pub fn offline(paths: &[PathBuf], policy: &Policy) -> Result<(Snapshot, Diagnosis), ExpectedError> {
-    together(members(paths)?, policy).ok_or_else(|| ExpectedError::usage("there is no machine in the bundle"))
+    together(members(paths)?, policy).ok_or_else(|| ExpectedError::usage("the bundle contains no node"))
 }
 
-/// What is to be said of machines that were looked at together; nothing of none.
+/// Judges nodes together; `None` where there are none.
 pub fn together(mut members: Vec<Member>, policy: &Policy) -> Option<(Snapshot, Diagnosis)> {
     if members.len() == 1 {
         let Member { snapshot, manifest } = members.pop()?;
@@ -75,7 +85,7 @@ pub fn together(mut members: Vec<Member>, policy: &Policy) -> Option<(Snapshot, 
     judge_swarm(checks::built_in().map(|check| check as &dyn Check), members, policy)
 }
 
-/// The machines in these bundles. Their bytes are let go one by one, so that many take no more room than what they say.
+/// The nodes in these bundles. The bytes of each are dropped before the next is read, to bound the memory.
 pub fn members(paths: &[PathBuf]) -> Result<Vec<Member>, ExpectedError> {
     let mut members = Vec::new();
     for path in paths {
@@ -84,7 +94,7 @@ pub fn members(paths: &[PathBuf]) -> Result<Vec<Member>, ExpectedError> {
     Ok(members)
 }
 
-/// Looks at the paths to the other nodes that the command line names.
+/// The paths between the nodes that the options name.
 pub async fn matrix(matrix: &cli::Matrix) -> Result<Vec<Matrix>, ExpectedError> {
     if !matrix.bundle.is_empty() {
         let mut members = members(&matrix.bundle)?;
@@ -103,14 +113,14 @@ pub async fn matrix(matrix: &cli::Matrix) -> Result<Vec<Matrix>, ExpectedError> 
     Ok(vec![Matrix::of(&facts::parse::snapshot(&bundle), bundle.manifest.took_ms)])
 }
 
-/// Collects everything that a run rests on.
+/// Collects the facts that a run needs.
 pub async fn collect(source: &Source, policy: &Policy, asked: Asked) -> Result<Bundle, ExpectedError> {
     let mut options = options(source, asked)?;
     options.needs.retain(|need| policy.selection.needs(*need));
     Ok(Session::new(options).bundle().await)
 }
 
-/// What the command line says of where to look.
+/// The options of collecting, from those of the command line.
 pub(crate) fn options(source: &Source, asked: Asked) -> Result<Options, ExpectedError> {
     let environment = |name: &str| std::env::var(name).ok();
     let endpoint = Endpoint::resolve(source.host.as_deref(), source.context.as_deref(), &environment)?;
@@ -141,12 +151,12 @@ pub(crate) fn options(source: &Source, asked: Asked) -> Result<Options, Expected
     })
 }
 
-/// What is to be said of a bundle. The same bundle always gives the same diagnosis.
+/// Judges a bundle. The same bundle always gives the same diagnosis.
 pub fn diagnose(bundle: &Bundle) -> Diagnosis {
     diagnose_by(bundle, &Policy::default())
 }
 
-/// The same where something else counts than usual.
+/// Judges a bundle by a policy.
 pub fn diagnose_by(bundle: &Bundle, policy: &Policy) -> Diagnosis {
     judged(&facts::parse::snapshot(bundle), &bundle.manifest, policy)
 }

@@ -1,49 +1,49 @@
-//! Exit codes, fixed since 0.1.0.
+//! Exit codes. They do not change within a major version.
 
 use crate::judge::{Diagnosis, Verdict};
 use crate::matrix::{Layer, Matrix, Path, State};
 use checks::Severity;
 
-/// What the process ends with.
+/// The exit code of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
-    /// No finding at or above `--fail-on`, and everything that was required was checked.
+    /// No finding at or above `--fail-on`, and every check is complete.
     Healthy,
     /// At least one error.
     Errors,
     /// The command line or the configuration is wrong.
     Usage,
-    /// A check could not tell, and nothing worse was found.
+    /// A check is incomplete, and nothing worse was found.
     Unknown,
     /// Warnings only, and `--fail-on warning` was given.
     Warnings,
-    /// Nothing was changed, for it may not be, or nobody was there to be asked; or what was begun did not heal.
+    /// A fix was not confirmed or not allowed, or it was ineffective and rolled back.
     Refused,
     /// The run was interrupted.
     Interrupted,
 }
 
-/// From which weight on a finding fails the run.
+/// Minimum severity that fails the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FailOn {
-    /// Errors.
+    /// Errors
     #[default]
     Error,
-    /// Errors and warnings.
+    /// Errors and warnings
     Warning,
-    /// Nothing.
+    /// Nothing
     Never,
 }
 
 impl FailOn {
-    /// The same for a monitoring plugin, which has a word for warnings.
+    /// The same for a monitoring plugin, which has a state for warnings.
     pub fn of_plugin(self) -> Self {
         if self == Self::Never { Self::Never } else { Self::Warning }
     }
 }
 
 impl ExitCode {
-    /// The number that a monitoring plugin ends with: 0 is well, 1 a warning, 2 critical, 3 unknown.
+    /// The exit code of a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     pub fn of_plugin(self) -> u8 {
         match self {
             Self::Healthy => 0,
@@ -66,7 +66,7 @@ impl ExitCode {
         }
     }
 
-    /// What a matrix ends with. A swarm needs no echo, and no kernel owes another the time.
+    /// The exit code of a matrix. A swarm needs no ICMP, and a kernel need not answer a timestamp request.
     pub fn of_paths(matrices: &[Matrix]) -> Self {
         let counts = |path: &&Path| match path.state {
             State::Refuted => path.layer != Layer::Icmp,
@@ -81,13 +81,13 @@ impl ExitCode {
         }
     }
 
-    /// What a diagnosis ends with.
+    /// The exit code of a diagnosis.
     pub fn of(diagnosis: &Diagnosis, fail_on: FailOn, allow_unknown: bool) -> Self {
         if fail_on == FailOn::Never {
             return Self::Healthy;
         }
         let worst = diagnosis.all_findings().map(|finding| finding.severity).max();
-        // A check that found something may also have left something open.
+        // A check with a finding may be incomplete, too.
         let open = diagnosis.verdicts.iter().any(Verdict::is_open);
         match worst {
             Some(Severity::Error) => Self::Errors,

@@ -3,7 +3,7 @@
 use crate::cli::{self, Preflight};
 use crate::collect::{Secret, StackFile, Target};
 use crate::error::ExpectedError;
-use crate::examine::{Asked, examine};
+use crate::examine::{Asked, live};
 use crate::judge::Diagnosis;
 use crate::policy::Policy;
 use checks::{Severity, Step, shell_quote};
@@ -23,7 +23,8 @@ pub async fn preflight(preflight: &Preflight, policy: &Policy) -> Result<Diagnos
     let stack = stack(&preflight.stack)?;
     let deploy = stack.as_ref().map(deploying);
     let asked = Asked { join: join.clone(), stack, matrix: false };
-    let (snapshot, mut diagnosis) = examine(&preflight.run, policy, asked).await?;
+    let save = preflight.save.as_deref();
+    let (snapshot, mut diagnosis) = live(&preflight.source, save, policy, asked).await?;
     if diagnosis.all_findings().all(|finding| finding.severity < Severity::Error) {
         let token = join.and_then(|join| join.token).filter(|_| preflight.join.show_token);
         let token = token.as_ref().map_or(MASKED, |token| token.0.trim());

@@ -1,4 +1,4 @@
-//! Looking more than once: until all is well, or for as long as somebody watches.
+//! Running more than once: until a run passes, or until it is interrupted.
 
 use crate::error::ExpectedError;
 use crate::exit::ExitCode;
@@ -10,20 +10,20 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// The pause between two looks of one who waits.
+/// The pause between two runs of `--wait`.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Looks until nothing fails the run, or the time is up, and says what it is that is waited for. The last look counts.
+/// Runs until one passes or the time is over, and prints why it waits. The last run is returned.
 pub async fn wait(
-    look: impl AsyncFn() -> Result<Diagnosis, ExpectedError>,
+    examine: impl AsyncFn() -> Result<Diagnosis, ExpectedError>,
     policy: &Policy,
     limit: Duration,
     console: &Console,
 ) -> Result<Diagnosis, ExpectedError> {
     let began = Instant::now();
-    let mut said = None;
+    let mut printed = None;
     loop {
-        let diagnosis = look().await?;
+        let diagnosis = examine().await?;
         let left = limit.saturating_sub(began.elapsed());
         if ExitCode::of(&diagnosis, policy.fail_on, policy.allow_unknown) == ExitCode::Healthy
             || left.is_zero()
@@ -31,15 +31,15 @@ pub async fn wait(
             return Ok(diagnosis);
         }
         let why = fails(&diagnosis);
-        if said.as_ref() != Some(&why) {
+        if printed.as_ref() != Some(&why) {
             console.say(MessageKind::Plain, &format!("Waiting, {} s left: {why}", left.as_secs()));
-            said = Some(why);
+            printed = Some(why);
         }
         sleep(PAUSE.min(left)).await;
     }
 }
 
-/// Why it is not well yet, in one sentence.
+/// Why the run fails, in one line.
 fn fails(diagnosis: &Diagnosis) -> String {
     let mut worst = diagnosis.findings.iter().map(|cause| &cause.finding);
     if let Some(first) = worst.next().filter(|_| worst_of(diagnosis) > Some(Severity::Info)) {
@@ -50,7 +50,7 @@ fn fails(diagnosis: &Diagnosis) -> String {
     let mut open =
         diagnosis.verdicts.iter().flat_map(|verdict| verdict.open().map(move |(_, gap)| (verdict, gap)));
     open.next()
-        .map(|(verdict, gap)| format!("{} cannot tell: {}", verdict.check, gap.why))
+        .map(|(verdict, gap)| format!("{} is incomplete: {}", verdict.check, gap.why))
         .unwrap_or_default()
 }
 
@@ -58,23 +58,23 @@ fn worst_of(diagnosis: &Diagnosis) -> Option<Severity> {
     diagnosis.all_findings().map(|finding| finding.severity).max()
 }
 
-/// Looks again and again, and says what changed since the look before. `looked` is handed every look but the first.
+/// Runs at an interval. `report` gets every run but the first, with the changes since the one before.
 pub async fn watch(
-    look: impl AsyncFn() -> Result<Diagnosis, ExpectedError>,
+    examine: impl AsyncFn() -> Result<Diagnosis, ExpectedError>,
     first: Diagnosis,
     every: Duration,
-    mut looked: impl FnMut(&Diagnosis, &[(MessageKind, String)]) -> Result<(), ExpectedError>,
+    mut report: impl FnMut(&Diagnosis, &[(MessageKind, String)]) -> Result<(), ExpectedError>,
 ) -> Result<ExitCode, ExpectedError> {
     let mut before = first;
     loop {
         sleep(every).await;
-        let now = look().await?;
-        looked(&now, &changes(&before, &now))?;
+        let now = examine().await?;
+        report(&now, &changes(&before, &now))?;
         before = now;
     }
 }
 
-/// What tells one finding from another: its check, its subject, and how many of them came before it.
+/// The identity of a finding: its check, its subject, and its number among those with the same two.
 type Key = (String, String, usize);
 
 fn keyed(diagnosis: &Diagnosis) -> BTreeMap<Key, &Finding> {
@@ -89,7 +89,8 @@ fn keyed(diagnosis: &Diagnosis) -> BTreeMap<Key, &Finding> {
     keyed
 }
 
-/// What changed from one look to the next: what came, what went, what weighs more or less, what cannot be told any more.
+/// The changes from one run to the next: new and resolved findings, other severities, and checks that became incomplete
+/// or complete.
 fn changes(before: &Diagnosis, now: &Diagnosis) -> Vec<(MessageKind, String)> {
     let at = now.header.taken.strftime("%H:%M:%S");
     let (old, new) = (keyed(before), keyed(now));
@@ -105,7 +106,7 @@ fn changes(before: &Diagnosis, now: &Diagnosis) -> Vec<(MessageKind, String)> {
         }
     }
     for (key, finding) in old.iter().filter(|(key, _)| !new.contains_key(*key)) {
-        changes.push((MessageKind::Good, format!("{at} - {} · {} is no longer found", finding.check, key.1)));
+        changes.push((MessageKind::Good, format!("{at} - {} · {} is resolved", finding.check, key.1)));
     }
     let open = |diagnosis: &Diagnosis| -> BTreeMap<String, String> {
         let gaps = diagnosis.verdicts.iter().filter_map(|verdict| {
@@ -116,10 +117,10 @@ fn changes(before: &Diagnosis, now: &Diagnosis) -> Vec<(MessageKind, String)> {
     };
     let (old, new) = (open(before), open(now));
     for (check, why) in new.iter().filter(|(check, _)| !old.contains_key(*check)) {
-        changes.push((MessageKind::Plain, format!("{at} ? {check} cannot tell any more: {why}")));
+        changes.push((MessageKind::Plain, format!("{at} ? {check} is incomplete: {why}")));
     }
     for check in old.keys().filter(|check| !new.contains_key(*check)) {
-        changes.push((MessageKind::Plain, format!("{at} ? {check} can tell again")));
+        changes.push((MessageKind::Plain, format!("{at} ? {check} is complete again")));
     }
     changes
 }

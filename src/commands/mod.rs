@@ -1,3 +1,75 @@
-//! What the commands do with a diagnosis.
+//! The bodies of the commands: what is between the command line and the exit code.
 
+mod bundles;
+mod complete;
+mod info;
 mod output;
+mod report;
+mod version;
+
+use crate::cli::{Chosen, Command, Document};
+use crate::error::ExpectedError;
+use crate::exit::ExitCode;
+use crate::report::{MATRIX_SCHEMA, SCHEMA};
+use std::io::{self, Write};
+use std::time::Instant;
+
+/// Runs a command and returns its exit code. `began` is when the process started.
+pub fn execute(command: Command, began: Instant) -> Result<ExitCode, ExpectedError> {
+    match command {
+        Command::Run(Chosen { checks, run }) => report::run(&run, &checks, began),
+        Command::Fix(fix) => report::fix(fix, began),
+        Command::Undo { receipt, source, receipts } => report::undo(&receipt, &source, &receipts),
+        Command::History(receipts) => report::history(&receipts),
+        Command::Preflight(preflight) => report::preflight(&preflight, began),
+        Command::Demo(output) => report::demo(&output, began),
+        Command::Merge(merge) => report::merge(&merge, began),
+        Command::Serve(serve) => report::serve(&serve),
+        Command::Matrix(matrix) => bundles::matrix(&matrix),
+        Command::Collect(collect) => bundles::collect(&collect),
+        Command::Diff(diff) => bundles::diff(&diff),
+        Command::List { verbose, json } => info::list(verbose, json),
+        Command::Explain { check } => info::explain(&check),
+        Command::Init { file, force } => info::init(&file, force),
+        Command::Schema { of } => {
+            let schema = match of {
+                Document::Report => SCHEMA,
+                Document::Matrix => MATRIX_SCHEMA,
+            };
+            print(|out| out.write_all(schema.as_bytes()))
+        }
+        Command::Completions { shell } => complete::script(shell),
+        Command::Man { of } => info::man(of.as_deref()),
+        Command::Version => version::version(),
+    }
+}
+
+/// Waits for the end of some work, or for the user to interrupt it. One thread is enough: the time goes into waiting.
+fn interruptible(
+    work: impl Future<Output = Result<ExitCode, ExpectedError>>,
+) -> Result<ExitCode, ExpectedError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ExpectedError::usage(format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            Ok(()) = tokio::signal::ctrl_c() => Ok(ExitCode::Interrupted),
+        }
+    });
+    // A read that hangs in a dead file system must not keep the process alive.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Writes to standard output. A reader that closes it early, such as `head`, is not an error.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<ExitCode, ExpectedError> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(ExpectedError::usage(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(ExitCode::Healthy),
+    }
+}

@@ -1,4 +1,4 @@
-//! What was there before: a saved JSON report. Only what is not in it counts.
+//! The baseline: a saved JSON report. Findings in it are ignored.
 
 use super::Excuse;
 use crate::error::ExpectedError;
@@ -7,10 +7,10 @@ use facts::Timestamp;
 use serde::Deserialize;
 use std::path::Path;
 
-/// How many findings that are gone are named.
+/// How many resolved findings are named.
 const NAMED: usize = 5;
 
-/// What was found before.
+/// The findings of the saved report.
 #[derive(Clone, Debug)]
 pub(super) struct Baseline {
     file: String,
@@ -26,7 +26,7 @@ struct Entry {
     summary: String,
 }
 
-/// As much of a report as is needed.
+/// The fields of a report that are needed.
 #[derive(Deserialize)]
 struct Report {
     schema: String,
@@ -44,7 +44,7 @@ struct Found {
     summary: String,
     #[serde(default)]
     consequences: Vec<Self>,
-    /// Where it was ignored, and by whom.
+    /// The rule that ignored it.
     #[serde(default)]
     by: String,
 }
@@ -67,22 +67,22 @@ impl Baseline {
         let refused = |why: String| {
             let file = path.display();
             ExpectedError::usage(format!(
-                "failed to read the baseline {file}: {why}; `swarm-doctor run -o json > {file}` writes one"
+                "cannot read the baseline {file}: {why}; `swarm-doctor run -o json > {file}` writes one"
             ))
         };
         let report: Report =
-            serde_json::from_slice(&text).map_err(|error| refused(format!("it is no report: {error}")))?;
+            serde_json::from_slice(&text).map_err(|error| refused(format!("not a report: {error}")))?;
         if report.schema != "swarm-doctor.report/v1" {
-            return Err(refused(format!("its layout {:?} is not known", report.schema)));
+            return Err(refused(format!("unknown schema {:?}", report.schema)));
         }
-        // What a baseline excused belongs into the next; what the user ignores is the user's to ignore.
+        // Findings that an earlier baseline ignored belong to the next one. Those that a rule ignores do not.
         let excused = report.ignored.into_iter().filter(|found| found.by.starts_with(BY));
         let mut found: Vec<Found> = report.findings.into_iter().chain(excused).collect();
         let mut entries = Vec::new();
         while let Some(one) = found.pop() {
             found.extend(one.consequences);
             entries.push(Entry {
-                check: one.check,
+                check: checks::renamed(&one.check).map_or(one.check, str::to_owned),
                 subject: one.subject.into(),
                 severity: super::severity_named(&one.severity).map_err(refused)?,
                 summary: one.summary,
@@ -91,8 +91,8 @@ impl Baseline {
         Ok(Self { file: path.display().to_string(), taken: report.taken, entries })
     }
 
-    /// Which of these were there before and are no worse now, and what is to be said of those that are gone. One finding
-    /// before excuses one now.
+    /// Which of these are in the baseline and not worse, and a note on those that are resolved. One finding of the baseline
+    /// covers one now.
     pub(super) fn known(
         &self,
         found: &[Finding],
@@ -100,7 +100,7 @@ impl Baseline {
     ) -> (Vec<Option<Excuse>>, Option<String>) {
         let mut left: Vec<&Entry> = self.entries.iter().collect();
         let mut known = vec![None; found.len()];
-        // Numbers in a summary change; where it is the same it is the same finding.
+        // Numbers in a summary change. Equal summaries are matched first.
         for exact in [true, false] {
             for (finding, known) in found.iter().zip(&mut known).filter(|(_, known)| known.is_none()) {
                 let same = |entry: &&Entry| {
@@ -126,13 +126,13 @@ impl Baseline {
             names.push(format!("{} more", left.len() - NAMED));
         }
         let gone = (!left.is_empty()).then(|| {
-            format!("no longer found, and still in the baseline {}: {}", self.file, names.join(", "))
+            format!("resolved, and still in the baseline {}: {}", self.file, names.join(", "))
         });
         (known, gone)
     }
 }
 
-/// How an excuse says that a baseline gave it.
+/// How `Excuse::by` of a baseline begins.
 const BY: &str = "the baseline ";
 
 impl From<Whom> for Subject {

@@ -1,27 +1,28 @@
-//! `swarm-doctor.toml`: what counts, written down.
+//! The configuration file, `swarm-doctor.toml`.
 
-use super::{Excuse, Ignore, known_check, severity_named};
+use super::{Excuse, Ignore, current, severity_named};
+use crate::check_id;
 use crate::check_id::hint;
 use crate::error::ExpectedError;
 use crate::exit::FailOn;
 use checks::{Severity, Thresholds};
 use clap::ValueEnum as _;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
-/// Where the file is looked for, and nowhere else.
+/// The default path, and the only one.
 pub const DEFAULT: &str = "/etc/swarm-doctor.toml";
 
 /// The largest file that is read.
 const MOST: u64 = 1 << 20;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Default)]
 pub(super) struct File {
-    /// Which checks are asked, and where it is said.
+    /// Which checks run, and the line that names them.
     pub(super) checks: Option<(Vec<String>, String)>,
     pub(super) severities: BTreeMap<String, Severity>,
     pub(super) thresholds: Thresholds,
@@ -29,6 +30,8 @@ pub(super) struct File {
     pub(super) baseline: Option<String>,
     pub(super) fail_on: Option<FailOn>,
     pub(super) allow_unknown: bool,
+    /// Checks that are named by an old id.
+    pub(super) notices: BTreeSet<String>,
 }
 
 /// The file as it is written.
@@ -57,7 +60,7 @@ struct Entry {
 type Wrong = (usize, String);
 
 impl File {
-    /// The file that is named, or else the one in its usual place, where there is one; with its path.
+    /// The file of --config, or the default one if it exists; with its path.
     pub(super) fn find(named: Option<&Path>) -> Result<(Self, PathBuf), ExpectedError> {
         let path = named.unwrap_or(Path::new(DEFAULT));
         let text = match read(path) {
@@ -82,12 +85,13 @@ impl File {
             file.fail_on = Some(weight.map_err(|_| (said.span().start, why))?);
         }
         for (check, said) in written.severity {
-            known_check(check.as_ref()).map_err(|why| (check.span().start, why))?;
+            let found = check_id::exact(check.as_ref()).map_err(|why| (check.span().start, why))?;
             let severity = severity_named(said.as_ref()).map_err(|why| (said.span().start, why))?;
-            file.severities.insert(check.into_inner(), severity);
+            file.notices.extend(found.notice());
+            file.severities.insert(found.id().to_owned(), severity);
         }
         for (name, value) in written.threshold {
-            let set = file.thresholds.set(name.as_ref(), value.as_ref());
+            let set = file.thresholds.set(current(name.as_ref(), &mut file.notices), value.as_ref());
             set.map_err(|why| (name.span().start, why))?;
         }
         for entry in written.ignore {
@@ -117,7 +121,7 @@ fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
     match text.len() as u64 > MOST {
-        true => Err(std::io::Error::other("it is larger than 1 MiB")),
+        true => Err(std::io::Error::other("larger than 1 MiB")),
         false => Ok(text),
     }
 }
@@ -127,7 +131,7 @@ fn line(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// What is wrong, with the key that may have been meant.
+/// The error, with the key that was probably meant.
 fn wrong(error: &toml::de::Error) -> Wrong {
     let what = error.message().trim().replace('\n', "; ");
     // "unknown field `chekcs`, expected one of `checks`, ..."

@@ -1,36 +1,39 @@
-//! Findings that are known and ignored, each with the reason.
+//! Rules that ignore findings, each with the reason.
 
-use super::{Excuse, known_check};
+use super::Excuse;
+use crate::check_id;
 use checks::{Finding, Subject};
 use jiff::civil::Date;
 use std::str::FromStr;
 
-/// What is ignored, and why.
+/// A rule: what is ignored, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ignore {
     check: String,
     /// The subject as reports show it; all of them where none is named.
     subject: Option<String>,
     excuse: Excuse,
+    /// The rule names the check by an old id.
+    pub(super) notice: Option<String>,
 }
 
 impl Ignore {
-    /// Ignores what this check finds, on this subject or on any.
+    /// Ignores the findings of this check, on this subject or on any.
     pub(super) fn new(check: String, subject: Option<String>, excuse: Excuse) -> Result<Self, String> {
-        known_check(&check)?;
+        let found = check_id::exact(&check)?;
         if excuse.reason.trim().is_empty() {
             return Err(format!("a reason is expected, such as {check}=\"until the new disks are here\""));
         }
-        Ok(Self { check, subject, excuse })
+        Ok(Self { check: found.id().to_owned(), subject, excuse, notice: found.notice() })
     }
 
-    /// Whether it is about this finding.
+    /// Whether it applies to this finding.
     pub(super) fn covers(&self, finding: &Finding) -> bool {
         finding.check == self.check
             && self.subject.as_deref().is_none_or(|subject| is_named(&finding.subject, subject))
     }
 
-    /// Whether it still holds on this day.
+    /// Whether it still applies on this day.
     pub(super) fn holds(&self, today: Date) -> bool {
         self.excuse.until.is_none_or(|until| today <= until)
     }
@@ -39,12 +42,12 @@ impl Ignore {
         self.excuse.clone()
     }
 
-    /// What is to be said once it holds no longer.
+    /// The note that it expired.
     pub(super) fn expired(&self, finding: &Finding) -> String {
         let Excuse { reason, until, by } = &self.excuse;
         let until = until.map(|until| until.to_string()).unwrap_or_default();
         format!(
-            "{} on {} counts again: it was ignored until {until} ({by}): {reason}",
+            "{} on {} is active again: it was ignored until {until} ({by}): {reason}",
             finding.check, finding.subject
         )
     }
@@ -62,10 +65,10 @@ fn is_named(subject: &Subject, name: &str) -> bool {
 impl FromStr for Ignore {
     type Err = String;
 
-    /// Reads `CHECK[@SUBJECT]=REASON`, where the reason may end with `until YYYY-MM-DD`.
+    /// Parses `CHECK[@SUBJECT]=REASON`, where the reason may end with `until YYYY-MM-DD`.
     fn from_str(said: &str) -> Result<Self, String> {
         let (what, reason) =
-            said.split_once('=').ok_or("CHECK[@SUBJECT]=REASON is expected: what is ignored has a reason")?;
+            said.split_once('=').ok_or("CHECK[@SUBJECT]=REASON is expected; a reason is required")?;
         let (check, subject) = match what.split_once('@') {
             Some((check, subject)) => (check, Some(subject.to_owned())),
             None => (what, None),

@@ -1,14 +1,14 @@
-//! Writing a file to begin with.
+//! Writing the commented configuration file.
 
 use crate::error::ExpectedError;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-/// A file that says nothing yet, and how everything is said.
+/// A file in which every setting is commented out.
 pub(super) const TEMPLATE: &str = include_str!("swarm-doctor.toml");
 
-/// Writes it. One that is there is only replaced by force.
+/// Writes the file. An existing one is only overwritten with `force`.
 pub fn init(path: &Path, force: bool) -> Result<(), ExpectedError> {
     let mut options = File::options();
     match force {
@@ -18,7 +18,7 @@ pub fn init(path: &Path, force: bool) -> Result<(), ExpectedError> {
     let written = options.open(path).and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
-            ExpectedError::usage(format!("{} is there already; --force writes it anew", path.display()))
+            ExpectedError::usage(format!("{} already exists; use --force to overwrite it", path.display()))
         }
         _ => ExpectedError::file("write", path, &error),
     })

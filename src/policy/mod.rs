@@ -1,6 +1,6 @@
-//! What counts: which checks are asked, how much what they find weighs, and what is known and ignored, with the reason.
+//! Which checks run, their severities and thresholds, and which findings are ignored, with the reason.
 //!
-//! All of it can be said on the command line, and most of it in a file; the command line goes before the file.
+//! The command line overrides the configuration file.
 
 mod baseline;
 mod file;
@@ -8,7 +8,7 @@ mod ignore;
 mod init;
 mod selection;
 
-use crate::check_id;
+use crate::check_id::{self, Resolved};
 use crate::cli::Gate;
 use crate::error::ExpectedError;
 use crate::exit::FailOn;
@@ -16,7 +16,7 @@ use checks::{Finding, Severity, Thresholds};
 use facts::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use baseline::Baseline;
@@ -26,38 +26,40 @@ pub use ignore::Ignore;
 pub use init::init;
 pub use selection::Selection;
 
-/// What counts.
+/// The policy of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Which checks are asked.
+    /// Which checks run.
     pub selection: Selection,
-    /// How much the findings of a check weigh, where the user says so.
+    /// Severities that the user sets, by check.
     pub severities: BTreeMap<String, Severity>,
-    /// From where on something is said.
+    /// Thresholds of the checks.
     pub thresholds: Thresholds,
-    /// What is ignored.
+    /// The ignore rules.
     pub ignores: Vec<Ignore>,
-    /// What was there before.
+    /// The baseline.
     baseline: Option<Baseline>,
-    /// From which weight on a finding fails the run.
+    /// Minimum severity that fails the run.
     pub fail_on: FailOn,
-    /// What could not be told fails no run.
+    /// Incomplete checks do not fail the run.
     pub allow_unknown: bool,
+    /// Checks that were named by an id that they had before.
+    notices: BTreeSet<String>,
 }
 
-/// Why a finding does not count.
+/// Why a finding is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excuse {
-    /// The reason, in the words of whoever ignores it.
+    /// The reason, as the user wrote it.
     pub reason: String,
-    /// The last day on which it holds.
+    /// The last day on which the rule applies.
     pub until: Option<Date>,
-    /// Where it is said, such as `--ignore` or `/etc/swarm-doctor.toml:12`.
+    /// Where the rule is, such as `--ignore` or `/etc/swarm-doctor.toml:12`.
     pub by: String,
 }
 
 impl Policy {
-    /// What the command line and the file say. Checks that are named on the command line go before those of the file.
+    /// The policy of the command line and the file. Checks that the command line names replace those of the file.
     pub fn of(gate: &Gate, chosen: &[String]) -> Result<Self, ExpectedError> {
         let (file, path) = File::find(gate.config.as_deref())?;
         let flag = |name: &str, why: String| ExpectedError::usage(format!("{name}: {why}"));
@@ -68,22 +70,27 @@ impl Policy {
             ([], None) => Selection::default(),
             (chosen, _) => Selection::of(chosen, "the command line").map_err(ExpectedError::usage)?,
         };
+        let mut notices = file.notices;
         let mut severities = file.severities;
         for said in &gate.severity {
-            let (check, severity) = weight(said).map_err(|why| flag("--severity", why))?;
-            severities.insert(check, severity);
+            let (check, severity) = severity(said).map_err(|why| flag("--severity", why))?;
+            notices.extend(check.notice());
+            severities.insert(check.id().to_owned(), severity);
         }
         let mut thresholds = file.thresholds;
         for said in &gate.threshold {
             let (name, value) = said.split_once('=').unwrap_or((said, ""));
+            let name = current(name, &mut notices);
             thresholds.set(name, value).map_err(|why| flag("--threshold", why))?;
         }
         let mut ignores = Vec::new();
         for said in &gate.ignore {
-            ignores.push(said.parse().map_err(|why| flag("--ignore", why))?);
+            ignores.push(said.parse::<Ignore>().map_err(|why| flag("--ignore", why))?);
         }
         ignores.extend(file.ignores);
-        // A path in the file is seen from there.
+        notices.extend(ignores.iter().filter_map(|ignore| ignore.notice.clone()));
+        notices.extend(selection.notices().iter().cloned());
+        // A path in the file is relative to the file.
         let beside = |said: String| path.parent().unwrap_or(Path::new("/")).join(said);
         let baseline = gate.baseline.clone().or_else(|| file.baseline.map(beside));
         Ok(Self {
@@ -94,21 +101,22 @@ impl Policy {
             baseline: baseline.map(|path| Baseline::read(&path)).transpose()?,
             fail_on: gate.fail_on.or(file.fail_on).unwrap_or_default(),
             allow_unknown: gate.allow_unknown || file.allow_unknown,
+            notices,
         })
     }
 
-    /// The same with every check asked: a preflight that leaves something out on a file's word promises too much.
+    /// The same with every check: a preflight must not leave one out because of a file.
     pub fn asking_all(self) -> Self {
         Self { selection: Selection::default(), ..self }
     }
 
-    /// The same for one check that somebody asks for by its name: nothing of it is ignored.
+    /// The same for one check that the user names: none of its findings is ignored.
     pub fn for_one(self) -> Self {
         Self { ignores: Vec::new(), baseline: None, ..self.asking_all() }
     }
 
-    /// Why each of these does not count, where it does not; and what is to be said of what is ignored in vain. A check
-    /// could tell where `told` says so.
+    /// Why each finding is ignored, if it is; and notes on old ids, expired rules and resolved findings. `told` is whether
+    /// a check was complete.
     pub(crate) fn excuses(
         &self,
         found: &[Finding],
@@ -116,7 +124,7 @@ impl Policy {
         told: impl Fn(&str) -> bool,
     ) -> (Vec<Option<Excuse>>, Vec<String>) {
         let today = TimeZone::UTC.to_datetime(taken).date();
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.notices.iter().cloned().collect();
         let ignored = |finding: &Finding| {
             let mut covering = self.ignores.iter().filter(|ignore| ignore.covers(finding));
             covering.find(|ignore| ignore.holds(today)).map(Ignore::excuse)
@@ -142,15 +150,14 @@ impl From<Selection> for Policy {
     }
 }
 
-/// Reads `CHECK=WEIGHT`.
-fn weight(said: &str) -> Result<(String, Severity), String> {
+/// Parses `CHECK=SEVERITY`.
+fn severity(said: &str) -> Result<(Resolved, Severity), String> {
     let (check, severity) =
-        said.split_once('=').ok_or("a check, = and a weight are expected, such as host/ipvs-missing=info")?;
-    known_check(check)?;
-    Ok((check.to_owned(), severity_named(severity)?))
+        said.split_once('=').ok_or("CHECK=SEVERITY is expected, such as host/ipvs-missing=info")?;
+    Ok((check_id::exact(check)?, severity_named(severity)?))
 }
 
-/// The weight of this name.
+/// The severity of this name.
 fn severity_named(name: &str) -> Result<Severity, String> {
     let all = [Severity::Error, Severity::Warning, Severity::Info];
     all.into_iter()
@@ -158,9 +165,11 @@ fn severity_named(name: &str) -> Result<Severity, String> {
         .ok_or_else(|| format!("{name:?} is not one of error, warning, info"))
 }
 
-/// Says so where there is no check of this id, and which one may have been meant.
-fn known_check(id: &str) -> Result<(), String> {
-    check_id::exact(id).map(drop)
+/// The present id of a check that may be named by an old one; a notice tells of it. Another text stays as it is.
+fn current<'a>(text: &'a str, notices: &mut BTreeSet<String>) -> &'a str {
+    let Ok(found) = check_id::exact(text) else { return text };
+    notices.extend(found.notice());
+    found.id()
 }
 
 #[cfg(test)]

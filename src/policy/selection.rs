@@ -1,40 +1,43 @@
-//! Which checks are asked, and what has to be collected for them.
+//! Which checks run, and which facts they need.
 
+use super::current;
 use crate::check_id::hint;
 use checks::{BuiltIn, Meta, built_in};
 use facts::Need;
 use std::collections::BTreeSet;
 
-/// What the head of a report says comes from these.
+/// The header of a report is made of these.
 const HEAD: [Need; 3] = [Need::Info, Need::Version, Need::OsRelease];
 
-/// Which checks are asked: all, unless the user chooses.
+/// Which checks run: all, unless the user chooses.
 #[derive(Clone, Debug, Default)]
 pub struct Selection(Option<Chosen>);
 
 #[derive(Clone, Debug)]
 struct Chosen {
-    /// What was asked for.
+    /// The requested checks.
     asked: BTreeSet<&'static str>,
-    /// The causes that these may have, and theirs. They are judged, too, and shown where one explains what was asked.
+    /// Their possible causes, directly and indirectly. They run, too, and are shown where they explain a finding.
     behind: BTreeSet<&'static str>,
-    /// Who chose.
+    /// Where they were chosen.
     by: String,
+    /// Checks that were named by an old id.
+    notices: BTreeSet<String>,
 }
 
 impl Selection {
-    /// What these words choose: ids and categories; with `!` before them, what is left out. Left out is left out, even as
-    /// the cause of something.
+    /// Selects ids and categories; `!` before one excludes it, also as a possible cause.
     pub fn of(words: &[String], by: &str) -> Result<Self, String> {
         let mut wanted = BTreeSet::new();
         let mut refused = BTreeSet::new();
         let mut any = false;
+        let mut notices = BTreeSet::new();
         for word in words {
             match word.strip_prefix('!') {
-                Some(word) => refused.extend(named(word)?),
+                Some(word) => refused.extend(named(current(word, &mut notices))?),
                 None => {
                     any = true;
-                    wanted.extend(named(word)?);
+                    wanted.extend(named(current(word, &mut notices))?);
                 }
             }
         }
@@ -56,36 +59,42 @@ impl Selection {
                 }
             }
         }
-        Ok(Self(Some(Chosen { asked, behind, by: by.to_owned() })))
+        Ok(Self(Some(Chosen { asked, behind, by: by.to_owned(), notices })))
     }
 
-    /// Whether this check was asked for.
+    /// The notices on checks that were named by an old id.
+    pub(super) fn notices(&self) -> &BTreeSet<String> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        self.0.as_ref().map_or(&NONE, |chosen| &chosen.notices)
+    }
+
+    /// Whether this check was requested.
     pub fn asks(&self, check: &Meta) -> bool {
         self.0.as_ref().is_none_or(|chosen| chosen.asked.contains(check.id.as_ref()))
     }
 
-    /// Whether this check is judged: it was asked for, or may be the cause of one that was.
+    /// Whether this check runs: it was requested, or may be the cause of one that was.
     pub fn judges(&self, check: &Meta) -> bool {
         self.asks(check) || self.0.as_ref().is_some_and(|chosen| chosen.behind.contains(check.id.as_ref()))
     }
 
-    /// Whether this kind of artifact is needed for it.
+    /// Whether a check that runs needs this kind of artifact.
     pub fn needs(&self, need: Need) -> bool {
         self.0.is_none()
             || HEAD.contains(&need)
             || built_in().any(|check| self.judges(&check.meta) && check.meta.needs.contains(&need))
     }
 
-    /// What is to be said of what was left out.
+    /// The note on what was left out.
     pub(crate) fn note(&self) -> Option<String> {
         let Chosen { asked, behind, by } = self.0.as_ref()?;
         let all = built_in().count();
         let behind = match behind.len() {
             0 => String::new(),
-            1 => "; 1 more was judged, for it may be the cause".to_owned(),
-            more => format!("; {more} more were judged, for they may be the cause"),
+            1 => "; 1 more ran as a possible cause".to_owned(),
+            more => format!("; {more} more ran as possible causes"),
         };
-        Some(format!("only {} of {all} checks were asked, by {by}{behind}", asked.len()))
+        Some(format!("{} of {all} checks selected by {by}{behind}", asked.len()))
     }
 }
 
@@ -97,7 +106,7 @@ fn category(check: &'static BuiltIn) -> &'static str {
     id(check).split('/').next().unwrap_or_default()
 }
 
-/// The ids that a word stands for.
+/// The ids that a word selects.
 fn named(word: &str) -> Result<Vec<&'static str>, String> {
     let found: Vec<_> =
         built_in().filter(|check| id(check) == word || category(check) == word).map(id).collect();

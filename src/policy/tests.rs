@@ -173,6 +173,27 @@ fn judged(policy: &Policy, checks: &[Told]) -> Diagnosis {
     judge(checks.iter().map(|check| check as &dyn Check), &snapshot, &manifest, policy)
 }
 
+#[test]
+fn old_ids_are_accepted_everywhere_with_a_notice() {
+    let file = parsed("checks = [\"swarm/locked\"]\n[severity]\n\"network/vip-silent\" = \"info\"").unwrap();
+    assert_eq!(file.severities["network/vip-unreachable"], Severity::Info);
+    assert_eq!(file.notices.first().unwrap(), "check network/vip-silent was renamed to network/vip-unreachable");
+    let selection = chosen(&["swarm/locked"]).unwrap();
+    assert!(selection.asks(meta("swarm/autolock-locked")));
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let gate = Gate {
+        ignore: vec!["swarm/identity-shared=known".into()],
+        severity: vec!["service/replicas-short=info".into()],
+        config: Some(config.path().to_owned()),
+        ..Gate::default()
+    };
+    let policy = Policy::of(&gate, &["swarm/locked".to_owned()]).unwrap();
+    assert_eq!(policy.severities["service/replicas-missing"], Severity::Info);
+    let diagnosis = judged(&policy, &[]);
+    let renamed = diagnosis.notes.iter().filter(|note| note.contains(" was renamed to ")).count();
+    assert_eq!(renamed, 3, "{:?}", diagnosis.notes);
+}
+
 fn quorum_and_node() -> [Told; 2] {
     [
         Told::new("swarm/lost-quorum", &[], vec![(Severity::Error, Subject::Cluster, "no leader")]),
@@ -209,7 +230,7 @@ fn an_ignore_that_ran_out_counts_again_and_is_said() {
     let past = judged(&ignoring(&["swarm/lost-quorum=we know, until 2026-02-28"]), &quorum_and_node());
     assert!(past.ignored.is_empty());
     let note =
-        "swarm/lost-quorum on the swarm counts again: it was ignored until 2026-02-28 (--ignore): we know";
+        "swarm/lost-quorum on the swarm is active again: it was ignored until 2026-02-28 (--ignore): we know";
     assert_eq!(past.notes, [note]);
     let last = judged(&ignoring(&["swarm/lost-quorum=we know, until 2026-03-01"]), &quorum_and_node());
     assert!(last.notes.is_empty() && last.ignored.len() == 1);
@@ -233,7 +254,7 @@ fn a_cause_that_was_not_asked_for_is_shown_only_with_what_was() {
     assert_eq!(diagnosis.findings[0].consequences[0].check, "network/peer-unreachable");
     assert_eq!(diagnosis.verdicts.len(), 1);
     assert!(judged(&policy, &both[..1]).findings.is_empty());
-    assert!(diagnosis.notes[0].starts_with("only 1 of "), "{:?}", diagnosis.notes);
+    assert!(diagnosis.notes[0].starts_with("1 of "), "{:?}", diagnosis.notes);
 }
 
 fn baseline(diagnosis: &Diagnosis) -> Policy {
@@ -280,7 +301,7 @@ fn what_is_gone_and_still_in_the_baseline_is_said() {
     ];
     let diagnosis = judged(&policy, &healed);
     assert!(
-        diagnosis.notes[0].starts_with("no longer found, and still in the baseline "),
+        diagnosis.notes[0].starts_with("resolved, and still in the baseline "),
         "{:?}",
         diagnosis.notes
     );

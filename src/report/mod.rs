@@ -58,7 +58,7 @@ pub use progress::Progress;
 pub use prometheus::Prometheus;
 pub use sarif::Sarif;
 pub use short::Short;
-pub use terminal::{Terminal, ascii_wanted, color_wanted, width};
+pub use terminal::{Terminal, When, ascii_wanted, color_wanted, width};
 pub use text::Printable;
 
 /// The JSON Schema of what [`Json`] writes.

@@ -1,8 +1,19 @@
 //! What the terminal can show.
 
-use crate::cli::When;
+use clap::ValueEnum;
 use std::env;
 use std::io::{self, IsTerminal};
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
 
 /// The width where the environment names none.
 const WIDTH: u16 = 80;

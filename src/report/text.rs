@@ -82,6 +82,11 @@ impl Printable {
         let lines: Vec<_> = text.split('\n').map(|line| clean(line, false)).collect();
         Self(lines.join("\n"))
     }
+
+    /// Makes a text printable on one line.
+    pub fn line(text: &str) -> Self {
+        Self(clean(text, false).into_owned())
+    }
 }
 
 impl fmt::Display for Printable {

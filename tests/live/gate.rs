@@ -46,7 +46,7 @@ fn every_exit_code_has_its_situation() {
         "",
     );
     ends(node, &[&warned[..], &["--severity", "swarm/even-managers=error"]].concat(), 1, "✗ error");
-    let ignored = "Ignored: 1 finding, which does not count";
+    let ignored = "Ignored: 1 finding";
     ends(
         node,
         &[&strict[..], &["--ignore", "swarm/even-managers@the swarm=a third comes"]].concat(),
@@ -57,7 +57,7 @@ fn every_exit_code_has_its_situation() {
         node,
         &[&strict[..], &["--ignore", "swarm/even-managers=a third comes, until 2020-02-29"]].concat(),
         4,
-        "counts again: it was ignored until 2020-02-29 (--ignore): a third comes",
+        "is active again: it was ignored until 2020-02-29 (--ignore): a third comes",
     );
 
     // A saved report is a baseline.
@@ -66,22 +66,22 @@ fn every_exit_code_has_its_situation() {
     ends(node, &known, 0, "(the baseline /root/before.json)");
 
     // The file says the same, is found in its place alone, and what is wrong with it is said.
-    ends(node, &["init"], 0, "");
-    ends(node, &["init"], 2, "/etc/swarm-doctor.toml is there already; --force writes it anew");
+    ends(node, &["init"], 0, "Wrote /etc/swarm-doctor.toml");
+    ends(node, &["init"], 2, "/etc/swarm-doctor.toml already exists; use --force to overwrite it");
     ends(node, &warned, 0, "swarm/even-managers");
     let file = "checks = ['!host/ipvs-missing']\nfail-on = 'warning'\n[[ignore]]\ncheck = 'swarm/even-managers'\nreason = 'a third comes'\nuntil = ";
     node.write_file("/etc/swarm-doctor.toml", format!("{file}2099-01-01\n")).unwrap();
     ends(node, &[], 0, "a third comes (until 2099-01-01, /etc/swarm-doctor.toml:3)");
     ends(node, &["--config", "/dev/null"], 0, "swarm/even-managers");
     node.write_file("/etc/swarm-doctor.toml", format!("{file}2020-01-01\n")).unwrap();
-    ends(node, &[], 4, "counts again");
+    ends(node, &[], 4, "is active again");
     node.write_file("/etc/swarm-doctor.toml", "\nfial-on = 'error'\n").unwrap();
     ends(node, &[], 2, "swarm-doctor: /etc/swarm-doctor.toml:2: unknown field `fial-on`");
     ends(node, &[], 2, "did you mean fail-on?");
     node.remove_file("/etc/swarm-doctor.toml").unwrap();
-    ends(node, &["--config", "/root/none.toml"], 2, "failed to read /root/none.toml");
+    ends(node, &["--config", "/root/none.toml"], 2, "cannot read /root/none.toml");
     ends(node, &["run", "netwrok"], 2, "did you mean network?");
-    ends(node, &["--baseline", "/etc/hostname"], 2, "it is no report");
+    ends(node, &["--baseline", "/etc/hostname"], 2, "not a report");
 
     // Who may not look cannot tell.
     let nobody = |flags: &[&str]| {
@@ -121,7 +121,7 @@ fn every_exit_code_has_its_situation() {
     shows("/root/waited", "s left: swarm/even-managers on the swarm");
     node.docker(&["node", "demote", "node2"]).unwrap();
     shows("/root/waited.exit", "0");
-    shows("/root/watched", "- swarm/even-managers · the swarm is no longer found");
+    shows("/root/watched", "- swarm/even-managers · the swarm is resolved");
 
     // An engine that is dead is an error, which no baseline knows.
     node.kill_engine().unwrap();

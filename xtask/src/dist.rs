@@ -30,6 +30,7 @@ pub(crate) fn build(profile: &str) -> anyhow::Result<PathBuf> {
         .current_dir(crate::root())
         .args(["build", "--package", "swarm-doctor", "--profile", profile, "--target", TARGET])
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .envs(origin())
         .status()
         .context("failed to start cargo")?;
     if !status.success() {
@@ -37,6 +38,23 @@ pub(crate) fn build(profile: &str) -> anyhow::Result<PathBuf> {
     }
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(crate::target_directory().join(TARGET).join(folder).join("swarm-doctor"))
+}
+
+/// The commit and its date, which `swarm-doctor version` prints. `SOURCE_DATE_EPOCH` replaces the date, so that the same
+/// sources give the same binary. Empty outside a repository.
+fn origin() -> Vec<(&'static str, String)> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").current_dir(crate::root()).args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (output.status.success() && !text.is_empty()).then_some(text)
+    };
+    let date = std::env::var("SOURCE_DATE_EPOCH").ok().map(|seconds| format!("@{seconds}"));
+    let date = date.or_else(|| git(&["log", "-1", "--format=%cI"]));
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]);
+    [("SWARM_DOCTOR_COMMIT", commit), ("SWARM_DOCTOR_DATE", date)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 /// Runs it where there is nothing else: no libraries, no /proc, no /etc. Needs root; says so where it is not.

@@ -23,7 +23,7 @@ use swarm_doctor::report::Page;
 fn output(flags: &[&str]) -> Output {
     let words = ["swarm-doctor", "demo"].iter().chain(flags);
     match Cli::try_parse_from(words).unwrap().command {
-        Some(Command::Demo(output)) => output,
+        Command::Demo(output) => output,
         other => panic!("{other:?}"),
     }
 }
@@ -204,8 +204,8 @@ fn one_run_feeds_every_file_and_one_that_fails_stops_no_other() {
 #[test]
 fn a_report_without_a_format_or_a_file_is_refused_with_a_hint() {
     for (flag, hint) in [
-        ("--report=sarif", "a format, = and a file are expected"),
-        ("--report=sarif=", "a format, = and a file are expected"),
+        ("--report=sarif", "FORMAT=PATH is expected"),
+        ("--report=sarif=", "FORMAT=PATH is expected"),
         ("--report=xml=x", "\"xml\" is not one of human, short, json, json-v1, jsonl, junit, sarif"),
     ] {
         let error = Cli::try_parse_from(["swarm-doctor", "run", flag]).unwrap_err().to_string();

@@ -1,0 +1,55 @@
+//! Commands that describe the program: list, explain, init, man.
+
+use super::print;
+use crate::cli::{Cli, When};
+use crate::error::{ExpectedError, notice};
+use crate::exit::ExitCode;
+use crate::report::{self, Terminal};
+use crate::{check_id, pager, policy};
+use clap::CommandFactory as _;
+use std::path::Path;
+
+pub(super) fn list(verbose: bool, json: bool) -> Result<ExitCode, ExpectedError> {
+    let terminal = Terminal::stdout(When::Auto);
+    let mut checks = checks::built_in();
+    print(|out| {
+        if json {
+            report::list_json(&mut checks, out)
+        } else {
+            report::list(&mut checks, verbose, terminal.width, out)
+        }
+    })
+}
+
+pub(super) fn explain(text: &str) -> Result<ExitCode, ExpectedError> {
+    let found = check_id::find(text).map_err(ExpectedError::usage)?;
+    found.notice().iter().for_each(|text| notice(text));
+    let mut text = Vec::new();
+    let shown = report::explain(found.check, Terminal::stdout(When::Auto), &mut text)
+        .and_then(|()| pager::show(&text));
+    print(|_| shown)
+}
+
+pub(super) fn init(path: &Path, force: bool) -> Result<ExitCode, ExpectedError> {
+    policy::init(path, force)?;
+    let usage = if path == Path::new(policy::DEFAULT) {
+        "every run reads it".to_owned()
+    } else {
+        format!("use it with --config {}", path.display())
+    };
+    print(|out| writeln!(out, "{}", report::Printable::new(&format!("Wrote {}; {usage}.", path.display()))))
+}
+
+pub(super) fn man(of: Option<&str>) -> Result<ExitCode, ExpectedError> {
+    let mut all = Cli::command();
+    all.build();
+    let page = match of {
+        None => Some(all),
+        Some(name) => all.find_subcommand(name).cloned(),
+    };
+    let page = page.ok_or_else(|| {
+        let name = of.unwrap_or_default();
+        ExpectedError::usage(format!("there is no command {name:?}; swarm-doctor --help lists them"))
+    })?;
+    print(|out| clap_mangen::Man::new(page).render(&mut &mut *out))
+}
