@@ -22,8 +22,8 @@ impl ExpectedError {
     }
 
     /// A fix is not allowed or not possible.
-    pub fn refused(text: impl AsRef<str>) -> Self {
-        Self { text: Printable::line(text.as_ref()), exit: ExitCode::Refused }
+    pub fn refused(text: String) -> Self {
+        Self { text: Printable::line(&text), exit: ExitCode::Refused }
     }
 
     /// A file could not be read or written.

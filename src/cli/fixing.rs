@@ -1,9 +1,9 @@
 //! Options of fixes.
 
+use super::Gate;
 use super::output::Output;
 use super::run::Run;
 use super::source::Source;
-use super::Gate;
 use crate::fix::Level;
 use clap::Args;
 use std::path::PathBuf;

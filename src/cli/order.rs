@@ -41,8 +41,10 @@ fn takes_next(known: &[&Arg], option: &str) -> bool {
     }
     // Of several letters in one word, the first that takes a value takes the rest of the word, if there is any.
     let letters = option.trim_start_matches('-');
-    let mut letters = letters.char_indices().map(|(at, letter)| (letters.len() == at + letter.len_utf8(), letter));
-    let first = letters.find(|(_, letter)| known.iter().any(|arg| arg.get_short() == Some(*letter) && valued(arg)));
+    let mut letters =
+        letters.char_indices().map(|(at, letter)| (letters.len() == at + letter.len_utf8(), letter));
+    let first =
+        letters.find(|(_, letter)| known.iter().any(|arg| arg.get_short() == Some(*letter) && valued(arg)));
     first.is_some_and(|(last, _)| last)
 }
 
@@ -52,7 +54,8 @@ mod tests {
 
     fn line(words: &str) -> String {
         let words = words.split(' ').map(OsString::from);
-        let ordered: Vec<String> = ordered(words).into_iter().map(|word| word.into_string().unwrap()).collect();
+        let ordered: Vec<String> =
+            ordered(words).into_iter().map(|word| word.into_string().unwrap()).collect();
         ordered.join(" ")
     }
 

@@ -32,13 +32,7 @@ pub struct Output {
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
     /// When to use colour
-    #[arg(
-        long,
-        value_name = "WHEN",
-        default_value = "auto",
-        env = "SWARM_DOCTOR_COLOR",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "WHEN", default_value = "auto", env = "SWARM_DOCTOR_COLOR", hide_env = true)]
     pub color: When,
 }
 
@@ -111,12 +105,6 @@ pub struct TableOutput {
     #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
     pub format: Layout,
     /// When to use colour
-    #[arg(
-        long,
-        value_name = "WHEN",
-        default_value = "auto",
-        env = "SWARM_DOCTOR_COLOR",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "WHEN", default_value = "auto", env = "SWARM_DOCTOR_COLOR", hide_env = true)]
     pub color: When,
 }

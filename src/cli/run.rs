@@ -6,7 +6,7 @@ use super::output::{Output, TableOutput};
 use super::source::Source;
 use super::values;
 use crate::fix::Level;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -92,6 +92,7 @@ impl Run {
 
 /// Arguments of `preflight`.
 #[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("target").required(true).args(["join", "stack"]))]
 pub struct Preflight {
     /// The swarm to join.
     #[command(flatten)]
@@ -121,24 +122,18 @@ pub struct Preflight {
 #[command(next_help_heading = "Join options")]
 pub struct Join {
     /// Check whether this host can join this manager's swarm
-    #[arg(
-        id = "join",
-        long = "join",
-        value_name = "MANAGER[:PORT]",
-        required_unless_present = "stack",
-        conflicts_with = "stack"
-    )]
+    #[arg(id = "join", long = "join", value_name = "MANAGER[:PORT]")]
     pub manager: Option<String>,
     /// Join token [env: SWARM_JOIN_TOKEN]
     ///
     /// A file or the environment keeps it out of the process list.
-    #[arg(long, value_name = "TOKEN", requires = "join")]
+    #[arg(long, value_name = "TOKEN", conflicts_with = "stack")]
     pub token: Option<String>,
     /// File with the join token
-    #[arg(long, value_name = "PATH", conflicts_with = "token", requires = "join")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["token", "stack"])]
     pub token_file: Option<PathBuf>,
     /// Print the token in the join command
-    #[arg(long, requires = "join")]
+    #[arg(long, conflicts_with = "stack")]
     pub show_token: bool,
 }
 

@@ -19,7 +19,8 @@ pub(super) fn script(shell: clap_complete::Shell) -> Result<ExitCode, ExpectedEr
     let categories: BTreeSet<&'static str> = ids.iter().filter_map(|id| id.split('/').next()).collect();
     let chosen: Vec<&'static str> = categories.into_iter().chain(ids.iter().copied()).collect();
     let command = valued(Cli::command(), "run", "checks", chosen);
-    let command = ["explain", "fix"].iter().fold(command, |all, name| valued(all, name, "check", ids.clone()));
+    let command =
+        ["explain", "fix"].iter().fold(command, |all, name| valued(all, name, "check", ids.clone()));
     let command = valued(command, "undo", "receipt", leaked(names_in(Path::new(RECEIPTS))));
     let contexts = leaked(contexts());
     let sources: Vec<String> = command

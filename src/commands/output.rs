@@ -87,7 +87,7 @@ impl Output {
             }
             cli::Format::Github => Box::new(Github),
             cli::Format::Markdown => Box::new(Markdown),
-            cli::Format::Html => Box::new(Html),
+            cli::Format::Html => Box::new(Html::default()),
         }
     }
 }

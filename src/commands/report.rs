@@ -122,9 +122,7 @@ pub(super) fn preflight(preflight: &Preflight, began: Instant) -> Result<ExitCod
 
 pub(super) fn merge(merge: &Merge, began: Instant) -> Result<ExitCode, ExpectedError> {
     match &merge.file {
-        Some(file) => {
-            crate::bundle::merge(&merge.bundles, file, merge.anonymize).map(|()| ExitCode::Healthy)
-        }
+        Some(file) => crate::bundle::merge(&merge.bundles, file, merge.anonymize).map(|()| ExitCode::Healthy),
         None => {
             let policy = Policy::of(&merge.gate, &[])?;
             let (_, diagnosis) = examine::offline(&merge.bundles, &policy)?;

@@ -1,4 +1,4 @@
-//! What changed between two bundles: what is said of them, and the facts themselves.
+//! Comparing two bundles: their findings and their facts.
 
 mod portrait;
 
@@ -24,61 +24,61 @@ pub struct Difference {
     pub before: Side,
     /// The second.
     pub after: Side,
-    /// What has to be known of the two.
+    /// Notes on the comparison.
     pub notes: Vec<String>,
-    /// What is said of the second and was not said of the first.
-    pub new: Vec<Said>,
-    /// What was said of the first and is not said of the second.
-    pub gone: Vec<Said>,
-    /// What is said of both.
-    pub still: Vec<Said>,
-    /// The facts that differ.
+    /// Findings of the second bundle only.
+    pub new: Vec<KnownFinding>,
+    /// Findings of the first bundle only.
+    pub resolved: Vec<KnownFinding>,
+    /// Findings of both.
+    pub unchanged: Vec<KnownFinding>,
+    /// Facts that differ.
     pub changes: Vec<Change>,
 }
 
-/// One of the two.
+/// One of the two bundles.
 #[derive(Clone, Debug, Serialize)]
 pub struct Side {
-    /// The machines.
+    /// Its nodes.
     pub nodes: Vec<NodeName>,
-    /// When the first of them was looked at.
+    /// When the facts of the first node were collected.
     pub taken: Timestamp,
 }
 
 /// A finding, as far as it is the same at another time.
 #[derive(Clone, Debug, Serialize)]
-pub struct Said {
+pub struct KnownFinding {
     /// The check.
     pub check: String,
-    /// How much it weighs.
+    /// Its severity.
     pub severity: &'static str,
-    /// What it is about.
+    /// Its subject.
     pub subject: String,
-    /// What it says.
+    /// Its summary.
     pub summary: String,
-    /// It follows from another.
+    /// It is a consequence of another finding.
     pub consequence: bool,
 }
 
-/// A fact that is another now.
+/// A fact that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// The machine.
+    /// The node.
     pub node: NodeName,
     /// What it is about.
     pub area: Area,
     /// Which fact.
     pub key: String,
-    /// What it was; nothing where it was not.
+    /// Its value in the first bundle, if it is there.
     pub before: Option<String>,
-    /// What it is; nothing where it is not any more.
+    /// Its value in the second bundle, if it is there.
     pub after: Option<String>,
 }
 
-/// Lays two bundles beside each other.
+/// Compares two bundles.
 pub fn of_files(before: &Path, after: &Path) -> Result<Difference, ExpectedError> {
     let (before, after) = (Read::of(before)?, Read::of(after)?);
-    of(before, after).ok_or_else(|| ExpectedError::usage("there is no machine in the bundle"))
+    of(before, after).ok_or_else(|| ExpectedError::usage("the bundle contains no node"))
 }
 
 /// A bundle, read.
@@ -95,7 +95,7 @@ impl Read {
         Ok(read)
     }
 
-    /// A machine's bundle.
+    /// The bundle of one node.
     pub fn one(bundle: facts::bundle::Bundle) -> Self {
         let mut read = Self { portraits: BTreeMap::new(), members: Vec::new() };
         read.take(bundle);
@@ -110,7 +110,7 @@ impl Read {
     }
 }
 
-/// Lays two bundles beside each other; nothing where one holds no machine.
+/// Compares two bundles; `None` where one has no node.
 pub fn of(before: Read, after: Read) -> Option<Difference> {
     let (first, second) = (before.portraits, after.portraits);
     let side = |portraits: &BTreeMap<NodeName, Portrait>| {
@@ -120,7 +120,7 @@ pub fn of(before: Read, after: Read) -> Option<Difference> {
     let (from, to) = (side(&first)?, side(&second)?);
     let mut notes = Vec::new();
     if to.taken < from.taken {
-        notes.push("the second bundle is the older one: new and gone are the other way round".into());
+        notes.push("the second bundle is older than the first: new and resolved are swapped".into());
     }
     let names = |one: &BTreeMap<NodeName, Portrait>, other: &BTreeMap<NodeName, Portrait>| {
         let only = one.keys().filter(|name| !other.contains_key(name)).map(ToString::to_string);
@@ -128,36 +128,37 @@ pub fn of(before: Read, after: Read) -> Option<Difference> {
     };
     for (which, only) in [("first", names(&first, &second)), ("second", names(&second, &first))] {
         if !only.is_empty() {
-            notes.push(format!("only the {which} bundle has {only}: there is nothing to compare it with"));
+            notes.push(format!("only the {which} bundle has {only}, which is not compared"));
         }
     }
     let mut changes = Vec::new();
-    let mut told = BTreeSet::new();
+    let mut compared = BTreeSet::new();
     for (name, before) in &first {
         if let Some(after) = second.get(name) {
-            compare(before, after, &mut told, &mut changes, &mut notes);
+            compare(before, after, &mut compared, &mut changes, &mut notes);
         }
     }
-    let was = said(&examine::together(before.members, &Policy::default())?.1);
-    let is = said(&examine::together(after.members, &Policy::default())?.1);
-    let without = |some: &BTreeMap<Key, Said>, others: &BTreeMap<Key, Said>| {
-        some.iter().filter(|(key, _)| !others.contains_key(key)).map(|(_, said)| said.clone()).collect()
+    let was = findings(&examine::together(before.members, &Policy::default())?.1);
+    let is = findings(&examine::together(after.members, &Policy::default())?.1);
+    let without = |some: &BTreeMap<Key, KnownFinding>, others: &BTreeMap<Key, KnownFinding>| {
+        some.iter().filter(|(key, _)| !others.contains_key(key)).map(|(_, known)| known.clone()).collect()
     };
-    let (new, gone) = (without(&is, &was), without(&was, &is));
-    let still = is.iter().filter(|(key, _)| was.contains_key(key)).map(|(_, said)| said.clone()).collect();
-    Some(Difference { before: from, after: to, notes, new, gone, still, changes })
+    let (new, resolved) = (without(&is, &was), without(&was, &is));
+    let unchanged =
+        is.iter().filter(|(key, _)| was.contains_key(key)).map(|(_, known)| known.clone()).collect();
+    Some(Difference { before: from, after: to, notes, new, resolved, unchanged, changes })
 }
 
-/// In the order of a report: causes first, the heavy ones before the light.
+/// In the order of a report: causes first, then by severity.
 type Key = (bool, std::cmp::Reverse<Severity>, String, Subject);
 
-fn said(diagnosis: &Diagnosis) -> BTreeMap<Key, Said> {
+fn findings(diagnosis: &Diagnosis) -> BTreeMap<Key, KnownFinding> {
     let mut all = BTreeMap::new();
     for cause in &diagnosis.findings {
         let findings = std::iter::once((&cause.finding, false))
             .chain(cause.consequences.iter().map(|finding| (finding, true)));
         for (finding, consequence) in findings {
-            let said = Said {
+            let known = KnownFinding {
                 check: finding.check.to_string(),
                 severity: finding.severity.as_str(),
                 subject: finding.subject.to_string(),
@@ -170,7 +171,7 @@ fn said(diagnosis: &Diagnosis) -> BTreeMap<Key, Said> {
                 finding.check.to_string(),
                 finding.subject.clone(),
             );
-            all.entry(key).or_insert(said);
+            all.entry(key).or_insert(known);
         }
     }
     all
@@ -179,7 +180,7 @@ fn said(diagnosis: &Diagnosis) -> BTreeMap<Key, Said> {
 fn compare(
     before: &Portrait,
     after: &Portrait,
-    told: &mut BTreeSet<Area>,
+    compared: &mut BTreeSet<Area>,
     changes: &mut Vec<Change>,
     notes: &mut Vec<String>,
 ) {
@@ -190,16 +191,16 @@ fn compare(
             skipped.insert(*area);
             if !other.unseen.contains_key(area) {
                 notes.push(format!(
-                    "{} of {node} cannot be compared, for the {which} bundle lacks it: {why}",
+                    "{} of {node} cannot be compared: the {which} bundle lacks it: {why}",
                     area.name()
                 ));
             }
         }
     }
-    // What several managers tell alike is said once.
+    // Facts about the swarm are the same from every manager and are compared once.
     let areas: BTreeSet<Area> = after.facts.keys().map(|(area, _)| *area).collect();
-    skipped.extend(areas.iter().filter(|area| area.of_cluster() && told.contains(area)));
-    told.extend(areas.into_iter().filter(|area| area.of_cluster() && !skipped.contains(area)));
+    skipped.extend(areas.iter().filter(|area| area.of_cluster() && compared.contains(area)));
+    compared.extend(areas.into_iter().filter(|area| area.of_cluster() && !skipped.contains(area)));
     let keys: BTreeSet<&(Area, String)> = before.facts.keys().chain(after.facts.keys()).collect();
     for key in keys.into_iter().filter(|(area, _)| !skipped.contains(area)) {
         let (was, is) = (before.facts.get(key), after.facts.get(key));

@@ -1,4 +1,4 @@
-//! What a machine is like, in single facts that can be laid beside those of another time. What changes by itself is left
+//! The facts of a node as single values that can be compared over time. Values that change by themselves are left
 //! out: times, counters, ids, tasks, and whatever comes and goes with a container.
 
 use super::PRESENT;
@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Area {
-    /// The engine and the system beneath it.
+    /// The engine and the operating system.
     Engine,
     /// daemon.json.
     DaemonJson,
-    /// The node's place in the swarm.
+    /// The node's membership of the swarm.
     Swarm,
     /// The nodes, as a manager lists them.
     Nodes,
@@ -30,9 +30,9 @@ pub enum Area {
     Interfaces,
     /// Routes.
     Routes,
-    /// The packet filter.
+    /// Firewall rules.
     Firewall,
-    /// Who listens on the swarm's ports.
+    /// Listening sockets on the swarm's ports.
     Sockets,
     /// Kernel settings.
     Sysctls,
@@ -52,13 +52,13 @@ impl Area {
         match self {
             Self::Engine => "engine",
             Self::DaemonJson => "daemon.json",
-            Self::Swarm => "place in the swarm",
+            Self::Swarm => "swarm membership",
             Self::Nodes => "nodes",
             Self::Services => "services",
             Self::Networks => "networks",
             Self::Interfaces => "interfaces",
             Self::Routes => "routes",
-            Self::Firewall => "packet filter",
+            Self::Firewall => "firewall",
             Self::Sockets => "listening sockets",
             Self::Sysctls => "kernel settings",
             Self::Modules => "kernel modules",
@@ -68,26 +68,26 @@ impl Area {
         }
     }
 
-    /// Whether it is about the swarm and not about the machine that told.
+    /// Whether it is about the swarm and not about one node.
     pub(super) fn of_cluster(self) -> bool {
         matches!(self, Self::Nodes | Self::Services)
     }
 }
 
-/// What one machine is like.
+/// The facts of one node.
 #[derive(Clone, Debug)]
 pub struct Portrait {
-    /// The machine.
+    /// The node.
     pub host: NodeName,
-    /// When it was looked at.
+    /// When they were collected.
     pub taken: Timestamp,
     pub(super) facts: BTreeMap<(Area, String), String>,
-    /// What could not be seen, and why.
+    /// Areas without facts, and why.
     pub(super) unseen: BTreeMap<Area, String>,
 }
 
 impl Portrait {
-    /// What a bundle tells, read already into this snapshot.
+    /// The facts of a bundle, which was parsed into this snapshot.
     pub fn of(bundle: &Bundle, snapshot: &Snapshot) -> Self {
         let mut portrait = Self {
             host: bundle.manifest.host.clone(),
@@ -136,7 +136,7 @@ impl Portrait {
         }
         if let Ok(engine) = host.engine.get() {
             let args = engine.process.as_ref().map(|process| process.args.join(" "));
-            self.put(Area::Engine, "process", args.unwrap_or_else(|| "does not run".into()));
+            self.put(Area::Engine, "process", args.unwrap_or_else(|| "not running".into()));
         }
         if let Some(file) = self.seen(Area::DaemonJson, &host.daemon_json) {
             match file.as_ref().map(|file| &file.parsed) {
@@ -159,7 +159,7 @@ impl Portrait {
             );
             self.put(Area::Swarm, "cluster", swarm.cluster_id.clone().unwrap_or_default());
             let managers: BTreeSet<String> = swarm.managers.iter().map(|it| it.addr.to_string()).collect();
-            self.put(Area::Swarm, "managers it knows", managers.into_iter().collect::<Vec<_>>().join(", "));
+            self.put(Area::Swarm, "known managers", managers.into_iter().collect::<Vec<_>>().join(", "));
             if !swarm.error.is_empty() {
                 self.put(Area::Swarm, "error", &swarm.error);
             }
@@ -265,7 +265,7 @@ impl Portrait {
     fn cluster(&mut self, bundle: &Bundle, snapshot: &Snapshot) {
         if let Some(nodes) = self.seen(Area::Nodes, &snapshot.nodes) {
             for node in nodes {
-                // A name that is there twice would hide one of the two.
+                // Of two nodes with one name, one would hide the other.
                 let twice = nodes.iter().filter(|other| other.name == node.name).count() > 1;
                 let name = if twice { format!("{} {}", node.name, node.id) } else { node.name.to_string() };
                 let mut put =
@@ -319,7 +319,7 @@ impl Portrait {
     }
 }
 
-/// Whether an interface is the machine's own, and not one that came with a container.
+/// Whether an interface belongs to the host, and not to a container.
 fn lasts(interface: &Interface) -> bool {
     !interface.name.starts_with("veth") && interface.kind != "vxlan"
 }

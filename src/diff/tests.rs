@@ -22,7 +22,7 @@ fn difference(after: Bundle) -> Difference {
 fn the_same_is_no_change() {
     let difference = difference(demo());
     assert!(difference.changes.is_empty(), "{:?}", difference.changes);
-    assert!(difference.new.is_empty() && difference.gone.is_empty() && !difference.still.is_empty());
+    assert!(difference.new.is_empty() && difference.resolved.is_empty() && !difference.unchanged.is_empty());
     assert!(difference.notes.is_empty(), "{:?}", difference.notes);
 }
 

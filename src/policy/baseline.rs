@@ -40,7 +40,7 @@ struct Report {
 struct Found {
     check: String,
     severity: String,
-    subject: Whom,
+    subject: SavedSubject,
     summary: String,
     #[serde(default)]
     consequences: Vec<Self>,
@@ -51,7 +51,7 @@ struct Found {
 
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-enum Whom {
+enum SavedSubject {
     Cluster,
     Node { name: String },
     Link { from: String, to: String },
@@ -96,7 +96,7 @@ impl Baseline {
     pub(super) fn known(
         &self,
         found: &[Finding],
-        told: impl Fn(&str) -> bool,
+        complete: impl Fn(&str) -> bool,
     ) -> (Vec<Option<Excuse>>, Option<String>) {
         let mut left: Vec<&Entry> = self.entries.iter().collect();
         let mut known = vec![None; found.len()];
@@ -119,15 +119,14 @@ impl Baseline {
             by: format!("{BY}{}", self.file),
         };
         let known = known.into_iter().map(|known| (known == Some(true)).then(|| excuse.clone())).collect();
-        left.retain(|entry| told(&entry.check));
+        left.retain(|entry| complete(&entry.check));
         let mut names: Vec<String> =
             left.iter().take(NAMED).map(|entry| format!("{} on {}", entry.check, entry.subject)).collect();
         if left.len() > NAMED {
             names.push(format!("{} more", left.len() - NAMED));
         }
-        let gone = (!left.is_empty()).then(|| {
-            format!("resolved, and still in the baseline {}: {}", self.file, names.join(", "))
-        });
+        let gone = (!left.is_empty())
+            .then(|| format!("resolved, and still in the baseline {}: {}", self.file, names.join(", ")));
         (known, gone)
     }
 }
@@ -135,14 +134,16 @@ impl Baseline {
 /// How `Excuse::by` of a baseline begins.
 const BY: &str = "the baseline ";
 
-impl From<Whom> for Subject {
-    fn from(whom: Whom) -> Self {
-        match whom {
-            Whom::Cluster => Self::Cluster,
-            Whom::Node { name } => Self::Node(name.as_str().into()),
-            Whom::Link { from, to } => Self::Link { from: from.as_str().into(), to: to.as_str().into() },
-            Whom::Service { name } => Self::Service(name),
-            Whom::Network { name } => Self::Network(name),
+impl From<SavedSubject> for Subject {
+    fn from(saved: SavedSubject) -> Self {
+        match saved {
+            SavedSubject::Cluster => Self::Cluster,
+            SavedSubject::Node { name } => Self::Node(name.as_str().into()),
+            SavedSubject::Link { from, to } => {
+                Self::Link { from: from.as_str().into(), to: to.as_str().into() }
+            }
+            SavedSubject::Service { name } => Self::Service(name),
+            SavedSubject::Network { name } => Self::Network(name),
         }
     }
 }

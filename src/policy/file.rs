@@ -79,14 +79,14 @@ impl File {
         let place = |at: usize| format!("{}:{}", path.display(), line(text, at));
         let mut file =
             Self { allow_unknown: written.allow_unknown, baseline: written.baseline, ..Self::default() };
-        if let Some(said) = written.fail_on {
-            let weight = FailOn::from_str(said.as_ref(), false);
-            let why = format!("{:?} is not one of error, warning, never", said.as_ref());
-            file.fail_on = Some(weight.map_err(|_| (said.span().start, why))?);
+        if let Some(value) = written.fail_on {
+            let severity = FailOn::from_str(value.as_ref(), false);
+            let why = format!("{:?} is not one of error, warning, never", value.as_ref());
+            file.fail_on = Some(severity.map_err(|_| (value.span().start, why))?);
         }
-        for (check, said) in written.severity {
+        for (check, value) in written.severity {
             let found = check_id::exact(check.as_ref()).map_err(|why| (check.span().start, why))?;
-            let severity = severity_named(said.as_ref()).map_err(|why| (said.span().start, why))?;
+            let severity = severity_named(value.as_ref()).map_err(|why| (value.span().start, why))?;
             file.notices.extend(found.notice());
             file.severities.insert(found.id().to_owned(), severity);
         }

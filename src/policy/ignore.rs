@@ -66,9 +66,9 @@ impl FromStr for Ignore {
     type Err = String;
 
     /// Parses `CHECK[@SUBJECT]=REASON`, where the reason may end with `until YYYY-MM-DD`.
-    fn from_str(said: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (what, reason) =
-            said.split_once('=').ok_or("CHECK[@SUBJECT]=REASON is expected; a reason is required")?;
+            text.split_once('=').ok_or("CHECK[@SUBJECT]=REASON is expected; a reason is required")?;
         let (check, subject) = match what.split_once('@') {
             Some((check, subject)) => (check, Some(subject.to_owned())),
             None => (what, None),

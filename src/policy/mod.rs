@@ -72,26 +72,26 @@ impl Policy {
         };
         let mut notices = file.notices;
         let mut severities = file.severities;
-        for said in &gate.severity {
-            let (check, severity) = severity(said).map_err(|why| flag("--severity", why))?;
+        for text in &gate.severity {
+            let (check, severity) = severity(text).map_err(|why| flag("--severity", why))?;
             notices.extend(check.notice());
             severities.insert(check.id().to_owned(), severity);
         }
         let mut thresholds = file.thresholds;
-        for said in &gate.threshold {
-            let (name, value) = said.split_once('=').unwrap_or((said, ""));
+        for text in &gate.threshold {
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
             let name = current(name, &mut notices);
             thresholds.set(name, value).map_err(|why| flag("--threshold", why))?;
         }
         let mut ignores = Vec::new();
-        for said in &gate.ignore {
-            ignores.push(said.parse::<Ignore>().map_err(|why| flag("--ignore", why))?);
+        for text in &gate.ignore {
+            ignores.push(text.parse::<Ignore>().map_err(|why| flag("--ignore", why))?);
         }
         ignores.extend(file.ignores);
         notices.extend(ignores.iter().filter_map(|ignore| ignore.notice.clone()));
         notices.extend(selection.notices().iter().cloned());
         // A path in the file is relative to the file.
-        let beside = |said: String| path.parent().unwrap_or(Path::new("/")).join(said);
+        let beside = |text: String| path.parent().unwrap_or(Path::new("/")).join(text);
         let baseline = gate.baseline.clone().or_else(|| file.baseline.map(beside));
         Ok(Self {
             selection,
@@ -115,13 +115,13 @@ impl Policy {
         Self { ignores: Vec::new(), baseline: None, ..self.asking_all() }
     }
 
-    /// Why each finding is ignored, if it is; and notes on old ids, expired rules and resolved findings. `told` is whether
+    /// Why each finding is ignored, if it is; and notes on old ids, expired rules and resolved findings. `complete` is whether
     /// a check was complete.
     pub(crate) fn excuses(
         &self,
         found: &[Finding],
         taken: Timestamp,
-        told: impl Fn(&str) -> bool,
+        complete: impl Fn(&str) -> bool,
     ) -> (Vec<Option<Excuse>>, Vec<String>) {
         let today = TimeZone::UTC.to_datetime(taken).date();
         let mut notes: Vec<String> = self.notices.iter().cloned().collect();
@@ -130,7 +130,7 @@ impl Policy {
             covering.find(|ignore| ignore.holds(today)).map(Ignore::excuse)
         };
         let (known, stale) = match &self.baseline {
-            Some(baseline) => baseline.known(found, told),
+            Some(baseline) => baseline.known(found, complete),
             None => (vec![None; found.len()], None),
         };
         let excuses = found.iter().zip(known).map(|(finding, known)| ignored(finding).or(known)).collect();
@@ -151,9 +151,9 @@ impl From<Selection> for Policy {
 }
 
 /// Parses `CHECK=SEVERITY`.
-fn severity(said: &str) -> Result<(Resolved, Severity), String> {
+fn severity(text: &str) -> Result<(Resolved, Severity), String> {
     let (check, severity) =
-        said.split_once('=').ok_or("CHECK=SEVERITY is expected, such as host/ipvs-missing=info")?;
+        text.split_once('=').ok_or("CHECK=SEVERITY is expected, such as host/ipvs-missing=info")?;
     Ok((check_id::exact(check)?, severity_named(severity)?))
 }
 

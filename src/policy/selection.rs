@@ -87,7 +87,7 @@ impl Selection {
 
     /// The note on what was left out.
     pub(crate) fn note(&self) -> Option<String> {
-        let Chosen { asked, behind, by } = self.0.as_ref()?;
+        let Chosen { asked, behind, by, .. } = self.0.as_ref()?;
         let all = built_in().count();
         let behind = match behind.len() {
             0 => String::new(),

@@ -177,7 +177,10 @@ fn judged(policy: &Policy, checks: &[Told]) -> Diagnosis {
 fn old_ids_are_accepted_everywhere_with_a_notice() {
     let file = parsed("checks = [\"swarm/locked\"]\n[severity]\n\"network/vip-silent\" = \"info\"").unwrap();
     assert_eq!(file.severities["network/vip-unreachable"], Severity::Info);
-    assert_eq!(file.notices.first().unwrap(), "check network/vip-silent was renamed to network/vip-unreachable");
+    assert_eq!(
+        file.notices.first().unwrap(),
+        "check network/vip-silent was renamed to network/vip-unreachable"
+    );
     let selection = chosen(&["swarm/locked"]).unwrap();
     assert!(selection.asks(meta("swarm/autolock-locked")));
     let config = tempfile::NamedTempFile::new().unwrap();
@@ -300,11 +303,7 @@ fn what_is_gone_and_still_in_the_baseline_is_said() {
         Told::new("swarm/node-down", CAUSE, vec![(Severity::Error, node("n2"), "n2 is down")]),
     ];
     let diagnosis = judged(&policy, &healed);
-    assert!(
-        diagnosis.notes[0].starts_with("resolved, and still in the baseline "),
-        "{:?}",
-        diagnosis.notes
-    );
+    assert!(diagnosis.notes[0].starts_with("resolved, and still in the baseline "), "{:?}", diagnosis.notes);
     assert!(diagnosis.notes[0].ends_with(": swarm/lost-quorum on the swarm"), "{:?}", diagnosis.notes);
     // A check that was not asked does not tell that something is gone.
     assert!(judged(&policy, &healed[1..]).notes.is_empty());

@@ -3,7 +3,7 @@
 use super::terminal::Terminal;
 use super::text::{count, cut, utc};
 use super::writer::{Indent, ReportWriter, Span, Style, Symbol};
-use crate::diff::{Change, Difference, Said, Side};
+use crate::diff::{Change, Difference, KnownFinding, Side};
 use checks::Severity;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -40,13 +40,13 @@ pub fn table(difference: &Difference, terminal: Terminal, out: &mut dyn Write) -
         )?;
     }
     findings(&mut writer, "New findings:", &difference.new)?;
-    findings(&mut writer, "Resolved findings:", &difference.gone)?;
+    findings(&mut writer, "Resolved findings:", &difference.resolved)?;
     changes(&mut writer, &difference.changes)?;
     writer.blank()?;
     let tally = [
         (difference.new.len(), "new"),
-        (difference.gone.len(), "resolved"),
-        (difference.still.len(), "unchanged"),
+        (difference.resolved.len(), "resolved"),
+        (difference.unchanged.len(), "unchanged"),
     ];
     let mut tally: Vec<Span<'_>> =
         tally.iter().map(|(number, word)| Span::plain(format!("{number} {word}"))).collect();
@@ -66,7 +66,7 @@ fn side(writer: &mut ReportWriter<'_>, which: &str, side: &Side) -> io::Result<(
     )
 }
 
-fn findings(writer: &mut ReportWriter<'_>, title: &str, findings: &[Said]) -> io::Result<()> {
+fn findings(writer: &mut ReportWriter<'_>, title: &str, findings: &[KnownFinding]) -> io::Result<()> {
     if findings.is_empty() {
         return Ok(());
     }

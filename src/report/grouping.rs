@@ -1,4 +1,4 @@
-//! Many nodes with the same ailment: one thing to a person, however many findings it is to a program.
+//! The same finding on many nodes is one root cause to a person, and many findings to a program.
 
 use super::text::count;
 use crate::judge::Cause;
@@ -7,7 +7,7 @@ use checks::{Finding, Subject};
 /// How many of the nodes are named.
 const NAMED: usize = 12;
 
-/// The causes, those side by side that say the same of different nodes as one.
+/// The causes, with consecutive ones that differ only in the node as one group.
 pub(super) fn grouped(causes: &[Cause]) -> impl Iterator<Item = &[Cause]> {
     causes.chunk_by(|one, next| {
         let (Subject::Node(a), Subject::Node(b)) = (&one.finding.subject, &next.finding.subject) else {
@@ -21,7 +21,7 @@ pub(super) fn grouped(causes: &[Cause]) -> impl Iterator<Item = &[Cause]> {
     })
 }
 
-/// All that is said of a node but its name.
+/// A finding without the name of its node.
 fn shape<'a>(finding: &'a Finding, node: &str) -> (&'a str, &'a str, &'a str, String, String) {
     let unnamed = |text: &str| text.replace(node, "\0");
     (
@@ -33,7 +33,7 @@ fn shape<'a>(finding: &'a Finding, node: &str) -> (&'a str, &'a str, &'a str, St
     )
 }
 
-/// On which nodes it is the same as on the first of them; nothing where that is alone.
+/// The other nodes of a group; `None` where there are none.
 pub(super) fn elsewhere(grouping: &[Cause], hint: &str) -> Option<String> {
     let others = grouping.get(1..).filter(|others| !others.is_empty())?;
     let mut named: Vec<String> =
@@ -53,8 +53,8 @@ mod tests {
     /// A warning of each of these nodes, in these words.
     fn causes(told: &[(&str, &str)]) -> Vec<Cause> {
         let meta = Meta {
-            id: "host/ailing".into(),
-            title: "a node ails".into(),
+            id: "host/problem".into(),
+            title: "a node has a problem".into(),
             healthy: "".into(),
             severity: checks::Severity::Warning,
             explain: "".into(),

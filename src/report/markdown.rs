@@ -38,8 +38,8 @@ impl Format for Markdown {
             if let Some(cause) = group.first() {
                 one(at + 1, cause, header.taken, out)?;
             }
-            if let Some(said) = grouping::elsewhere(group, "") {
-                writeln!(out, "{}\n", text(&said))?;
+            if let Some(others) = grouping::elsewhere(group, "") {
+                writeln!(out, "{}\n", text(&others))?;
             }
         }
         let open: Vec<_> = diagnosis.open().collect();

@@ -78,8 +78,8 @@ fn follows_links(set: &dyn Fn(&str) -> String) -> bool {
 
 /// The width of the page: what `COLUMNS` says, else the terminal, else 80.
 pub fn width(columns: Option<&str>, terminal: Option<u16>) -> u16 {
-    let said = columns.and_then(|columns| columns.trim().parse().ok());
-    said.or(terminal).filter(|width| *width > 0).unwrap_or(WIDTH)
+    let columns = columns.and_then(|columns| columns.trim().parse().ok());
+    columns.or(terminal).filter(|width| *width > 0).unwrap_or(WIDTH)
 }
 
 /// Whether the locale (`LC_ALL`, `LC_CTYPE`, `LANG`, of which the first that is set counts) is not UTF-8.

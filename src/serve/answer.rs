@@ -1,4 +1,4 @@
-//! What is answered to whom.
+//! The answers of the server.
 
 use super::cache::Cache;
 use crate::judge::Diagnosis;
@@ -8,21 +8,22 @@ use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use std::future::Future;
+use std::time::Duration;
 
-const PATHS: &str = "/healthz      whether this server lives
-/metrics      for Prometheus
-/report       as HTML or JSON, by the Accept header
+const PATHS: &str = "/healthz      ok while this server runs
+/metrics      Prometheus metrics
+/report       HTML or JSON, by the Accept header
 /report.html
 /report.json
 ";
 
-/// From where it may be asked.
+/// Who may request a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// From this machine, by a name that cannot be another's: a page of another site could make its own name
-    /// lead here, and have a browser read the report for it.
+    /// Clients on this host that use `localhost` or an address. A page of another site could resolve its own name to this
+    /// host and read the report through a browser (DNS rebinding).
     Here,
-    /// From wherever it is reached.
+    /// Every client.
     Anywhere,
 }
 
@@ -45,44 +46,54 @@ where
     F: Future<Output = Result<Diagnosis, String>>,
 {
     if access == Access::Here && !is_here(request.headers()) {
-        let text = "this server listens on this machine alone; ask for localhost or its address\n";
+        let text = "this server answers on this host only; use localhost or its address\n";
         return said(StatusCode::MISDIRECTED_REQUEST, text);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = said(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n");
+        let mut response = said(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are supported\n");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
     let shape = match request.uri().path() {
-        "/" => return said(StatusCode::OK, PATHS),
+        "/" => {
+            if !matches!(preferred(request.headers()), Some(Shape::Html)) {
+                return said(StatusCode::OK, PATHS);
+            }
+            let mut response = said(StatusCode::SEE_OTHER, "see /report\n");
+            response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/report"));
+            return response;
+        }
         "/healthz" => return said(StatusCode::OK, "ok\n"),
         "/metrics" => Shape::Metrics,
         "/report.html" => Shape::Html,
         "/report.json" => Shape::Json,
         "/report" => match preferred(request.headers()) {
             Some(shape) => shape,
-            None => return said(StatusCode::NOT_ACCEPTABLE, "there is text/html and application/json\n"),
+            None => return said(StatusCode::NOT_ACCEPTABLE, "available: text/html, application/json\n"),
         },
-        _ => return said(StatusCode::NOT_FOUND, &format!("there is no such page; there are\n{PATHS}")),
+        _ => return said(StatusCode::NOT_FOUND, &format!("no such page; available:\n{PATHS}")),
     };
     match cache.diagnosis().await {
-        Ok(diagnosis) => shown(&diagnosis, shape),
+        Ok((diagnosis, age)) => {
+            let mut response = shown(&diagnosis, shape, age);
+            response.headers_mut().insert(header::AGE, HeaderValue::from(age.as_secs()));
+            response
+        }
         Err(why) => said(StatusCode::SERVICE_UNAVAILABLE, &format!("{why}\n")),
     }
 }
 
-fn shown(diagnosis: &Diagnosis, shape: Shape) -> Response<Full<Bytes>> {
+fn shown(diagnosis: &Diagnosis, shape: Shape, age: Duration) -> Response<Full<Bytes>> {
+    let html = Html { age: Some(age) };
     let (format, kind): (&dyn Format, _) = match shape {
-        Shape::Html => (&Html, "text/html; charset=utf-8"),
+        Shape::Html => (&html, "text/html; charset=utf-8"),
         Shape::Json => (&Json, "application/json"),
         Shape::Metrics => (&Prometheus, "text/plain; version=0.0.4; charset=utf-8"),
     };
     let mut body = Vec::new();
     match format.render(diagnosis, &mut body) {
         Ok(()) => response(StatusCode::OK, kind, body),
-        Err(error) => {
-            said(StatusCode::INTERNAL_SERVER_ERROR, &format!("failed to write the report: {error}\n"))
-        }
+        Err(error) => said(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot write the report: {error}\n")),
     }
 }
 
@@ -101,7 +112,7 @@ fn response(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<F
     response
 }
 
-/// Whether it was asked for by an address or by the one name that is every machine's own.
+/// Whether the request names this host by an address or by `localhost`.
 fn is_here(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return true };
     let name = match host.rsplit_once(':') {
@@ -112,7 +123,7 @@ fn is_here(headers: &HeaderMap) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// HTML where it is liked better, as browsers do, and else JSON, unless neither is wanted.
+/// HTML where it is preferred, as browsers do, else JSON, unless neither is accepted.
 fn preferred(headers: &HeaderMap) -> Option<Shape> {
     let accept: Vec<&str> =
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -124,7 +135,7 @@ fn preferred(headers: &HeaderMap) -> Option<Shape> {
     if html > json { Some(Shape::Html) } else { (json > 0.0).then_some(Shape::Json) }
 }
 
-/// How much a type is liked, from 0 to 1: what is said of it, else of its kind, else of all.
+/// The quality of a type, from 0 to 1: that of the type, else of its kind, else of all types.
 fn liking(accept: &str, kind: &str, of: &str) -> f32 {
     let mut best = (0, 0.0);
     for item in accept.split(',') {

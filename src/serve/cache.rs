@@ -1,4 +1,4 @@
-//! One look at a time, and none while the last one is fresh.
+//! One run at a time, and none while the last one is fresh.
 
 use crate::judge::Diagnosis;
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// The last diagnosis, and how to get the next.
+/// The last diagnosis, and how to make the next.
 pub(super) struct Cache<L> {
     fresh: Duration,
     look: L,
@@ -22,16 +22,16 @@ where
         Self { fresh, look, last: Mutex::new(None) }
     }
 
-    /// The diagnosis. Whoever asks while one is made waits for it.
-    pub(super) async fn diagnosis(&self) -> Result<Rc<Diagnosis>, String> {
+    /// The diagnosis and its age. A request during a run waits for it.
+    pub(super) async fn diagnosis(&self) -> Result<(Rc<Diagnosis>, Duration), String> {
         let mut last = self.last.lock().await;
         if let Some((made, diagnosis)) = last.as_ref()
             && made.elapsed() < self.fresh
         {
-            return Ok(diagnosis.clone());
+            return Ok((diagnosis.clone(), made.elapsed()));
         }
         let diagnosis = Rc::new((self.look)().await?);
         *last = Some((Instant::now(), diagnosis.clone()));
-        Ok(diagnosis)
+        Ok((diagnosis, Duration::ZERO))
     }
 }

@@ -1,4 +1,4 @@
-//! The report over HTTP, for those who scrape and those who look. It only ever looks, and only while somebody asks.
+//! Reports and metrics over HTTP. It is read-only, and the checks run on request only.
 
 mod answer;
 mod cache;
@@ -23,19 +23,19 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
-/// How many are served at once; more wait.
+/// How many connections are served at once; more wait.
 const CONNECTIONS: usize = 32;
-/// For how long somebody may take to ask.
+/// Timeout of a request's header.
 const ASKING: Duration = Duration::from_secs(5);
-/// For how long somebody may take in all; a run takes a second or a few.
+/// Timeout of a connection; a run takes a few seconds.
 const STAYING: Duration = Duration::from_secs(60);
 
-/// Serves until it is interrupted. `ready` is told the address.
+/// Serves until it is interrupted. `ready` gets the address.
 pub async fn serve(serve: &Serve, ready: impl FnOnce(SocketAddr)) -> Result<Infallible, ExpectedError> {
-    let failed = |error| ExpectedError::usage(format!("failed to listen on {}: {error}", serve.address));
+    let failed = |error| ExpectedError::usage(format!("cannot listen on {}: {error}", serve.address));
     let listener = TcpListener::bind(serve.address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    // What is wrong with the command line is said now and not to whoever asks first.
+    // A usage error is reported now and not to the first client.
     examine::options(&serve.source, Asked::default())?;
     let policy = Policy::of(&serve.gate, &[])?;
     ready(bound);
@@ -63,7 +63,7 @@ where
         loop {
             let place = places.clone().acquire_owned().await;
             let Ok((stream, _)) = listener.accept().await else {
-                // There are no more file descriptors, or the caller has gone; both pass.
+                // No file descriptors are left, or the client has gone. Both are temporary.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
@@ -80,7 +80,7 @@ where
                     .keep_alive(false)
                     .max_buf_size(16 * 1024);
                 let served = server.serve_connection(TokioIo::new(stream), service);
-                // Whoever asks badly has been answered, and whoever has gone needs no answer.
+                // A bad request was answered, and a client that has gone needs no answer.
                 drop(tokio::time::timeout(STAYING, served).await);
                 drop(place);
             });

@@ -58,6 +58,7 @@ async fn each_page_is_what_it_says() {
         ] {
             let answer = get(address, path, accept).await;
             assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+            assert!(answer.contains("\r\nage: "), "{path}: {answer}");
             assert!(
                 answer.contains(&format!("content-type: {kind}")) && answer.contains(word),
                 "{path}: {answer}"
@@ -79,13 +80,17 @@ async fn a_bad_request_gets_a_clear_answer() {
                 "allow: GET, HEAD",
             ),
             ("GET /report HTTP/1.1\r\nHost: localhost\r\nAccept: image/png\r\n\r\n", "406", "text/html"),
-            ("GET /report HTTP/1.1\r\nHost: evil.example.com\r\n\r\n", "421", "this machine alone"),
+            ("GET /report HTTP/1.1\r\nHost: evil.example.com\r\n\r\n", "421", "on this host only"),
             ("nonsense\r\n\r\n", "400", ""),
         ] {
             let answer = ask(address, request).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
             assert!(answer.contains(word), "{request}: {answer}");
         }
+        let browser = ask(address, "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n").await;
+        assert!(browser.starts_with("HTTP/1.1 303 ") && browser.contains("location: /report"), "{browser}");
+        let program = ask(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        assert!(program.starts_with("HTTP/1.1 200 ") && program.contains("/metrics"), "{program}");
         let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(100_000));
         assert!(ask(address, &long).await.starts_with("HTTP/1.1 4"));
         let head = ask(address, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;

@@ -114,7 +114,7 @@ fn says_what_it_could_not_read_beside_what_it_kept() {
 #[test]
 fn gives_one_reason_where_there_is_no_log() {
     let machine = Machine::new();
-    let expected = "unreachable: no log file and no journal has a line of the engine that is recent conclusive: looked at \
+    let expected = "unreachable: no log file and no journal has a line of the engine that is recent enough: looked at \
                     messages, syslog, docker.log, daemon.log and kern.log in /var/log and /var/log/upstart and in \
                     /var/log/journal and /run/log/journal";
     assert_eq!(told(&machine.collected()), [("unseen/log", expected.to_owned())]);

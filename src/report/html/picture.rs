@@ -1,18 +1,18 @@
-//! The picture of the swarm: who is there, who reaches whom, and what is sick at a glance.
+//! The picture of the swarm: its nodes, the paths between them, and where the errors are.
 
 use super::layout::{Layout, Point};
 use crate::judge::{Diagnosis, Link, Map, Role, Spot};
-use crate::matrix::State;
+use crate::matrix::{Layer, State};
 use crate::report::text::{clean, cut, markup};
 use checks::{Severity, Subject};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// How many links that do not work are drawn between many nodes; more would be one blot.
+/// How many broken links are drawn between many nodes.
 const ILL_LINKS: usize = 250;
-/// How many nodes that are not well are named among many.
+/// How many unhealthy nodes are named among many.
 const NAMED: usize = 16;
-/// From how many links on those that work are drawn faintly.
+/// From how many links on the healthy ones are drawn faintly.
 const CROWDED: usize = 60;
 
 /// How a node or a link is.
@@ -48,8 +48,10 @@ pub(super) struct Picture<'a> {
     map: &'a Map,
     /// How each node is.
     pub(super) spots: Vec<Health>,
-    /// How the ways between two nodes are, both ways taken together.
+    /// The paths between two nodes, both directions together.
     links: BTreeMap<(usize, usize), Health>,
+    /// What is broken between two nodes, in a word or two.
+    labels: BTreeMap<(usize, usize), String>,
 }
 
 impl<'a> Picture<'a> {
@@ -59,8 +61,12 @@ impl<'a> Picture<'a> {
             map.spots.iter().enumerate().map(|(at, spot)| (spot.label.as_str(), at)).collect();
         let mut spots: Vec<Health> = map.spots.iter().map(standing).collect();
         let mut links = BTreeMap::new();
+        let mut broken = BTreeMap::new();
         for link in map.links.iter().filter(|link| link.from != link.to) {
             worsen(&mut links, link.from, link.to, quality(link));
+            if let Some(label) = label(link) {
+                broken.entry((link.from.min(link.to), link.from.max(link.to))).or_insert(label);
+            }
         }
         let mut answers = vec![None; spots.len()];
         for link in &map.links {
@@ -91,11 +97,16 @@ impl<'a> Picture<'a> {
                 Subject::Cluster | Subject::Service(_) | Subject::Network(_) => {}
             }
         }
-        Self { map, spots, links }
+        // A state of a node without a finding is never shown worse than the verdict.
+        let worst =
+            diagnosis.all_findings().map(|found| Health::of(found.severity)).max().unwrap_or(Health::Well);
+        let limit = worst.max(Health::Warn);
+        spots.iter_mut().chain(links.values_mut()).for_each(|health| *health = (*health).min(limit));
+        Self { map, spots, links, labels: broken }
     }
 
-    /// The nodes that are not well, each with how many of the ways to and from it do not work.
-    pub(super) fn ailing(&self) -> impl Iterator<Item = (&'a Spot, String)> {
+    /// The unhealthy nodes, each with how many of the paths to and from it are broken.
+    pub(super) fn unhealthy(&self) -> impl Iterator<Item = (&'a Spot, String)> {
         let mut ways = vec![(0_usize, 0_usize); self.spots.len()];
         for ((from, to), health) in &self.links {
             for end in [from, to] {
@@ -107,7 +118,7 @@ impl<'a> Picture<'a> {
         }
         let all = self.map.spots.iter().zip(&self.spots).zip(ways);
         all.filter(|((_, health), _)| **health > Health::Well).map(|((spot, _), (ill, all))| {
-            let ways = if ill > 0 { format!(" ({ill} of {all} ways do not work)") } else { String::new() };
+            let ways = if ill > 0 { format!(" ({ill} of {all} paths broken)") } else { String::new() };
             (spot, ways)
         })
     }
@@ -116,9 +127,9 @@ impl<'a> Picture<'a> {
         let layout = Layout::of(self.map.spots.len());
         let managers = self.map.spots.iter().filter(|spot| spot.role <= Role::Manager).count();
         let alt = format!(
-            "{} nodes, {managers} of them managers; {} not well; {} of {} ways between nodes do not work",
+            "{} nodes, {managers} of them managers; {} unhealthy; {} of {} paths between nodes broken",
             self.map.spots.len(),
-            self.ailing().count(),
+            self.unhealthy().count(),
             self.links.values().filter(|health| **health == Health::Ill).count(),
             self.links.len(),
         );
@@ -143,13 +154,23 @@ impl<'a> Picture<'a> {
 
     fn ways(&self, layout: &Layout, out: &mut dyn Write) -> io::Result<()> {
         let many = layout.card.is_none();
-        // What is sick is drawn last, and so lies on top.
-        let mut links: Vec<_> = self.links.iter().collect();
+        let mut links = self.links.clone();
+        if layout.ring {
+            // Pairs that were not tested are shown as such.
+            let nodes = self.spots.len();
+            for from in 0..nodes {
+                for to in from + 1..nodes {
+                    links.entry((from, to)).or_insert(Health::Open);
+                }
+            }
+        }
+        // Broken links are drawn last, on top of the others.
+        let mut links: Vec<_> = links.iter().collect();
         links.sort_by_key(|(_, health)| **health);
         let mut ill = 0;
         for ((from, to), health) in links {
             let sick = *health > Health::Well;
-            // Among many, a node that is ill itself tells of the ways to it.
+            // Among many, an unhealthy node stands for the paths to it.
             let told = |at: &usize| self.spots.get(*at) == Some(&Health::Ill);
             if many && (!sick || told(from) || told(to) || ill >= ILL_LINKS) {
                 continue;
@@ -178,7 +199,7 @@ impl<'a> Picture<'a> {
                 b.x,
                 b.y
             )?;
-            if *health == Health::Ill && !many {
+            if sick && !many {
                 // The curve passes half way between the chord and its handle.
                 let (x, y) = ((a.x + b.x) / 4.0 + middle.x / 2.0, (a.y + b.y) / 4.0 + middle.y / 2.0);
                 let (left, right, top, bottom) = (x - 7.0, x + 7.0, y - 7.0, y + 7.0);
@@ -186,10 +207,41 @@ impl<'a> Picture<'a> {
                     out,
                     r#"<path class="cross" d="M{left:.1} {top:.1}L{right:.1} {bottom:.1}M{left:.1} {bottom:.1}L{right:.1} {top:.1}"/>"#
                 )?;
+                if let Some(label) = self.labels.get(&(*from, *to)) {
+                    let text = markup(label);
+                    let y = y + 24.0;
+                    for class in ["edge halo", "edge"] {
+                        writeln!(out, r#"<text class="{class}" x="{x:.1}" y="{y:.1}">{text}</text>"#)?;
+                    }
+                }
             }
         }
         Ok(())
     }
+}
+
+/// What is broken between two nodes: a dead engine, a dead host, or the lowest layer of the data plane that is blocked.
+fn label(link: &Link) -> Option<String> {
+    let state = |layer: Layer| link.paths.iter().find(|path| path.layer == layer).map(|path| path.state);
+    let broken = |layer: &Layer| state(*layer) == Some(State::Refuted);
+    let refused = link.paths.iter().any(|path| path.layer == Layer::GossipTcp && path.says == "refused");
+    if broken(&Layer::GossipTcp) && broken(&Layer::Icmp) {
+        return Some("no answer".to_owned());
+    }
+    if refused && state(Layer::Icmp) == Some(State::Proven) {
+        return Some("engine down".to_owned());
+    }
+    let order = [
+        Layer::Manager,
+        Layer::GossipTcp,
+        Layer::GossipUdp,
+        Layer::Vxlan,
+        Layer::Mtu,
+        Layer::Esp,
+        Layer::Clock,
+        Layer::Icmp,
+    ];
+    order.iter().find(|layer| broken(layer)).map(|layer| format!("{layer} ✗"))
 }
 
 fn worsen(links: &mut BTreeMap<(usize, usize), Health>, from: usize, to: usize, health: Health) {

@@ -1,29 +1,33 @@
 //! The parts of the page.
 
+use super::prose;
 use crate::judge::{Cause, Diagnosis, Ignored, Status, Verdict};
 use crate::matrix::{Layer, State};
 use crate::report::finding::confidence;
-use crate::report::text::{clean, count, cut, markup};
+use crate::report::page_of;
+use crate::report::text::{clean, count, cut, cut_end, markup};
 use crate::report::{evidence, grouping, remedy as risk_of};
 use checks::{Evidence, Finding, Remedy, Step};
 use facts::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-/// How many consequences of one cause are told.
+/// How many consequences of one cause are listed.
 const CONSEQUENCES: usize = 100;
-/// From how many ways on only those are listed that do not work.
+/// From how many paths on only the broken ones are listed.
 const FEW: usize = 60;
-/// How many ways that do not work are listed.
+/// How many broken paths are listed.
 const MANY: usize = 200;
-/// How much of one piece of evidence is told.
+/// How much of the summary the index shows.
+const INDEXED: usize = 100;
+/// How much of one piece of evidence is shown.
 const EVIDENCE: usize = 4000;
 
 pub(super) fn findings(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     if diagnosis.findings.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<section>\n<h2>What is wrong, and what to do</h2>")?;
+    writeln!(out, "<section id=\"findings\">\n<h2>Findings</h2>")?;
     for (at, group) in grouping::grouped(&diagnosis.findings).enumerate() {
         if let Some(cause) = group.first() {
             article(at + 1, cause, group, diagnosis.header.taken, out)?;
@@ -32,7 +36,7 @@ pub(super) fn findings(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result
     writeln!(out, "</section>")
 }
 
-/// One cause, which is the first of a group that says the same of other nodes.
+/// A root cause, the first of a group with the same finding on other nodes.
 fn article(
     number: usize,
     cause: &Cause,
@@ -41,21 +45,21 @@ fn article(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let found = &cause.finding;
+    let severity = found.severity.as_str();
     writeln!(
         out,
-        r#"<article id="finding-{number}" class="{}">
-<h3>{number}. <span class="badge">{}</span> <span class="id">{}</span> on <bdi>{}</bdi></h3>
-<p class="summary">{}</p>
+        r#"<article id="finding-{number}" class="{severity}">
+<h3>{number}. {}</h3>
+<p class="about"><span class="badge">{severity}</span> {} on <bdi>{}</bdi> · {}</p>
 <h4>Evidence</h4>"#,
-        found.severity.as_str(),
-        format_args!("{} ({})", found.severity.as_str(), confidence(found.confidence)),
-        markup(&found.check),
+        prose(&found.summary),
+        linked(&found.check),
         markup(&found.subject.to_string()),
-        markup(&found.summary),
+        confidence(found.confidence),
     )?;
     proofs(found.evidence(), taken, out)?;
     if let Some(remedy) = &found.remedy {
-        cure(remedy, out)?;
+        remedy_block(remedy, out)?;
     }
     if !cause.consequences.is_empty() {
         let number = cause.consequences.len();
@@ -73,22 +77,46 @@ fn article(
         }
         writeln!(out, "</ul>\n</details>")?;
     }
-    if let Some(said) = grouping::elsewhere(group, "") {
-        writeln!(out, "<p><strong>{}</strong></p>", markup(&said))?;
+    if let Some(others) = grouping::elsewhere(group, "") {
+        writeln!(out, "<p><strong>{}</strong></p>", markup(&others))?;
     }
     writeln!(out, "</article>")
 }
 
 fn consequence(found: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let severity = found.severity.as_str();
     writeln!(
         out,
-        r#"<li class="{}"><span class="badge">{}</span> <span class="id">{}</span> on <bdi>{}</bdi>: {}</li>"#,
-        found.severity.as_str(),
-        format_args!("{} ({})", found.severity.as_str(), confidence(found.confidence)),
-        markup(&found.check),
+        r#"<li class="{severity}"><span class="badge">{severity}</span> {} <span class="about">{} on <bdi>{}</bdi></span></li>"#,
+        prose(&found.summary),
+        linked(&found.check),
         markup(&found.subject.to_string()),
-        markup(&found.summary),
     )
+}
+
+/// The id of a check as a link to its page.
+fn linked(check: &str) -> String {
+    format!(r#"<a class="id" href="{}">{}</a>"#, markup(&page_of(check)), markup(check))
+}
+
+/// A link to each root cause, and to the sections.
+pub(super) fn index(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
+    if diagnosis.findings.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, r#"<nav><ol class="index">"#)?;
+    for (at, group) in grouping::grouped(&diagnosis.findings).enumerate() {
+        let Some(Cause { finding, .. }) = group.first() else { continue };
+        writeln!(
+            out,
+            r##"<li class="{}"><a href="#finding-{}">{}</a> <span class="about"><bdi>{}</bdi></span></li>"##,
+            finding.severity.as_str(),
+            at + 1,
+            prose(&cut_end(&finding.summary, INDEXED, false)),
+            markup(&finding.subject.to_string()),
+        )?;
+    }
+    writeln!(out, "</ol></nav>")
 }
 
 fn proofs(pieces: &[Evidence], taken: Timestamp, out: &mut dyn Write) -> io::Result<()> {
@@ -106,12 +134,12 @@ fn proofs(pieces: &[Evidence], taken: Timestamp, out: &mut dyn Write) -> io::Res
     writeln!(out, "</ul>")
 }
 
-fn cure(remedy: &Remedy, out: &mut dyn Write) -> io::Result<()> {
+fn remedy_block(remedy: &Remedy, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "<h4>Remedy</h4>\n<p><strong>{}</strong></p>\n<p>Risk: {}</p>",
-        markup(&remedy.title),
-        markup(&risk_of::risk(remedy))
+        prose(&remedy.title),
+        prose(&risk_of::risk(remedy))
     )?;
     steps(&remedy.steps, out)
 }
@@ -122,7 +150,7 @@ fn steps(steps: &[Step], out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, r#"<ol class="steps">"#)?;
     for step in steps {
-        let (node, text) = (markup(step.node().as_str()), markup(&step.text()));
+        let (node, text) = (markup(step.node().as_str()), prose(&step.text()));
         write!(out, r#"<li><span class="where">On <bdi>{node}</bdi>:</span> {text}"#)?;
         let commands: Vec<String> = step.commands().iter().map(|command| markup(command)).collect();
         if !commands.is_empty() {
@@ -133,17 +161,17 @@ fn steps(steps: &[Step], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</ol>")
 }
 
-/// What to do next, where nothing is in the way.
+/// The next steps of a preflight without errors.
 pub(super) fn next(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     if diagnosis.next.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<section>\n<h2>Nothing is in the way. Next:</h2>")?;
+    writeln!(out, "<section>\n<h2>No obstacle found. Next:</h2>")?;
     steps(&diagnosis.next, out)?;
     writeln!(out, "</section>")
 }
 
-/// The ways between the nodes, layer by layer.
+/// The paths between the nodes by layer.
 pub(super) fn paths(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     let map = &diagnosis.map;
     let few = map.links.len() <= FEW;
@@ -151,7 +179,7 @@ pub(super) fn paths(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()
     if map.links.is_empty() || (!few && ill == 0) {
         return Ok(());
     }
-    let title = if few { "Ways between the nodes" } else { "Ways between the nodes that do not work" };
+    let title = if few { "Network paths" } else { "Broken network paths" };
     let layers: BTreeSet<Layer> =
         map.links.iter().flat_map(|link| link.paths.iter().map(|path| path.layer)).collect();
     writeln!(
@@ -181,12 +209,12 @@ pub(super) fn paths(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()
     }
     writeln!(out, "</tbody>\n</table>\n</div>")?;
     if let more @ 1.. = ill.saturating_sub(MANY) {
-        writeln!(out, "<p>and {} that do not work</p>", count(more, "more way"))?;
+        writeln!(out, "<p>and {}</p>", count(more, "more broken path"))?;
     }
     writeln!(out, "</section>")
 }
 
-/// What does not count, and why.
+/// Ignored findings, and why.
 pub(super) fn ignored(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     if !diagnosis.ignored.is_empty() {
         writeln!(out, "<section>\n<h2>Ignored</h2>\n<ul class=\"plain\">")?;
@@ -194,8 +222,8 @@ pub(super) fn ignored(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<
             let until = excuse.until.map(|until| format!("until {until}, ")).unwrap_or_default();
             writeln!(
                 out,
-                r#"<li><span class="id">{}</span> on <bdi>{}</bdi>: {}<br>{} ({until}{})</li>"#,
-                markup(&finding.check),
+                r#"<li>{} on <bdi>{}</bdi>: {}<br>{} ({until}{})</li>"#,
+                linked(&finding.check),
                 markup(&finding.subject.to_string()),
                 markup(&finding.summary),
                 markup(&excuse.reason),
@@ -207,56 +235,69 @@ pub(super) fn ignored(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<
     diagnosis.notes.iter().try_for_each(|note| writeln!(out, "<p>Note: {}.</p>", markup(note)))
 }
 
-/// What could not be judged, was not asked, or is well.
+/// The checks without a finding: incomplete ones by reason, skipped and passed ones.
 pub(super) fn checks(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
-    let open: Vec<&Verdict> = diagnosis.open().collect();
-    if !open.is_empty() {
-        writeln!(
-            out,
-            "<section>\n<h2>{} could not look at everything</h2>\n<ul class=\"plain\">",
-            count(open.len(), "check")
-        )?;
-        for verdict in open {
-            let gaps = verdict.open();
-            reasoned(
-                verdict,
-                gaps.map(|(_, gap)| format!("{} ({})", gap.why, gap.source.origin)).collect(),
-                out,
-            )?;
+    incomplete(diagnosis, out)?;
+    let of = |status: Status| diagnosis.verdicts.iter().filter(move |verdict| verdict.status == status);
+    let skipped = of(Status::Skipped).map(|verdict| {
+        let reasons: BTreeSet<String> = verdict.unknown.iter().map(|(_, gap)| gap.why.to_string()).collect();
+        (verdict, reasons.into_iter().collect::<Vec<_>>().join("; "))
+    });
+    listed("skipped", skipped.collect(), out)?;
+    let passed = of(Status::Healthy).map(|verdict| {
+        let text = match verdict.healthy.as_ref() {
+            "" => format!("not found: {}", verdict.title),
+            healthy => healthy.to_owned(),
+        };
+        (verdict, text)
+    });
+    listed("passed", passed.collect(), out)
+}
+
+/// One missing fact stops many checks, so they are grouped by the reason.
+fn incomplete(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
+    let mut reasons: BTreeMap<String, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    for verdict in diagnosis.open() {
+        for (_, gap) in verdict.open() {
+            let (origins, checks) = reasons.entry(gap.why.to_string()).or_default();
+            origins.insert(&gap.source.origin);
+            checks.insert(&verdict.check);
         }
-        writeln!(out, "</ul>\n</section>")?;
     }
-    for (status, said) in
-        [(Status::Skipped, "skipped"), (Status::Healthy, "healthy: looked for and ruled out")]
-    {
-        let of: Vec<&Verdict> =
-            diagnosis.verdicts.iter().filter(|verdict| verdict.status == status).collect();
-        if of.is_empty() {
-            continue;
-        }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let mut reasons: Vec<_> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, (_, checks))| std::cmp::Reverse(checks.len()));
+    writeln!(out, "<section>\n<h2>{} incomplete</h2>", count(diagnosis.open().count(), "check"))?;
+    for (reason, (origins, checks)) in reasons {
+        let origins: Vec<&str> = origins.into_iter().collect();
         writeln!(
             out,
-            "<details>\n<summary>{} {said}</summary>\n<ul class=\"plain\">",
-            count(of.len(), "check")
+            "<details>\n<summary>{}: {} <span class=\"about\">({})</span></summary>\n<ul class=\"plain\">",
+            count(checks.len(), "check"),
+            prose(&cut(&reason, EVIDENCE, false)),
+            markup(&cut(&origins.join(", "), EVIDENCE, false)),
         )?;
-        for verdict in of {
-            match status {
-                Status::Skipped => {
-                    reasoned(
-                        verdict,
-                        verdict.unknown.iter().map(|(_, gap)| gap.why.to_string()).collect(),
-                        out,
-                    )?;
-                }
-                _ => reasoned(verdict, BTreeSet::from([verdict.title.to_string()]), out)?,
-            }
+        for check in checks {
+            writeln!(out, "<li>{}</li>", linked(check))?;
         }
         writeln!(out, "</ul>\n</details>")?;
     }
-    Ok(())
+    writeln!(out, "</section>")
 }
 
-fn reasoned(verdict: &Verdict, reasons: BTreeSet<String>, out: &mut dyn Write) -> io::Result<()> {
-    let reasons = reasons.into_iter().collect::<Vec<_>>().join("; ");
-    writeln!(out, r#"<li><span class="id">{}</span>: {}</li>"#, markup(&verdict.check), markup(&reasons))
+fn listed(how: &str, checks: Vec<(&Verdict, String)>, out: &mut dyn Write) -> io::Result<()> {
+    if checks.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<details>\n<summary>{} {how}</summary>\n<ul class=\"plain\">",
+        count(checks.len(), "check")
+    )?;
+    for (verdict, text) in checks {
+        writeln!(out, "<li>{}: {}</li>", linked(&verdict.check), prose(&text))?;
+    }
+    writeln!(out, "</ul>\n</details>")
 }

@@ -1,6 +1,6 @@
 //! A finding in the report for programs.
 
-use super::subject::{Whom, whom};
+use super::subject::{JsonSubject, json_subject};
 use crate::judge::{Cause, Ignored};
 use checks::{Evidence, Finding, Remedy, Step};
 use facts::{Need, NodeName, Timestamp};
@@ -11,10 +11,10 @@ pub(super) struct OneFinding<'a> {
     check: &'a str,
     severity: &'static str,
     confidence: &'static str,
-    subject: Whom<'a>,
+    subject: JsonSubject<'a>,
     summary: &'a str,
     evidence: Vec<Proof<'a>>,
-    remedy: Option<Cure<'a>>,
+    remedy: Option<JsonRemedy<'a>>,
     /// Absent in a consequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     consequences: Option<Vec<OneFinding<'a>>>,
@@ -44,7 +44,7 @@ struct Proof<'a> {
 }
 
 #[derive(Serialize)]
-struct Cure<'a> {
+struct JsonRemedy<'a> {
     title: &'a str,
     risk: &'static str,
     impact: &'a str,
@@ -77,10 +77,10 @@ fn one(finding: &Finding) -> OneFinding<'_> {
         check: &finding.check,
         severity: finding.severity.as_str(),
         confidence: finding.confidence.as_str(),
-        subject: whom(&finding.subject),
+        subject: json_subject(&finding.subject),
         summary: &finding.summary,
         evidence: finding.evidence().iter().map(proof).collect(),
-        remedy: finding.remedy.as_ref().map(cure),
+        remedy: finding.remedy.as_ref().map(json_remedy),
         consequences: None,
     }
 }
@@ -94,8 +94,8 @@ fn proof(evidence: &Evidence) -> Proof<'_> {
     Proof { kind, need: source.need, artifact: &source.artifact, origin: &source.origin, line, at, text }
 }
 
-fn cure(remedy: &Remedy) -> Cure<'_> {
-    Cure {
+fn json_remedy(remedy: &Remedy) -> JsonRemedy<'_> {
+    JsonRemedy {
         title: &remedy.title,
         risk: remedy.risk.as_str(),
         impact: &remedy.impact,

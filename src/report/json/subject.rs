@@ -5,7 +5,7 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub(super) enum Whom<'a> {
+pub(super) enum JsonSubject<'a> {
     Cluster,
     Node { name: &'a str },
     Link { from: &'a str, to: &'a str },
@@ -13,12 +13,12 @@ pub(super) enum Whom<'a> {
     Network { name: &'a str },
 }
 
-pub(super) fn whom(subject: &Subject) -> Whom<'_> {
+pub(super) fn json_subject(subject: &Subject) -> JsonSubject<'_> {
     match subject {
-        Subject::Cluster => Whom::Cluster,
-        Subject::Node(name) => Whom::Node { name: name.as_str() },
-        Subject::Link { from, to } => Whom::Link { from: from.as_str(), to: to.as_str() },
-        Subject::Service(name) => Whom::Service { name },
-        Subject::Network(name) => Whom::Network { name },
+        Subject::Cluster => JsonSubject::Cluster,
+        Subject::Node(name) => JsonSubject::Node { name: name.as_str() },
+        Subject::Link { from, to } => JsonSubject::Link { from: from.as_str(), to: to.as_str() },
+        Subject::Service(name) => JsonSubject::Service { name },
+        Subject::Network(name) => JsonSubject::Network { name },
     }
 }

@@ -1,6 +1,6 @@
 //! A verdict in the report for programs.
 
-use super::subject::{Whom, whom};
+use super::subject::{JsonSubject, json_subject};
 use crate::judge::Verdict;
 use checks::Subject;
 use facts::{Gap, Need, Why};
@@ -16,7 +16,7 @@ pub(super) struct CheckEnd<'a> {
 
 #[derive(Serialize)]
 struct Blank<'a> {
-    subject: Whom<'a>,
+    subject: JsonSubject<'a>,
     need: Need,
     origin: &'a str,
     reason: String,
@@ -45,7 +45,7 @@ fn blank<'a>(subject: &'a Subject, gap: &'a Gap) -> Blank<'a> {
         Why::Malformed { .. } => "malformed",
     };
     Blank {
-        subject: whom(subject),
+        subject: json_subject(subject),
         need: gap.source.need,
         origin: &gap.source.origin,
         reason: gap.why.to_string(),
