@@ -1,6 +1,7 @@
 //! What a check says when something is wrong, and the evidence it has to bring.
 
 use crate::{Meta, Remedy, Str};
+use facts::host::Protocol;
 use facts::{Gap, NodeName, Seen, Source, Timestamp};
 use std::fmt;
 
@@ -88,8 +89,38 @@ impl Subject {
             (Self::Node(node), Self::Link { from, to }) | (Self::Link { from, to }, Self::Node(node)) => {
                 node == from || node == to
             }
+            // A path has no direction here: both ends report it, each from its own side.
+            (Self::Link { from, to }, Self::Link { from: other_from, to: other_to }) => {
+                (from, to) == (other_from, other_to) || (from, to) == (other_to, other_from)
+            }
             _ => self == other,
         }
+    }
+}
+
+/// A protocol and port between nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flow {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port; 0 for ESP, which has none.
+    pub port: u16,
+}
+
+impl Flow {
+    /// A TCP port.
+    pub fn tcp(port: u16) -> Self {
+        Self { protocol: Protocol::Tcp, port }
+    }
+
+    /// A UDP port.
+    pub fn udp(port: u16) -> Self {
+        Self { protocol: Protocol::Udp, port }
+    }
+
+    /// IP protocol 50.
+    pub fn esp() -> Self {
+        Self { protocol: Protocol::Esp, port: 0 }
     }
 }
 
@@ -184,6 +215,13 @@ pub struct Finding {
     pub remedy: Option<Remedy>,
     /// The nodes on which it shows: what ails one of them may be its cause.
     on_nodes: Vec<NodeName>,
+    /// The flows that it is about; empty for a finding that is not about a port.
+    flows: Vec<Flow>,
+    /// The only flows and pairs of nodes that it explains, each empty for all.
+    explained_flows: Vec<Flow>,
+    explained_pairs: Vec<(NodeName, NodeName)>,
+    /// A guess at the cause, which holds only while no other finding is the cause.
+    suspicion: Option<String>,
 }
 
 impl Finding {
@@ -228,6 +266,64 @@ impl Finding {
     pub fn also_affects(&mut self, place: Subject) -> &mut Self {
         self.felt.push(place);
         self
+    }
+
+    /// Whether this finding may be the cause of `other`: they overlap, and if it explains only some flows or pairs of
+    /// nodes, the other is about one of them.
+    pub fn may_cause(&self, other: &Self) -> bool {
+        self.overlaps(other) && self.explains_flow_of(other) && self.explains_pair_of(other)
+    }
+
+    /// Whether both are about the same flow, or one is about none.
+    pub fn shares_flow(&self, other: &Self) -> bool {
+        self.flows.is_empty()
+            || other.flows.is_empty()
+            || self.flows.iter().any(|flow| other.flows.contains(flow))
+    }
+
+    fn explains_flow_of(&self, other: &Self) -> bool {
+        self.explained_flows.is_empty()
+            || other.flows.is_empty()
+            || other.flows.iter().any(|flow| self.explained_flows.contains(flow))
+    }
+
+    fn explains_pair_of(&self, other: &Self) -> bool {
+        let Subject::Link { from, to } = &other.subject else { return true };
+        let is_pair = |(one, another): &(NodeName, NodeName)| {
+            (one, another) == (from, to) || (one, another) == (to, from)
+        };
+        self.explained_pairs.is_empty() || self.explained_pairs.iter().any(is_pair)
+    }
+
+    /// Names a flow that the finding is about.
+    pub fn about(&mut self, flow: Flow) -> &mut Self {
+        self.flows.push(flow);
+        self
+    }
+
+    /// Limits the findings about a flow that this one explains to those about `flow`. May be repeated.
+    pub fn explains(&mut self, flow: Flow) -> &mut Self {
+        self.explained_flows.push(flow);
+        self
+    }
+
+    /// Limits the findings about a path that this one explains to the path between these nodes. May be repeated.
+    pub fn explains_pair(&mut self, one: NodeName, another: NodeName) -> &mut Self {
+        self.explained_pairs.push((one, another));
+        self
+    }
+
+    /// Adds a guess at the cause. The summary shows it only if no other finding is the cause.
+    pub fn suspect(&mut self, guess: String) -> &mut Self {
+        self.suspicion = Some(guess);
+        self
+    }
+
+    /// Moves the guess at the cause into the summary.
+    pub fn reveal_suspicion(&mut self) {
+        if let Some(guess) = self.suspicion.take() {
+            self.summary = format!("{}; {guess}", self.summary);
+        }
     }
 
     /// Adds evidence.
@@ -284,6 +380,10 @@ impl<'a> Findings<'a> {
             felt: Vec::new(),
             remedy: None,
             on_nodes: Vec::new(),
+            flows: Vec::new(),
+            explained_flows: Vec::new(),
+            explained_pairs: Vec::new(),
+            suspicion: None,
         });
         &mut self.found[at]
     }

@@ -26,7 +26,7 @@ pub mod swarm;
 
 pub use check::{BuiltIn, Check, Judged, Meta, Run, Str};
 pub use facts::JsonRepair;
-pub use finding::{Confidence, Evidence, Finding, Findings, Severity, Subject};
+pub use finding::{Confidence, Evidence, Finding, Findings, Flow, Severity, Subject};
 pub use opening::Opening;
 pub use remedy::{Remedy, Risk, shell_quote};
 pub use renamed::{RENAMED, renamed};

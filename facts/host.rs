@@ -40,6 +40,12 @@ pub struct Interface {
     pub mac: String,
     /// Its addresses with their prefix lengths.
     pub addresses: Vec<Address>,
+    /// The driver of its network card, such as `vmxnet3`; empty for a virtual interface and in bundles of older versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub driver: String,
+    /// The active offload features that concern checksums and tunnels, by their name in `ethtool -k`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offloads: Vec<String>,
 }
 
 impl Interface {

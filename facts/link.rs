@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
-/// Another node, as far as this one knows it.
+/// Another node, as this one knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Peer {
     /// Its address.
     pub addr: IpAddr,
-    /// Its hostname, where a node list told it.
+    /// Its hostname, if the node list has it.
     pub name: Option<NodeName>,
     /// Its node id, where it is known.
     pub node_id: Option<NodeId>,
@@ -20,32 +20,89 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The name it goes by in a report: its hostname, else its address.
+    /// The name in a report: its hostname, else its address.
     pub fn label(&self) -> String {
         self.name.as_ref().map_or_else(|| self.addr.to_string(), ToString::to_string)
     }
 }
 
-/// The clock of another node, beside this one's.
+/// The clock of another node, compared with the clock of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerClock {
     /// The node's address.
     pub addr: IpAddr,
-    /// By how many milliseconds it is ahead, as its kernel said within the day; nothing where it did not say.
+    /// By how many milliseconds it is ahead; `None` if its kernel did not report the time.
     pub ahead_ms: Option<i64>,
 }
 
 /// One attempt from this node to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Whom it went to.
+    /// The node that was probed.
     pub peer: Peer,
     /// What was tried.
     pub attempt: Attempt,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// How long it took, in microseconds.
     pub took_us: u64,
+    /// A burst of echoes to the peer. Absent where the first echo was not answered, and in bundles of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
+}
+
+/// The result of several small echoes to one peer within a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burst {
+    /// The number of echoes sent.
+    pub sent: u32,
+    /// The number of replies.
+    pub received: u32,
+    /// The mean round-trip time in microseconds.
+    pub rtt_us: u64,
+    /// The longest round-trip time in microseconds.
+    pub max_us: u64,
+    /// The mean difference of successive round-trip times in microseconds.
+    pub jitter_us: u64,
+}
+
+impl Burst {
+    /// The result for the round-trip times in microseconds, in the order sent; `None` for a lost echo.
+    pub fn of(times: &[Option<u64>]) -> Self {
+        let received: Vec<u64> = times.iter().flatten().copied().collect();
+        let mean = |values: &[u64]| values.iter().sum::<u64>().checked_div(values.len() as u64).unwrap_or(0);
+        let steps: Vec<u64> =
+            received.iter().zip(received.iter().skip(1)).map(|(one, next)| one.abs_diff(*next)).collect();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            sent: count(times.len()),
+            received: count(received.len()),
+            rtt_us: mean(&received),
+            max_us: received.iter().copied().max().unwrap_or(0),
+            jitter_us: mean(&steps),
+        }
+    }
+
+    /// The number of echoes without a reply.
+    pub fn lost(&self) -> u32 {
+        self.sent.saturating_sub(self.received)
+    }
+
+    /// The loss in percent, rounded down.
+    pub fn loss_percent(&self) -> u32 {
+        (self.lost() * 100).checked_div(self.sent).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Burst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = |us: u64| format!("{}.{}", us / 1000, us % 1000 / 100);
+        write!(f, "{} of {} echoes lost ({} %)", self.lost(), self.sent, self.loss_percent())?;
+        if self.received > 0 {
+            write!(f, ", RTT {} ms, jitter {} ms", millis(self.rtt_us), millis(self.jitter_us))?;
+        }
+        Ok(())
+    }
 }
 
 /// What was tried.
@@ -72,25 +129,25 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was answered.
     Open,
-    /// The peer said no (`ECONNREFUSED`): nobody listens, or a firewall answers with a reset.
+    /// The peer refused (`ECONNREFUSED`): nothing listens, or a firewall answers with a reset.
     Refused {
         /// The errno.
         errno: i32,
     },
-    /// No answer within the time: something drops it, or nobody is there.
+    /// No answer before the timeout: a firewall drops the packets, or the host is down.
     Filtered,
-    /// The network said no (`EHOSTUNREACH`, `ENETUNREACH`, `EACCES` from an ICMP answer).
+    /// The network rejected it (`EHOSTUNREACH`, `ENETUNREACH`, `EACCES` from an ICMP answer).
     Unreachable {
         /// The errno.
         errno: i32,
     },
-    /// This host would not send it (`EPERM`: its own firewall, or the right is missing).
+    /// This node did not send it (`EPERM`: its own firewall, or a missing privilege).
     NotSent {
         /// The errno.
         errno: i32,
@@ -109,11 +166,11 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Linux's errno where a firewall of this machine forbids to send.
+/// The errno if a firewall of this node blocks the packet.
 pub const EPERM: i32 = 1;
-/// Its errno where a route of the kind blackhole stands for the address.
+/// The errno for a blackhole route.
 pub const EINVAL: i32 = 22;
-/// Its errno where no route leads there.
+/// The errno if there is no route.
 pub const ENETUNREACH: i32 = 101;
 
 /// The name of an errno as in errno(3), for those that connecting ends in; the numbers are those of Linux on every

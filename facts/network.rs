@@ -27,6 +27,8 @@ pub struct Network {
     pub ip_ranges: Vec<String>,
     /// The config-only network that it takes its settings from.
     pub config_from: Option<String>,
+    /// The VXLAN network identifiers of an overlay.
+    pub vnis: Vec<u32>,
     /// `Peers`: the nodes that gossip of this node knows on the network. Absent if the network was not inspected.
     pub peers: Option<Vec<Peer>>,
     /// The endpoint records in NetworkDB of this node. Absent if the network was not inspected with `verbose`.

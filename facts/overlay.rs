@@ -1,37 +1,62 @@
-//! The data plane of an overlay, as the kernel of one node has it, and what came of asking over it.
+//! The data plane of an overlay in the kernel of one node, and the probes over it.
 
+use crate::link::{Burst, Outcome};
 use crate::{NetworkId, Why};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// An overlay that this node has an endpoint on.
+/// An overlay on which this node has an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overlay {
     /// The network's id.
     pub id: NetworkId,
-    /// Its name.
+    /// The network's name.
     pub name: String,
-    /// Whether it is the routing mesh's.
+    /// Whether it is the ingress network.
     pub ingress: bool,
-    /// Whether it is encrypted: between the nodes it travels as ESP and not as UDP.
+    /// Whether it is encrypted: between the nodes its packets are ESP instead of UDP.
     pub encrypted: bool,
-    /// Its data plane, or why it could not be seen.
+    /// Its data plane, or why it could not be read.
     pub data_plane: Result<DataPlane, Why>,
 }
 
-/// What the kernel has of an overlay.
+/// The kernel's state of an overlay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataPlane {
-    /// The number that tells its packets from those of other overlays.
+    /// The VXLAN network identifier.
     pub vni: u32,
-    /// The UDP port to which its packets go: the swarm's data-path port.
+    /// The UDP port of VXLAN: the swarm's data-path port.
     pub port: u16,
-    /// The largest packet that its members send.
+    /// The MTU of its endpoints, in bytes.
     pub mtu: u32,
-    /// The other nodes on it that an echo was asked of, by address.
+    /// The probed nodes, by address.
     pub peers: Vec<Peer>,
-    /// How many more nodes are on it, of which none was asked.
+    /// The number of nodes that were not probed.
     pub not_probed: usize,
+}
+
+/// The network namespaces of the engine and the VXLAN devices in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineNamespaces {
+    /// The names of the namespaces, such as `ingress_sbox` and `1-9mg6tgpzvs`.
+    pub names: Vec<String>,
+    /// The VXLAN devices in them and in the namespace of the host.
+    pub vxlans: Vec<VxlanDevice>,
+}
+
+/// A VXLAN device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VxlanDevice {
+    /// The namespace it is in; `None` for that of the host.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its VXLAN network identifier.
+    pub vni: u32,
+    /// Its UDP port.
+    pub port: u16,
+    /// Whether it is up.
+    pub up: bool,
 }
 
 /// Another node on an overlay.
@@ -39,136 +64,150 @@ pub struct DataPlane {
 pub struct Peer {
     /// The address of the node, to which packets for the endpoint are sent.
     pub node: IpAddr,
-    /// The address of an endpoint of it.
+    /// The address of one of its endpoints.
     pub endpoint: Ipv4Addr,
-    /// The link-layer address of that endpoint.
+    /// The MAC address of that endpoint.
     pub mac: String,
-    /// What came of a small echo.
+    /// The result of a small echo.
     pub small: Echo,
-    /// What came of one as large as the overlay's packets may be.
+    /// The result of an echo of the overlay's MTU.
     pub full: Echo,
-    /// Where the full one was lost, what came of the sizes between, from the largest down.
-    pub sizes: Vec<Tried>,
-    /// Where nothing came back, what came of asking the node itself, beneath the overlay.
+    /// Where the full echo was lost, the results of smaller ones, largest first.
+    pub sizes: Vec<SizedEcho>,
+    /// Where no echo was answered, the result of an echo to the node's own address on the underlay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub underlay: Option<Echo>,
-    /// Where nothing came back, what passed between the two machines while it was asked again.
+    /// Where no echo was answered, the packets captured between the two nodes during the second attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
-    /// How many packets it was asked with, those beneath the overlay included; a bundle of an older doctor lacks it.
+    /// The number of packets sent to it, those on the underlay included. Absent in bundles of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packets: Option<u32>,
+    /// A burst of small echoes over the overlay. Absent where the small echo was lost, and in bundles of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
+    /// The answer to a TCP SYN for a port that nothing listens on; a reset proves that TCP passes. Absent where the small
+    /// echo was lost, and in bundles of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<Outcome>,
 }
 
-/// What passed between two machines of the packets of an overlay, or of ESP where that is encrypted. What comes is counted
-/// before this machine's packet filter, and what goes after it.
+/// The packets of an overlay, or ESP packets of an encrypted one, that were captured between two nodes. Received packets
+/// are counted before the firewall of this node, sent packets after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {
-    /// How many went.
+    /// Packets sent.
     pub sent: u32,
-    /// How many came.
+    /// Packets received.
     pub received: u32,
-    /// How many of those were answers to our echoes; of ESP that cannot be told.
+    /// Received packets that reply to our echoes. Always 0 for ESP, which hides its content.
     pub answers: u32,
 }
 
-/// How far an echo got that was not answered.
+/// How far an unanswered echo got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Course {
-    /// It did not leave this machine.
-    HeldBack,
-    /// Its answer came to this machine, which did not take it.
-    NotTaken,
-    /// It went, and what the other sends of itself comes.
+pub enum EchoPath {
+    /// It did not leave this node.
+    NotSent,
+    /// The reply reached this node and was dropped here.
+    ReplyDropped,
+    /// It was sent, and other packets of the peer arrive.
     OneWay,
-    /// It went, and nothing comes.
+    /// It was sent, and no packet of the peer arrives.
     Lost,
 }
 
 impl Capture {
-    /// What the packets tell of the echo's way.
-    pub fn course(self) -> Course {
+    /// How far the echo got.
+    pub fn path(self) -> EchoPath {
         match self {
-            Self { sent: 0, .. } => Course::HeldBack,
-            Self { answers: 1.., .. } => Course::NotTaken,
-            Self { received: 1.., .. } => Course::OneWay,
-            Self { .. } => Course::Lost,
+            Self { sent: 0, .. } => EchoPath::NotSent,
+            Self { answers: 1.., .. } => EchoPath::ReplyDropped,
+            Self { received: 1.., .. } => EchoPath::OneWay,
+            Self { .. } => EchoPath::Lost,
         }
     }
 }
 
 /// An echo of one size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
-    /// The size of the packet on the overlay, its IP header included.
+pub struct SizedEcho {
+    /// The size of the packet on the overlay in bytes, IP header included.
     pub size: u32,
-    /// What came of it.
+    /// The result.
     pub echo: Echo,
 }
 
-/// What came of asking for an echo.
+/// The result of an echo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Echo {
-    /// It was answered.
+    /// The reply arrived.
     Answered {
-        /// After how many microseconds.
+        /// The round-trip time in microseconds.
         took_us: u64,
     },
-    /// No answer came.
+    /// No reply arrived.
     Lost,
-    /// The kernel or a router said that it does not fit.
+    /// The kernel or a router reported that it is too big.
     TooBig {
-        /// What would fit, in bytes on the overlay; 0 where that was not told.
+        /// The reported MTU in bytes on the overlay; 0 if none was reported.
         mtu: u32,
     },
-    /// This host would not send it.
+    /// The kernel of this node refused to send it.
     NotSent {
         /// The errno.
         errno: i32,
     },
 }
 
-/// Where the size of packets stops.
+/// The size at which packets stop passing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The largest that passed.
+    /// The largest size that passed, if any did.
     pub passes: Option<u32>,
-    /// The smallest that did not.
+    /// The smallest size that was lost.
     pub stops: u32,
-    /// The kernel tells senders, who may then send less.
-    pub told: bool,
+    /// Whether the kernel reports the limit to senders, which then send less.
+    pub reported: bool,
 }
 
 impl Echo {
-    /// Whether an answer came.
+    /// Whether the reply arrived.
     pub fn answered(&self) -> bool {
         matches!(self, Self::Answered { .. })
     }
 }
 
 impl Peer {
-    /// The largest size between that was answered, and the smallest that was not.
-    pub fn stops(&self) -> (Option<u32>, Option<u32>) {
+    /// The largest tried size that was answered, and the smallest that was not.
+    pub fn size_limits(&self) -> (Option<u32>, Option<u32>) {
         let sizes =
             |answered| self.sizes.iter().filter(move |it| it.echo.answered() == answered).map(|it| it.size);
         (sizes(true).max(), sizes(false).min())
     }
 
-    /// Where packets up to the overlay's own size stop, though small ones pass.
+    /// The size at which packets stop passing, where small ones pass and those of the overlay's MTU do not.
     pub fn limit(&self, full: u32) -> Option<Limit> {
         if !self.small.answered() {
             return None;
         }
         match self.full {
-            Echo::TooBig { mtu } => Some(Limit { passes: (mtu > 0).then_some(mtu), stops: full, told: true }),
+            Echo::TooBig { mtu } => {
+                Some(Limit { passes: (mtu > 0).then_some(mtu), stops: full, reported: true })
+            }
             Echo::Lost => {
-                let (passes, stops) = self.stops();
-                // Packets that get lost whatever their size tell of another trouble.
+                let (passes, stops) = self.size_limits();
+                // Loss that does not depend on the size has another cause.
                 let clear = passes.is_some_and(|passes| stops.is_none_or(|stops| passes < stops));
-                clear.then(|| Limit { passes, stops: stops.unwrap_or(full).min(full), told: false })
+                clear.then(|| Limit { passes, stops: stops.unwrap_or(full).min(full), reported: false })
             }
             Echo::Answered { .. } | Echo::NotSent { .. } => None,
         }
+    }
+
+    /// Whether ICMP passes over the overlay and TCP does not.
+    pub fn drops_tcp_only(&self) -> bool {
+        self.small.answered() && matches!(self.tcp, Some(Outcome::Filtered))
     }
 }

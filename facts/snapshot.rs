@@ -10,7 +10,7 @@ use crate::join::Join;
 use crate::link::{PeerClock, Probe};
 use crate::log::Log;
 use crate::network::Network;
-use crate::overlay::Overlay;
+use crate::overlay::{EngineNamespaces, Overlay};
 use crate::service::{Service, Task};
 use crate::stack::Stack;
 use crate::swarm::{Certificate, Cluster, LocalState, Node, RaftLog, RemoteManager, SwarmState};
@@ -109,6 +109,8 @@ pub struct Host {
     pub overlays: Fact<Vec<Overlay>>,
     /// What was overheard on the wire, where it was listened.
     pub gossip_capture: Fact<GossipCapture>,
+    /// The network namespaces of its engine. Absent in bundles of older versions.
+    pub engine_namespaces: Fact<EngineNamespaces>,
     /// The clocks of the other nodes, where they were asked.
     pub clocks: Fact<Vec<PeerClock>>,
 }

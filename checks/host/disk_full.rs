@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(weight(&disk(100_000, 50_000, 9)), Some(Severity::Error));
         assert_eq!(weight(&Disk { inodes: 0, ..disk(100_000, 50_000, 0) }), None);
         assert_eq!(weight(&Disk { read_only: true, ..disk(100_000, 50_000, 500) }), Some(Severity::Error));
-        let wary = Thresholds { disk_free_percent: Some(10) };
+        let wary = Thresholds { disk_free_percent: Some(10), ..Thresholds::default() };
         let weight = |left| ailment(&disk(100_000, left, 500), wary).map(|(severity, _)| severity);
         assert_eq!(
             [weight(9_999), weight(10_001), weight(63)],

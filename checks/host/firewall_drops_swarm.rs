@@ -2,7 +2,9 @@ use super::firewall::author::{Author, spoken};
 use super::firewall::cure::{Barred, cure};
 use super::firewall::traffic::{Errand, Port, Trip, trips};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Finding, Findings, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{
+    Evidence, Finding, Findings, Flow, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View,
+};
 use facts::firewall::{Fate, Place, Ruleset, Way, fate};
 use facts::link::Peer;
 use facts::{Gap, Host, NodeName, Seen, Why};
@@ -154,7 +156,10 @@ fn say<'out>(
     }
     let cut: BTreeSet<NodeName> = case.trips.values().flatten().map(|peer| view.name_of_peer(peer)).collect();
     for name in cut {
-        finding.also_affects(Subject::Node(name));
+        finding.also_affects(Subject::Node(name.clone())).explains_pair(host.name.clone(), name);
+    }
+    for (_, Port { number, protocol }) in case.trips.keys() {
+        finding.explains(Flow { protocol: *protocol, port: *number });
     }
     let node = host.name.clone();
     let ports: BTreeSet<String> = case.trips.keys().map(|(_, port)| port.to_string()).collect();

@@ -1,4 +1,4 @@
-use crate::network::blocked::story;
+use crate::model::reachability::describe_outcome;
 use crate::{Evidence, Findings, Judged, View};
 use facts::Host;
 use facts::link::Outcome;
@@ -31,7 +31,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if manager.port != Outcome::Open || manager.gossip == Outcome::Open {
         return Ok(());
     }
-    let summary = format!("7946/tcp of {} is {}", manager.addr.ip(), story(&manager.gossip));
+    let summary = format!("7946/tcp of {} is {}", manager.addr.ip(), describe_outcome(&manager.gossip));
     let shown = format!("{}/tcp {}, 7946/tcp {}", manager.addr.port(), manager.port, manager.gossip);
     out.report(super::link(host, join), summary, Evidence::value(join, shown)).remedy(super::open(
         host,

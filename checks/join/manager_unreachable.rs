@@ -1,4 +1,4 @@
-use crate::network::blocked::story;
+use crate::model::reachability::describe_outcome;
 use crate::remedies::join_token::name_a_manager;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, View};
 use facts::Host;
@@ -62,7 +62,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             "not answered, and neither is 7946/tcp: the host is down, or a firewall drops both",
             restore(manager),
         ),
-        (outcome, _) => (story(outcome), super::open(host, manager, outcome, port)),
+        (outcome, _) => (describe_outcome(outcome), super::open(host, manager, outcome, port)),
     };
     let summary = format!("{port}/tcp of {} is {why}", manager.addr.ip());
     let shown = format!("{port}/tcp {}, 7946/tcp {}", manager.port, manager.gossip);

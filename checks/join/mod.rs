@@ -11,7 +11,7 @@ mod root_ca_unavailable;
 mod token_malformed;
 mod token_of_another_swarm;
 
-use crate::network::blocked::open_port;
+use crate::model::blocked_port::{Direction, open_port};
 use crate::{BuiltIn, Remedy, Subject};
 use facts::join::{Found, Greeting, Join, Manager, Spoken};
 use facts::link::Outcome;
@@ -63,5 +63,10 @@ fn link(host: &Host, join: &Join) -> Subject {
 fn open(host: &Host, manager: &Manager, outcome: &Outcome, port: u16) -> Remedy {
     let local = matches!(outcome, Outcome::NotSent { .. });
     let there = || NodeName(manager.addr.ip().to_string());
-    open_port(if local { host.name.clone() } else { there() }, &format!("{port}/tcp"), local)
+    let port = format!("{port}/tcp");
+    if local {
+        open_port(host.name.clone(), &port, Direction::Out)
+    } else {
+        open_port(there(), &port, Direction::InOnPeer)
+    }
 }

@@ -1,28 +1,32 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
-use facts::Host;
+use facts::host::{Address, Interface};
+use facts::network::Network;
+use facts::{Host, Seen};
 
 check! {
-    /// A bridge that the engine made for a network is gone, or is set down.
+    /// A bridge that the engine created for a network is missing, down, or has no address of its network.
     ///
     /// ## Why it matters
-    /// Tasks leave their overlays by `docker_gwbridge`, and what comes to a published port gets to the routing mesh over it.
-    /// Without it the node looks well to the swarm, its tasks run, and neither they nor the ports that are published on it
-    /// reach anything outside. The bridges of other networks cut their containers off alike.
+    /// Tasks on overlays reach other networks through `docker_gwbridge`, and packets for a published port reach the
+    /// ingress network through it. Without the bridge the node is Ready and its tasks run, but neither the tasks nor the
+    /// ports published on this node can exchange packets with the outside. The bridges of other networks isolate their
+    /// containers in the same way.
     ///
     /// ## How to fix it
-    /// Set the bridge up. One that is gone comes back when the engine starts; containers that were on it have to be made
-    /// anew.
+    /// Set the bridge up. A missing bridge is created when the engine starts; containers that were attached to it have to
+    /// be re-created.
     ///
     /// ## When it is wrong
-    /// Where a program of one's own moves the bridge to another namespace.
+    /// If a program moves the bridge to another network namespace on purpose.
     ///
     /// Source: libnetwork `drivers/bridge/setup_device.go`; moby `daemon/container_operations_unix.go`, `DefaultGwBridge`.
-    "network/bridge-down": Error, "a bridge of the engine's is gone or set down";
+    "network/bridge-down": Error, "a bridge of a Docker network is missing, down or without its address";
+    healthy "the bridges of the Docker networks are up and have their addresses";
     needs Networks, Interfaces;
     for each Host: run
 }
 
-/// The network through which tasks on overlays get out, and published ports in.
+/// The network by which tasks on overlays reach the outside, and packets for published ports reach the ingress network.
 const GATEWAY: &str = "docker_gwbridge";
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -32,48 +36,100 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let Some(bridge) = &network.bridge else { continue };
         let interface = interfaces.iter().find(|interface| interface.name == *bridge);
         let gone = match interface {
-            Some(interface) if interface.up => continue,
+            Some(interface) if interface.up => {
+                without_address(host, network, interface, interfaces, out);
+                continue;
+            }
             Some(_) => false,
             None => true,
         };
-        let what = if gone { "is gone" } else { "is set down" };
-        let felt = match network.name.as_str() {
-            GATEWAY => "tasks on overlays do not get out, nor published ports in",
+        let state = if gone { "is missing" } else { "is down" };
+        let effect = match network.name.as_str() {
+            GATEWAY => {
+                "tasks on overlays cannot reach the outside, and published ports of this node do not answer"
+            }
             _ => "its containers are cut off",
         };
         let summary =
-            format!("the bridge {bridge} of the network {} {what} on {}: {felt}", network.name, host.name);
-        let first = match gone {
-            true => Evidence::absent(interfaces, format!("no interface {bridge}")),
-            false => Evidence::value(interfaces, format!("{bridge} is not up")),
+            format!("bridge {bridge} of the network {} {state} on {}: {effect}", network.name, host.name);
+        let first = if gone {
+            Evidence::absent(interfaces, format!("no interface {bridge}"))
+        } else {
+            Evidence::value(interfaces, format!("{bridge}: state DOWN"))
         };
         let finding = out.report(Subject::Node(host.name.clone()), summary, first);
-        finding.with(Evidence::value(networks, format!("{} has the bridge {bridge}", network.name)));
-        // A bridge that nobody is on is missed by nobody yet.
+        finding.with(Evidence::value(networks, format!("{}: bridge {bridge}", network.name)));
+        // A bridge without containers affects nothing yet.
         if network.name != GATEWAY && network.endpoints.is_empty() {
             finding.severity(Severity::Warning);
         }
-        let (title, text, command, risk) = match gone {
-            true => (
-                "Have the engine make the bridge again",
-                "restart the engine, which makes it; containers that were on it are made anew",
+        let (title, text, command, risk) = if gone {
+            (
+                format!("Restart the engine, which creates {bridge}"),
+                "restart the engine: it creates the bridge; re-create the containers that were attached to it",
                 "systemctl restart docker".to_owned(),
                 Risk::Disruptive,
-            ),
-            false => (
-                "Set the bridge up",
-                "set it up, and see what set it down",
+            )
+        } else {
+            (
+                format!("Set {bridge} up"),
+                "set the bridge up, and find what set it down",
                 format!("ip link set {bridge} up"),
                 Risk::Safe,
-            ),
+            )
         };
         finding.remedy(Remedy {
             title: title.into(),
             risk,
-            impact: if gone { "the tasks of this node restart" } else { "nothing that runs is touched" }
+            impact: if gone { "all tasks on this node restart" } else { "running tasks are not affected" }
                 .into(),
             steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands: vec![command] }],
         });
     }
     Ok(())
+}
+
+/// Reports `docker_gwbridge` if it has no address of its network: it is the gateway of every task on an overlay.
+fn without_address(
+    host: &Host,
+    network: &Network,
+    interface: &Interface,
+    interfaces: &Seen<Vec<Interface>>,
+    out: &mut Findings<'_>,
+) {
+    let subnets: Vec<Address> = network.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect();
+    let own = |address: &Address| subnets.iter().any(|subnet| subnet.covers(address.addr));
+    if network.name != GATEWAY || subnets.is_empty() || interface.addresses.iter().any(own) {
+        return;
+    }
+    let bridge = &interface.name;
+    let held: Vec<_> = interface
+        .addresses
+        .iter()
+        .filter(|address| address.addr.is_ipv4())
+        .map(|address| format!("{}/{}", address.addr, address.prefix))
+        .collect();
+    let held =
+        if held.is_empty() { "no IPv4 address".to_owned() } else { format!("address {}", held.join(", ")) };
+    let subnet = network.subnets.join(", ");
+    let summary = format!(
+        "bridge {bridge} of the network {} has {held} instead of an address of {subnet} on {}: tasks on overlays cannot reach \
+         the outside, and published ports of this node do not answer",
+        network.name, host.name
+    );
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(interfaces, format!("{bridge}: {held}")))
+        .remedy(Remedy {
+            title: format!("Restart the engine, which assigns the address of {bridge}").into(),
+            risk: Risk::Disruptive,
+            impact: "all tasks on this node restart".into(),
+            steps: vec![Step::Manual {
+                node: host.name.clone(),
+                text: "find what changed the address; assign the gateway address of the network, or restart the engine".into(),
+                commands: vec![
+                    format!("docker network inspect --format '{{{{json .IPAM.Config}}}}' {}", network.name),
+                    format!("ip address show dev {bridge}"),
+                    "systemctl restart docker".into(),
+                ],
+            }],
+        });
 }

@@ -1,24 +1,25 @@
-use super::reach::by_peer;
+use crate::model::reachability::by_peer;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::host::Neighbour;
 use std::collections::BTreeMap;
 
 check! {
-    /// Two nodes on one network have the same hardware address.
+    /// Two nodes on one network have the same MAC address.
     ///
     /// ## Why it matters
-    /// The switch, or the bridge of the hypervisor, sends what is for one of them to whichever was heard last. Both lose
-    /// connections at random, and nothing in Docker says so. It is what a copied virtual machine brings along.
+    /// The switch or the bridge of the hypervisor forwards frames for one of them to whichever sent last. Both lose
+    /// connections at random, and nothing in Docker reports it. Cloned virtual machines are the usual origin.
     ///
     /// ## How to fix it
-    /// Let the hypervisor give the copy a hardware address of its own.
+    /// Give the clone a unique MAC address in the settings of the hypervisor.
     ///
     /// ## When it is wrong
-    /// Where a device answers for several nodes in their place and is no router of this machine's.
+    /// If a device answers ARP for several nodes (proxy ARP) and is not a router of this node.
     ///
     /// Source: RFC 826; IEEE 802.1D (learning bridges).
-    "network/duplicate-mac": Error, "two nodes have the same hardware address";
+    "network/duplicate-mac": Error, "two nodes have the same MAC address";
+    healthy "the MAC addresses of the nodes are unique";
     needs Probes, Neighbours, Interfaces, Routes;
     for each Host: run
 }
@@ -34,7 +35,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         holders.entry((&entry.interface, &entry.mac)).or_default().push(entry);
     }
     for ((device, mac), entries) in holders {
-        // A router that stands in for all others, as in clouds, is no copy of them.
+        // A router that answers ARP for all others, as in clouds, is not a clone.
         if entries.iter().any(|entry| routes.iter().any(|route| route.gateway == Some(entry.addr))) {
             continue;
         }
@@ -49,8 +50,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
         let names: Vec<_> = peers.iter().map(|reach| view.name_of_peer(reach.peer)).collect();
         let mut all: Vec<_> = names.iter().map(ToString::to_string).collect();
-        all.extend(own.then(|| format!("{} itself", host.name)));
-        let summary = format!("{} have one hardware address, {mac}", all.join(" and "));
+        all.extend(own.then(|| format!("{} (this node)", host.name)));
+        let summary = format!("{} have the same MAC address {mac}", all.join(" and "));
         let shown = |entry: &&Neighbour| format!("{} dev {device} lladdr {mac}", entry.addr);
         let shown = entries.iter().map(shown).collect::<Vec<_>>().join("; ");
         let subject = Subject::Node(if own { host.name.clone() } else { names[0].clone() });
@@ -58,20 +59,21 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         for name in &names {
             finding.also_affects(Subject::Node(name.clone()));
         }
-        match own {
-            true => finding.with(Evidence::value(interfaces, format!("{device}: {mac}"))),
-            false => finding.confidence(Confidence::Medium),
+        if own {
+            finding.with(Evidence::value(interfaces, format!("{device}: {mac}")));
+        } else {
+            finding.confidence(Confidence::Medium);
         }
-        .remedy(Remedy {
-            title: "Give one of them a hardware address of its own".into(),
+        finding.remedy(Remedy {
+            title: format!("Give one of {} a unique MAC address", all.join(", ")).into(),
             risk: Risk::Manual,
-            impact: "the machine that is changed loses its connections for a moment".into(),
+            impact: "the host that is changed loses its connections for a moment".into(),
             steps: vec![Step::Manual {
                 node: names[0].clone(),
-                text:
-                    "in the settings of the virtual machine that is the copy; `cat` shows what the system has"
-                        .into(),
-                commands: vec!["cat /sys/class/net/*/address".into()],
+                text: "change the MAC address of the clone in the hypervisor's settings; the command lists the addresses of \
+                       this host"
+                    .into(),
+                commands: vec!["ip -brief link".into()],
             }],
         });
     }

@@ -1,5 +1,5 @@
-use super::crossing::{Asked, apart, gaps, is_up, newcomers, too_early};
-use super::reach::by_peer;
+use crate::model::overlay_echo::{OverlayEcho, data_path_addr, gaps, is_up, recently_joined, too_early};
+use crate::model::reachability::by_peer;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::overlay::DataPlane;
 use facts::{Host, NodeName};
@@ -7,24 +7,26 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 check! {
-    /// This node's kernel has no entry for another node on an overlay, or sends its packets to an address that is no node's.
+    /// The kernel of this node has no forwarding entry for another node on an overlay, or has one with an address that
+    /// belongs to no node.
     ///
     /// ## Why it matters
-    /// For each endpoint on another node the engine puts an entry into the kernel, with the address of that node. One
-    /// that is wrong or missing, after a node changed its address, an update of the entries went astray, or somebody set
-    /// the VXLAN device down, makes tasks there unreachable from this node alone, while all nodes are Ready and names
-    /// resolve.
+    /// For each endpoint on another node the engine adds a neighbour entry and a forwarding (FDB) entry with the address
+    /// of that node. An entry is wrong or missing after a node changed its address, after a lost update, or after the
+    /// VXLAN device was set down. Tasks on the other node are then unreachable from this node alone, while all nodes are
+    /// Ready and names resolve.
     ///
     /// ## How to fix it
-    /// Restart the engine of this node: it makes its tables anew.
+    /// Restart the engine of this node: it adds the entries again.
     ///
     /// ## When it is wrong
-    /// Where nodes send the overlays' packets over a network of its own, with `--data-path-addr`, and the managers do
-    /// not know that address. The doctor says nothing where this node does so. That an entry is missing is told of the
-    /// routing mesh's network alone, and of no node that has joined within the last two minutes.
+    /// If nodes send overlay packets over a separate network (`--data-path-addr`), the managers do not know those
+    /// addresses; the check does not run on a node that does so. A missing entry is only reported for the ingress
+    /// network, and only for nodes that joined more than two minutes ago.
     ///
     /// Source: moby#33721; moby `libnetwork/drivers/overlay/peerdb.go`.
-    "network/fdb-stale": Error, "the kernel's entries of an overlay do not lead to each node";
+    "network/fdb-stale": Error, "forwarding entries of an overlay are missing or wrong";
+    healthy "the forwarding entries of the overlays lead to every node";
     needs Overlays, Probes, Networks, SwarmState, Nodes, EngineLog;
     caused_by "swarm/stale-advertise-addr";
     for each Host: run
@@ -35,7 +37,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     gaps(overlays).for_each(|gap| out.inconclusive(Subject::Node(host.name.clone()), gap));
     let planes: Vec<_> =
         overlays.iter().filter_map(|overlay| Some((overlay, overlay.data_plane.as_ref().ok()?))).collect();
-    if apart(host)?.is_some() {
+    if data_path_addr(host)?.is_some() {
         return Ok(());
     }
     let networks = host.networks.get()?;
@@ -44,8 +46,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for (overlay, plane) in planes {
         let network = networks.iter().find(|network| network.id == overlay.id);
         let entered: BTreeSet<IpAddr> = plane.peers.iter().map(|peer| peer.node).collect();
-        // Nodes that gossip has on this network and the kernel does not. Where each has its entry, an address
-        // that is unknown is one more of some node's.
+        // Nodes that gossip lists on this network and that have no entry. If every node has an entry, an unknown
+        // address is a second address of some node.
         let lacking: Vec<IpAddr> = network
             .and_then(|network| network.peers.as_ref())
             .into_iter()
@@ -53,38 +55,40 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .map(|peer| peer.addr)
             .filter(|addr| known.contains(addr) && !entered.contains(addr))
             .collect();
-        let Some(meant) = lacking.first() else { continue };
-        // Over a data-path network of the other's own its entry bears an address that no one tells of.
+        let Some(intended) = lacking.first() else { continue };
+        // The entry of a node with a separate data-path address has an address that the swarm does not list.
         if overlay.ingress && plane.not_probed == 0 && entered.is_subset(&known) {
             missing(host, view, plane, &lacking, out)?;
         }
         for peer in plane.peers.iter().filter(|peer| !peer.small.answered() && !known.contains(&peer.node)) {
-            let to = view.name_of(*meant);
-            let (subject, whose) = match lacking.as_slice() {
+            let to = view.name_of(*intended);
+            let (subject, name) = match lacking.as_slice() {
                 [_] => (Subject::Link { from: host.name.clone(), to: to.clone() }, to),
-                _ => (Subject::Node(host.name.clone()), NodeName("one of several nodes".into())),
+                _ => (Subject::Node(host.name.clone()), NodeName("one of the nodes without an entry".into())),
             };
             let summary = format!(
-                "{} sends what is for {} on the network {} to {}, the address of no node; {whose} is meant, and has no \
-                 entry",
+                "{} sends packets for {} on the network {} to {}, an address of no node; {name} has no forwarding entry",
                 host.name, peer.endpoint, overlay.name, peer.node
             );
-            let asked = Asked { overlay, data_plane: plane, peer };
+            let echo = OverlayEcho { overlay, plane, peer };
             let listed: Vec<_> = lacking.iter().map(ToString::to_string).collect();
-            out.report(subject, summary, Evidence::value(overlays, asked.shown()))
+            out.report(subject, summary, Evidence::value(overlays, echo.describe()))
                 .confidence(Confidence::Medium)
-                .with(Evidence::value(networks, format!("Peers without an entry: {}", listed.join(", "))))
+                .with(Evidence::value(
+                    networks,
+                    format!("Peers without a forwarding entry: {}", listed.join(", ")),
+                ))
                 .remedy(remedy(host));
         }
     }
     Ok(())
 }
 
-/// After how many seconds each node has heard of each endpoint. What gossip loses is made good when two nodes compare
-/// all they have, which each does with one other every thirty seconds.
-const SPREAD: i64 = 120;
+/// After how many seconds every node knows every endpoint. A lost update is repeated by the bulk sync that each node does
+/// with one other node every 30 s.
+const SYNC_SECONDS: i64 = 120;
 
-/// Says for which nodes, of those that gossip has on the routing mesh's network and that are well, the kernel has no entry.
+/// Reports the nodes that gossip lists on the ingress network, that are up, and that have no forwarding entry.
 fn missing(
     host: &Host,
     view: &View<'_>,
@@ -93,9 +97,9 @@ fn missing(
     out: &mut Findings<'_>,
 ) -> Judged {
     let (overlays, networks, probes) = (host.overlays.get()?, host.networks.get()?, host.probes.get()?);
-    let well: BTreeSet<IpAddr> =
+    let up: BTreeSet<IpAddr> =
         by_peer(probes).iter().filter(|reach| is_up(reach)).map(|reach| reach.peer.addr).collect();
-    let lacking: Vec<IpAddr> = lacking.iter().filter(|addr| well.contains(addr)).copied().collect();
+    let lacking: Vec<IpAddr> = lacking.iter().filter(|addr| up.contains(addr)).copied().collect();
     if lacking.is_empty() {
         return Ok(());
     }
@@ -106,12 +110,12 @@ fn missing(
             return Ok(());
         }
     };
-    let newcomers = newcomers(log, view.snapshot.taken, SPREAD);
+    let joined = recently_joined(log, view.snapshot.taken, SYNC_SECONDS);
     let (early, lacking): (Vec<IpAddr>, Vec<IpAddr>) =
-        lacking.into_iter().partition(|addr| newcomers.contains_key(addr));
+        lacking.into_iter().partition(|addr| joined.contains_key(addr));
     for addr in early {
         let to = view.name_of(addr);
-        let seconds = newcomers.get(&addr).copied().unwrap_or_default();
+        let seconds = joined.get(&addr).copied().unwrap_or_default();
         out.inconclusive(Subject::Link { from: host.name.clone(), to }, too_early(log, seconds));
     }
     let names: Vec<NodeName> = lacking.iter().map(|addr| view.name_of(*addr)).collect();
@@ -124,33 +128,34 @@ fn missing(
     let listed = names.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
     let (summary, entries) = match plane.peers.as_slice() {
         [] => {
-            let what = "its entries for other nodes are gone, or its own place on it is";
-            let summary =
-                format!("nothing on {} leads over the network ingress to {listed}: {what}", host.name);
-            (summary, "ingress: entries for no node".to_owned())
+            let summary = format!(
+                "{} has no forwarding entry for {listed} on the network ingress: the entries for other nodes are missing",
+                host.name
+            );
+            (summary, "ingress: no forwarding entries".to_owned())
         }
         some => {
             let have: Vec<_> = some.iter().map(|peer| peer.node.to_string()).collect();
             let summary = format!(
-                "the kernel of {} has no entry for {listed} on the network ingress: what is meant for there does not get there",
+                "{} has no forwarding entry for {listed} on the network ingress: packets for that node are dropped",
                 host.name
             );
-            (summary, format!("ingress: entries for {}", have.join(", ")))
+            (summary, format!("ingress: forwarding entries for {}", have.join(", ")))
         }
     };
     let lacking: Vec<_> = lacking.iter().map(ToString::to_string).collect();
     out.report(subject, summary, Evidence::value(overlays, entries))
         .confidence(Confidence::Medium)
-        .with(Evidence::value(networks, format!("Peers without an entry: {}", lacking.join(", "))))
+        .with(Evidence::value(networks, format!("Peers without a forwarding entry: {}", lacking.join(", "))))
         .remedy(remedy(host));
     Ok(())
 }
 
 fn remedy(host: &Host) -> Remedy {
     Remedy {
-        title: "Let the engine make its tables anew".into(),
+        title: format!("Restart the engine of {}", host.name).into(),
         risk: Risk::Disruptive,
-        impact: "the tasks of this node restart".into(),
+        impact: "all tasks on this node restart".into(),
         steps: vec![Step::RestartEngine { node: host.name.clone() }],
     }
 }

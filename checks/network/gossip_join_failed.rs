@@ -1,6 +1,6 @@
-use super::blocked::open_port;
-use super::reach::{GOSSIP_PORT, by_peer};
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::model::blocked_port::{Direction, open_port, run_on_peer};
+use crate::model::reachability::{GOSSIP_PORT, by_peer};
+use crate::{Confidence, Evidence, Findings, Flow, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
 use facts::way_in::gossip;
 use facts::{Host, NodeName, Seen, Timestamp};
@@ -10,78 +10,79 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 check! {
-    /// The engine's log says that gossip cannot reach another node, and nothing that was looked at says otherwise.
+    /// The engine logs that gossip cannot reach another node, and no probe contradicts it.
     ///
     /// ## Why it matters
-    /// A node that cannot join gossip is Ready in `docker node ls` and runs tasks, but resolves no names of tasks
-    /// elsewhere, learns no peers of its overlays and forwards no published port.
+    /// A node that cannot join gossip is Ready in `docker node ls` and runs tasks, but does not resolve the names of
+    /// tasks on other nodes, does not learn the peers of its overlays and does not forward published ports.
     ///
     /// ## How to fix it
-    /// The reason tells: refused means that no engine listens there, or a firewall rejects; i/o timeout that a
-    /// firewall drops or the machine is off; no route that the network or a firewall says no. Where the address is
-    /// one that the other node had before, let it advertise the one it has.
+    /// The reason shows the cause. `connection refused`: no engine runs there, or a firewall rejects the port. `i/o
+    /// timeout`: a firewall drops the packets, or the host is down. `no route to host`: the network or a firewall rejects
+    /// the packets. If the address is an old address of the other node, let that node advertise its current address.
     ///
     /// ## When it is wrong
-    /// Where the log is all there is, the port may have been opened since it ends. Where the port was tried from here,
-    /// that counts and not the log.
+    /// If only the log is available, the port may have been opened after its last line. If the port was probed from this
+    /// node, the probe counts and not the log.
     ///
     /// Source: moby `libnetwork/networkdb/cluster.go` (the lines), memberlist `memberlist.go`.
-    "network/gossip-join-failed": Error, "gossip could not reach another node";
+    "network/gossip-join-failed": Error, "gossip cannot reach another node";
+    healthy "gossip reaches the other nodes";
     needs EngineLog, Probes, Nodes;
     caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "network/port-taken", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "network/gossip-port-blocked",
         "network/peer-unreachable", "swarm/node-down", "swarm/session-failed";
     for each Host: run
 }
 
-/// Gossip tries again every minute, and waits 10 s for each node; what is older than two rounds is over.
+/// Gossip retries every minute and waits 10 s for each node. Lines older than two retries are history.
 const FRESH_SECONDS: i64 = 150;
 
-/// What the log says of one address.
-struct Trouble<'a> {
-    /// What was wrong the last time.
+/// The failures that the log has for one address.
+struct Failure<'a> {
+    /// The reason in the last line.
     reason: Reason,
-    /// How often it says so.
+    /// The number of failures.
     times: u32,
-    /// The first line that does.
     first: &'a Line,
-    /// The last one.
     last: &'a Line,
 }
 
-/// Why gossip did not get through.
+/// Why gossip failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
     Refused,
     TimedOut,
     NoRoute,
     Reset,
-    NotLetOut,
-    /// Both are there and speak with different keys.
+    NotSent,
+    /// The two nodes have different gossip keys.
     Keys,
 }
 
 impl Reason {
-    /// What of a line tells it.
+    /// The words of a line that show the reason.
     const WORDS: [(&str, Self); 9] = [
         ("connection refused", Self::Refused),
         ("i/o timeout", Self::TimedOut),
         ("no route to host", Self::NoRoute),
         ("network is unreachable", Self::NoRoute),
         ("connection reset", Self::Reset),
-        ("operation not permitted", Self::NotLetOut),
-        ("permission denied", Self::NotLetOut),
+        ("operation not permitted", Self::NotSent),
+        ("permission denied", Self::NotSent),
         ("No installed keys could decrypt", Self::Keys),
         ("state is encrypted", Self::Keys),
     ];
 
-    fn story(self) -> &'static str {
+    fn describe(self) -> &'static str {
         match self {
-            Self::Refused => "connection refused: no engine listens there, or a firewall rejects it",
-            Self::TimedOut => "i/o timeout: a firewall drops it, or the machine is off",
-            Self::NoRoute => "no route: the network or a firewall on the way says no, or the machine is off",
-            Self::Reset => "connection reset: something other than gossip answers there",
-            Self::NotLetOut => "not let out by this machine's own firewall",
-            Self::Keys => "the other end has other gossip keys",
+            Self::Refused => "connection refused: no engine listens there, or a firewall rejects the port",
+            Self::TimedOut => "i/o timeout: a firewall drops the packets, or the host is down",
+            Self::NoRoute => {
+                "no route to host: the network or a firewall rejects the packets, or the host is down"
+            }
+            Self::Reset => "connection reset: another program answers on the port",
+            Self::NotSent => "a firewall rule of this node blocks it",
+            Self::Keys => "the other node has different gossip keys",
         }
     }
 }
@@ -90,53 +91,61 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let log = host.log.get()?;
     let now = log.ends.unwrap_or(view.snapshot.taken);
     let probes = host.probes.get();
-    let tried = probes.as_ref().map(|probes| by_peer(&probes.value)).unwrap_or_default();
+    let probed = probes.as_ref().map(|probes| by_peer(&probes.value)).unwrap_or_default();
     let fresh = |at: Timestamp| now.as_second() - at.as_second() <= FRESH_SECONDS;
-    let mut troubles: Vec<_> = troubles(log)
+    let mut failed: Vec<_> = failed(log)
         .into_iter()
-        // A port that was tried tells more than a log: it is open again, or another check has it.
-        .filter(|(addr, _)| !tried.iter().any(|reach| reach.peer.addr == *addr && reach.gossip().is_some()))
-        .filter(|(_, trouble)| trouble.last.at.is_none_or(fresh))
+        // A probe is newer than the log: the port is open again, or another check reports it.
+        .filter(|(addr, _)| !probed.iter().any(|reach| reach.peer.addr == *addr && reach.gossip().is_some()))
+        .filter(|(_, failure)| failure.last.at.is_none_or(fresh))
         .collect();
-    troubles.sort_by_key(|(addr, _)| *addr);
-    if let [(_, one), (_, other), ..] = troubles.as_slice()
-        && troubles.iter().all(|(_, trouble)| trouble.reason == one.reason)
+    failed.sort_by_key(|(addr, _)| *addr);
+    if let [(_, one), (_, other), ..] = failed.as_slice()
+        && failed.iter().all(|(_, failure)| failure.reason == one.reason)
     {
-        // What all have in common is this machine.
-        let names: Vec<_> = troubles.iter().map(|(addr, _)| view.name_of(*addr).0).collect();
+        // The same failure for several nodes has its cause on this node.
+        let names: Vec<_> = failed.iter().map(|(addr, _)| view.name_of(*addr).0).collect();
         let summary = format!(
-            "gossip of {} cannot reach {} on {GOSSIP_PORT}/tcp: {}; with so many at once this machine's own firewall \
-             and network are the first suspects",
+            "gossip of {} cannot reach {} on {GOSSIP_PORT}/tcp: {}",
             host.name,
             names.join(", "),
-            one.reason.story()
+            one.reason.describe()
         );
         let subject = Subject::Node(host.name.clone());
         let finding = out.report(subject, summary, Evidence::log(log, one.last));
         if !std::ptr::eq(one.last, other.last) {
             finding.with(Evidence::log(log, other.last));
         }
-        let remedy = open_port(host.name.clone(), &format!("{GOSSIP_PORT}/tcp"), true);
-        finding.confidence(Confidence::Medium).remedy(remedy);
+        let remedy = open_port(host.name.clone(), &format!("{GOSSIP_PORT}/tcp"), Direction::Out);
+        finding
+            .about(Flow::tcp(GOSSIP_PORT))
+            .suspect(format!("the firewall and the network of {} are the first suspects", host.name))
+            .confidence(Confidence::Medium)
+            .remedy(remedy);
         return Ok(());
     }
-    for (addr, trouble) in troubles {
+    for (addr, failure) in failed {
         let to = view.name_of(addr);
         let summary = format!(
             "gossip of {} cannot reach {to} on {GOSSIP_PORT}/tcp: {}; it failed {}",
             host.name,
-            trouble.reason.story(),
-            trouble.when(),
+            failure.reason.describe(),
+            failure.when(),
         );
         let subject = Subject::Link { from: host.name.clone(), to: to.clone() };
-        let finding = out.report(subject, summary, Evidence::log(log, trouble.last));
-        finding.confidence(Confidence::Medium).remedy(remedy(to, addr, trouble.reason, host));
+        let finding = out.report(subject, summary, Evidence::log(log, failure.last));
+        finding.about(Flow::tcp(GOSSIP_PORT)).confidence(Confidence::Medium).remedy(remedy(
+            to,
+            addr,
+            failure.reason,
+            host,
+        ));
     }
     Ok(())
 }
 
-impl Trouble<'_> {
-    /// How often it failed, and when.
+impl Failure<'_> {
+    /// The number of failures and their times.
     fn when(&self) -> String {
         let at = |line: &Line| line.at.map_or_else(|| "an unknown time".to_owned(), |at| format!("{at:.0}"));
         match self.times {
@@ -146,15 +155,14 @@ impl Trouble<'_> {
     }
 }
 
-/// What to do, by the reason.
 fn remedy(to: NodeName, addr: IpAddr, reason: Reason, host: &Host) -> Remedy {
     let port = format!("{GOSSIP_PORT}/tcp");
     let (text, commands) = match reason {
-        Reason::NotLetOut => return open_port(host.name.clone(), &port, true),
-        Reason::TimedOut | Reason::NoRoute => return open_port(to, &port, false),
+        Reason::NotSent => return open_port(host.name.clone(), &port, Direction::Out),
+        Reason::TimedOut | Reason::NoRoute => return open_port(to, &port, Direction::InOnPeer),
         Reason::Refused | Reason::Reset => (
-            "see whether the engine runs there and is in the swarm, whether it still has this address, and which \
-             firewall rejects the port",
+            "check that the engine runs, that it is in the swarm, that it still has this address, and which firewall \
+             rejects the port",
             vec![
                 "docker info --format '{{.Swarm.LocalNodeState}} {{.Swarm.NodeAddr}}'".into(),
                 format!("ip -brief address | grep -F {addr}"),
@@ -163,39 +171,43 @@ fn remedy(to: NodeName, addr: IpAddr, reason: Reason, host: &Host) -> Remedy {
             ],
         ),
         Reason::Keys => (
-            "restart the engine, one node at a time, so that it gets the swarm's keys again",
+            "restart the engine, one node at a time, so that it receives the current gossip keys",
             vec!["systemctl restart docker".into()],
         ),
     };
-    let risk = if reason == Reason::Keys { Risk::Disruptive } else { Risk::Safe };
+    let (risk, impact) = if reason == Reason::Keys {
+        (Risk::Disruptive, "all tasks on the node restart")
+    } else {
+        (Risk::Safe, "running tasks are not affected")
+    };
     Remedy {
-        title: format!("Let gossip reach {to} on {port}").into(),
+        title: format!("Restore gossip to {to} on {port}").into(),
         risk,
-        impact: "looking and opening a port touch nothing that runs".into(),
-        steps: vec![Step::Manual { node: to, text: text.into(), commands }],
+        impact: impact.into(),
+        steps: vec![run_on_peer(to.clone()), Step::Manual { node: to, text: text.into(), commands }],
     }
 }
 
-/// What the log says of each address since it last began to listen, but for those that were reached afterwards.
-fn troubles(log: &Seen<Log>) -> BTreeMap<IpAddr, Trouble<'_>> {
-    let mut troubles: BTreeMap<IpAddr, Trouble<'_>> = BTreeMap::new();
+/// The failures by address since gossip last started, without the addresses that were reached later.
+fn failed(log: &Seen<Log>) -> BTreeMap<IpAddr, Failure<'_>> {
+    let mut failed: BTreeMap<IpAddr, Failure<'_>> = BTreeMap::new();
     for line in gossip(log) {
         if let Some(addr) = reached(&line.message) {
-            troubles.remove(&addr);
+            failed.remove(&addr);
         }
         for text in std::iter::once(&line.message).chain(line.fields.values()) {
             for (addr, reason) in failures(text) {
-                let trouble =
-                    troubles.entry(addr).or_insert(Trouble { reason, times: 0, first: line, last: line });
-                trouble.times = trouble.times.saturating_add(line.repeated);
-                (trouble.reason, trouble.last) = (reason, line);
+                let failure =
+                    failed.entry(addr).or_insert(Failure { reason, times: 0, first: line, last: line });
+                failure.times = failure.times.saturating_add(line.repeated);
+                (failure.reason, failure.last) = (reason, line);
             }
         }
     }
-    troubles
+    failed
 }
 
-/// How gossip's lines of every version name the address that could not be reached: `dial tcp 192.0.2.1:7946:
+/// How the lines of every version name the address that was not reached: `dial tcp 192.0.2.1:7946:
 /// getsockopt: connection refused`, `write udp 192.0.2.2:7946->192.0.2.1:7946: sendto: operation not permitted`, and
 /// `Failed to join 192.0.2.1: Remote state is encrypted ...`.
 static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
@@ -203,22 +215,22 @@ static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
         (?: (?:dial|read|write)\ (?:tcp|udp)\ (?:\S*->)? \[? (?<addr>[0-9a-fA-F:.]+?) \]? :7946
           | [Ff]ailed\ to\ join\ \[? (?<joined>[0-9a-fA-F:.]+?) \]? (?: :7946)? )
         :\ (?<reason>[^\n]*)";
-    #[expect(clippy::expect_used, reason = "a pattern that never changes, and a test compiles it")]
+    #[expect(clippy::expect_used, reason = "a constant pattern that a test compiles")]
     Regex::new(forms).expect("the pattern compiles")
 });
 
-/// The addresses that a line says could not be reached, and why.
+/// The addresses that a line reports as not reached, with the reason.
 fn failures(text: &str) -> impl Iterator<Item = (IpAddr, Reason)> {
     FAILURE.captures_iter(text).filter_map(|found| {
         let addr = found.name("addr").or_else(|| found.name("joined"))?.as_str().parse().ok()?;
-        // `Failed to join` is followed by the words of the socket, where there are any.
+        // `Failed to join` is followed by the error of the socket, if there is one.
         let reason = found.name("reason")?.as_str();
         let (_, reason) = Reason::WORDS.into_iter().find(|(words, _)| reason.contains(words))?;
         Some((addr, reason))
     })
 }
 
-/// The address of a node that gossip found: `Node 5f0c/192.0.2.1, joined gossip cluster`.
+/// The address of a node that joined gossip: `Node 5f0c/192.0.2.1, joined gossip cluster`.
 fn reached(message: &str) -> Option<IpAddr> {
     let (node, _) = message.strip_prefix("Node ")?.split_once(", joined gossip cluster")?;
     node.split_once('/')?.1.parse().ok()
@@ -254,7 +266,7 @@ mod tests {
             ),
             (
                 "Failed to send gossip to 192.0.2.1: write udp [::]:7946->192.0.2.1:7946: sendto: operation not permitted",
-                one("192.0.2.1", Reason::NotLetOut),
+                one("192.0.2.1", Reason::NotSent),
             ),
             (
                 "memberlist: Push/Pull with 5f0c failed: read tcp 192.0.2.2:49152->192.0.2.1:7946: read: connection reset by peer",
@@ -276,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_who_was_reached() {
+    fn reads_the_node_that_joined() {
         assert_eq!(reached("Node 5f0c/192.0.2.1, joined gossip cluster"), "192.0.2.1".parse().ok());
         assert_eq!(reached("Node 5f0c/192.0.2.1, left gossip cluster"), None);
     }

@@ -1,29 +1,30 @@
-use super::blocked::{Blocked, Port, report};
-use super::gossip_udp;
-use super::reach::{GOSSIP_PORT, by_peer, engine_lives};
+use crate::model::blocked_port::{Blocked, Port, report};
+use crate::model::gossip_datagrams;
+use crate::model::reachability::{GOSSIP_PORT, by_peer, engine_runs};
 use crate::{Confidence, Findings, Judged, Subject, View};
 use facts::link::{Outcome, Probe};
 use facts::{Host, Seen, Why};
 
 check! {
-    /// The gossip port of another node cannot be reached from here, by TCP or by UDP.
+    /// The gossip port of another node is not reachable from this node, by TCP or by UDP.
     ///
     /// ## Why it matters
-    /// Over 7946/tcp and 7946/udp the nodes tell one another which tasks are where. Without it names do not
-    /// resolve, overlays do not learn their peers and the routing mesh does not know its backends, while `docker
-    /// node ls` says Ready.
+    /// Over 7946/tcp and 7946/udp the nodes exchange which task runs where. Without gossip, service names do not resolve,
+    /// overlays do not learn their peers and the ingress routing mesh does not know its backends, while `docker node ls`
+    /// shows Ready.
     ///
     /// ## How to fix it
     /// Open 7946 for TCP and UDP between all nodes, workers included.
     ///
     /// ## When it is wrong
-    /// When the engine over there is just starting, or stands still.
+    /// If the other engine is starting or is stopped by a signal.
     ///
-    /// Of UDP the engine's log tells where a node is heard by no other. Between two nodes alone it may be blocked without a
-    /// word anywhere, for others pass their gossip on; `swarm-doctor run --listen 5s` hears that on the wire.
+    /// The engine logs blocked UDP only if no other node relays the gossip. UDP that is blocked between two nodes alone is
+    /// not logged anywhere; `swarm-doctor run --listen 5s` captures packets and detects it.
     ///
     /// Source: memberlist `state.go` (the line about UDP probes); Docker docs "Open protocols and ports".
-    "network/gossip-port-blocked": Error, "a node's gossip port is blocked";
+    "network/gossip-port-blocked": Error, "the gossip port of a node is blocked";
+    healthy "the gossip ports of the other nodes are reachable";
     needs Info, Probes, Nodes, Networks, EngineLog, GossipCapture;
     caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "swarm/duplicate-node-identity", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "engine/unreachable";
     for each Host: run
@@ -35,11 +36,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         tcp(host, view, probes, out);
     }
     let log = host.log.get();
-    let overheard = host.gossip_capture.get();
-    gossip_udp::report(host, view, log.as_ref().ok().copied(), overheard.as_ref().ok().copied(), out);
+    let capture = host.gossip_capture.get();
+    gossip_datagrams::report(host, view, log.as_ref().ok().copied(), capture.as_ref().ok().copied(), out);
     probes?;
     log?;
-    match overheard {
+    match capture {
         Err(gap) if !matches!(gap.why, Why::NotAsked { .. }) => Err(gap),
         _ => Ok(()),
     }
@@ -53,9 +54,9 @@ fn tcp(host: &Host, view: &View<'_>, probes: &Seen<Vec<Probe>>, out: &mut Findin
         let confidence = match outcome {
             Outcome::Open => continue,
             Outcome::NotSent { .. } => Confidence::High,
-            Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Confidence::High,
-            // A machine whose engine is off refuses too, and that is another ailment.
-            Outcome::Refused { .. } => match engine_lives(host, reach) {
+            Outcome::Filtered | Outcome::Unreachable { .. } if reach.host_answers() => Confidence::High,
+            // A host without a running engine refuses as well; that is another finding.
+            Outcome::Refused { .. } => match engine_runs(host, reach) {
                 Ok(true) => Confidence::Medium,
                 Ok(false) => continue,
                 Err(gap) => {

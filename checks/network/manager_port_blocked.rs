@@ -1,5 +1,5 @@
-use super::blocked::{Blocked, Port, report};
-use super::reach::{Reach, by_peer};
+use crate::model::blocked_port::{Blocked, Port, report};
+use crate::model::reachability::{Reach, by_peer};
 use crate::model::node_entries::replacement;
 use crate::{Confidence, Findings, Judged, View};
 use facts::Host;
@@ -8,20 +8,21 @@ use facts::swarm::Node;
 use std::collections::BTreeMap;
 
 check! {
-    /// The manager port of another node cannot be reached from here, though its machine can.
+    /// The manager port of another node is not reachable from this node, although its host is.
     ///
     /// ## Why it matters
-    /// Nodes join, beat and fetch their tasks over 2377/tcp of the managers, and managers speak raft over it. A
-    /// worker cut off from it goes Down; a manager cut off from it drops out of raft.
+    /// Nodes join, send heartbeats and receive their tasks over 2377/tcp of the managers, and managers use it for raft. A
+    /// worker that cannot reach it goes Down; a manager that cannot reach it drops out of raft.
     ///
     /// ## How to fix it
-    /// Open 2377/tcp on the managers for all nodes, in the machine's firewall and in the cloud's.
+    /// Open 2377/tcp on the managers for all nodes, in the host firewall and in the cloud's security group.
     ///
     /// ## When it is wrong
-    /// When the other node is no manager any more and this one has not yet heard.
+    /// If the other node is no longer a manager and this node has not received the change yet.
     ///
     /// Source: Docker docs "Swarm tutorial, open protocols and ports"; moby#34996.
-    "network/manager-port-blocked": Error, "a manager's port is blocked";
+    "network/manager-port-blocked": Error, "the port of a manager is blocked";
+    healthy "the ports of the managers are reachable";
     needs Probes, Nodes;
     caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "swarm/local-advertise-addr", "host/firewall-drops-swarm";
     for each Host: run
@@ -30,17 +31,17 @@ check! {
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get()?;
     let reaches = by_peer(probes);
-    let is_one = |reach: &&Reach<'_>| reach.manager().is_some() && !is_left_over(view, reach.peer);
-    let managers: Vec<_> = reaches.iter().filter(is_one).collect();
+    let is_manager = |reach: &&Reach<'_>| reach.manager().is_some() && !is_stale_entry(view, reach.peer);
+    let managers: Vec<_> = reaches.iter().filter(is_manager).collect();
     let mut blocked: BTreeMap<u16, Vec<Blocked<'_>>> = BTreeMap::new();
     for reach in &managers {
         let (Some(outcome), Some(port)) = (reach.manager(), reach.peer.manager_port) else { continue };
         let confidence = match outcome {
             Outcome::Open => continue,
             Outcome::NotSent { .. } => Confidence::High,
-            Outcome::Filtered | Outcome::Unreachable { .. } if reach.machine_answers() => Confidence::High,
-            // Its engine is there, and takes no connection on this port.
-            Outcome::Refused { .. } if reach.engine_answers() && !is_becoming(view, reach.peer) => {
+            Outcome::Filtered | Outcome::Unreachable { .. } if reach.host_answers() => Confidence::High,
+            // The engine runs, and this port alone takes no connection.
+            Outcome::Refused { .. } if reach.engine_answers() && !is_being_promoted(view, reach.peer) => {
                 Confidence::Medium
             }
             _ => continue,
@@ -53,14 +54,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// Whether it is to become a manager and is none yet, so that nobody listens there for a moment.
-fn is_becoming(view: &View<'_>, peer: &Peer) -> bool {
+/// Whether a promotion is under way, so that nothing listens on the port for a moment.
+fn is_being_promoted(view: &View<'_>, peer: &Peer) -> bool {
     let Some(Ok(Some(node))) = peer.node_id.as_ref().map(|id| view.node(id)) else { return false };
     node.wants_manager && node.manager.is_none()
 }
 
-/// Whether its machine left as a manager and came back as a worker, so that nobody has to listen there.
-fn is_left_over(view: &View<'_>, peer: &Peer) -> bool {
+/// Whether the host left as a manager and joined again as a worker, so that nothing has to listen on the port.
+fn is_stale_entry(view: &View<'_>, peer: &Peer) -> bool {
     let Ok(nodes) = view.snapshot.nodes.get() else { return false };
     let addr = |node: &Node| Some(node.manager.as_ref()?.addr?.ip());
     let mut there = nodes.iter().filter(|node| addr(node) == Some(peer.addr)).peekable();

@@ -1,36 +1,40 @@
 //! Ports, paths and networks between the nodes.
 
 mod addresses_exhausted;
+mod addresses_low;
 mod asymmetric;
-pub(crate) mod blocked;
+mod attachment_missing;
 mod bridge_down;
-mod crossing;
 mod duplicate_address;
 mod duplicate_ip;
 mod duplicate_mac;
 mod endpoint_missing;
 mod esp_blocked;
 mod fdb_stale;
-mod free_subnet;
 mod ghost_endpoint;
 mod gossip_degraded;
 mod gossip_flapping;
+mod duplicate_name;
+mod encrypted_in_clear;
 mod gossip_join_failed;
 mod gossip_partition;
 mod gossip_port_blocked;
-pub(crate) mod gossip_udp;
 mod ingress_missing;
+mod ingress_sandbox_missing;
+mod macvlan_shared_range;
 mod manager_port_blocked;
 mod no_route;
+mod packet_loss;
 mod path_mtu;
 mod peer_unreachable;
 mod permanent_neighbour_entry;
 mod port_taken;
-mod reach;
 mod subnet_missing;
 mod subnet_overlap;
+mod tx_checksum_offload;
 mod vip_unreachable;
 mod vxlan_blocked;
+mod vxlan_conflict;
 mod vxlan_source_mismatch;
 
 use crate::BuiltIn;
@@ -52,9 +56,14 @@ pub const CHECKS: &[&BuiltIn] = &[
     &gossip_degraded::CHECK,
     &peer_unreachable::CHECK,
     &ingress_missing::CHECK,
+    &ingress_sandbox_missing::CHECK,
     &fdb_stale::CHECK,
     &vxlan_source_mismatch::CHECK,
     &vxlan_blocked::CHECK,
+    &vxlan_conflict::CHECK,
+    &tx_checksum_offload::CHECK,
+    &packet_loss::CHECK,
+    &encrypted_in_clear::CHECK,
     &esp_blocked::CHECK,
     &path_mtu::CHECK,
     &subnet_overlap::CHECK,
@@ -63,5 +72,9 @@ pub const CHECKS: &[&BuiltIn] = &[
     &duplicate_address::CHECK,
     &ghost_endpoint::CHECK,
     &endpoint_missing::CHECK,
+    &attachment_missing::CHECK,
+    &addresses_low::CHECK,
+    &duplicate_name::CHECK,
+    &macvlan_shared_range::CHECK,
     &vip_unreachable::CHECK,
 ];

@@ -1,4 +1,4 @@
-use super::reach::{Reach, by_peer};
+use crate::model::reachability::{Reach, by_peer};
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::host::{Address, Interface, Route, RouteKind};
 use facts::link::{EINVAL, ENETUNREACH, Outcome};
@@ -7,39 +7,40 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 check! {
-    /// This machine has no way to other nodes: an interface is down, a route is missing, or one refuses.
+    /// This node has no route to other nodes: an interface is down, a route is missing, or a route rejects the packets.
     ///
     /// ## Why it matters
-    /// Nothing that the engine sends leaves the machine, or it leaves by a cable that ends nowhere. To the others the node
-    /// looks as if it were off.
+    /// Packets of the engine do not leave the host, or they leave by an interface without a carrier. To the other nodes
+    /// this node looks down.
     ///
     /// ## How to fix it
-    /// Set the interface up, or take away the route that refuses, and write it down where the system keeps its network
-    /// settings, so that the next start does not bring it back.
+    /// Set the interface up, or delete the rejecting route, and make the change in the network configuration of the
+    /// system, so that the next boot does not undo it.
     ///
     /// ## When it is wrong
-    /// Where rules of one's own (`ip rule`) lead packets by another table: what the kernel did with a probe is told all the
-    /// same.
+    /// If policy routing rules (`ip rule`) send packets through another table. What the kernel did with a probe is
+    /// reported all the same.
     ///
     /// Source: Linux `ip-route(8)`; `net/ipv4/fib_semantics.c` (`fib_props`: the error of each kind of route).
-    "network/no-route": Error, "this machine has no way to other nodes";
+    "network/no-route": Error, "this node has no route to other nodes";
+    healthy "this node has a route to every other node";
     needs Probes, Routes, Interfaces, Nodes;
     caused_by "swarm/stale-advertise-addr", "swarm/local-advertise-addr";
     for each Host: run
 }
 
-/// What stands in the way.
+/// Why no packet gets to the peer.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Reason<'a> {
-    /// The interface in whose network the peer is was set down.
+    /// The interface on the network of the peer is down.
     Down(&'a str),
-    /// The interface that leads there has no carrier.
+    /// The interface of the route has no carrier.
     NoCarrier(&'a str),
-    /// A route says no.
+    /// A route rejects or drops the packets.
     Refuses { kind: RouteKind, network: IpAddr, prefix: u8 },
-    /// The kernel said so, and the main table does not show which route it is.
-    Swallowed,
-    /// Nothing leads there.
+    /// The kernel drops the packets, and the main table does not show the route that does it.
+    Blackhole,
+    /// There is no route.
     Missing,
 }
 
@@ -48,7 +49,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let (routes, interfaces) = (host.routes.get()?, host.interfaces.get()?);
     let mut cases: BTreeMap<Reason<'_>, Vec<Reach<'_>>> = BTreeMap::new();
     for reach in by_peer(probes) {
-        if !reach.machine_answers()
+        if !reach.host_answers()
             && let Some(reason) = reason(&reach, routes, interfaces)
         {
             cases.entry(reason).or_default().push(reach);
@@ -57,13 +58,15 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     for (reason, cut) in &cases {
         let names: Vec<NodeName> = cut.iter().map(|reach| view.name_of_peer(reach.peer)).collect();
         let list = names.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
-        let summary = format!("{} has no way to {list}: {}", host.name, told(reason));
+        let summary = format!("{} has no route to {list}: {}", host.name, describe(reason));
         let Some(first) = cut.first() else { continue };
         let finding =
-            out.report(Subject::Node(host.name.clone()), summary, Evidence::value(probes, first.shown()));
+            out.report(Subject::Node(host.name.clone()), summary, Evidence::value(probes, first.describe()));
         match reason {
-            Reason::Down(_) | Reason::NoCarrier(_) => finding.with(Evidence::value(interfaces, told(reason))),
-            _ => finding.with(Evidence::value(routes, told(reason))),
+            Reason::Down(_) | Reason::NoCarrier(_) => {
+                finding.with(Evidence::value(interfaces, describe(reason)))
+            }
+            _ => finding.with(Evidence::value(routes, describe(reason))),
         };
         for name in names {
             finding.also_affects(Subject::Node(name));
@@ -73,14 +76,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// Why nothing gets from here to a peer, where this machine itself is the reason.
+/// Why no packet gets to a peer, if the reason is on this node.
 fn reason<'a>(reach: &Reach<'_>, routes: &[Route], interfaces: &'a [Interface]) -> Option<Reason<'a>> {
     let peer = reach.peer.addr;
     let covers = |route: &&Route| Address { addr: route.network, prefix: route.prefix }.covers(peer);
     let best = routes.iter().filter(covers).max_by_key(|route| route.prefix);
     let refused = |errnos: &[i32]| {
-        let told = |outcome: &&Outcome| matches!(outcome, Outcome::Unreachable { errno } | Outcome::NotSent { errno } if errnos.contains(errno));
-        reach.outcomes().any(|outcome| told(&outcome))
+        let matches = |outcome: &&Outcome| matches!(outcome, Outcome::Unreachable { errno } | Outcome::NotSent { errno } if errnos.contains(errno));
+        reach.outcomes().any(|outcome| matches(&outcome))
     };
     let in_its_network = |one: &&Interface| one.addresses.iter().any(|own| own.covers(peer));
     match best {
@@ -90,15 +93,15 @@ fn reason<'a>(reach: &Reach<'_>, routes: &[Route], interfaces: &'a [Interface]) 
             refused(&[errno]).then_some(Reason::Refuses { kind: *kind, network: *network, prefix: *prefix })
         }
         Some(route) => {
-            let leads = |one: &&Interface| route.interface.as_ref() == Some(&one.name);
-            let interface = interfaces.iter().find(leads);
+            let has_route = |one: &&Interface| route.interface.as_ref() == Some(&one.name);
+            let interface = interfaces.iter().find(has_route);
             match interface {
                 Some(one) if one.up && !one.running => Some(Reason::NoCarrier(&one.name)),
-                _ if refused(&[EINVAL]) => Some(Reason::Swallowed),
+                _ if refused(&[EINVAL]) => Some(Reason::Blackhole),
                 _ => None,
             }
         }
-        None if refused(&[EINVAL]) => Some(Reason::Swallowed),
+        None if refused(&[EINVAL]) => Some(Reason::Blackhole),
         None if refused(&[ENETUNREACH]) => {
             match interfaces.iter().filter(in_its_network).find(|one| !one.up) {
                 Some(one) => Some(Reason::Down(&one.name)),
@@ -109,15 +112,15 @@ fn reason<'a>(reach: &Reach<'_>, routes: &[Route], interfaces: &'a [Interface]) 
     }
 }
 
-fn told(reason: &Reason<'_>) -> String {
+fn describe(reason: &Reason<'_>) -> String {
     match reason {
-        Reason::Down(name) => format!("{name}, the interface of their network, is set down"),
-        Reason::NoCarrier(name) => format!("{name}, by which they are reached, has no carrier"),
+        Reason::Down(name) => format!("interface {name} on their network is down"),
+        Reason::NoCarrier(name) => format!("interface {name} of the route has no carrier"),
         Reason::Refuses { kind, network, prefix } => {
-            format!("a route of the kind {} stands for {network}/{prefix}", kind.as_str())
+            format!("there is a route `{} {network}/{prefix}`", kind.as_str())
         }
-        Reason::Swallowed => "the kernel refuses to send, as a route of the kind blackhole has it".to_owned(),
-        Reason::Missing => "no route leads there, and there is no default route".to_owned(),
+        Reason::Blackhole => "the kernel drops the packets (EINVAL), as for a blackhole route".to_owned(),
+        Reason::Missing => "no route matches and there is no default route".to_owned(),
     }
 }
 
@@ -125,34 +128,34 @@ fn remedy(reason: &Reason<'_>, node: &NodeName) -> Remedy {
     let (title, text, commands) = match reason {
         Reason::Down(name) => (
             format!("Set {name} up"),
-            "set the interface up, and see why it was set down",
+            "set the interface up, and find what set it down",
             vec![format!("ip link set {name} up"), "ip route".to_owned()],
         ),
         Reason::NoCarrier(name) => (
-            format!("Give {name} a carrier"),
-            "see to the cable, the switch, or the virtual machine's network card",
+            format!("Restore the carrier of {name}"),
+            "check the cable, the switch port, or the virtual network interface in the hypervisor",
             vec![format!("ip -statistics link show {name}")],
         ),
         Reason::Refuses { kind, network, prefix } => (
-            format!("Take away the route for {network}/{prefix}"),
-            "see who made the route, and take it away",
+            format!("Delete the {} route for {network}/{prefix}", kind.as_str()),
+            "delete the route, and find what added it",
             vec![format!("ip route delete {} {network}/{prefix}", kind.as_str())],
         ),
-        Reason::Swallowed => (
-            "Find the route that refuses".to_owned(),
-            "see what rules and tables the kernel goes by",
+        Reason::Blackhole => (
+            "Find the blackhole route".to_owned(),
+            "check the policy routing rules and the other tables",
             vec!["ip rule".to_owned(), "ip route show table all type blackhole".to_owned()],
         ),
         Reason::Missing => (
-            "Give this machine a route to the others".to_owned(),
-            "compare with a node that reaches them, and add what is missing",
+            "Add the missing route".to_owned(),
+            "compare with a node that reaches the others, and add the missing route",
             vec!["ip -brief addr".to_owned(), "ip route".to_owned()],
         ),
     };
     Remedy {
         title: title.into(),
         risk: Risk::Manual,
-        impact: "the node can be reached again from elsewhere, too".into(),
+        impact: "other nodes can reach this node again, too".into(),
         steps: vec![Step::Manual { node: node.clone(), text: text.into(), commands }],
     }
 }

@@ -1,49 +1,51 @@
-use super::crossing::{Asked, by_node, gaps, underlay};
+use crate::model::overlay_echo::{OverlayEcho, by_node, gaps, underlay};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::host::Interface;
 use facts::overlay::Limit;
 use facts::{Host, NodeName};
 
 check! {
-    /// Small packets of the overlays pass between two nodes, and those as large as the overlays allow do not.
+    /// Small overlay packets pass between two nodes, and packets of the overlay's MTU do not.
     ///
     /// ## Why it matters
-    /// Connections open, and hang as soon as either side sends much: logins stall, pages come half, transfers never
-    /// end, and only between tasks on different nodes. A packet of an overlay travels inside another that is 50 bytes
-    /// larger, and the network between the nodes, or the interface of one of them, does not take it. Underlays with
-    /// less than 1500 bytes are usual in clouds, tunnels and VPNs.
+    /// Connections open and then hang as soon as one side sends much data: logins stall, pages load partly, transfers
+    /// never finish, and only between tasks on different nodes. VXLAN adds 50 bytes to each overlay packet, and the
+    /// network between the nodes or an interface of one of them does not carry packets of that size. An MTU below 1500 is
+    /// common in clouds, tunnels and VPNs.
     ///
     /// ## How to fix it
-    /// Raise the MTU of the network and of every node's interface, or make the overlays with less: `--opt
-    /// com.docker.network.driver.mtu=N`, N being what the network between the nodes takes. The MTU of an existing
-    /// overlay cannot be changed; the routing mesh's network has to be made anew as well.
+    /// Raise the MTU of the network and of the interface on every node, or create the overlays with a smaller MTU: `--opt
+    /// com.docker.network.driver.mtu=N`, where N is the MTU of the network between the nodes. The MTU of an existing
+    /// overlay cannot be changed; the ingress network has to be re-created as well.
     ///
     /// ## When it is wrong
-    /// Where every node's interface has the same small MTU and the kernels are recent, senders are told what fits, and
-    /// most connections work; the finding then is a warning.
+    /// If every interface has the same small MTU and the kernels are recent, the kernel reports the limit to senders and
+    /// most connections work; then the finding is a warning.
     ///
     /// Source: moby#41775; Docker docs "Overlay network driver".
-    "network/path-mtu": Error, "the overlays' packets are larger than the network between the nodes takes";
+    "network/path-mtu": Error, "overlay packets are larger than the MTU of the path between the nodes";
+    healthy "packets of the overlay MTU pass between the nodes";
     needs Overlays, Interfaces, Info, SwarmState, Nodes;
     caused_by "network/vxlan-blocked";
     for each Host: run
 }
 
-/// What VXLAN over IPv4 puts around a packet.
-const AROUND: u32 = 50;
+/// The overhead of VXLAN over IPv4 in bytes.
+const OVERHEAD: u32 = 50;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
     gaps(overlays).for_each(|gap| out.inconclusive(Subject::Node(host.name.clone()), gap));
-    let crossings = by_node(overlays);
+    let nodes = by_node(overlays);
     let mut stopped = Vec::new();
-    for crossing in &crossings {
-        // What is in clear is told first: an encrypted overlay has less room, for another reason.
-        let asked = crossing.of(false).chain(crossing.of(true));
-        if let Some((asked, limit)) =
-            asked.filter_map(|asked| Some((*asked, asked.peer.limit(asked.data_plane.mtu)?))).next()
+    for node in &nodes {
+        // Encrypted overlays come last: ESP adds more overhead.
+        let echoes = node.over(false).chain(node.over(true));
+        if let Some((echo, limit)) =
+            echoes.filter_map(|echo| Some((*echo, echo.peer.limit(echo.plane.mtu)?))).next()
         {
-            stopped.push((crossing.node, asked, limit));
+            stopped.push((node.node, echo, limit));
         }
     }
     if stopped.is_empty() {
@@ -51,91 +53,95 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let underlay = underlay(host)?;
     let interfaces = host.interfaces.get()?;
-    let all = stopped.len() == crossings.len()
-        && (stopped.len() > 1 || stopped.iter().all(|(_, _, limit)| limit.told));
-    let mut told: Option<&mut Finding> = None;
-    for (node, asked, limit) in stopped {
-        let evidence = Evidence::value(overlays, asked.shown());
-        if all && let Some(finding) = told.take() {
-            told = Some(finding.with(evidence));
+    let all = stopped.len() == nodes.len()
+        && (stopped.len() > 1 || stopped.iter().all(|(_, _, limit)| limit.reported));
+    let mut reported: Option<&mut Finding> = None;
+    for (node, echo, limit) in stopped {
+        let evidence = Evidence::value(overlays, echo.describe());
+        if all && let Some(finding) = reported.take() {
+            reported = Some(finding.with(evidence));
             continue;
         }
         let to = view.name_of(node);
-        let (whom, subject) = match all {
-            true => ("any other node".to_owned(), Subject::Node(host.name.clone())),
-            false => (to.to_string(), Subject::Link { from: host.name.clone(), to }),
+        let (peers, subject) = if all {
+            ("every other node".to_owned(), Subject::Node(host.name.clone()))
+        } else {
+            (to.to_string(), Subject::Link { from: host.name.clone(), to })
         };
-        let (network, mtu) = (&asked.overlay.name, asked.data_plane.mtu);
+        let (network, mtu) = (&echo.overlay.name, echo.plane.mtu);
         let passes = match limit.passes {
-            Some(passes) => format!("{passes} bytes pass and {} do not", limit.stops),
-            None => format!("{} bytes do not pass, and small ones do", limit.stops),
+            Some(passes) => format!("{passes} bytes pass, {} bytes do not", limit.stops),
+            None => format!("{} bytes do not pass, small packets do", limit.stops),
         };
         let summary = format!(
-            "packets of {mtu} bytes, which the network {network} allows, do not pass between {} and {whom}: {passes}",
+            "packets of {mtu} bytes, the MTU of the network {network}, do not pass between {} and {peers}: {passes}",
             host.name
         );
         let finding = out.report(subject, summary, evidence);
-        if let Some(shown) = asked.between() {
+        if let Some(shown) = echo.describe_sizes() {
             finding.with(Evidence::value(overlays, shown));
         }
-        if let Some((interface, mtu)) = underlay {
-            finding.with(Evidence::value(interfaces, format!("{interface}: mtu {mtu}")));
+        if let Some(interface) = underlay {
+            finding.with(Evidence::value(interfaces, format!("{}: mtu {}", interface.name, interface.mtu)));
         }
-        if limit.told {
+        if limit.reported {
             finding.severity(Severity::Warning);
         }
-        finding.remedy(remedy(&host.name, &asked, limit, underlay));
-        told = Some(finding);
+        finding.remedy(remedy(&host.name, &echo, limit, underlay));
+        reported = Some(finding);
     }
     Ok(())
 }
 
-fn remedy(host: &NodeName, asked: &Asked<'_>, limit: Limit, underlay: Option<(&str, u32)>) -> Remedy {
-    let wanted = asked.data_plane.mtu + AROUND;
+fn remedy(host: &NodeName, echo: &OverlayEcho<'_>, limit: Limit, underlay: Option<&Interface>) -> Remedy {
+    let wanted = echo.plane.mtu + OVERHEAD;
     let mut steps = Vec::new();
-    let narrow = underlay.filter(|(_, mtu)| *mtu < wanted);
+    let narrow = underlay.filter(|interface| interface.mtu < wanted);
     let text = match narrow {
-        Some((interface, mtu)) => format!(
-            "{interface} has {mtu} bytes and the overlay's packets need {wanted}: raise it here, where the network takes that"
+        Some(Interface { name, mtu, .. }) => format!(
+            "{name} has MTU {mtu} and VXLAN packets need {wanted}: raise the MTU here, if the network supports it"
         ),
         None => {
-            format!("see which interface or network on the way takes less than {wanted} bytes, and raise it")
+            format!(
+                "find the interface or network on the path with an MTU below {wanted} bytes, and raise it"
+            )
         }
     };
     let commands = match narrow {
-        Some((interface, _)) => vec![format!("ip link set dev {} mtu {wanted}", shell_quote(interface))],
-        None => vec!["ip -br link".into(), format!("ping -M do -s {} {}", wanted - 28, asked.peer.node)],
+        Some(interface) => vec![format!("ip link set dev {} mtu {wanted}", shell_quote(&interface.name))],
+        None => vec!["ip -br link".into(), format!("ping -M do -s {} {}", wanted - 28, echo.peer.node)],
     };
     steps.push(Step::Manual { node: host.clone(), text, commands });
     if let Some(passes) = limit.passes {
-        let option = format!("--opt com.docker.network.driver.mtu={}", passes + AROUND);
-        let (text, create) = match asked.overlay.ingress {
-            true => (
-                "else make the networks anew with less, on a manager: first take away all published ports"
+        let option = format!("--opt com.docker.network.driver.mtu={}", passes + OVERHEAD);
+        let (text, create) = if echo.overlay.ingress {
+            (
+                "otherwise re-create the networks with a smaller MTU, on a manager: first remove all published ports"
                     .to_owned(),
                 vec![
                     "docker network rm ingress".to_owned(),
                     format!("docker network create --driver overlay --ingress {option} ingress"),
                 ],
-            ),
-            false => (
-                "else make the network anew with less, on a manager: first take it from all services"
+            )
+        } else {
+            (
+                "otherwise re-create the network with a smaller MTU, on a manager: first remove it from all services"
                     .to_owned(),
                 vec![
-                    format!("docker network rm {}", shell_quote(&asked.overlay.name)),
+                    format!("docker network rm {}", shell_quote(&echo.overlay.name)),
                     format!(
                         "docker network create --driver overlay {option} {}",
-                        shell_quote(&asked.overlay.name)
+                        shell_quote(&echo.overlay.name)
                     ),
                 ],
-            ),
+            )
         };
         steps.push(Step::Manual { node: host.clone(), text, commands: create });
     }
     Remedy {
-        title: "Make the network's MTU and the overlays' agree".into(),
+        title: format!("Align the MTU of {} and of the path", echo.overlay.name).into(),
         risk: Risk::Manual,
-        impact: "a network that is made anew takes its services with it for that time".into(),
+        impact: "re-creating a network interrupts its services".into(),
         steps,
     }
 }

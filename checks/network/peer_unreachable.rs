@@ -1,22 +1,23 @@
-use super::reach::{by_peer, engine_lives};
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::model::reachability::{GOSSIP_PORT, by_peer, engine_runs};
+use crate::{Confidence, Evidence, Findings, Flow, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::host::{Neighbour, NeighbourState};
 use facts::link::Outcome;
 
 check! {
-    /// Another node of the swarm answers on no swarm port.
+    /// Another node of the swarm answers on none of its swarm ports.
     ///
     /// ## Why it matters
-    /// Either its machine or its engine is off, or the network between the two is cut.
+    /// Its host is down, its engine is not running, or the network between the two nodes is interrupted.
     ///
     /// ## How to fix it
-    /// Where the machine refuses connections, start its engine. Where nothing answers, see whether the machine
-    /// runs and whether the network or a firewall stands between.
+    /// If the host refuses connections, start the engine there. If nothing answers, check whether the host runs, and
+    /// whether the network or a firewall blocks the path.
     ///
     /// ## When it is wrong
-    /// For a manager that left the swarm and that this node has not forgotten yet.
+    /// For a manager that left the swarm and that this node still remembers.
     "network/peer-unreachable": Error, "another node does not answer";
+    healthy "every other node answers";
     needs Probes, Neighbours, Nodes, Networks;
     caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "swarm/local-advertise-addr", "swarm/stale-advertise-addr", "swarm/manager-unreachable", "swarm/node-down", "swarm/lost-quorum", "network/manager-port-blocked", "network/gossip-port-blocked";
     for each Host: run
@@ -25,22 +26,22 @@ check! {
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get()?;
     let nodes = view.snapshot.nodes.get();
-    // Who is behind a router, or looked for from a bundle of older days, has no entry.
+    // Absent for nodes behind a router and in bundles of older versions.
     let neighbours = host.neighbours.get();
     for reach in by_peer(probes) {
-        // What only gossip remembers is no node any more, or goes by another address; the list would name it.
+        // A peer that only gossip remembers was removed or has another address now; otherwise the node list has it.
         if nodes.is_ok() && reach.peer.node_id.is_none() {
             continue;
         }
-        let mute = |outcome: &Outcome| *outcome != Outcome::Open;
-        if !reach.gossip().is_some_and(mute) || !reach.manager().is_none_or(mute) {
+        let closed = |outcome: &Outcome| *outcome != Outcome::Open;
+        if !reach.gossip().is_some_and(closed) || !reach.manager().is_none_or(closed) {
             continue;
         }
         let refused = matches!(reach.gossip(), Some(Outcome::Refused { .. }));
         if refused {
-            match engine_lives(host, &reach) {
+            match engine_runs(host, &reach) {
                 Ok(false) => {}
-                // A rule refuses it, and the port has a finding of its own.
+                // A firewall rejects the port, which has a finding of its own.
                 Ok(true) => continue,
                 Err(gap) => {
                     out.inconclusive(Subject::Node(host.name.clone()), gap);
@@ -49,66 +50,72 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
         }
         let to = view.name_of_peer(reach.peer);
-        let tells = |it: &&Neighbour| it.addr == reach.peer.addr && it.state != NeighbourState::Stale;
-        let entry = neighbours.as_ref().ok().filter(|_| !refused).and_then(|all| all.iter().find(tells));
-        let (summary, advice) = if refused {
-            let summary = format!("the machine of {to} answers, and no engine listens on its swarm ports");
-            (summary, "start the engine there")
-        } else if reach.machine_answers() {
-            // The ports have findings of their own.
+        let known = |it: &&Neighbour| it.addr == reach.peer.addr && it.state != NeighbourState::Stale;
+        let entry = neighbours.as_ref().ok().filter(|_| !refused).and_then(|all| all.iter().find(known));
+        let (summary, title, text, commands) = if refused {
+            let summary = format!("no engine listens on the swarm ports of {to}, while its host answers");
+            (summary, format!("Start the engine on {to}"), "start the engine", vec!["systemctl start docker"])
+        } else if reach.host_answers() {
+            // The blocked ports have findings of their own.
             continue;
         } else {
-            let nothing =
-                format!("nothing comes back from {to}: neither its swarm ports nor its machine answer");
+            let nothing = format!("{to} does not answer: neither its swarm ports nor its host");
             match entry.map(|entry| entry.state) {
-                Some(NeighbourState::Failed) => {
-                    let summary = format!("{nothing}, and nobody on this network has its address");
-                    (summary, "see whether the machine runs, and has its address and its cable")
-                }
-                Some(NeighbourState::Reachable) => {
-                    let summary = format!("{nothing}, though the machine is on this network");
-                    (
-                        summary,
-                        "the machine runs: see whether its firewall lets anything in, and whether the system hangs",
-                    )
-                }
+                Some(NeighbourState::Failed) => (
+                    format!("{nothing}, and no host on this network answers ARP for {}", reach.peer.addr),
+                    format!("Restore the host of {to}"),
+                    "check that the host is powered on, that its interface is connected and that it has its address",
+                    vec!["ip -brief address", "systemctl status docker"],
+                ),
+                Some(NeighbourState::Reachable) => (
+                    format!("{nothing}, while the host answers ARP for {}", reach.peer.addr),
+                    format!("Restore the connectivity of {to}"),
+                    "the host runs: check whether its firewall drops all packets, and whether the system hangs",
+                    vec!["sudo swarm-doctor run", "systemctl status docker"],
+                ),
                 _ => (
                     nothing,
-                    "see whether the machine runs, and whether the network lets it be reached from here",
+                    format!("Restore the host of {to}"),
+                    "check that the host runs, and that the network between the nodes is up",
+                    vec!["systemctl status docker", "sudo swarm-doctor run"],
                 ),
             }
         };
         let finding = out.report(
             Subject::Link { from: host.name.clone(), to: to.clone() },
             summary,
-            Evidence::value(probes, reach.shown()),
+            Evidence::value(probes, reach.describe()),
         );
+        finding.about(Flow::tcp(GOSSIP_PORT));
+        if let Some(port) = reach.peer.manager_port {
+            finding.about(Flow::tcp(port));
+        }
         if let (Ok(neighbours), Some(entry)) = (&neighbours, entry) {
-            finding.with(Evidence::value(neighbours, shown(entry)));
+            finding.with(Evidence::value(neighbours, describe(entry)));
         }
         finding.confidence(Confidence::Medium).remedy(Remedy {
-            title: format!("Bring {to} back").into(),
+            title: title.into(),
             risk: Risk::Manual,
-            impact: "looking changes nothing".into(),
+            impact: "checking changes nothing".into(),
             steps: vec![Step::Manual {
                 node: to,
-                text: advice.into(),
-                commands: vec!["systemctl status docker".into(), "swarm-doctor run".into()],
+                text: text.into(),
+                commands: commands.into_iter().map(str::to_owned).collect(),
             }],
         });
     }
     Ok(())
 }
 
-/// What the kernel knows of it.
-fn shown(entry: &Neighbour) -> String {
+/// The entry of the kernel's neighbour table.
+fn describe(entry: &Neighbour) -> String {
     let Neighbour { addr, interface, mac, state } = entry;
     let mac = if mac.is_empty() { String::new() } else { format!(" lladdr {mac}") };
-    let says = match state {
-        NeighbourState::Reachable => "it answered when it was asked for",
-        NeighbourState::Failed => "it was asked for, and nobody answered",
-        NeighbourState::Permanent => "written by hand",
-        NeighbourState::Stale => "it was there before",
+    let state = match state {
+        NeighbourState::Reachable => "answered ARP",
+        NeighbourState::Failed => "no answer to ARP",
+        NeighbourState::Permanent => "PERMANENT",
+        NeighbourState::Stale => "STALE",
     };
-    format!("{addr} dev {interface}{mac}: {says}")
+    format!("{addr} dev {interface}{mac}: {state}")
 }

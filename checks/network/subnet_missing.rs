@@ -1,31 +1,32 @@
-use super::free_subnet::free_subnet;
+use crate::model::free_subnet::free_subnet;
 use crate::remedy::shell_quote;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::network::Network;
 
 check! {
-    /// The swarm gave a network no subnet, so no task on it ever starts.
+    /// The swarm assigned no subnet to a network, so that no task on the network ever starts.
     ///
     /// ## Why it matters
-    /// `docker network create` succeeds whatever subnet it is given. If the subnet overlaps that of another overlay,
-    /// or the swarm's address pool has none left, the leader cannot make the network: tasks on it stay New for ever,
+    /// `docker network create` succeeds with any subnet. If the subnet overlaps the subnet of another overlay, or if the
+    /// address pool of the swarm is exhausted, the leader cannot allocate the network: its tasks stay New permanently,
     /// without an error.
     ///
     /// ## How to fix it
-    /// Remove the network and make it anew with a subnet that no other network has.
+    /// Remove the network and create it again with a subnet that no other network uses.
     ///
     /// ## When it is wrong
-    /// While the swarm is without a leader, or in the very second in which the network is made.
+    /// While the swarm has no leader, or in the first seconds after the network was created.
     ///
     /// Source: swarmkit `manager/allocator/network.go`.
-    "network/subnet-missing": Error, "the swarm gave a network no subnet";
+    "network/subnet-missing": Error, "the swarm assigned no subnet to a network";
+    healthy "every overlay has a subnet";
     needs Networks, Services, EngineLog;
     caused_by "swarm/lost-quorum";
     for each Host: run
 }
 
-/// How long the leader may take.
+/// How many seconds the allocation may take.
 const ALLOCATION_SECONDS: i64 = 10;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
@@ -34,7 +35,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let now = view.snapshot.taken.as_second();
         network.created.is_some_and(|created| now - created.as_second() < ALLOCATION_SECONDS)
     };
-    // An overlay that was made has a subnet; one that was not has not even a driver.
+    // A network that was not allocated has neither a subnet nor a driver.
     let lacks = |network: &&Network| {
         network.scope == "swarm"
             && matches!(network.driver.as_str(), "overlay" | "")
@@ -50,23 +51,25 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             .map(|service| service.name.as_str())
             .collect();
         let log = host.log.get();
-        let said = log.iter().find_map(|log| {
-            let of_it =
+        let logged = log.iter().find_map(|log| {
+            let of_network =
                 |line: &&facts::log::Line| line.message.contains(&format!("for network {}", network.id));
-            Some((log, log.lines.iter().rev().find(of_it)?))
+            Some((log, log.lines.iter().rev().find(of_network)?))
         });
-        let reason = match said.and_then(|(_, line)| line.fields.get("error")) {
+        let reason = match logged.and_then(|(_, line)| line.fields.get("error")) {
             Some(error) => format!(": {error}"),
-            None => ": its subnet overlaps that of another, or the address pool has none left".to_owned(),
+            None => ": its subnet overlaps the subnet of another network, or the address pool is exhausted"
+                .to_owned(),
         };
-        let stay = match waiting.is_empty() {
-            true => String::new(),
-            false => format!("; tasks of {} stay New", waiting.join(", ")),
+        let stay = if waiting.is_empty() {
+            String::new()
+        } else {
+            format!("; tasks of {} stay New", waiting.join(", "))
         };
-        let summary = format!("the swarm could give the network {} no subnet{reason}{stay}", network.name);
+        let summary = format!("the swarm assigned no subnet to the network {}{reason}{stay}", network.name);
         let first = Evidence::absent(networks, format!("{}: IPAM.Config is empty", network.name));
         let finding = out.report(Subject::Network(network.name.clone()), summary, first);
-        match said {
+        match logged {
             Some((log, line)) => drop(finding.with(Evidence::log(log, line))),
             None => drop(finding.confidence(Confidence::Medium)),
         }
@@ -80,16 +83,16 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 fn remedy(host: &Host, network: &Network, all: &[Network]) -> Remedy {
     let name = shell_quote(&network.name);
-    let text = "on a manager: take down what uses the network, and make it anew with a subnet that nobody has, such as \
+    let text = "on a manager: remove the services that use the network, then re-create the network with a free subnet, such as \
                 this one";
     let commands = vec![
         format!("docker network rm {name}"),
         format!("docker network create --driver overlay --subnet {} {name}", free_subnet(all, &[], 24)),
     ];
     Remedy {
-        title: format!("Give {} a subnet that is free", network.name).into(),
+        title: format!("Re-create {} with a free subnet", network.name).into(),
         risk: Risk::Safe,
-        impact: "nothing runs on the network yet".into(),
+        impact: "no task runs on the network".into(),
         steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
     }
 }

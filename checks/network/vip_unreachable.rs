@@ -8,31 +8,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 check! {
-    /// Services do not answer at their virtual addresses, while their tasks do at their own.
+    /// The VIP of a service does not answer, while its tasks answer at their own addresses.
     ///
     /// ## Why it matters
-    /// A service name resolves to the virtual address: whoever connects by name gets nothing, though every task is
-    /// well and `docker service ls` counts it. The network between the nodes is not to blame, as the tasks answer
-    /// over it. What is broken is this node's balancer: IPVS in the kernel, or the engine's rules and addresses in
-    /// the hidden namespace `lb_...` of the network. A balancer that was made while the node forwarded no packets
-    /// goes on to forward none.
+    /// A service name resolves to the VIP: clients that connect by name get no answer, although every task runs and
+    /// `docker service ls` counts it. The network between the nodes is not the cause, because the tasks answer over it.
+    /// The cause is the load balancer of this node: IPVS in the kernel, or the engine's rules and addresses in the
+    /// namespace `lb_...` of the network. A load balancer that was created while IP forwarding was off keeps forwarding
+    /// off.
     ///
     /// ## How to fix it
-    /// Restart the engine of the node: it builds the balancer anew. Until then `endpoint_mode: dnsrr` or
-    /// `tasks.NAME` go around it.
+    /// Restart the engine of the node: it creates the load balancer again. Until then `endpoint_mode: dnsrr` or
+    /// `tasks.NAME` avoid the VIP.
     ///
     /// ## When it is wrong
-    /// For the moment in which a service is being created. Where tasks do not answer in time themselves nothing is
-    /// said.
+    /// In the moment in which a service is created. The check reports nothing if the tasks do not answer either.
     ///
     /// Source: moby#25219, moby#28564; libnetwork `service_linux.go`.
-    "network/vip-unreachable": Error, "virtual addresses do not answer, while the tasks behind them do";
+    "network/vip-unreachable": Error, "the VIP of a service does not answer, while its tasks do";
+    healthy "the VIPs of the services answer";
     needs Containers, TaskNetns, Modules;
     caused_by "host/ipvs-missing", "host/ip-forward-off";
     for each Host: run
 }
 
-/// A service whose virtual addresses are silent.
+/// A service with VIPs that do not answer.
 struct Silent<'a> {
     netns: &'a Seen<Netns>,
     addrs: Vec<IpAddr>,
@@ -56,23 +56,20 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if silent.is_empty() {
         return Ok(());
     }
-    // A kernel that lacks IPVS has a finding of its own, which says what this comes to.
+    // A kernel without IPVS has a finding of its own, and this is its effect.
     let modules = host.modules.get();
     let state = |name: &str| modules.as_ref().ok().and_then(|modules| Some(modules.0.get(name)?.state));
     let lacking = state("ip_vs") == Some(ModuleState::Missing);
     let shown = |(name, found): (&&str, &Silent<'_>)| format!("{name} ({})", list(&found.addrs));
     let names = silent.iter().map(shown).collect::<Vec<_>>().join(", ");
     let summary = match silent.len() {
-        1 => format!(
-            "from {} nothing answers at the virtual address of {names}, while its tasks do",
-            host.name
-        ),
+        1 => format!("from {} the VIP of the service {names} does not answer, while its tasks do", host.name),
         n => format!(
-            "from {} nothing answers at the virtual addresses of {n} services, while their tasks do: {names}",
+            "from {} the VIPs of {n} services do not answer, while their tasks do: {names}",
             host.name
         ),
     };
-    let mut evidence = silent.values().map(|found| Evidence::value(found.netns, found.shown()));
+    let mut evidence = silent.values().map(|found| Evidence::value(found.netns, found.describe()));
     let Some(first) = evidence.next() else { return Ok(()) };
     let finding = out.report(Subject::Node(host.name.clone()), summary, first);
     for more in evidence {
@@ -94,28 +91,29 @@ fn judge<'a>(container: &Container, netns: &'a Seen<Netns>) -> Option<Silent<'a>
     if to_vip.is_empty() || to_vip.iter().any(open) || !to_tasks.iter().any(open) {
         return None;
     }
-    // What a task itself does is no fault of the way to it: a refusal may be a task's, and so may silence.
+    // A task may refuse or ignore connections itself; then the VIP is not at fault.
     let refused = |connect: &&Connect| matches!(connect.outcome, Outcome::Refused { .. });
-    let explained = match to_vip.iter().any(refused) {
-        true => !to_tasks.iter().all(open),
-        false => !to_tasks.iter().all(|connect| open(connect) || refused(connect)),
+    let explained = if to_vip.iter().any(refused) {
+        !to_tasks.iter().all(open)
+    } else {
+        !to_tasks.iter().all(|connect| open(connect) || refused(connect))
     };
     if explained {
         return None;
     }
-    let tried: BTreeSet<_> = to_tasks.iter().map(|connect| connect.addr).collect();
-    let all_tried = netns.addresses_of(&format!("tasks.{service}")).iter().all(|addr| tried.contains(addr));
-    let confidence = if all_tried { Confidence::High } else { Confidence::Medium };
+    let probed: BTreeSet<_> = to_tasks.iter().map(|connect| connect.addr).collect();
+    let all_probed = netns.addresses_of(&format!("tasks.{service}")).iter().all(|addr| probed.contains(addr));
+    let confidence = if all_probed { Confidence::High } else { Confidence::Medium };
     Some(Silent { netns, addrs, attempts: [to_vip, to_tasks].concat(), confidence })
 }
 
 impl Silent<'_> {
-    /// Each address once with what came of it.
-    fn shown(&self) -> String {
+    /// Each address once, with its outcome.
+    fn describe(&self) -> String {
         let mut shown: Vec<String> = Vec::new();
         for connect in &self.attempts {
-            let kind = if self.addrs.contains(&connect.addr) { "virtual" } else { "task" };
-            let one = format!("{kind} address {}:{}/tcp {}", connect.addr, connect.port, connect.outcome);
+            let kind = if self.addrs.contains(&connect.addr) { "VIP" } else { "task" };
+            let one = format!("{kind} {}:{}/tcp {}", connect.addr, connect.port, connect.outcome);
             if !shown.contains(&one) {
                 shown.push(one);
             }
@@ -124,31 +122,31 @@ impl Silent<'_> {
     }
 }
 
-/// The engine restarts where that helps; a kernel without IPVS has a remedy of its own.
+/// Restarts the engine, unless the kernel has no IPVS.
 fn remedy(host: &Host, services: Vec<&str>, lacking: bool) -> Remedy {
     let update = |name: &&str| format!("docker service update --endpoint-mode dnsrr {}", shell_quote(name));
-    let go_around = Step::Manual {
+    let without_vip = Step::Manual {
         node: "a manager".into(),
-        text: "do without virtual addresses; a service that publishes ports through the mesh cannot".into(),
+        text: "use DNS round-robin instead of VIPs; not possible for services that publish ports through the ingress network".into(),
         commands: services.iter().map(update).collect(),
     };
     if lacking {
         return Remedy {
-            title: "Do without virtual addresses until the kernel has IPVS".into(),
+            title: "Use DNS round-robin until the kernel has IPVS".into(),
             risk: Risk::Disruptive,
             impact: "the tasks of these services restart".into(),
-            steps: vec![go_around],
+            steps: vec![without_vip],
         };
     }
     let look = Step::Manual {
         node: host.name.clone(),
-        text: "see what the balancers have: a line for each service, and its tasks below".into(),
+        text: "list the load balancers: one line for each service, followed by its tasks".into(),
         commands: vec!["for ns in /run/docker/netns/lb_*; do nsenter --net=$ns ipvsadm -Ln; done".into()],
     };
     Remedy {
-        title: "Have the engine build its balancers anew".into(),
+        title: format!("Restart the engine of {}, which re-creates its load balancers", host.name).into(),
         risk: Risk::Disruptive,
-        impact: "the tasks of this node restart".into(),
+        impact: "all tasks on this node restart".into(),
         steps: vec![look, Step::RestartEngine { node: host.name.clone() }],
     }
 }

@@ -3,7 +3,7 @@ use crate::model::local_addresses::{
 };
 use crate::model::moved_worker::moved_worker;
 use crate::model::node_entries::{is_former_self, replacement};
-use crate::network::gossip_udp::without_udp;
+use crate::model::gossip_datagrams::member_without_udp;
 use crate::remedies::rejoin::{rejoin_manager, rejoin_worker};
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::Interface;
@@ -107,7 +107,7 @@ fn separate_network(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Jud
     let log = host.log.get()?;
     let now = view.snapshot.taken;
     let unanswered = |line: &&Line| {
-        without_udp(&line.message).is_some()
+        member_without_udp(&line.message).is_some()
             && line.at.is_some_and(|at| now.duration_since(at).as_secs() <= FRESH_SECONDS)
     };
     let Some(line) = log.lines.iter().rev().find(unanswered) else { return Ok(()) };

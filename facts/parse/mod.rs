@@ -67,6 +67,7 @@ pub fn snapshot(bundle: &Bundle) -> Snapshot {
         join: json(bundle, Need::Join, "join.json"),
         apps: json(bundle, Need::Apps, "apps.json"),
         overlays: json(bundle, Need::Overlays, "overlays.json"),
+        engine_namespaces: json(bundle, Need::Overlays, "host/engine-namespaces.json"),
         gossip_capture: json(bundle, Need::GossipCapture, "gossip-capture.json"),
         clocks: json(bundle, Need::Clocks, "clocks.json"),
     };

@@ -142,8 +142,15 @@ fn network(answer: Answer) -> Network {
         encrypted: encrypted(&answer.options),
         bridge,
         created: answer.created.parse().ok(),
-        ip_ranges: answer.ipam.config.iter().map(|c| c.ip_range.clone()).filter(|r| !r.is_empty()).collect(),
+        ip_ranges: answer.ipam.config.iter().map(|c| c.ip_range.clone()).filter(|s| !s.is_empty()).collect(),
         config_from: Some(answer.config_from.network).filter(|name| !name.is_empty()),
+        vnis: answer
+            .options
+            .get("com.docker.network.driver.overlay.vxlanid_list")
+            .iter()
+            .flat_map(|list| list.split(','))
+            .filter_map(|vni| vni.trim().parse().ok())
+            .collect(),
         subnets: answer.ipam.config.into_iter().map(|c| c.subnet).filter(|s| !s.is_empty()).collect(),
         peers,
         records,

@@ -12,6 +12,7 @@ mod endpoint;
 mod engine_api;
 mod engine_log;
 mod engine_process;
+mod ethtool;
 mod files;
 mod firewall;
 mod gossip_capture;

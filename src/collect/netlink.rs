@@ -33,8 +33,14 @@ const TRIES: u32 = 4;
 const SILENCE: TimeVal = TimeVal::new(2, 0);
 
 pub(super) async fn interfaces(session: &Session) -> Vec<Artifact> {
-    let place = Place::new(Need::Interfaces, "host/interfaces.json", "netlink: RTM_GETLINK, RTM_GETADDR");
-    session.of_this_machine(place, || links().map_err(|error| gap(&error))).await
+    let place =
+        Place::new(Need::Interfaces, "host/interfaces.json", "netlink: RTM_GETLINK, RTM_GETADDR, ethtool");
+    let read = || {
+        let mut links = links()?;
+        super::ethtool::describe(&mut links);
+        Ok(links)
+    };
+    session.of_this_machine(place, move || read().map_err(|error: io::Error| gap(&error))).await
 }
 
 pub(super) async fn routes(session: &Session) -> Vec<Artifact> {

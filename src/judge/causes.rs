@@ -1,4 +1,4 @@
-//! Folding: one cause on top, what follows from it beneath.
+//! Folding: each cause with its consequences.
 
 use super::Cause;
 use checks::{Finding, Str, Subject};
@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// What makes the findings of each check consequences, in the order of the checks.
+/// The possible causes of the findings of each check, in the order of the checks.
 type CausedBy = [(Str, Cow<'static, [Str]>)];
 
-/// Puts each finding under the cause it follows from, and the causes in the order to read them.
+/// Puts each finding under its cause, and sorts the causes for reading.
 ///
-/// What does not count is nobody's cause on the page; what it brings about stands beneath the next cause above, or alone.
-/// Where several machines looked, what two of them saw from their ends is one thing.
+/// A suppressed finding is not shown as a cause: its consequences go to the next active cause, or stand alone. If several
+/// nodes were examined, two findings about the two ends of one path become one.
 pub(super) fn fold(found: Vec<Finding>, counting: &[bool], checks: &CausedBy, several: bool) -> Vec<Cause> {
     let caused_by: BTreeMap<&str, &[Str]> =
         checks.iter().map(|(id, causes)| (id.as_ref(), causes.as_ref())).collect();
@@ -22,7 +22,7 @@ pub(super) fn fold(found: Vec<Finding>, counting: &[bool], checks: &CausedBy, se
     for (at, finding) in found.iter().enumerate() {
         by_check.entry(finding.check.as_ref()).or_default().push(at);
     }
-    // The index of the finding that each one follows from directly.
+    // The index of the direct cause of each finding.
     let parents: Vec<Option<usize>> = (0..found.len())
         .map(|at| {
             let other_end = || several.then(|| other_end(at, &found, &by_check)).flatten();
@@ -38,10 +38,15 @@ pub(super) fn fold(found: Vec<Finding>, counting: &[bool], checks: &CausedBy, se
         .filter(|(at, _)| counting.get(*at) == Some(&true))
         .partition(|(at, (_, root))| at == root);
     for (at, (finding, _)) in causing {
+        let mut finding = finding;
+        finding.reveal_suspicion();
         causes.insert(at, Cause { finding, consequences: Vec::new() });
     }
     for (_, (finding, root)) in following {
         if let Some(cause) = causes.get_mut(&root) {
+            // The remedy of the cause is the remedy of its consequences.
+            let mut finding = finding;
+            finding.remedy = None;
             cause.consequences.push(finding);
         }
     }
@@ -58,17 +63,17 @@ pub(super) fn fold(found: Vec<Finding>, counting: &[bool], checks: &CausedBy, se
     for cause in &mut causes {
         cause.consequences.sort_by_cached_key(rank);
     }
-    // What a cause brings about weighs as much as the cause itself: a warning that stops the engine is an error.
-    let weight = |cause: &Cause| {
+    // A cause is as severe as its worst consequence: a warning that stops the engine is an error.
+    let severity = |cause: &Cause| {
         std::iter::once(&cause.finding).chain(&cause.consequences).map(|finding| finding.severity).max()
     };
     causes.sort_by_cached_key(|cause| {
-        (Reverse(weight(cause)), Reverse(!cause.consequences.is_empty()), rank(&cause.finding))
+        (Reverse(severity(cause)), Reverse(!cause.consequences.is_empty()), rank(&cause.finding))
     });
     causes
 }
 
-/// The finding this one follows from directly.
+/// The direct cause of a finding.
 fn parent(
     at: usize,
     found: &[Finding],
@@ -77,19 +82,24 @@ fn parent(
 ) -> Option<usize> {
     let finding = found.get(at)?;
     let causes = caused_by.get(finding.check.as_ref())?;
-    // The list is in the order in which the check's author believes them.
+    // A check lists its causes from the most to the least likely.
     causes.iter().find_map(|cause| {
         let of_cause = by_check.get(cause.as_ref())?;
-        of_cause.iter().copied().find(|other| found[*other].overlaps(finding))
+        of_cause.iter().copied().find(|other| found[*other].may_cause(finding))
     })
 }
 
-/// The same ailment as another machine sees it: of what is wrong between a node and each of the others, that node is the
-/// subject where anybody says so, and else the first of the links to it.
+/// The same problem as another node reports it. Of the findings about the paths to one node, the one about the node itself
+/// is the cause, otherwise the first about a path to it.
 fn other_end(at: usize, found: &[Finding], by_check: &BTreeMap<&str, Vec<usize>>) -> Option<usize> {
     let finding = found.get(at)?;
     let Subject::Link { from, to } = &finding.subject else { return None };
     let alike = by_check.get(finding.check.as_ref())?;
+    let alike: Vec<usize> = alike
+        .iter()
+        .copied()
+        .filter(|other| found.get(*other).is_some_and(|it| it.shares_flow(finding)))
+        .collect();
     let whole = alike
         .iter()
         .copied()
@@ -104,8 +114,8 @@ fn other_end(at: usize, found: &[Finding], by_check: &BTreeMap<&str, Vec<usize>>
     })
 }
 
-/// Follows parents up, to the last that counts. The checks' causes form no cycle (a test holds them to it); the bound is
-/// for users' own.
+/// Follows the causes up to the last active one. The causes form no cycle (a test checks it); the bound protects against
+/// user-defined checks.
 fn root(mut at: usize, parents: &[Option<usize>], counting: &[bool]) -> usize {
     let mut root = at;
     for _ in 0..parents.len() {

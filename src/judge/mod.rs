@@ -183,7 +183,7 @@ fn concluded(
             out.found.iter_mut().for_each(|finding| finding.severity = *severity);
         }
         causes.push((out.meta.id.clone(), out.meta.caused_by.clone()));
-        let asked = asked(&out);
+        let asked = asked(&out, manifest);
         found.append(&mut out.found);
         let asked = asked && policy.selection.asks(out.meta);
         judged.push((out, asked, took));
@@ -236,9 +236,15 @@ fn looked<'c>(check: &'c dyn Check, view: &View<'_>) -> Findings<'c> {
     out
 }
 
-/// Whether the check is part of this run at all: those of a preflight are not, where nobody asked for one.
-fn asked(out: &Findings<'_>) -> bool {
-    let not_asked = |(_, gap): &(Subject, Gap)| matches!(gap.why, Why::NotAsked { .. });
+/// Whether the check is part of this run. A check is not if nothing that it needs was asked for, as for a preflight check in
+/// a normal run. A gap inside a collected artifact is a question that was asked.
+fn asked(out: &Findings<'_>, manifest: &Manifest) -> bool {
+    let not_collected = |need: Need| {
+        let mut entries = manifest.entries.iter().filter(|entry| entry.need == need);
+        entries.all(|entry| matches!(&entry.status, ArtifactStatus::Failed { why: Why::NotAsked { .. } }))
+    };
+    let not_asked =
+        |(_, gap): &(Subject, Gap)| matches!(gap.why, Why::NotAsked { .. }) && not_collected(gap.source.need);
     !out.found.is_empty() || out.unknown.is_empty() || !out.unknown.iter().all(not_asked)
 }
 

@@ -1,5 +1,4 @@
-//! The paths from this node to each other, layer by layer: what is proven, what is refuted, and what nobody can tell,
-//! with the reason.
+//! The paths from this node to every other node, by layer: proven, refuted or unknown, with the reason.
 
 mod path;
 
@@ -15,15 +14,15 @@ use std::net::IpAddr;
 pub struct Matrix {
     /// This node.
     pub host: NodeName,
-    /// When it was looked at.
+    /// When it was examined.
     pub taken: Timestamp,
-    /// How long that took, in milliseconds.
+    /// How long the run took, in milliseconds.
     pub took_ms: u64,
-    /// For how long it was listened on the wire, in milliseconds; `None` where it was not.
+    /// For how long packets were captured, in milliseconds; `None` if they were not.
     pub listened_ms: Option<u64>,
     /// The other nodes.
     pub peers: Vec<Row>,
-    /// Why no other node is known, where none is.
+    /// Why no other node is known, if none is.
     pub why: Option<String>,
 }
 
@@ -43,65 +42,69 @@ pub struct Row {
 pub struct Path {
     /// The layer.
     pub layer: Layer,
-    /// What is known of it.
+    /// Its state.
     pub state: State,
-    /// That in a word or two, such as `refused`.
+    /// The state in a word or two, such as `refused`.
     pub says: String,
-    /// How it is known, or why it is not.
+    /// The observation behind the state, or why there is none.
     pub why: String,
 }
 
-/// What is asked of a path.
+/// A layer of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Layer {
-    /// Whether the machine answers an echo.
+    /// Whether the host answers an ICMP echo.
     #[serde(rename = "icmp")]
     Icmp,
-    /// Whether a manager's port takes connections.
+    /// Whether the manager port accepts connections.
     #[serde(rename = "2377/tcp")]
     Manager,
-    /// Whether gossip's port takes connections.
+    /// Whether the gossip port accepts connections.
     #[serde(rename = "7946/tcp")]
     GossipTcp,
-    /// Whether gossip's datagrams pass both ways.
+    /// Whether gossip datagrams pass in both directions.
     #[serde(rename = "7946/udp")]
     GossipUdp,
-    /// Whether the packets of overlays pass both ways.
+    /// Whether overlay packets pass in both directions.
     #[serde(rename = "vxlan")]
     Vxlan,
-    /// Whether they pass in the size that the overlays allow.
+    /// The packet loss.
+    #[serde(rename = "loss")]
+    Loss,
+    /// Whether overlay packets of full size pass.
     #[serde(rename = "mtu")]
     Mtu,
-    /// Whether those of encrypted overlays pass both ways.
+    /// Whether packets of encrypted overlays pass in both directions.
     #[serde(rename = "esp")]
     Esp,
-    /// Whether the clocks agree.
+    /// Whether the clocks are synchronised.
     #[serde(rename = "clock")]
     Clock,
 }
 
-/// What is known of a path.
+/// The state of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It was seen to be all right.
+    /// It works.
     Proven,
-    /// It was seen not to be.
+    /// It does not work.
     Refuted,
-    /// Nothing was seen that tells.
+    /// Nothing was observed.
     Unknown,
-    /// There is no such path.
+    /// It does not exist.
     None,
 }
 
 impl Layer {
     /// All of them, from the lowest up.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Icmp,
         Self::Manager,
         Self::GossipTcp,
         Self::GossipUdp,
         Self::Vxlan,
+        Self::Loss,
         Self::Mtu,
         Self::Esp,
         Self::Clock,
@@ -116,6 +119,7 @@ impl fmt::Display for Layer {
             Self::GossipTcp => "7946/tcp",
             Self::GossipUdp => "7946/udp",
             Self::Vxlan => "vxlan",
+            Self::Loss => "loss",
             Self::Mtu => "mtu",
             Self::Esp => "esp",
             Self::Clock => "clock",
@@ -123,7 +127,7 @@ impl fmt::Display for Layer {
     }
 }
 
-/// The other nodes that a machine knows of, each with what was tried on it and the paths to it.
+/// The other nodes that a host knows, each with its probes and its paths.
 pub(crate) fn rows(host: &Host) -> impl Iterator<Item = (&[Probe], Row)> {
     let probes = host.probes.get().ok().map(|probes| probes.value.as_slice()).unwrap_or_default();
     let of_one = probes.chunk_by(|one, next| one.peer == next.peer);
@@ -131,15 +135,15 @@ pub(crate) fn rows(host: &Host) -> impl Iterator<Item = (&[Probe], Row)> {
 }
 
 impl Matrix {
-    /// The paths that a snapshot tells of.
+    /// The paths of a snapshot.
     pub fn of(snapshot: &Snapshot, took_ms: u64) -> Self {
         let host = snapshot.hosts.first();
         let probes = host.map(|host| host.probes.get());
         let why = match &probes {
-            Some(Ok(probes)) if probes.is_empty() => Some("this node knows of no other".to_owned()),
+            Some(Ok(probes)) if probes.is_empty() => Some("this node knows no other node".to_owned()),
             Some(Ok(_)) => None,
             Some(Err(gap)) => Some(gap.why.to_string()),
-            None => Some("no machine was looked at".to_owned()),
+            None => Some("no host was examined".to_owned()),
         };
         Self {
             host: host.map_or_else(|| "unknown".into(), |host| host.name.clone()),
@@ -153,7 +157,7 @@ impl Matrix {
         }
     }
 
-    /// With the names of nodes that this one knows by their address only.
+    /// Adds the names of nodes that this node knows by address only.
     pub fn named(mut self, names: &BTreeMap<IpAddr, NodeName>) -> Self {
         for row in self.peers.iter_mut().filter(|row| row.name == row.addr) {
             if let Some(name) = row.addr.parse().ok().and_then(|addr: IpAddr| names.get(&addr)) {

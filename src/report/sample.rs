@@ -18,7 +18,7 @@ pub(super) use ailments::{CHECKS, LONG_COMMAND, STALE, long_line};
 fn probe(at: u8, attempt: Attempt, outcome: Outcome) -> Probe {
     let name = (at != 9).then(|| NodeName(format!("m{at}")));
     let peer = Peer { addr: [10, 0, 1, at].into(), name, node_id: None, manager_port: Some(2377) };
-    Probe { peer, attempt, outcome, took_us: 310 }
+    Probe { peer, attempt, outcome, took_us: 310, burst: None }
 }
 
 fn probes(peers: impl Iterator<Item = (u8, Outcome)>) -> Vec<Probe> {

@@ -1,14 +1,16 @@
-//! The data plane: whether packets of the overlays get from this node to the others, and of what size.
+//! The data plane: whether overlay packets get from this node to the others, of what size, and with what loss.
 //!
-//! In the namespace of an overlay the kernel has, for each endpoint on another node, a neighbour and a forwarding entry
-//! to that node, which the engine put there from gossip. So the tables tell whom to ask, and an echo from a place on the
-//! overlay, to an endpoint of another node, takes the way of the tasks' packets there and back. The other node's
-//! kernel answers it; no engine, and no log, has part in it. Nothing is put into the tables: the engine's entries are
-//! permanent. As with any packet, the place that asks holds the neighbour it asked for some seconds.
+//! In the namespace of an overlay the kernel has a neighbour entry and a forwarding entry for each endpoint on another node,
+//! which the engine added from gossip. The tables list the endpoints to probe, and an echo from an endpoint of this node to
+//! an endpoint of another node takes the path of the packets of tasks. The kernel of the other node answers it; no engine
+//! takes part and nothing is logged. No entry is added to the tables: the entries of the engine are permanent. As for any
+//! packet, the probing namespace keeps the neighbour entry for some seconds.
 
-mod ear;
+mod burst;
+mod capture;
 mod echo;
 mod tables;
+mod vxlan;
 
 use super::{Artifact, Place, Session, apart, netlink, netns, why};
 use facts::container::Container;
@@ -24,15 +26,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use tables::Endpoint;
 
-/// What tells which overlays there are, and where their namespaces.
+/// The artifacts that list the overlays and their namespaces.
 const NEEDS: [Need; 4] = [Need::Networks, Need::Containers, Need::EngineProcess, Need::DaemonJson];
-/// Where dockerd keeps its namespaces unless it is told otherwise.
+/// The default of `--exec-root`, under which dockerd keeps its namespaces.
 const EXEC_ROOT: &str = "/run/docker";
-/// How many overlays are looked at. All take the same way between the nodes.
-const MOST_OVERLAYS: usize = 8;
-/// How many nodes are asked over the routing mesh's network, and over each other one. All together are fewer than
-/// the neighbours that a kernel holds.
-const MOST_NODES: [usize; 2] = [256, 32];
+/// The maximum number of probed overlays. All take the same path between the nodes.
+const MAX_OVERLAYS: usize = 8;
+/// The maximum number of probed nodes on the ingress network, and on each other overlay. The sum is below the size of the
+/// kernel's neighbour table.
+const MAX_NODES: [usize; 2] = [256, 32];
 
 pub(super) async fn overlays(session: &Session) -> Vec<Artifact> {
     let place =
@@ -40,6 +42,11 @@ pub(super) async fn overlays(session: &Session) -> Vec<Artifact> {
     if let Some(why) = session.elsewhere() {
         return vec![place.missed(why)];
     }
+    let devices = Place::new(
+        Need::Overlays,
+        "host/engine-namespaces.json",
+        "netlink: RTM_GETLINK in the network namespaces of the engine",
+    );
     let bundle = session.partial(&NEEDS).await;
     let Some(host) = facts::parse::snapshot(&bundle).hosts.pop() else { return Vec::new() };
     let networks = match &host.networks {
@@ -47,22 +54,30 @@ pub(super) async fn overlays(session: &Session) -> Vec<Artifact> {
         Fact::Unseen(gap) => return vec![place.missed(gap.why.clone())],
     };
     let namespaces = exec_root(&host).join("netns");
-    let names = match apart(move || names(&namespaces)).await {
-        Ok(names) => names,
-        Err(_) if networks.is_empty() => BTreeMap::new(),
-        Err(why) => return vec![place.missed(why)],
+    let (names, devices) = match apart(move || names(&namespaces)).await {
+        Ok(names) => {
+            let all = names.clone();
+            let devices = match apart(move || vxlan::read_all(&all)).await {
+                Ok(found) => devices.kept_as_json(&found),
+                Err(why) => devices.missed(why),
+            };
+            (names, devices)
+        }
+        Err(why) if networks.is_empty() => (BTreeMap::new(), devices.missed(why)),
+        Err(why) => return vec![place.missed(why.clone()), devices.missed(why)],
     };
     let containers = host.containers.get().map(|containers| containers.value.clone()).unwrap_or_default();
-    let looks = networks.into_iter().enumerate().map(|(at, network)| {
+    let probes = networks.into_iter().enumerate().map(|(at, network)| {
         let paths = Paths::of(&network, &names, &containers);
         async move {
             let data_plane = match paths {
-                _ if at >= MOST_OVERLAYS => {
-                    Err(Why::NotAsked { reason: format!("{MOST_OVERLAYS} overlays were looked at") })
+                _ if at >= MAX_OVERLAYS => {
+                    Err(Why::NotAsked { reason: format!("only {MAX_OVERLAYS} overlays are probed") })
                 }
                 Ok(paths) => {
-                    let (most, encrypted) = (MOST_NODES[usize::from(!network.ingress)], network.encrypted);
-                    apart(move || paths.look(most, encrypted)).await
+                    let (most, encrypted) = (MAX_NODES[usize::from(!network.ingress)], network.encrypted);
+                    // The first overlay is enough to measure the path.
+                    apart(move || paths.probe(most, encrypted, at == 0)).await
                 }
                 Err(why) => Err(why),
             };
@@ -70,10 +85,10 @@ pub(super) async fn overlays(session: &Session) -> Vec<Artifact> {
             Overlay { id, name, ingress, encrypted, data_plane }
         }
     });
-    vec![place.kept_as_json(&join_all(looks).await)]
+    vec![place.kept_as_json(&join_all(probes).await), devices]
 }
 
-/// The overlays that this node has an endpoint on: the routing mesh's first, then those that are encrypted.
+/// The overlays on which this node has an endpoint: the ingress network first, then encrypted ones.
 fn here(networks: &[Network]) -> Vec<Network> {
     let of_swarm = |network: &&Network| network.driver == "overlay" && network.scope == "swarm";
     let mut here: Vec<_> =
@@ -82,7 +97,7 @@ fn here(networks: &[Network]) -> Vec<Network> {
     here
 }
 
-/// `--exec-root`, else that of daemon.json, else the default.
+/// `--exec-root` of the process, otherwise of daemon.json, otherwise the default.
 fn exec_root(host: &Host) -> PathBuf {
     let engine = host.engine.get().ok();
     let flag = engine.and_then(|engine| engine.running()?.flag("exec-root").map(str::to_owned));
@@ -91,7 +106,7 @@ fn exec_root(host: &Host) -> PathBuf {
     PathBuf::from(flag.or(configured.map(str::to_owned)).unwrap_or(EXEC_ROOT.into()))
 }
 
-/// The engine's namespaces by name.
+/// The network namespaces of the engine by name.
 fn names(directory: &Path) -> Result<BTreeMap<String, PathBuf>, Why> {
     let doing = format!("read {}", directory.display());
     let entries = std::fs::read_dir(directory).map_err(|error| why(&error, &doing))?;
@@ -104,16 +119,16 @@ fn names(directory: &Path) -> Result<BTreeMap<String, PathBuf>, Why> {
 
 /// The namespaces of one overlay.
 struct Paths {
-    /// That with its bridge and VXLAN device.
+    /// The namespace with its bridge and VXLAN device.
     overlay: PathBuf,
-    /// That of something on it, to ask from.
+    /// The namespace of an endpoint on it, from which probes are sent.
     inside: Inside,
 }
 
 enum Inside {
-    /// Of the engine's own load balancer.
+    /// The namespace of the engine's load balancer.
     Sandbox(PathBuf),
-    /// Of a task.
+    /// The namespace of a task.
     Task(Box<Container>),
 }
 
@@ -124,7 +139,7 @@ impl Paths {
         containers: &[Container],
     ) -> Result<Self, Why> {
         let id = network.id.as_str();
-        // `1-` and the beginning of the id; the number grows each time the engine makes it anew.
+        // `1-` and the first characters of the id; the number grows each time the engine creates the namespace.
         let generation = |name: &str| {
             let (number, start) = name.split_once('-')?;
             (start.len() >= 8 && id.starts_with(start)).then(|| number.parse::<u64>().ok())?
@@ -133,9 +148,11 @@ impl Paths {
         let missing =
             |what: &str| Why::Unreachable { what: format!("{what} of {} has no namespace", network.name) };
         let overlay = overlay.ok_or_else(|| missing("the bridge"))?.1.clone();
-        let balancer = |name: &str| match network.ingress {
-            true => name == "ingress_sbox",
-            false => name.strip_prefix("lb_").is_some_and(|start| start.len() >= 8 && id.starts_with(start)),
+        let balancer = |name: &str| {
+            if network.ingress {
+                return name == "ingress_sbox";
+            }
+            name.strip_prefix("lb_").is_some_and(|start| start.len() >= 8 && id.starts_with(start))
         };
         let on_it = |container: &&Container| {
             container.pid != 0 && container.attachments.iter().any(|at| at.network == network.id)
@@ -150,8 +167,8 @@ impl Paths {
         Ok(Self { overlay, inside })
     }
 
-    /// Looks at the overlay and asks the others on it. This thread stays in a namespace of it.
-    fn look(&self, most: usize, encrypted: bool) -> Result<DataPlane, Why> {
+    /// Reads the tables of the overlay and probes the other nodes. This thread stays in a namespace of the overlay.
+    fn probe(&self, most: usize, encrypted: bool, burst: bool) -> Result<DataPlane, Why> {
         let overlay = open(&self.overlay)?;
         let enter_inside: Box<dyn Fn() -> Result<(), Why>> = match &self.inside {
             Inside::Sandbox(path) => {
@@ -163,8 +180,8 @@ impl Paths {
                 Box::new(move || task.enter())
             }
         };
-        let asking = |error: io::Error| why(&error, "send ICMP echoes");
-        let mut beneath = echo::Beneath::here().map_err(asking)?;
+        let sending = |error: io::Error| why(&error, "send ICMP echoes");
+        let mut underlay = echo::Underlay::here().map_err(sending)?;
         enter(&overlay)?;
         let read = || tables::read().map_err(|error| why(&error, "read the overlay's tables over netlink"));
         let (device, endpoints) = read()?;
@@ -183,18 +200,23 @@ impl Paths {
         }
         let not_probed = nodes.len().saturating_sub(most);
         let nodes: Vec<_> = nodes.into_values().take(most).collect();
-        let wrap = match encrypted {
-            true => ear::Wrap::Esp,
-            false => ear::Wrap::Vxlan { port: device.port, vni: device.vni },
+        let encapsulation = if encrypted {
+            capture::Encapsulation::Esp
+        } else {
+            capture::Encapsulation::Vxlan { port: device.port, vni: device.vni }
         };
-        let mut peers = echo::ask(&nodes, mtu, wrap, &mut beneath).map_err(asking)?;
+        let mut peers = echo::probe(&nodes, mtu, encapsulation, &mut underlay).map_err(sending)?;
         if peers.iter().any(|peer| !peer.small.answered()) {
-            // Who went meanwhile owes no answer.
+            // An endpoint that was removed meanwhile does not count.
             enter(&overlay)?;
             let (_, now) = read()?;
             peers.retain(|peer| {
                 now.iter().any(|endpoint| endpoint.addr == peer.endpoint && endpoint.node == peer.node)
             });
+        }
+        if burst {
+            enter_inside()?;
+            burst::measure(&mut peers).map_err(sending)?;
         }
         Ok(DataPlane { vni: device.vni, port: device.port, mtu, peers, not_probed })
     }
@@ -222,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_newest_namespace_of_an_overlay_and_a_place_on_it() {
+    fn finds_the_newest_namespace_of_an_overlay_and_an_endpoint_on_it() {
         let names = named(&["1-n0cy2s4t6b", "10-n0cy2s4t6", "9-n0cy2s4t6b", "2618fe4e0258", "lb_n0cy2s4t6"]);
         let paths = Paths::of(&network("n0cy2s4t6bzrciq8pjw8jwqh6", false), &names, &[]).unwrap();
         assert_eq!(paths.overlay, Path::new("10-n0cy2s4t6"));
@@ -230,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_has_no_namespace() {
+    fn reports_what_has_no_namespace() {
         let of = |names: &[&str], ingress| {
             Paths::of(&network("n0cy2s4t6bzrciq8pjw8jwqh6", ingress), &named(names), &[])
                 .err()

@@ -1,7 +1,7 @@
-//! Where an overlay's packets go, as the kernel has it: the VXLAN device, its forwarding entries and neighbours.
+//! The tables of an overlay in the kernel: the VXLAN device, its forwarding entries and its neighbour entries.
 
 use crate::collect::netlink::dump;
-use netlink_packet_route::link::{InfoData, InfoVxlan, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{InfoData, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The VXLAN device of an overlay. One with several subnets has one for each; they differ in the number alone.
+/// The VXLAN device of an overlay. An overlay with several subnets has one device for each, with another VNI.
 pub(super) struct Device {
+    pub(super) name: String,
     pub(super) vni: u32,
     pub(super) port: u16,
+    pub(super) up: bool,
 }
 
 /// An endpoint on another node.
@@ -23,12 +25,13 @@ pub(super) struct Endpoint {
     pub(super) mac: Vec<u8>,
 }
 
-/// What the overlay's namespace, in which this thread is, has of it: endpoints by node and address.
+/// The device and the remote endpoints in the network namespace of this thread, by node and address.
 pub(super) fn read() -> io::Result<(Device, Vec<Endpoint>)> {
     let devices = devices()?;
     let device = devices.values().next();
-    let device = device.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no VXLAN device"))?;
-    let device = Device { vni: device.vni, port: device.port };
+    let device =
+        device.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the namespace has no VXLAN device"))?;
+    let device = Device { name: device.name.clone(), ..*device };
     let remote: BTreeMap<Vec<u8>, IpAddr> = entries(AddressFamily::Bridge)?
         .into_iter()
         .filter(|entry| devices.contains_key(&entry.header.ifindex))
@@ -50,8 +53,8 @@ pub(super) fn read() -> io::Result<(Device, Vec<Endpoint>)> {
     Ok((device, endpoints))
 }
 
-/// The VXLAN devices of the namespace by index.
-fn devices() -> io::Result<BTreeMap<u32, Device>> {
+/// The VXLAN devices of the network namespace of this thread, by index.
+pub(super) fn devices() -> io::Result<BTreeMap<u32, Device>> {
     let mut devices = BTreeMap::new();
     for message in dump(NETLINK_ROUTE, RouteNetlinkMessage::GetLink(LinkMessage::default()))? {
         let RouteNetlinkMessage::NewLink(link) = message else { continue };
@@ -63,7 +66,12 @@ fn devices() -> io::Result<BTreeMap<u32, Device>> {
             _ => None,
         });
         let Some(vxlan) = vxlan else { continue };
-        let mut device = Device { vni: 0, port: 0 };
+        let name = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.clone()),
+            _ => None,
+        });
+        let up = link.header.flags.contains(LinkFlags::Up);
+        let mut device = Device { name: name.unwrap_or_default(), vni: 0, port: 0, up };
         for info in vxlan {
             match info {
                 InfoVxlan::Id(vni) => device.vni = *vni,
@@ -87,7 +95,7 @@ fn entries(family: AddressFamily) -> io::Result<Vec<NeighbourMessage>> {
     Ok(answer.into_iter().filter_map(entry).collect())
 }
 
-/// The address and the link-layer address of an entry, where it has both.
+/// The address and the MAC address of an entry, if it has both.
 fn pair(entry: &NeighbourMessage) -> Option<(&NeighbourAddress, Vec<u8>)> {
     let addr = entry.attributes.iter().find_map(|attribute| match attribute {
         NeighbourAttribute::Destination(addr) => Some(addr),
@@ -100,7 +108,7 @@ fn pair(entry: &NeighbourMessage) -> Option<(&NeighbourAddress, Vec<u8>)> {
     Some((addr, mac))
 }
 
-/// Of a forwarding entry the address comes as bytes: its family is the bridge's.
+/// The address of a forwarding entry, which comes as bytes because its family is AF_BRIDGE.
 fn ip(addr: &NeighbourAddress) -> Option<IpAddr> {
     match addr {
         NeighbourAddress::Inet(addr) => Some((*addr).into()),

@@ -1,17 +1,25 @@
 //! ICMP echoes.
 
 use super::outcome;
-use facts::link::Outcome;
+use facts::link::{Burst, Outcome};
+use futures_util::future::join_all;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
 
-/// How often an echo is asked for before the peer counts as silent: one packet may get lost.
+/// The number of echoes to a silent peer: one packet may be lost.
 const TRIES: u32 = 2;
 
-/// One socket for each family of addresses, opened when it is first wanted.
+/// The number of echoes of a burst, and the time between them.
+const ECHOES: u32 = 10;
+const INTERVAL: Duration = Duration::from_millis(50);
+/// The timeout of an echo of a burst is four times the first round-trip time, within these limits.
+const LATE: Duration = Duration::from_millis(300);
+const LATEST: Duration = Duration::from_millis(1000);
+
+/// One socket for each address family, opened on first use.
 #[derive(Default)]
 pub(super) struct Echoes {
     v4: OnceLock<Result<Client, i32>>,
@@ -20,7 +28,7 @@ pub(super) struct Echoes {
 }
 
 impl Echoes {
-    /// Asks one peer for an echo. The deadline is shared by the tries.
+    /// Sends echoes to a peer until one is answered. All share the deadline.
     pub(super) async fn echo(&self, addr: IpAddr, deadline: Duration) -> Outcome {
         let (cell, kind) = match addr {
             IpAddr::V4(_) => (&self.v4, ICMP::V4),
@@ -36,7 +44,7 @@ impl Echoes {
         for _ in 0..TRIES {
             match pinger.ping(PingSequence(number), &[0; 32]).await {
                 Ok((packet, _)) if is_reply(&packet) => return Outcome::Open,
-                // A router, or this host itself when nobody answers ARP, says that the peer cannot be reached.
+                // A router, or this node itself without an answer to ARP, reports the peer as unreachable.
                 Ok(_) => return Outcome::Unreachable { errno: libc::EHOSTUNREACH },
                 Err(SurgeError::IOError(error)) => return sending(error.raw_os_error().unwrap_or(libc::EIO)),
                 Err(_) => {}
@@ -44,9 +52,31 @@ impl Echoes {
         }
         Outcome::Filtered
     }
+
+    /// The loss and the round-trip times of a peer that answered within `first_us` microseconds.
+    pub(super) async fn burst(&self, addr: IpAddr, first_us: u64) -> Option<Burst> {
+        let client = match addr {
+            IpAddr::V4(_) => self.v4.get(),
+            IpAddr::V6(_) => self.v6.get(),
+        };
+        let client = client?.as_ref().ok()?;
+        let timeout = LATE.max(Duration::from_micros(first_us.saturating_mul(4))).min(LATEST);
+        let echoes = (0..ECHOES).map(|at| async move {
+            tokio::time::sleep(INTERVAL * at).await;
+            let number = self.sequence.fetch_add(1, Ordering::Relaxed);
+            let mut pinger = client.pinger(addr, PingIdentifier(identifier())).await;
+            pinger.timeout(timeout);
+            let began = Instant::now();
+            match pinger.ping(PingSequence(number), &[0; 32]).await {
+                Ok((packet, _)) if is_reply(&packet) => u64::try_from(began.elapsed().as_micros()).ok(),
+                _ => None,
+            }
+        });
+        Some(Burst::of(&join_all(echoes).await))
+    }
 }
 
-/// Whether a packet is an answer of the peer and not an error about it (RFC 792, RFC 4443).
+/// Whether a packet is an echo reply and not an error (RFC 792, RFC 4443).
 fn is_reply(packet: &IcmpPacket) -> bool {
     match packet {
         IcmpPacket::V4(packet) => packet.get_icmp_type().0 == 0,
@@ -54,13 +84,13 @@ fn is_reply(packet: &IcmpPacket) -> bool {
     }
 }
 
-/// A socket for pings, which the system may grant anyone, else a raw one, which takes a right.
+/// A ping socket if the system allows it, otherwise a raw one, which needs a privilege.
 fn open(kind: ICMP) -> Result<Client, i32> {
     let config = Config::builder().kind(kind).build();
     Client::new(&config).map_err(|error| error.raw_os_error().unwrap_or(libc::EPERM))
 }
 
-/// Nobody refuses an echo by an errno; whatever is no word of the network is this host's.
+/// An echo cannot be refused; such an errno comes from this node.
 fn sending(errno: i32) -> Outcome {
     match outcome(errno) {
         Outcome::Refused { errno } => Outcome::NotSent { errno },
@@ -68,7 +98,7 @@ fn sending(errno: i32) -> Outcome {
     }
 }
 
-/// What tells our echoes from those of others, where the kernel does not: it numbers ping sockets itself.
+/// The identifier of our echoes on raw sockets. The kernel assigns that of ping sockets.
 fn identifier() -> u16 {
     u16::try_from(std::process::id() & 0xffff).unwrap_or_default()
 }

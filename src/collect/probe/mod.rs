@@ -1,4 +1,4 @@
-//! Attempts to reach the other nodes, all at once.
+//! Probes of the other nodes, all at once.
 
 mod icmp;
 pub(super) mod tcp;
@@ -14,7 +14,7 @@ pub(super) use tcp::connect;
 
 /// The port of gossip between nodes.
 const GOSSIP: u16 = 7946;
-/// How many attempts are under way at once: a process is mostly allowed 1024 open files.
+/// The number of concurrent probes: a process usually may open 1024 files.
 const AT_ONCE: usize = 512;
 
 pub(super) async fn probes(session: &Session) -> Vec<Artifact> {
@@ -26,7 +26,7 @@ pub(super) async fn probes(session: &Session) -> Vec<Artifact> {
     vec![place.kept_as_json(&probe(peers, session.options.probe_deadline).await)]
 }
 
-/// Everything that can be tried with these peers, each for as long as the deadline allows.
+/// All probes of these peers, each with the deadline.
 async fn probe(peers: Vec<Peer>, deadline: Duration) -> Vec<Probe> {
     let echoes = icmp::Echoes::default();
     let attempts = peers.into_iter().flat_map(|peer| {
@@ -41,7 +41,11 @@ async fn probe(peers: Vec<Peer>, deadline: Duration) -> Vec<Probe> {
             Attempt::Connect { port, .. } => tcp::connect((peer.addr, port).into(), deadline).await,
         };
         let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Probe { peer, attempt, outcome, took_us }
+        let burst = match (attempt, &outcome) {
+            (Attempt::Echo, Outcome::Open) => echoes.burst(peer.addr, took_us).await,
+            _ => None,
+        };
+        Probe { peer, attempt, outcome, took_us, burst }
     });
     let mut probes: Vec<_> = stream::iter(probes).buffer_unordered(AT_ONCE).collect().await;
     probes.sort_by(|a, b| (&a.peer, a.attempt).cmp(&(&b.peer, b.attempt)));
@@ -54,8 +58,8 @@ fn attempts(peer: &Peer) -> Vec<Attempt> {
     std::iter::once(Attempt::Echo).chain(ports.map(connect)).collect()
 }
 
-/// What an errno means for an attempt that got as far as the kernel.
-fn outcome(errno: i32) -> Outcome {
+/// The meaning of an errno.
+pub(super) fn outcome(errno: i32) -> Outcome {
     match errno {
         libc::ECONNREFUSED | libc::ECONNRESET => Outcome::Refused { errno },
         libc::ETIMEDOUT => Outcome::Filtered,

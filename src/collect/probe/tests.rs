@@ -1,4 +1,4 @@
-//! Probes of loopback addresses in a network namespace of the test's own, with a real packet filter.
+//! Probes of loopback addresses in a separate network namespace, with a real firewall.
 
 use super::*;
 use nix::sched::{CloneFlags, unshare};
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_millis(300);
 
-/// What is seen in a new network namespace after these commands, or nothing where there can be none.
-#[expect(clippy::disallowed_methods, reason = "the packet filter of a test is set by its program")]
+/// The result in a new network namespace after these commands; `None` if none can be created.
+#[expect(clippy::disallowed_methods, reason = "the test sets its firewall with nft")]
 pub(in crate::collect) fn in_new_namespace<T: Send + 'static>(
     commands: &'static [&'static str],
     look: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let within = move || {
         unshare(CloneFlags::CLONE_NEWNET)
-            .map_err(|errno| format!("no network namespace to be had: {errno}"))?;
+            .map_err(|errno| format!("cannot create a network namespace: {errno}"))?;
         for command in std::iter::once(&"ip link set lo up").chain(commands) {
             let mut words = command.split(' ');
             let output = std::process::Command::new(words.next().unwrap()).args(words).output();
@@ -27,20 +27,20 @@ pub(in crate::collect) fn in_new_namespace<T: Send + 'static>(
     match std::thread::spawn(within).join().unwrap() {
         Ok(seen) => Some(seen),
         Err(why) => {
-            // A test that cannot run says so where the output of tests goes.
+            // A test that cannot run prints the reason.
             std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("skipped: {why}\n")).unwrap();
             None
         }
     }
 }
 
-/// What comes of probing a peer in a new network namespace, where one program listens.
+/// The outcomes for a peer in a new network namespace in which one program listens.
 fn outcomes(commands: &'static [&'static str], peer: Peer, listen: u16) -> Option<Vec<(Attempt, Outcome)>> {
     in_new_namespace(commands, move || {
         let listener = TcpListener::bind(("127.0.0.1", listen)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let probes = runtime.block_on(probe(vec![peer], DEADLINE));
-        // The program that listens is left in peace: no connection got as far as it.
+        // No connection reached the program that listens.
         listener.set_nonblocking(true).unwrap();
         assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
         probes.into_iter().map(|probe| (probe.attempt, probe.outcome)).collect()
@@ -119,7 +119,7 @@ fn what_this_host_will_not_send_is_not_sent() {
 }
 
 #[test]
-fn a_thousand_silent_peers_are_tried_together_and_told_in_order() {
+fn a_thousand_silent_peers_are_probed_together_and_sorted() {
     let commands = &[
         "nft add table inet t",
         "nft add chain inet t in { type filter hook input priority 0 ; }",

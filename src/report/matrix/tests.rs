@@ -63,7 +63,7 @@ fn it_fits_the_page_and_says_each_reason_once() {
         assert_eq!(shown.matches("✗ 7946/tcp worker-2, ").count(), 1, "{shown}");
         assert!(shown.contains("and 4 more") || shown.contains("4 more:"), "{shown}");
         assert_eq!(shown.contains("✗ deaf here"), width == 120, "{shown}");
-        assert!(shown.ends_with("✓ 20 ok · ✗ 20 broken · ? 20 unknown · - 20 n/a\n"), "{shown}");
+        assert!(shown.ends_with("✓ 30 ok · ✗ 20 broken · ? 20 unknown · - 20 n/a\n"), "{shown}");
     }
 }
 

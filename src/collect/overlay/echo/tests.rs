@@ -1,4 +1,4 @@
-//! Echoes of loopback addresses in a network namespace of the test's own, with a real packet filter.
+//! Echoes to loopback addresses in a separate network namespace, with a real firewall.
 
 use super::*;
 use crate::collect::probe::in_new_namespace;
@@ -10,48 +10,51 @@ fn endpoint(last: u8) -> Endpoint {
     Endpoint { node: [127, 0, 1, last].into(), addr, mac: vec![2, 66, 127, 0, 0, last] }
 }
 
-/// What comes of asking these in a new namespace.
-fn asked(commands: &'static [&'static str], nodes: Vec<Vec<Endpoint>>) -> Option<(Vec<Peer>, Duration)> {
+/// The results in a new namespace.
+fn probed(commands: &'static [&'static str], nodes: Vec<Vec<Endpoint>>) -> Option<(Vec<Peer>, Duration)> {
     in_new_namespace(commands, move || {
         let began = Instant::now();
-        let mut beneath = Beneath::here().unwrap();
-        (ask(&nodes, 1450, Wrap::Vxlan { port: 4789, vni: 1 }, &mut beneath).unwrap(), began.elapsed())
+        let mut underlay = Underlay::here().unwrap();
+        (
+            probe(&nodes, 1450, Encapsulation::Vxlan { port: 4789, vni: 1 }, &mut underlay).unwrap(),
+            began.elapsed(),
+        )
     })
 }
 
 #[test]
-fn who_answers_is_asked_for_two_sizes_and_costs_no_time() {
-    let Some((peers, took)) = asked(&[], vec![vec![endpoint(2)], vec![endpoint(3)]]) else { return };
+fn a_node_that_answers_gets_two_echoes() {
+    let Some((peers, took)) = probed(&[], vec![vec![endpoint(2)], vec![endpoint(3)]]) else { return };
     assert_eq!(peers.iter().map(|peer| peer.endpoint.octets()[3]).collect::<Vec<_>>(), [2, 3]);
     assert!(peers.iter().all(|peer| peer.small.answered() && peer.full.answered()), "{peers:?}");
     assert!(peers.iter().all(|peer| peer.sizes.is_empty()));
     assert_eq!(peers[0].mac, "02:42:7f:00:00:02");
-    assert!(took < PATIENCE, "{took:?}");
+    assert!(took < TIMEOUT, "{took:?}");
 }
 
 #[test]
-fn where_large_packets_are_lost_the_sizes_between_tell_how_large() {
+fn where_large_packets_are_lost_smaller_ones_find_the_limit() {
     let commands = &[
         "nft add table inet t",
         "nft add chain inet t in { type filter hook input priority 0 ; }",
         "nft add rule inet t in meta length > 1400 drop",
     ];
-    let Some((peers, took)) = asked(commands, vec![vec![endpoint(2)]]) else { return };
+    let Some((peers, took)) = probed(commands, vec![vec![endpoint(2)]]) else { return };
     assert!(peers[0].small.answered());
     assert_eq!(peers[0].full, Echo::Lost);
-    assert_eq!(peers[0].stops(), (Some(1400), Some(1410)));
-    assert!(took < PATIENCE * 2 + PATIENCE / 2, "{took:?}");
+    assert_eq!(peers[0].size_limits(), (Some(1400), Some(1410)));
+    assert!(took < TIMEOUT * 2 + TIMEOUT / 2, "{took:?}");
 }
 
 #[test]
-fn where_one_endpoint_is_silent_another_is_asked() {
+fn where_one_endpoint_is_silent_another_is_probed() {
     let commands = &[
         "nft add table inet t",
         "nft add chain inet t in { type filter hook input priority 0 ; }",
         "nft add rule inet t in ip daddr 127.0.0.2 drop",
     ];
     let silent_first = vec![vec![endpoint(2), endpoint(3)], vec![endpoint(2)]];
-    let Some((peers, _)) = asked(commands, silent_first) else { return };
+    let Some((peers, _)) = probed(commands, silent_first) else { return };
     assert_eq!(peers[0].endpoint, endpoint(3).addr);
     assert!(peers[0].small.answered() && peers[0].full.answered());
     assert_eq!(peers[0].underlay, None);
@@ -60,8 +63,8 @@ fn where_one_endpoint_is_silent_another_is_asked() {
 }
 
 #[test]
-fn what_the_interface_does_not_take_is_too_big() {
-    let Some((peers, _)) = asked(&["ip link set lo mtu 1400"], vec![vec![endpoint(2)]]) else { return };
+fn a_packet_above_the_mtu_of_the_interface_is_too_big() {
+    let Some((peers, _)) = probed(&["ip link set lo mtu 1400"], vec![vec![endpoint(2)]]) else { return };
     assert!(peers[0].small.answered());
     assert_eq!(peers[0].full, Echo::TooBig { mtu: 0 });
 }
@@ -92,7 +95,7 @@ fn only_answers_to_our_own_echoes_count() {
     let read = |bytes: &[u8]| answer(bytes, IDENTIFIER);
     assert_eq!(
         read(&packet(of.octets(), &reply)),
-        Some(Answer { of: of.into(), sequence: 7, says: Says::Here })
+        Some(Answer { of: of.into(), sequence: 7, reply: Reply::Echo })
     );
     assert_eq!(answer(&packet(of.octets(), &reply), 1), None);
     assert_eq!(read(&packet(of.octets(), &request(IDENTIFIER, 7, 84))), None);
@@ -108,9 +111,9 @@ fn a_router_says_what_would_fit() {
     icmp.extend(quoted);
     let of = Ipv4Addr::new(10, 0, 0, 3);
     let says = |icmp: &[u8]| answer(&packet([10, 0, 0, 1], icmp), IDENTIFIER);
-    assert_eq!(says(&icmp), Some(Answer { of: of.into(), sequence: 9, says: Says::TooBig { mtu: 1350 } }));
+    assert_eq!(says(&icmp), Some(Answer { of: of.into(), sequence: 9, reply: Reply::TooBig { mtu: 1350 } }));
     icmp[1] = 1;
-    assert_eq!(says(&icmp), Some(Answer { of: of.into(), sequence: 9, says: Says::No }));
+    assert_eq!(says(&icmp), Some(Answer { of: of.into(), sequence: 9, reply: Reply::Error }));
 }
 
 /// How many silent nodes a swarm has that is measured.
@@ -138,14 +141,14 @@ fn what_asking_costs_is_a_second_and_a_dozen_packets_a_node() {
         for nodes in SWARMS {
             let measured = in_new_namespace(commands, move || {
                 let endpoints: Vec<_> = (1..=nodes).map(|last| vec![endpoint(last)]).collect();
-                let mut beneath = Beneath::here().unwrap();
-                let mut line = Line::open().unwrap();
+                let mut underlay = Underlay::here().unwrap();
+                let mut socket = IcmpSocket::open().unwrap();
                 let began = Instant::now();
-                let wrap = Wrap::Vxlan { port: 4789, vni: 1 };
-                let peers = ask_on(&mut line, &endpoints, 1450, wrap, &mut beneath).unwrap();
+                let encapsulation = Encapsulation::Vxlan { port: 4789, vni: 1 };
+                let peers = probe_with(&mut socket, &endpoints, 1450, encapsulation, &mut underlay).unwrap();
                 let took = began.elapsed();
                 let counted: u32 = peers.iter().filter_map(|peer| peer.packets).sum();
-                let packets = line.sequence + beneath.line.sequence;
+                let packets = socket.sequence + underlay.socket.sequence;
                 assert_eq!(counted, u32::from(packets));
                 (took, packets)
             });
@@ -157,7 +160,7 @@ fn what_asking_costs_is_a_second_and_a_dozen_packets_a_node() {
             );
             assert!(packets <= most * u16::from(nodes), "{packets} packets to {nodes} nodes that {what}");
             // Both rounds together, and what was still on its way.
-            assert!(took < PATIENCE * 2 + PATIENCE / 2, "{nodes} nodes that {what}: {took:?}");
+            assert!(took < TIMEOUT * 2 + TIMEOUT / 2, "{nodes} nodes that {what}: {took:?}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! A subnet for a network that is made anew.
+//! A free subnet for the command that creates a network again.
 
 use facts::host::Address;
 use facts::network::Network;
 use std::net::Ipv4Addr;
 
-/// A subnet that none of the networks and none of these has, for a command; `SUBNET` where there is none.
-pub(super) fn free_subnet(networks: &[Network], taken: &[Address], prefix: u8) -> String {
+/// A subnet that overlaps none of `networks` and none of `taken`; the placeholder `SUBNET` if there is none.
+pub(crate) fn free_subnet(networks: &[Network], taken: &[Address], prefix: u8) -> String {
     let subnets =
         networks.iter().flat_map(|network| &network.subnets).filter_map(|subnet| subnet.parse().ok());
     let taken: Vec<Address> = subnets.chain(taken.iter().copied()).collect();

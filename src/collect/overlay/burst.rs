@@ -1,0 +1,156 @@
+//! Loss, round-trip time and TCP over an overlay: a burst of small echoes to each node that answers, and a SYN beside it.
+//!
+//! ICMP checksums are computed by the kernel, TCP checksums often by the network interface. An interface that computes
+//! them wrongly inside VXLAN packets breaks TCP alone, which an echo does not show.
+
+use super::echo::{IcmpSocket, Request, SMALL, Sent};
+use facts::link::{Burst, Outcome};
+use facts::overlay::{Echo, Peer};
+use socket2::{Domain, Socket, Type};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+/// The number of echoes to each node.
+const ECHOES: usize = 10;
+/// The time between two echoes to one node.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// How long the last replies may take.
+const TIMEOUT: Duration = Duration::from_millis(300);
+/// The echoes before which unanswered SYNs are repeated, each from a new port.
+const SYN_AT: [usize; 3] = [0, 3, 6];
+/// A port that nothing listens on (tcpmux): a reset is the expected answer, and an open port is an answer as well.
+const CLOSED_PORT: u16 = 1;
+
+/// Measures every peer that answered an echo.
+pub(super) fn measure(peers: &mut [Peer]) -> io::Result<()> {
+    let answering: Vec<usize> =
+        (0..peers.len()).filter(|at| peers.get(*at).is_some_and(|peer| peer.small.answered())).collect();
+    if answering.is_empty() {
+        return Ok(());
+    }
+    let mut socket = IcmpSocket::open()?;
+    let mut requests: Vec<Request> = Vec::new();
+    let mut sent = Sent::new();
+    let mut syns: Vec<(usize, Socket)> = Vec::new();
+    let mut answers: Vec<Option<Outcome>> = vec![None; peers.len()];
+    for round in 0..ECHOES {
+        let from = requests.len();
+        for at in &answering {
+            let Some(peer) = peers.get(*at) else { continue };
+            requests.push(Request { node: *at, to: peer.endpoint, size: SMALL, echo: None });
+            if SYN_AT.contains(&round) && answers.get(*at) == Some(&None) {
+                match connect(peer.endpoint) {
+                    Ok(socket) => syns.push((*at, socket)),
+                    Err(outcome) => set(&mut answers, *at, outcome),
+                }
+            }
+        }
+        sent.extend(socket.send(&mut requests, from));
+        let last = round + 1 == ECHOES;
+        let until = Instant::now() + if last { TIMEOUT } else { INTERVAL };
+        socket.receive(&mut sent, &mut requests, until)?;
+        // Replies that are all there leave time until the next round.
+        if !last {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        }
+        for (at, socket) in &syns {
+            if let Some(outcome) = outcome_of(socket) {
+                set(&mut answers, *at, outcome);
+            }
+        }
+    }
+    for at in answering {
+        let Some(peer) = peers.get_mut(at) else { continue };
+        let times: Vec<Option<u64>> = requests
+            .iter()
+            .filter(|request| request.node == at)
+            .map(|request| match request.echo {
+                Some(Echo::Answered { took_us }) => Some(took_us),
+                _ => None,
+            })
+            .collect();
+        peer.burst = Some(Burst::of(&times));
+        peer.tcp = Some(answers.get(at).cloned().flatten().unwrap_or(Outcome::Filtered));
+    }
+    Ok(())
+}
+
+fn set(answers: &mut [Option<Outcome>], at: usize, outcome: Outcome) {
+    if let Some(answer) = answers.get_mut(at).filter(|answer| answer.is_none()) {
+        *answer = Some(outcome);
+    }
+}
+
+/// Sends a SYN without waiting for the answer. A connection is reset when the socket is dropped.
+fn connect(addr: Ipv4Addr) -> Result<Socket, Outcome> {
+    let open = || -> io::Result<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.set_linger(Some(Duration::ZERO))?;
+        match socket.connect(&SocketAddrV4::new(addr, CLOSED_PORT).into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+            _ => Ok(socket),
+        }
+    };
+    open().map_err(|error| crate::collect::probe::outcome(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
+/// The answer to a SYN; `None` if none arrived yet.
+fn outcome_of(socket: &Socket) -> Option<Outcome> {
+    match socket.take_error() {
+        Ok(Some(error)) => Some(crate::collect::probe::outcome(error.raw_os_error().unwrap_or(libc::EIO))),
+        Ok(None) => socket.peer_addr().is_ok().then_some(Outcome::Open),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::probe::in_new_namespace;
+
+    fn measured(commands: &'static [&'static str]) -> Option<(Peer, Duration)> {
+        in_new_namespace(commands, || {
+            let mut peers = [Peer {
+                node: [127, 0, 1, 2].into(),
+                endpoint: [127, 0, 0, 2].into(),
+                mac: String::new(),
+                small: Echo::Answered { took_us: 1 },
+                full: Echo::Lost,
+                sizes: Vec::new(),
+                underlay: None,
+                capture: None,
+                packets: None,
+                burst: None,
+                tcp: None,
+            }];
+            let began = Instant::now();
+            measure(&mut peers).unwrap();
+            let [peer] = peers;
+            (peer, began.elapsed())
+        })
+    }
+
+    #[test]
+    fn a_healthy_path_loses_nothing_and_answers_the_syn() {
+        let Some((peer, took)) = measured(&[]) else { return };
+        let burst = peer.burst.unwrap();
+        assert_eq!((burst.sent, burst.received), (10, 10));
+        assert_eq!(peer.tcp, Some(Outcome::Refused { errno: libc::ECONNREFUSED }));
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+
+    #[test]
+    fn a_path_that_drops_tcp_alone_loses_the_syn() {
+        let commands = &[
+            "nft add table inet t",
+            "nft add chain inet t in { type filter hook input priority 0 ; }",
+            "nft add rule inet t in tcp dport 1 drop",
+        ];
+        let Some((peer, _)) = measured(commands) else { return };
+        assert_eq!(peer.burst.unwrap().received, 10);
+        assert_eq!(peer.tcp, Some(Outcome::Filtered));
+        assert!(peer.drops_tcp_only());
+    }
+}
