@@ -19,6 +19,7 @@ mod encrypted_in_clear;
 mod gossip_join_failed;
 mod gossip_partition;
 mod gossip_port_blocked;
+mod ingress_half_removed;
 mod ingress_missing;
 mod ingress_sandbox_missing;
 mod macvlan_shared_range;
@@ -55,6 +56,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &gossip_flapping::CHECK,
     &gossip_degraded::CHECK,
     &peer_unreachable::CHECK,
+    &ingress_half_removed::CHECK,
     &ingress_missing::CHECK,
     &ingress_sandbox_missing::CHECK,
     &fdb_stale::CHECK,

@@ -84,7 +84,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
         reported = Some(evidence.fold(finding, crate::Finding::with));
     }
-    Ok(())
+    overlays.map(drop)
 }
 
 fn remedy(host: &Host, to: &NodeName, all: bool) -> Remedy {

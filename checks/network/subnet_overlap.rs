@@ -18,7 +18,7 @@ check! {
     ///
     /// ## How to fix it
     /// Re-create the network with a free subnet. This includes the ingress network; its default is 10.0.0.0/24. For a new
-    /// swarm use `--default-addr-pool`.
+    /// swarm use `--default-addr-pool`; `default-address-pools` in daemon.json applies to bridge networks only.
     ///
     /// ## When it is wrong
     /// If no container on the network ever has to reach those addresses.
@@ -81,12 +81,21 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
             let covered = known.iter().filter(|(addr, _)| subnet.covers(*addr) && !addr.is_loopback());
             hits.extend(covered.map(|(_, what)| Hit { what: what.clone(), in_use: true }));
+            hits.extend(gateway_bridge(networks, network, &subnet));
             if !hits.is_empty() {
                 report(host, view, networks, network, &hits, out);
             }
         }
     }
     Ok(())
+}
+
+/// The bridge by which every task on an overlay reaches the outside, if its subnet overlaps that of the overlay.
+fn gateway_bridge(networks: &[Network], overlay: &Network, subnet: &Address) -> Option<Hit> {
+    let bridge = networks.iter().find(|network| network.name == "docker_gwbridge")?;
+    let own = bridge.subnets.iter().find(|own| own.parse().is_ok_and(|own: Address| own.overlaps(subnet)))?;
+    let what = format!("docker_gwbridge has {own}");
+    (overlay.driver == "overlay").then_some(Hit { what, in_use: true })
 }
 
 /// An interface with a network that overlaps the subnet.

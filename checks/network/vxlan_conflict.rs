@@ -48,7 +48,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let (Some(device), Some(namespaces)) = (foreign, namespaces) else { continue };
             explained = true;
             let line = failed.filter(|(_, line)| names_subnet_of(line, network));
-            let finding = report_device(host, device, network, namespaces, out);
+            let finding = report_device(host, device, Some(network), namespaces, out);
             match line {
                 Some((log, line)) => drop(finding.with(Evidence::log(log, line))),
                 // Until a task needs the overlay on this node, nothing fails.
@@ -63,11 +63,16 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
     }
     if let Some((log, line)) = failed.filter(|_| !explained) {
-        // With the list of devices, a conflict that was resolved is visible.
-        let resolved = namespaces.is_some()
-            && !network_of(line, networks).is_some_and(|network| network.vnis.is_empty());
-        if !resolved {
-            report_failure(host, line, networks, log, out);
+        let network = network_of(line, networks).filter(|network| !network.vnis.is_empty());
+        let stray = found.iter().find(|device| !networks.iter().any(|network| belongs_to(device, network)));
+        match (namespaces, stray) {
+            (None, _) => report_failure(host, line, networks, log, out),
+            // A worker does not list a network that it failed to create.
+            (Some(namespaces), Some(device)) if network.is_none() => {
+                report_device(host, device, None, namespaces, out).with(Evidence::log(log, line));
+            }
+            // The list of devices shows that the conflict is resolved.
+            (Some(_), _) => {}
         }
     }
     log.map(drop)
@@ -105,7 +110,7 @@ fn network_of<'a>(line: &Line, networks: &'a [Network]) -> Option<&'a Network> {
 fn report_device<'f>(
     host: &Host,
     device: &VxlanDevice,
-    network: &Network,
+    network: Option<&Network>,
     namespaces: &Seen<EngineNamespaces>,
     out: &'f mut Findings<'_>,
 ) -> &'f mut Finding {
@@ -114,9 +119,10 @@ fn report_device<'f>(
         Some(namespace) => format!("the namespace {namespace}"),
         None => "the host's namespace".to_owned(),
     };
+    let of = network.map(|network| format!(" of the network {}", network.name)).unwrap_or_default();
     let summary = format!(
-        "VNI {vni} of the network {} is used by the VXLAN device {name} in {place}: {} cannot create the overlay",
-        network.name, host.name
+        "VNI {vni}{of} is used by the VXLAN device {name} in {place}: {} cannot create the overlay",
+        host.name
     );
     let shown = format!("{name} in {place}: vxlan id {vni} dstport {port}");
     let directory = exec_root(host);
@@ -133,8 +139,12 @@ fn report_device<'f>(
             format!("ip link delete {}", shell_quote(name)),
         ],
     };
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(namespaces, shown))
-        .also_affects(Subject::Network(network.name.clone()))
+    let finding =
+        out.report(Subject::Node(host.name.clone()), summary, Evidence::value(namespaces, shown));
+    if let Some(network) = network {
+        finding.also_affects(Subject::Network(network.name.clone()));
+    }
+    finding
         .remedy(Remedy {
             title: format!("Delete the VXLAN device {name} on {}", host.name).into(),
             risk: Risk::Manual,
