@@ -21,7 +21,7 @@ check! {
     /// Source: moby `daemon/network.go` (`releaseIngress`), `daemon/cluster/executor/container/executor.go`.
     "network/ingress-half-removed": Error, "the ingress network was removed only in part";
     healthy "the ingress network was not removed in part";
-    needs Networks, EngineLog, Services;
+    needs Networks, EngineLog, Services, Info;
     for each Host: run
 }
 

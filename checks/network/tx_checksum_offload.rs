@@ -6,17 +6,17 @@ use facts::Host;
 check! {
     /// ICMP passes over the overlays of this node and TCP does not: the network interface computes wrong TCP checksums.
     ///
+    /// ## Why it matters
+    /// The kernel leaves the checksum of a TCP segment to the network interface (TX checksum offload). Some drivers
+    /// compute it wrongly for a segment inside a VXLAN packet, and the other node drops it. `ping` between containers
+    /// works, and every TCP connection to a task on another node hangs. Known drivers: vmxnet3 of VMware, and some
+    /// versions of virtio_net, mlx5_core and hv_netvsc.
     ///
-    /// The kernel leaves the checksum of a TCP segment to the network interface (TX checksum offload). Some drivers compute
-    /// it wrongly for a segment inside a VXLAN packet, and the other node drops it. `ping` between containers works, and
-    /// every TCP connection to a task on another node hangs. Known drivers: vmxnet3 of VMware, and some versions of
-    /// virtio_net, mlx5_core and hv_netvsc.
+    /// ## How to fix it
+    /// Switch TX checksum offload off with `ethtool -K`, and make the change permanent in the network configuration.
+    /// Newer VMware hypervisors and drivers do not need it.
     ///
-    ///
-    /// Switch TX checksum offload off with `ethtool -K`, and make the change permanent in the network configuration. Newer
-    /// VMware hypervisors and drivers do not need it.
-    ///
-    ///
+    /// ## When it is wrong
     /// If a firewall or a middlebox inspects VXLAN packets and drops TCP inside them.
     ///
     /// Source: moby#41775; coreos/fedora-coreos-tracker#1372; `ethtool(8)`.

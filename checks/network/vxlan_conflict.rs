@@ -25,7 +25,7 @@ check! {
     /// Source: moby `libnetwork/drivers/overlay/ov_network.go`, `ov_utils.go`; moby/libnetwork#945; moby#42548.
     "network/vxlan-conflict": Error, "another VXLAN device has the VNI of an overlay";
     healthy "the VNI of every overlay is free for it";
-    needs Overlays, Networks, EngineLog, EngineProcess;
+    needs Overlays, Networks, EngineLog, EngineProcess, SwarmState;
     for each Host: run
 }
 
