@@ -28,6 +28,7 @@ check! {
     "network/duplicate-address": Error, "two endpoints have the same address on one network";
     healthy "every endpoint has a unique address on its network";
     needs Tasks, Services, Nodes, Networks, Containers;
+    caused_by "network/macvlan-shared-range";
     for each Cluster: run
 }
 

@@ -1,9 +1,8 @@
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::network::Network;
 use facts::service::{Service, Task};
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 
 check! {
     /// A macvlan or ipvlan network of the swarm assigns addresses on several nodes from the same range.
@@ -22,7 +21,7 @@ check! {
     /// Source: Docker docs "Macvlan network driver"; moby#49921; moby `daemon/cluster/networks.go`.
     "network/macvlan-shared-range": Warning, "several nodes assign macvlan addresses from the same range";
     healthy "every node has a separate range for macvlan networks";
-    needs Networks, Services, Tasks, Nodes, Containers;
+    needs Networks, Services, Tasks, Nodes;
     for each Cluster: run
 }
 
@@ -54,18 +53,14 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             };
             let on: BTreeSet<_> = tasks.iter().filter(runs).filter_map(|task| task.node.clone()).collect();
             let ranges = ranges(view, network);
-            let twice = addresses(view, network).into_iter().find(|(_, holders)| holders.len() > 1);
-            if twice.is_none() && (on.len() < 2 || is_separate(&ranges)) {
+            if on.len() < 2 || is_separate(&ranges) {
                 continue;
             }
             let names: Vec<_> =
                 nodes.iter().filter(|node| on.contains(&node.id)).map(|node| node.name.to_string()).collect();
-            let what = match &twice {
-                Some((addr, holders)) => format!("{addr} is in use on {}", holders.join(" and ")),
-                None => match ranges.first() {
-                    Some((_, range)) => format!("every node assigns addresses from {range} by itself"),
-                    None => "every node assigns its addresses by itself".to_owned(),
-                },
+            let what = match ranges.first() {
+                Some((_, range)) => format!("every node assigns addresses from {range} by itself"),
+                None => "every node assigns its addresses by itself".to_owned(),
             };
             let summary = format!(
                 "the {} network {} has tasks on {}, and {what}",
@@ -82,12 +77,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             for service in &users {
                 finding.also_affects(Subject::Service(service.name.clone()));
             }
-            if twice.is_some() {
-                finding.severity(Severity::Error);
-            } else {
-                finding.confidence(Confidence::Medium);
-            }
-            finding.remedy(remedy(host, network));
+            finding.confidence(Confidence::Medium).remedy(remedy(host, network));
         }
     }
     Ok(())
@@ -113,21 +103,6 @@ fn ranges(view: &View<'_>, network: &Network) -> Vec<(String, String)> {
 fn is_separate(ranges: &[(String, String)]) -> bool {
     let different: BTreeSet<_> = ranges.iter().map(|(_, range)| range).collect();
     different.len() == ranges.len() && ranges.len() > 1
-}
-
-/// The nodes on which a container has each address of the network.
-fn addresses(view: &View<'_>, network: &Network) -> BTreeMap<IpAddr, Vec<String>> {
-    let mut holders: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
-    for host in &view.snapshot.hosts {
-        let Ok(containers) = host.containers.get() else { continue };
-        for container in containers.iter() {
-            let on = container.attachments.iter().filter(|at| at.name == network.name);
-            for addr in on.filter_map(|at| at.addr) {
-                holders.entry(addr).or_default().push(host.name.to_string());
-            }
-        }
-    }
-    holders
 }
 
 fn remedy(host: &Host, network: &Network) -> Remedy {
