@@ -29,7 +29,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let networks = host.networks.get()?;
     let log = host.log.get()?;
     let remains = networks.iter().filter(|network| network.ingress);
-    let Some((network, line)) = remains.filter_map(|network| Some((network, failed_removal(log, network)?))).next()
+    let Some((network, line)) =
+        remains.filter_map(|network| Some((network, failed_removal(log, network)?))).next()
     else {
         return Ok(());
     };
@@ -60,7 +61,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             Step::RestartEngine { node: host.name.clone() },
             Step::Manual {
                 node: manager,
-                text: "after every node that still has the network restarted its engine, create the network".into(),
+                text: "after every node that still has the network restarted its engine, create the network"
+                    .into(),
                 commands: vec!["docker network create --driver overlay --ingress ingress".into()],
             },
         ],

@@ -1,6 +1,6 @@
 use crate::model::blocked_port::{Blocked, Port, report};
-use crate::model::reachability::{Reach, by_peer};
 use crate::model::node_entries::replacement;
+use crate::model::reachability::{Reach, by_peer};
 use crate::{Confidence, Findings, Judged, View};
 use facts::Host;
 use facts::link::{Outcome, Peer};

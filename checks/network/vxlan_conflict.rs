@@ -139,8 +139,7 @@ fn report_device<'f>(
             format!("ip link delete {}", shell_quote(name)),
         ],
     };
-    let finding =
-        out.report(Subject::Node(host.name.clone()), summary, Evidence::value(namespaces, shown));
+    let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::value(namespaces, shown));
     if let Some(network) = network {
         finding.also_affects(Subject::Network(network.name.clone()));
     }

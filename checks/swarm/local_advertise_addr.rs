@@ -1,9 +1,9 @@
+use crate::model::gossip_datagrams::member_without_udp;
 use crate::model::local_addresses::{
     is_docker_bridge, is_routable, local_holder, routable_address, uplink_address,
 };
 use crate::model::moved_worker::moved_worker;
 use crate::model::node_entries::{is_former_self, replacement};
-use crate::model::gossip_datagrams::member_without_udp;
 use crate::remedies::rejoin::{rejoin_manager, rejoin_worker};
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::Interface;
