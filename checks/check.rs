@@ -1,6 +1,6 @@
 //! What a check is.
 
-use crate::{Findings, Severity, Subject, View};
+use crate::{Finding, Findings, Severity, Subject, View};
 use facts::swarm::Node;
 use facts::{Gap, Host, Need};
 use std::borrow::Cow;
@@ -14,6 +14,10 @@ pub trait Check: Send + Sync {
     fn meta(&self) -> &Meta;
     /// Looks, and reports.
     fn judge(&self, view: &View<'_>, out: &mut Findings<'_>);
+    /// The same with the findings of the checks that ran before.
+    fn judge_after(&self, view: &View<'_>, _found: &[Finding], out: &mut Findings<'_>) {
+        self.judge(view, out);
+    }
     /// Whether it looks at each machine for itself, from where that machine stands; else it looks at the swarm.
     fn each_host(&self) -> bool {
         false
@@ -38,6 +42,8 @@ pub struct Meta {
     pub needs: Cow<'static, [Need]>,
     /// Checks whose finding on the same subject makes this one a consequence.
     pub caused_by: Cow<'static, [Str]>,
+    /// It runs after all other checks, with their findings.
+    pub remaining: bool,
 }
 
 /// A check that comes with the doctor.
@@ -58,6 +64,9 @@ pub enum Run {
     Host(fn(&Host, &View<'_>, &mut Findings<'_>) -> Judged),
     /// Once for every entry of the node list.
     Node(fn(&Node, &View<'_>, &mut Findings<'_>) -> Judged),
+    /// Once for every host, after all other checks and with their findings. Where one of those concerns the host, what is
+    /// found here is its consequence.
+    Remaining(fn(&Host, &View<'_>, &[Finding], &mut Findings<'_>) -> Judged),
 }
 
 /// An `Err` makes the verdict on this subject "unknown". It never makes it "healthy".
@@ -69,7 +78,18 @@ impl Check for BuiltIn {
     }
 
     fn each_host(&self) -> bool {
-        matches!(self.run, Run::Host(_))
+        matches!(self.run, Run::Host(_) | Run::Remaining(_))
+    }
+
+    fn judge_after(&self, view: &View<'_>, found: &[Finding], out: &mut Findings<'_>) {
+        match self.run {
+            Run::Remaining(run) => {
+                for host in &view.snapshot.hosts {
+                    note(Subject::Node(host.name.clone()), run(host, view, found, out), out);
+                }
+            }
+            Run::Cluster(_) | Run::Host(_) | Run::Node(_) => self.judge(view, out),
+        }
     }
 
     fn judge(&self, view: &View<'_>, out: &mut Findings<'_>) {
@@ -88,6 +108,7 @@ impl Check for BuiltIn {
                 }
                 Err(gap) => out.inconclusive(Subject::Cluster, gap),
             },
+            Run::Remaining(_) => self.judge_after(view, &[], out),
         }
     }
 }
@@ -118,6 +139,7 @@ macro_rules! check {
                 explain: std::borrow::Cow::Borrowed(concat!($($doc, "\n"),+)),
                 needs: std::borrow::Cow::Borrowed(&[$(facts::Need::$need),+]),
                 caused_by: std::borrow::Cow::Borrowed(&[$($(std::borrow::Cow::Borrowed($cause)),+)?]),
+                remaining: matches!($crate::Run::$scope($run), $crate::Run::Remaining(_)),
             },
             run: $crate::Run::$scope($run),
             file: file!(),

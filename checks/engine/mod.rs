@@ -1,20 +1,26 @@
 //! The engine and its configuration.
 
 mod api_exposed;
+mod api_version_too_old;
 mod containerd_unresponsive;
+mod crashed;
 mod daemon_json_malformed;
 mod daemon_json_refused;
 mod directives;
 mod exit_cause;
 mod exit_reason;
 mod file_limit_reached;
+mod known_errors;
 mod known_regression;
 mod lifecycle;
 mod live_restore;
 mod nftables_backend;
 mod panic;
 mod regressions;
+mod unexplained_errors;
 mod unreachable;
+mod unsupported_platform;
+mod version_skew;
 
 use crate::BuiltIn;
 
@@ -30,5 +36,10 @@ pub const CHECKS: &[&BuiltIn] = &[
     &unreachable::CHECK,
     &file_limit_reached::CHECK,
     &api_exposed::CHECK,
+    &api_version_too_old::CHECK,
+    &unsupported_platform::CHECK,
+    &crashed::CHECK,
+    &version_skew::CHECK,
     &known_regression::CHECK,
+    &unexplained_errors::CHECK,
 ];

@@ -129,6 +129,10 @@ fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>)
     }
     let summary = "this worker has no ingress network";
     let subject = Subject::Node(host.name.clone());
+    // A step that is absent from the log proves nothing where lines are missing.
+    if join.trouble.is_none() && join.missing.is_some() {
+        facts::log::Log::gap_since(log, join.reached.and_then(|(_, line)| line.at))?;
+    }
     let finding = match (join.trouble, join.missing, join.reached) {
         (Some(line), _, _) => {
             let summary = format!("{summary}: {}", message(line));

@@ -71,6 +71,10 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if join.trouble.is_none() && last.at.is_some_and(|at| age(at) < STEP_SECONDS) {
         return Ok(());
     }
+    // A step that is absent from the log proves nothing where lines are missing.
+    if join.trouble.is_none() {
+        facts::log::Log::gap_since(log, join.reached.and_then(|(_, line)| line.at))?;
+    }
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, last));
     add_evidence(&join, log, finding);
     if let Some(info) = error {

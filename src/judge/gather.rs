@@ -84,6 +84,7 @@ impl Gathered {
         distinct(&mut members);
         let swarm = of_one_swarm(&members, &mut notes);
         apart(&members, &mut notes);
+        notes.extend(super::config_drift::note(members.iter().flat_map(|member| &member.snapshot.hosts)));
         let lead = (0..members.len()).max_by_key(|at| {
             let member = &members[*at];
             (member.cluster() == swarm, member.authority(), std::cmp::Reverse(*at))

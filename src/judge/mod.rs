@@ -1,6 +1,7 @@
 //! Judging: every check over one snapshot, and their findings in the order in which a person should read them.
 
 mod causes;
+mod config_drift;
 mod gather;
 mod header;
 mod map;
@@ -10,7 +11,7 @@ use crate::policy::{Excuse, Policy};
 use checks::{Check, Finding, Findings, Severity, Step, Str, Subject, View};
 use facts::bundle::{ArtifactStatus, Manifest};
 use facts::{Gap, Need, Snapshot, Source, Why};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -147,13 +148,23 @@ pub fn judge<'a>(
     policy: &Policy,
 ) -> Diagnosis {
     let view = View { thresholds: policy.thresholds, ..View::of(snapshot) };
-    let checks = checks.into_iter().filter(|check| policy.selection.judges(check.meta()));
-    let looked = checks.map(|check| {
-        let began = Instant::now();
-        (looked(check, &view), began.elapsed())
-    });
+    let checks: Vec<&dyn Check> =
+        checks.into_iter().filter(|check| policy.selection.judges(check.meta())).collect();
+    let mut outs: Vec<Option<(Findings<'_>, Duration)>> = checks.iter().map(|_| None).collect();
+    let mut found = Vec::new();
+    for remaining in [false, true] {
+        for (check, out) in checks.iter().zip(&mut outs) {
+            if check.meta().remaining != remaining {
+                continue;
+            }
+            let began = Instant::now();
+            let judged = looked(*check, &view, &found);
+            *out = Some((judged, began.elapsed()));
+        }
+        found = outs.iter().flatten().flat_map(|(out, _)| out.found.iter().cloned()).collect();
+    }
     concluded(
-        looked.collect(),
+        outs.into_iter().flatten().collect(),
         snapshot,
         header::header(snapshot, manifest),
         Map::of(snapshot),
@@ -176,6 +187,7 @@ fn concluded(
     let mut found = Vec::new();
     let mut judged = Vec::new();
     let mut causes = Vec::new();
+    let mut remaining = BTreeSet::new();
     for (mut out, took) in looked.drain(..) {
         out.unknown.sort();
         out.unknown.dedup();
@@ -183,6 +195,7 @@ fn concluded(
             out.found.iter_mut().for_each(|finding| finding.severity = *severity);
         }
         causes.push((out.meta.id.clone(), out.meta.caused_by.clone()));
+        remaining.extend(out.meta.remaining.then(|| out.meta.id.clone()));
         let asked = asked(&out, manifest);
         found.append(&mut out.found);
         let asked = asked && policy.selection.asks(out.meta);
@@ -207,7 +220,7 @@ fn concluded(
         let key = |ignored: &Ignored| (ignored.finding.check.clone(), ignored.finding.subject.clone());
         key(one).cmp(&key(other)).then_with(|| one.finding.summary.cmp(&other.finding.summary))
     });
-    let mut findings = causes::fold(found, &counting, &causes, several);
+    let mut findings = causes::fold(found, &counting, &causes, &remaining, several);
     // The cause of what was asked for is shown, and no other finding of a check that was not.
     let asks =
         |finding: &Finding| judged.iter().any(|(out, asked, _)| *asked && out.meta.id == finding.check);
@@ -226,10 +239,10 @@ fn concluded(
 }
 
 /// What one check has to say.
-fn looked<'c>(check: &'c dyn Check, view: &View<'_>) -> Findings<'c> {
+fn looked<'c>(check: &'c dyn Check, view: &View<'_>, found: &[Finding]) -> Findings<'c> {
     let mut out = Findings::of(check.meta());
     // A check that panics has judged nothing, and must not take the others with it.
-    if catch_unwind(AssertUnwindSafe(|| check.judge(view, &mut out))).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| check.judge_after(view, found, &mut out))).is_err() {
         out = Findings::of(check.meta());
         out.inconclusive(Subject::Cluster, broken_check(check));
     }

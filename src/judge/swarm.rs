@@ -29,15 +29,21 @@ pub fn judge_swarm<'a>(
     let mut seen = Vec::new();
     for (at, mut member) in members.into_iter().enumerate() {
         let view = View { names: Some(&names), thresholds: policy.thresholds, ..View::of(&member.snapshot) };
-        for ((check, outs), took) in checks.iter().zip(&mut outs).zip(&mut took) {
-            if !check.each_host() {
-                continue;
+        let mut found = Vec::new();
+        for remaining in [false, true] {
+            for ((check, outs), took) in checks.iter().zip(&mut outs).zip(&mut took) {
+                if !check.each_host() || check.meta().remaining != remaining {
+                    continue;
+                }
+                let began = Instant::now();
+                let mut out = looked(*check, &view, &found);
+                *took += began.elapsed();
+                let host = &member.manifest.host;
+                locate(&mut out, |source| source.origin = format!("{host}: {}", source.origin));
+                outs.push((at, out));
             }
-            let began = Instant::now();
-            let mut out = looked(*check, &view);
-            *took += began.elapsed();
-            locate(&mut out, |source| source.origin = format!("{}: {}", member.manifest.host, source.origin));
-            outs.push((at, out));
+            let of_member = outs.iter().flatten().filter(|(by, _)| *by == at);
+            found = of_member.flat_map(|(_, out)| out.found.iter().cloned()).collect();
         }
         seen.append(&mut member.snapshot.hosts);
     }
@@ -53,7 +59,7 @@ pub fn judge_swarm<'a>(
             continue;
         }
         let began = Instant::now();
-        let mut out = looked(*check, &view);
+        let mut out = looked(*check, &view, &[]);
         *took += began.elapsed();
         locate(&mut out, |source| {
             if of_cluster(source.need) {

@@ -51,9 +51,12 @@ impl Selection {
         let mut behind = BTreeSet::new();
         let mut next: Vec<&'static str> = asked.iter().copied().collect();
         while let Some(check) = next.pop() {
+            let remaining = built_in().any(|other| id(other) == check && other.meta.remaining);
             let causes =
                 built_in().filter(|other| id(other) == check).flat_map(|check| check.meta.caused_by.iter());
-            for cause in causes.map(AsRef::as_ref) {
+            // What remains unexplained depends on all other checks.
+            let others = built_in().filter(|_| remaining).map(id).filter(|other| *other != check);
+            for cause in causes.map(AsRef::as_ref).chain(others) {
                 if !refused.contains(cause) && !asked.contains(cause) && behind.insert(cause) {
                     next.push(cause);
                 }

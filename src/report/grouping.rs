@@ -60,6 +60,7 @@ mod tests {
             explain: "".into(),
             needs: vec![].into(),
             caused_by: (&[]).into(),
+            remaining: false,
         };
         let mut found = Findings::of(&meta);
         for (node, says) in told {

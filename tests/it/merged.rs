@@ -78,3 +78,24 @@ fn what_is_odd_about_the_company_is_said() {
         ["no manager that knows the swarm is among them: what only a manager knows stays unknown"]
     );
 }
+
+#[test]
+fn options_of_daemon_json_that_differ_are_noted() {
+    let folder = fixtures().join("healthy/one-manager");
+    let [manager, worker] = ["node1", "node2"].map(|node| folder_bundle(&folder.join(node)));
+    let with = |bundle: &Bundle, text: &str| {
+        let mut bundle = bundle.clone();
+        bundle.artifacts.insert("files/daemon.json".into(), text.into());
+        for entry in bundle.manifest.entries.iter_mut().filter(|entry| entry.artifact == "files/daemon.json")
+        {
+            entry.status = facts::bundle::ArtifactStatus::Collected;
+        }
+        bundle
+    };
+    let mtu = with(&manager, r#"{"mtu": 1400, "debug": true}"#);
+    assert_eq!(
+        notes(&[&mtu, &worker]),
+        ["daemon.json differs between the nodes: mtu is 1400 on node1 and not set on node2"]
+    );
+    assert_eq!(notes(&[&mtu, &with(&worker, r#"{"mtu": 1400}"#)]), Vec::<String>::new());
+}

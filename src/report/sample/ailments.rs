@@ -22,6 +22,7 @@ macro_rules! sample {
                 explain: Cow::Borrowed(EXPLAINED),
                 needs: Cow::Borrowed($needs),
                 caused_by: Cow::Borrowed($causes),
+                remaining: false,
             },
             run: Run::Cluster($run),
             file: file!(),

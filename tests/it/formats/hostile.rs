@@ -83,6 +83,7 @@ pub(crate) fn diagnosis() -> Diagnosis {
             explain: "".into(),
             needs: vec![Need::EngineLog].into(),
             caused_by: caused_by.into(),
+            remaining: false,
         })
     };
     static CAUSE: [checks::Str; 1] = [std::borrow::Cow::Borrowed("swarm/one")];

@@ -94,6 +94,7 @@ pub(crate) fn diagnosis() -> Diagnosis {
             explain: "".into(),
             needs: vec![Need::Overlays].into(),
             caused_by: caused_by.into(),
+            remaining: false,
         })
     };
     let (one, two) =

@@ -1,0 +1,218 @@
+use super::known_errors::{Known, is_failure, known};
+use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::log::{Level, Line, Log, Program};
+use facts::{Host, Seen, SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+check! {
+    /// dockerd logged errors that no check explains.
+    ///
+    /// ## Why it matters
+    /// The doctor has checks for the failures it knows. An error line of dockerd that belongs to none of them may be a
+    /// failure that it does not know, such as a published port that another process holds, or a network left behind by a
+    /// reboot that keeps tasks from starting.
+    ///
+    /// ## How to fix it
+    /// Read the lines, each with the number of times it was logged, and search for their text. Lines that repeat and are
+    /// recent matter most.
+    ///
+    /// ## When it is wrong
+    /// When the line has no consequence. Lines that healthy engines write are left out by the table in
+    /// `checks/engine/known_errors.rs`.
+    ///
+    /// Source: moby and swarmkit at 17.03 to 29 (`Errorf` and `Fatalf` calls).
+    "engine/unexplained-errors": Info, "dockerd logged errors that no check explains";
+    healthy "every error in the engine log is explained";
+    needs EngineLog;
+    for each Remaining: run
+}
+
+/// How many times a line has to be written within [`OFTEN_WITHIN`] to count as repeated.
+const OFTEN: u32 = 3;
+const OFTEN_WITHIN: SignedDuration = SignedDuration::from_mins(30);
+/// How long a line has to be repeated: a race while services and networks change is over sooner.
+const LASTING: SignedDuration = SignedDuration::from_secs(60);
+/// The age up to which a repeated error is a present failure.
+const RECENT: SignedDuration = SignedDuration::from_mins(10);
+/// The most groups that are quoted.
+const QUOTED: usize = 8;
+
+/// Error lines with the same shape.
+struct Group<'a> {
+    last: &'a Line,
+    first_at: Option<Timestamp>,
+    count: u32,
+    /// The most that were written within [`OFTEN_WITHIN`] of the last one.
+    recent: u32,
+    /// When the first of these was written.
+    recent_since: Option<Timestamp>,
+    fatal: bool,
+}
+
+impl Group<'_> {
+    /// Whether the line was repeated over some time.
+    fn lasts(&self) -> bool {
+        let span = self.last.at.zip(self.recent_since).map(|(last, since)| last.duration_since(since));
+        self.recent >= OFTEN && span.is_none_or(|span| span >= LASTING)
+    }
+}
+
+fn run(host: &Host, view: &View<'_>, found: &[Finding], out: &mut Findings<'_>) -> Judged {
+    let log = host.log.get()?;
+    let explained = quoted_shapes(found);
+    let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
+    for line in log.lines.iter().filter(|line| is_error(line)) {
+        let known = known(&line.message, line.error());
+        if matches!(known, Some(Known::Routine | Known::JudgedBy(_))) {
+            continue;
+        }
+        let shape = shape_of(line);
+        if explained.contains(&shape_of_text(&line.message)) {
+            continue;
+        }
+        let group = groups.entry(shape).or_insert(Group {
+            last: line,
+            first_at: line.at,
+            count: 0,
+            recent: 0,
+            recent_since: None,
+            fatal: false,
+        });
+        group.last = line;
+        group.count += line.repeated;
+        group.fatal |= matches!(line.level, Level::Fatal | Level::Panic);
+    }
+    count_recent(log, &mut groups);
+    groups.retain(|_, group| {
+        let routine = known(&group.last.message, group.last.error()) == Some(Known::RoutineUnlessRepeated);
+        !routine || group.lasts()
+    });
+    if !groups.is_empty() {
+        report(host, log, view.snapshot.taken, groups.into_values().collect(), out);
+    }
+    Log::gap_since(log, None)
+}
+
+/// An error of the running or a former dockerd. The message with which it exits is judged by `engine/unreachable`.
+fn is_error(line: &Line) -> bool {
+    let failure = || line.level == Level::Warning && is_failure(&line.message, line.error());
+    line.program == Program::Engine && (line.level >= Level::Error || failure())
+}
+
+fn count_recent(log: &Log, groups: &mut BTreeMap<String, Group<'_>>) {
+    for line in log.lines.iter().filter(|line| is_error(line)) {
+        if let Some(group) = groups.get_mut(&shape_of(line)) {
+            let since = group.last.at.zip(line.at).map(|(last, at)| last.duration_since(at));
+            if since.is_none_or(|since| since <= OFTEN_WITHIN) {
+                group.recent += line.repeated;
+                group.recent_since = group.recent_since.or(line.at);
+            }
+        }
+    }
+}
+
+fn report(host: &Host, log: &Seen<Log>, now: Timestamp, mut groups: Vec<Group<'_>>, out: &mut Findings<'_>) {
+    groups.sort_by_key(|group| (!group.fatal, std::cmp::Reverse(group.recent), group.last.at));
+    let Some(worst) = groups.first() else { return };
+    let lines: u32 = groups.iter().map(|group| group.count).sum();
+    let kinds = match groups.len() {
+        1 => "1 kind of error".to_owned(),
+        count => format!("{count} kinds of errors"),
+    };
+    let summary =
+        format!("dockerd logged {kinds} that no check explains ({lines} lines): {}", text_of(worst.last));
+    let present = groups.iter().any(|group| {
+        let age = group.last.at.map(|at| now.duration_since(at));
+        let recent = age.is_some_and(|age| age <= RECENT);
+        recent && (group.fatal || group.lasts())
+    });
+    let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, worst.last));
+    for (at, group) in groups.iter().take(QUOTED).enumerate() {
+        if at > 0 {
+            finding.with(Evidence::log(log, group.last));
+        }
+        finding.with(Evidence::value(log, times(group)));
+    }
+    if present {
+        finding.severity(Severity::Warning);
+    }
+    finding.remedy(Remedy {
+        title: "Read the error lines of dockerd".into(),
+        risk: Risk::Manual,
+        impact: "Nothing is changed.".into(),
+        steps: vec![Step::Manual {
+            node: host.name.clone(),
+            text: "read them in context, and search for their text in the issues of moby/moby".into(),
+            commands: vec![
+                "journalctl -u docker --since '1 hour ago' | grep -E 'level=(error|fatal)'".into(),
+            ],
+        }],
+    });
+}
+
+fn times(group: &Group<'_>) -> String {
+    let at = |at: Option<Timestamp>| match at {
+        Some(at) => at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        None => "an unknown time".to_owned(),
+    };
+    if group.count == 1 {
+        return format!("1 line at {}", at(group.last.at));
+    }
+    format!("{} lines between {} and {}", group.count, at(group.first_at), at(group.last.at))
+}
+
+/// The message with its error.
+fn text_of(line: &Line) -> String {
+    match line.error() {
+        "" => line.message.clone(),
+        error => format!("{}: {error}", line.message),
+    }
+}
+
+/// The shapes of the log lines that findings quote.
+fn quoted_shapes(found: &[Finding]) -> std::collections::BTreeSet<String> {
+    let quoted = found.iter().flat_map(|finding| finding.evidence());
+    let text = |evidence: &Evidence| match evidence {
+        Evidence::Line { text, .. } => Some(shape_of_text(text)),
+        Evidence::Value { .. } | Evidence::Absent { .. } => None,
+    };
+    quoted.filter_map(text).collect()
+}
+
+fn shape_of(line: &Line) -> String {
+    shape_of_text(&text_of(line))
+}
+
+/// The text without what differs between lines of one kind: numbers, ids, addresses and quoted names.
+fn shape_of_text(text: &str) -> String {
+    let is_id = |word: &str| {
+        word.chars().any(|char| char.is_ascii_digit())
+            || (word.len() >= 12 && word.chars().all(|char| char.is_ascii_hexdigit()))
+            || (word.len() == 25 && word.chars().all(|char| char.is_ascii_lowercase()))
+    };
+    let separator = |char: char| !(char.is_alphanumeric() || "._-/".contains(char));
+    let mut shape = String::with_capacity(text.len());
+    for piece in text.split_inclusive(separator) {
+        let word = piece.trim_end_matches(separator);
+        shape.push_str(if is_id(word) { "#" } else { word });
+        shape.push_str(&piece[word.len()..]);
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shape_of_text;
+
+    #[test]
+    fn lines_of_one_kind_have_one_shape() {
+        let one =
+            shape_of_text("Unable to find load balancing endpoint for network vjrcul84jad0towquium5w50x");
+        let other =
+            shape_of_text("Unable to find load balancing endpoint for network q2vdtc7m0q9yx3rkbs2h6nn1f");
+        assert_eq!(one, other);
+        let of = |id: &str| shape_of_text(&format!("fatal task error: network {id} exists"));
+        assert_eq!(of("b85d4d7307f6"), of("q2vdtc7m0q9yx3rkbs2h6nn1f"));
+        assert_ne!(shape_of_text("network web exists"), shape_of_text("volume web exists"));
+    }
+}
