@@ -206,6 +206,30 @@ pub struct StackService {
     pub ignored: Vec<At<String>>,
 }
 
+impl StackResource {
+    /// The server of an NFS or CIFS volume, with its line.
+    pub fn server(&self) -> Option<(&str, u32)> {
+        let kind = self.driver_opts.get("type")?.value.as_str();
+        let device = self.driver_opts.get("device");
+        if !matches!(kind, "nfs" | "nfs4" | "cifs") {
+            return None;
+        }
+        let options = self.driver_opts.get("o");
+        let named = options.and_then(|options| {
+            let server = options.value.split(',').find_map(|option| option.trim().strip_prefix("addr="))?;
+            Some((server, options.line))
+        });
+        named.or_else(|| {
+            let device = device?;
+            let server = match kind {
+                "cifs" => device.value.trim_start_matches('/').split('/').next()?,
+                _ => device.value.split_once(":/")?.0,
+            };
+            Some((server, device.line)).filter(|(server, _)| !server.is_empty())
+        })
+    }
+}
+
 impl StackService {
     /// Whether it has more than one task.
     pub fn has_several_tasks(&self) -> bool {

@@ -31,7 +31,7 @@ check! {
 /// What it advertises at loopback, unless it only serves its own host.
 fn astray<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m HostSetting)> {
     let found = advertised_with(member, &HostScope::Loopback);
-    let own = found.iter().all(|(endpoint, _)| member.is_for_its_machine(endpoint.port, view));
+    let own = found.iter().all(|(endpoint, _)| member.is_for_its_host(endpoint.port, view));
     if own { Vec::new() } else { found }
 }
 

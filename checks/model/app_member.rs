@@ -1,4 +1,4 @@
-//! The members of applications' clusters: what is known of each, from a manager's services or from its container.
+//! The members of applications' clusters, from a manager's services or from their containers.
 
 use crate::{Evidence, Findings, Subject, View};
 use facts::app::{
@@ -7,16 +7,16 @@ use facts::app::{
 use facts::service::Service;
 use facts::{Fact, Seen, Source};
 
-/// A member, or all that a service makes where its containers are on other nodes.
+/// A member, or a whole service where its containers are on other nodes.
 pub(crate) struct Member<'a> {
     pub(crate) program: &'static Program,
-    /// What its settings make of it.
+    /// What follows from its settings.
     pub(crate) config: Config,
     /// The name of its service.
     pub(crate) service: &'a str,
     /// The service, where a manager lists it.
     pub(crate) spec: Option<&'a Service>,
-    /// Its container, where that is on a node that was looked at.
+    /// Its container, where that is on a node that was examined.
     pub(crate) app: Option<&'a App>,
     source: Source,
 }
@@ -26,12 +26,12 @@ impl Member<'_> {
         Subject::Service(self.service.to_owned())
     }
 
-    /// Something it was told, as evidence.
+    /// A setting, as evidence.
     pub(crate) fn evidence(&self, setting: &Setting) -> Evidence {
         self.shown(format!("{}: {setting}", self.name()))
     }
 
-    /// Something that was seen where its settings were seen.
+    /// Evidence from the source of its settings.
     pub(crate) fn shown(&self, shown: String) -> Evidence {
         Evidence::Value { source: self.source.clone(), shown }
     }
@@ -41,27 +41,27 @@ impl Member<'_> {
         self.app.map_or(self.service, |app| &app.name)
     }
 
-    /// How many tasks its service has, where that is known. One on every node counts as several.
+    /// How many tasks its service has, where that is known. A global service counts as several.
     pub(crate) fn replicas(&self) -> Option<u64> {
         self.spec.map(|spec| spec.replicas.unwrap_or(u64::MAX))
     }
 
-    /// Whether its service has other tasks as well, by its number or by what the engine's DNS server says of them.
+    /// Whether its service has other tasks as well, by its replicas or by the answers of the engine's DNS server.
     pub(crate) fn has_twins(&self) -> bool {
         let resolved = self.app.into_iter().flat_map(|app| &app.names);
         self.replicas().is_some_and(|replicas| replicas > 1)
             || resolved.filter(|it| self.goes_by(&it.name)).any(|it| it.tasks.len() > 1)
     }
 
-    /// Whether it was told to be one of several. A broker of RabbitMQ that was given a name is, beside others.
+    /// Whether it is configured to be one of several. A RabbitMQ broker with a configured name is, beside others.
     pub(crate) fn is_clustered(&self) -> bool {
         let named = self.config.identity.is_some() || self.spec.is_some_and(|spec| spec.hostname.is_some());
         self.config.clustered || (self.program.name == "rabbitmq" && named && self.has_twins())
     }
 
-    /// Whether it is a broker alone that serves its own machine, and so rightly says `localhost`: it is on no overlay, or
-    /// that port of the machine leads to it.
-    pub(crate) fn is_for_its_machine(&self, port: Option<u16>, view: &View<'_>) -> bool {
+    /// Whether it is a single broker for its own host, so that `localhost` is right: it is on no overlay network, or that
+    /// port of the host leads to it.
+    pub(crate) fn is_for_its_host(&self, port: Option<u16>, view: &View<'_>) -> bool {
         let containers = || {
             view.snapshot.hosts.iter().filter_map(|host| host.containers.get().ok()).flat_map(|it| &it.value)
         };
@@ -81,14 +81,14 @@ impl Member<'_> {
             && (!on_overlay || listed || opened)
     }
 
-    /// Whether a name stands for its service.
+    /// Whether a name is one of its service.
     pub(crate) fn goes_by(&self, name: &str) -> bool {
         let listed = self.spec.iter().flat_map(|spec| spec.aliases());
         let given = self.app.into_iter().flat_map(|app| &app.aliases).map(String::as_str);
         listed.chain(given).chain([self.service]).any(|own| own.eq_ignore_ascii_case(name))
     }
 
-    /// The hostname that was chosen for it, or that it has.
+    /// The hostname of its container, or the configured one.
     pub(crate) fn hostname(&self) -> Option<&str> {
         match (self.app, self.spec) {
             (Some(app), _) => Some(&app.hostname),
@@ -97,34 +97,34 @@ impl Member<'_> {
         }
     }
 
-    /// What it advertises, with what for.
+    /// What it advertises, with the purpose.
     pub(crate) fn advertised(&self) -> impl Iterator<Item = (&Endpoint, &HostSetting)> {
         self.config.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.advertise.as_ref()?)))
     }
 
-    /// What it binds, with what for.
+    /// What it binds, with the purpose.
     pub(crate) fn bound(&self) -> impl Iterator<Item = (&Endpoint, &HostSetting)> {
         self.config.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.bind.as_ref()?)))
     }
 
-    /// What its service says under a name, templates and all.
+    /// The value of a setting in its service, with templates as written.
     pub(crate) fn written(&self, name: &str) -> Option<String> {
-        let settings = told(self.spec?, self.program);
+        let settings = settings_of(self.spec?, self.program);
         settings.value(&[name]).map(|setting| setting.value.clone())
     }
 
-    /// The nodes of its cluster, as it lists them itself.
+    /// The nodes in its own list of the cluster.
     pub(crate) fn nodes(&self) -> Vec<ClusterNode> {
         self.app.map(App::nodes).unwrap_or_default()
     }
 
-    /// Whether others reach it through a port of the swarm.
+    /// Whether its service publishes a port.
     pub(crate) fn is_published(&self) -> bool {
         self.spec.is_some_and(|spec| !spec.ports.is_empty())
     }
 }
 
-/// All members that can be seen. What could not be looked at is told to `out`.
+/// All members that are visible. Missing facts make the check incomplete.
 pub(crate) fn members<'a>(view: &View<'a>, out: &mut Findings<'_>) -> Vec<Member<'a>> {
     let snapshot = view.snapshot;
     let services = seen(&snapshot.services, out);
@@ -151,19 +151,19 @@ pub(crate) fn members<'a>(view: &View<'a>, out: &mut Findings<'_>) -> Vec<Member
     members
 }
 
-/// The first member of each service in which something was found, with the first of what was found and the rest.
+/// The first member of each service in which something was found, with the first item and the rest.
 pub(crate) fn first_per_service<'m, 'a, T, I: IntoIterator<Item = T>>(
     members: &'m [Member<'a>],
     found: impl Fn(&'m Member<'a>) -> I,
 ) -> impl Iterator<Item = (&'m Member<'a>, T, I::IntoIter)> {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     members.iter().filter_map(move |member| {
-        if told.contains(&member.service) {
+        if reported.contains(&member.service) {
             return None;
         }
         let mut rest = found(member).into_iter();
         let first = rest.next()?;
-        told.push(member.service);
+        reported.push(member.service);
         Some((member, first, rest))
     })
 }
@@ -185,7 +185,7 @@ fn of_container<'a>(
 ) -> Option<Member<'a>> {
     let program = Program::named(&app.program)?;
     let spec = services.and_then(|services| services.iter().find(|service| service.id == app.service));
-    // What is left of a service that is gone, or of one as it was before a change, says nothing of what is.
+    // A container of a removed service, or of its earlier version, does not show the current state.
     if services.is_some() && !spec.is_some_and(|spec| app.running || is_of(app, spec, program)) {
         return None;
     }
@@ -199,19 +199,19 @@ fn of_container<'a>(
     })
 }
 
-/// Whether another container of the service runs by now, and was told something else.
+/// Whether another container of the service runs now with other settings.
 fn is_past(app: &App, apps: &Apps) -> bool {
     let instead =
         |other: &App| other.running && other.service == app.service && other.settings != app.settings;
     !app.running && apps.apps.iter().any(instead)
 }
 
-/// Whether a container was made from the service as it is now.
+/// Whether a container was created from the current version of the service.
 fn is_of(app: &App, spec: &Service, program: &Program) -> bool {
-    let told = told(spec, program);
+    let settings = settings_of(spec, program);
     let hostname = spec.hostname.as_deref().filter(|hostname| !hostname.contains("{{"));
     let same = |setting: &Setting| setting.value.contains("{{") || app.settings.entries.contains(setting);
-    hostname.is_none_or(|hostname| hostname == app.hostname) && told.entries.iter().all(same)
+    hostname.is_none_or(|hostname| hostname == app.hostname) && settings.entries.iter().all(same)
 }
 
 fn of_service<'a>(
@@ -230,7 +230,7 @@ fn of_service<'a>(
     }?;
     Some(Member {
         program,
-        config: (program.read)(&told(service, program), version(&service.image)),
+        config: (program.read)(&settings_of(service, program), version(&service.image)),
         service: &service.name,
         spec: Some(service),
         app: None,
@@ -238,7 +238,7 @@ fn of_service<'a>(
     })
 }
 
-fn told(service: &Service, program: &Program) -> Settings {
+fn settings_of(service: &Service, program: &Program) -> Settings {
     let env = service.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let args: Vec<String> = service.command.iter().chain(&service.args).cloned().collect();
     Settings::from_env_and_args(env, &args, &|name| program.wants(name))

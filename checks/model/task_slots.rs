@@ -48,6 +48,13 @@ impl<'a> Slot<'a> {
         self.tasks.iter().copied().find(|task| task.state == "running" && task.desired == "running")
     }
 
+    /// The tasks of the slot that were created before this one, the newest first.
+    pub(crate) fn before(&self, task: &Task) -> impl Iterator<Item = &'a Task> + use<'a> {
+        let at =
+            self.tasks.iter().position(|other| other.id == task.id).map_or(self.tasks.len(), |at| at + 1);
+        self.tasks.iter().copied().skip(at).collect::<Vec<_>>().into_iter()
+    }
+
     /// The tasks since swarm last stopped one that ran: what came before is no longer true of the slot.
     fn episode(&self) -> impl Iterator<Item = &'a Task> {
         self.tasks.iter().copied().take_while(|task| !was_stopped(task))

@@ -34,26 +34,6 @@ const STATEFUL: &[&str] = &[
     "zookeeper",
 ];
 
-/// Programs that need longer than the engine's 10 s to write their data when they stop.
-const SLOW_TO_STOP: &[&str] = &[
-    "cassandra",
-    "clickhouse-server",
-    "elasticsearch",
-    "influxdb",
-    "kafka",
-    "mariadb",
-    "mariadb-galera",
-    "mongo",
-    "mongodb",
-    "mysql",
-    "nifi",
-    "opensearch",
-    "postgis",
-    "postgres",
-    "postgresql",
-    "timescaledb",
-];
-
 /// Variables with the heap size or the options of a Java program.
 const HEAP_VARIABLES: &[&str] = &[
     "NIFI_JVM_HEAP_MAX",
@@ -78,11 +58,6 @@ fn base_name(image: &str) -> &str {
 /// Whether the image is of a program that keeps data.
 pub(crate) fn is_stateful(image: &str) -> bool {
     STATEFUL.contains(&base_name(image))
-}
-
-/// Whether the image is of a program that needs longer than 10 s to stop.
-pub(crate) fn is_slow_to_stop(image: &str) -> bool {
-    SLOW_TO_STOP.contains(&base_name(image))
 }
 
 /// The maximum Java heap in bytes, with the variable that sets it.

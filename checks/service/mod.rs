@@ -1,12 +1,16 @@
 //! Why services do not run as configured: no node, no image, no container, a crashing program, a closed port.
 
 mod crash_loop;
+mod heap_exceeds_limit;
 mod image_unavailable;
+mod port_shadows_program;
 mod replicas_missing;
 mod target_port_closed;
 mod task_rejected;
 mod unschedulable;
 mod update_paused;
+mod update_stalled;
+mod volume_left_behind;
 
 use crate::BuiltIn;
 
@@ -17,6 +21,10 @@ pub const CHECKS: &[&BuiltIn] = &[
     &task_rejected::CHECK,
     &crash_loop::CHECK,
     &update_paused::CHECK,
+    &update_stalled::CHECK,
+    &volume_left_behind::CHECK,
+    &port_shadows_program::CHECK,
     &replicas_missing::CHECK,
     &target_port_closed::CHECK,
+    &heap_exceeds_limit::CHECK,
 ];

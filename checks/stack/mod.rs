@@ -2,11 +2,17 @@
 
 mod app_address;
 mod bind_source_missing;
+mod dnsrr_ingress_port;
+mod engine_access;
 mod external_missing;
+mod heap_exceeds_limit;
+mod local_volume;
 mod malformed;
+mod nfs_server_unresolved;
 mod option_ignored;
 mod port_conflict;
 mod port_mismatch;
+mod start_first_conflict;
 mod unplaceable;
 mod variable_unset;
 
@@ -24,10 +30,16 @@ pub const CHECKS: &[&BuiltIn] = &[
     &unplaceable::CHECK,
     &bind_source_missing::CHECK,
     &port_conflict::CHECK,
+    &dnsrr_ingress_port::CHECK,
+    &nfs_server_unresolved::CHECK,
+    &engine_access::CHECK,
     &app_address::CHECK,
     &port_mismatch::CHECK,
+    &heap_exceeds_limit::CHECK,
+    &start_first_conflict::CHECK,
     &variable_unset::CHECK,
     &option_ignored::CHECK,
+    &local_volume::CHECK,
 ];
 
 /// The parsed file.

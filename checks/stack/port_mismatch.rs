@@ -27,8 +27,19 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let stack = view.snapshot.stack.get()?;
     for member in members(stack, compose(stack)?) {
         let service = member.service;
+        // A program may have more ports than those that are known; only one that is configured says otherwise.
+        let is_set = |port: u16| {
+            let port = port.to_string();
+            let names =
+                |value: &str| value.split(|char: char| !char.is_ascii_digit()).any(|number| number == port);
+            member.program.name == "nifi"
+                || member.settings.entries.iter().any(|setting| names(&setting.value))
+        };
         let configured: Vec<(u16, _)> =
             member.config.endpoints.iter().filter_map(|it| Some((it.port?, it.what.as_str()))).collect();
+        if !configured.iter().any(|(port, _)| is_set(*port)) {
+            continue;
+        }
         let targets: Vec<u16> = service.ports.iter().map(|port| port.value.target).collect();
         let (Some((port, what)), Some(first)) = (configured.first(), service.ports.first()) else { continue };
         if targets.iter().any(|target| configured.iter().any(|(port, _)| port == target)) {

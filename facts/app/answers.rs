@@ -1,9 +1,9 @@
-//! What NiFi answers, read.
+//! The answers of NiFi.
 
 use super::{App, HttpProbe, Reply};
 use serde::Deserialize;
 
-/// A node, as a NiFi lists it.
+/// A node in the list of a NiFi.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterNode {
@@ -15,15 +15,15 @@ pub struct ClusterNode {
     pub status: String,
 }
 
-/// What a NiFi says of its place in its cluster.
+/// The state of a NiFi in its cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Membership {
-    /// It was told to be one of several.
+    /// Whether it is configured as a cluster node.
     pub clustered: bool,
-    /// It has joined.
+    /// Whether it is connected.
     pub connected_to_cluster: bool,
-    /// The nodes that have joined.
+    /// The connected nodes.
     pub connected_node_count: u32,
     /// All nodes.
     pub total_node_count: u32,
@@ -37,7 +37,7 @@ impl App {
         answers.find_map(|asked| Some((asked, asked.result.as_ref().ok()?)))
     }
 
-    /// The nodes that it lists; none where it does not say.
+    /// The nodes that it lists; empty without an answer.
     pub fn nodes(&self) -> Vec<ClusterNode> {
         #[derive(Deserialize)]
         struct Body {
@@ -54,7 +54,7 @@ impl App {
         body.map(|body| body.cluster.nodes).unwrap_or_default()
     }
 
-    /// What it says of its place in its cluster.
+    /// Its state in its cluster.
     pub fn membership(&self) -> Option<Membership> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -65,7 +65,7 @@ impl App {
         serde_json::from_str::<Body>(body).ok().map(|body| body.cluster_summary)
     }
 
-    /// The version it gives.
+    /// Its version.
     pub fn version(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Body {
@@ -79,7 +79,7 @@ impl App {
         serde_json::from_str::<Body>(body).ok().map(|body| body.about.version)
     }
 
-    /// The body of a good answer to a path.
+    /// The body of a JSON answer to a path.
     fn good(&self, path: &str) -> Option<&str> {
         let answers =
             self.http_probes.iter().filter(|asked| asked.host.is_none() && asked.url.ends_with(path));

@@ -1,12 +1,12 @@
-//! Settings that stand within others: the leaves of JSON, YAML and XML, with the names that lead to each.
+//! Settings in structured text: the leaves of JSON, YAML and XML, with their paths.
 
 use serde_json::Value;
 
 /// A leaf.
 pub(super) struct Line {
-    /// The line it stands on, from 1.
+    /// The line, from 1.
     pub(super) line: u32,
-    /// The names that lead to it, the outermost first.
+    /// The path, the outermost name first.
     pub(super) path: Vec<String>,
     /// Its value.
     pub(super) value: String,
@@ -47,7 +47,7 @@ fn descend(value: &Value, path: &mut Vec<String>, leaves: &mut Vec<(Vec<String>,
                 path.pop();
             }
         }
-        // Each of a list goes by the list's name.
+        // The items of a list have the name of the list.
         Value::Array(items) => items.iter().for_each(|item| descend(item, path, leaves)),
         Value::String(text) => leaves.push((path.clone(), text.clone())),
         Value::Null => {}

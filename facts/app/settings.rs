@@ -1,13 +1,13 @@
-//! What a program was told, wherever it was told it: by its environment, its arguments or its files.
+//! The settings of a program, from its environment, its arguments and its files.
 
 use super::config_files;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a program was told.
+/// The settings of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The settings that bear on addresses, in the order in which they stand.
+    /// The settings about addresses, in their order.
     #[serde(rename = "said")]
     pub entries: Vec<Setting>,
     /// The files that were read.
@@ -21,11 +21,11 @@ pub struct Setting {
     pub name: String,
     /// Its value.
     pub value: String,
-    /// Where it was setting.
+    /// Where it is set.
     pub origin: Origin,
 }
 
-/// Where something was setting.
+/// Where a setting is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Origin {
@@ -47,7 +47,7 @@ pub enum Origin {
         /// The line, from 1.
         line: u32,
     },
-    /// Nowhere: it is what the program takes on its own.
+    /// Nowhere: it is the default of the program.
     #[serde(rename = "unsaid")]
     Unset,
 }
@@ -66,7 +66,7 @@ impl fmt::Display for Setting {
 }
 
 impl Settings {
-    /// What an environment and a command line say under the names that are asked for.
+    /// The wanted settings of an environment and a command line.
     pub fn from_env_and_args<'a>(
         env: impl IntoIterator<Item = (&'a str, &'a str)>,
         args: &[String],
@@ -94,8 +94,8 @@ impl Settings {
         Self { entries, files: Vec::new() }
     }
 
-    /// Adds what a file says under the names that are asked for: lines of `name=value`, `name: value` or `name value`,
-    /// or the leaves of JSON, YAML and XML.
+    /// Adds the wanted settings of a file: lines of `name=value`, `name: value` or `name value`, or the leaves of JSON,
+    /// YAML and XML.
     pub fn add_file(&mut self, path: &str, text: &str, wanted: &dyn Fn(&str) -> bool) {
         self.files.push(path.to_owned());
         let extension = path.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Settings {
             _ => Vec::new(),
         };
         for config_files::Line { line, path: names, value } in found {
-            // The whole path where it is asked for, as Elasticsearch's, else its end.
+            // The whole path where it is wanted, as for Elasticsearch, else its last name.
             let whole = names.join(".");
             let name = names.last().filter(|_| !wanted(&whole)).cloned().unwrap_or(whole);
             if wanted(&name) {
@@ -117,7 +117,7 @@ impl Settings {
         if matches!(extension, "json" | "yml" | "yaml" | "xml") {
             return;
         }
-        // A file that holds one value alone, such as ZooKeeper's `myid`, is named after itself.
+        // A file with a single value, such as ZooKeeper's `myid`, is named after itself.
         let own = path.rsplit('/').next().unwrap_or_default();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -140,7 +140,7 @@ impl Settings {
         }
     }
 
-    /// The first of these names that is setting, be it blank; of a name setting twice the last one counts.
+    /// The first of these names that is set, even if blank; the last of two entries counts.
     pub fn first(&self, names: &[&str]) -> Option<&Setting> {
         names.iter().find_map(|name| self.entries.iter().rev().find(|setting| setting.name == *name))
     }
@@ -150,17 +150,17 @@ impl Settings {
         names.iter().find_map(|name| self.first(&[name]).filter(|setting| !setting.value.is_empty()))
     }
 
-    /// The port that the first of these names gives.
+    /// The port of the first of these names.
     pub fn port(&self, names: &[&str]) -> Option<u16> {
         self.value(names)?.value.parse().ok()
     }
 
-    /// Whether the first of these names is setting to be true.
+    /// Whether the first of these names is true.
     pub fn is_true(&self, names: &[&str]) -> bool {
         self.first(names).is_some_and(|setting| setting.value.eq_ignore_ascii_case("true"))
     }
 
-    /// What is setting under names that begin so.
+    /// The settings with this prefix.
     pub fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Setting)> {
         self.entries.iter().filter_map(move |setting| Some((setting.name.strip_prefix(prefix)?, setting)))
     }

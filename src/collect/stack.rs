@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// The most mounted files that are read.
 const MOST_FILES: usize = 32;
+/// The most servers of volumes that are resolved.
+const MOST_SERVERS: usize = 8;
+/// The timeout of one name.
+const LOOKUP: std::time::Duration = std::time::Duration::from_secs(2);
 /// How such files end.
 const SETTINGS: [&str; 9] =
     [".properties", ".conf", ".cfg", ".cnf", ".ini", ".yml", ".yaml", ".json", ".xml"];
@@ -58,11 +62,29 @@ pub(super) async fn stack(session: &Session) -> Vec<Artifact> {
             artifacts.push(Place::new(Need::Stack, format!("stack/files/{number}"), path).kept(content));
         }
     }
+    if session.elsewhere().is_none() {
+        let volumes = compose.resources.iter().filter_map(|it| it.server());
+        let names: BTreeSet<String> = volumes.map(|(server, _)| server.to_owned()).collect();
+        surroundings.servers = resolved_servers(names).await;
+    }
     let (secrets, configs) = engine_api::secrets_and_configs(session).await;
     surroundings.secrets = secrets;
     surroundings.configs = configs;
     artifacts.push(around.kept_as_json(&surroundings));
     artifacts
+}
+
+/// Whether this host resolves the names of servers; a name without an answer in time is left out.
+async fn resolved_servers(names: BTreeSet<String>) -> BTreeMap<String, bool> {
+    let mut servers = BTreeMap::new();
+    for name in names.into_iter().take(MOST_SERVERS).filter(|name| name.parse::<std::net::IpAddr>().is_err())
+    {
+        let lookup = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((name.clone(), 0))).await;
+        if let Ok(found) = lookup {
+            servers.insert(name, found.is_ok_and(|mut addrs| addrs.next().is_some()));
+        }
+    }
+    servers
 }
 
 /// What the stack mounts from this node.

@@ -43,7 +43,7 @@ fn cassandra(settings: &Settings, _: Version) -> Config {
             .map(|seeds| Requirement::OneNetwork {
                 setting: settings.value(&["CASSANDRA_LISTEN_ADDRESS"]).unwrap_or(seeds).clone(),
                 how: "broadcasts the first of its own addresses",
-                fix: "CASSANDRA_LISTEN_ADDRESS and CASSANDRA_BROADCAST_ADDRESS set to a unique hostname of the task, or \
+                fix: "CASSANDRA_LISTEN_ADDRESS and CASSANDRA_BROADCAST_ADDRESS to a unique hostname of the task, or \
                       publish its ports with mode: host",
                 certain: false,
             })

@@ -28,7 +28,7 @@ pub(in crate::app) const CONSUL: Program = Program {
 };
 
 fn consul(settings: &Settings, _: Version) -> Config {
-    // Templates such as `{{ GetInterfaceIP "eth0" }}` choose among the container's own addresses.
+    // Templates such as `{{ GetInterfaceIP "eth0" }}` select one of the container's own addresses.
     let host_setting = |names: &[&str]| {
         settings.value(names).filter(|setting| !setting.value.contains("{{")).map(HostSetting::of)
     };

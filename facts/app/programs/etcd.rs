@@ -47,7 +47,7 @@ fn etcd(settings: &Settings, _: Version) -> Config {
         setting.value.split(',').map(each).collect()
     };
     let listens = |what: &str, host_settings: Vec<(HostSetting, Option<u16>)>| -> Vec<Endpoint> {
-        // Beside an address that others reach, one for the container itself is no fault.
+        // An address for the container itself is right beside one that others reach.
         let one = |(host_setting, port)| Endpoint {
             what: what.into(),
             bind: Some(host_setting),

@@ -46,7 +46,7 @@ pub(in crate::app) const KAFKA: Program = Program {
 };
 
 fn kafka(settings: &Settings, _: Version) -> Config {
-    // What the variables say is written into the file, so that they tell of it before it is read.
+    // The image writes the variables into the file, so they count before it is read.
     let of = |name: &str, variable: &str| {
         let names = [format!("KAFKA_{variable}"), format!("KAFKA_CFG_{variable}"), name.to_owned()];
         settings.value(&names.each_ref().map(String::as_str)).cloned()
@@ -61,7 +61,7 @@ fn kafka(settings: &Settings, _: Version) -> Config {
         pairs.map(|(_, rest)| rest.to_owned()).collect()
     };
     let told = parts(&advertised);
-    // A listener for the host alone stands beside one for the cluster; only where all are so is nobody reached.
+    // A listener for the host itself is right beside one for the cluster; it is wrong where all are so.
     let reachable = told.iter().any(|rest| !is_loopback(host_of(rest)));
     let mut endpoints = Vec::new();
     for rest in parts(&listeners) {
@@ -84,7 +84,7 @@ fn kafka(settings: &Settings, _: Version) -> Config {
         }));
     }
     let named = settings.value(&["KAFKA_ADVERTISED_HOST_NAME"]);
-    // A broker advertises where it listens when it is told nothing else, and `0.0.0.0` it refuses.
+    // By default a broker advertises where it listens, and it refuses to advertise `0.0.0.0`.
     let listening = listeners.as_ref().filter(|_| advertised.is_none() && named.is_none());
     let wild = |part: &str| !part.contains("CONTROLLER") && part.contains("://0.0.0.0:");
     endpoints.extend(listening.filter(|setting| setting.value.split(',').any(wild)).map(|setting| {
@@ -102,7 +102,7 @@ fn kafka(settings: &Settings, _: Version) -> Config {
     }));
     let hosts = peers.as_ref().map(|setting| setting.value.as_str()).unwrap_or_default().split(',');
     Config {
-        // A broker is for others even where it is alone.
+        // A single broker serves others, too.
         clustered: true,
         endpoints,
         identity: of("node.id", "NODE_ID")

@@ -56,7 +56,7 @@ fn redis(settings: &Settings, _: Version) -> Config {
     let nodes = settings.value(&["REDIS_NODES"]);
     let port = settings.port(&["port"]).or(Some(6379));
     let endpoint = |bind, advertise| Endpoint { what: "server".into(), bind, advertise, port };
-    // Of several addresses one that begins with `-` may be missing.
+    // An address that begins with `-` may be missing on the host.
     let bound = settings.value(&["bind"]).into_iter().flat_map(|setting| {
         let addrs = setting.value.split_whitespace().map(|addr| addr.trim_start_matches('-'));
         addrs.map(|addr| HostSetting::host(addr, setting)).collect::<Vec<_>>()
@@ -69,8 +69,8 @@ fn redis(settings: &Settings, _: Version) -> Config {
         Some(Requirement::DirectConnection {
             setting: setting.clone(),
             host,
-            fix: "replica-announce-ip (REDIS_REPLICA_IP) set to a unique hostname of the task, or connect to tasks.NAME of \
-                  the primary",
+            fix: "replica-announce-ip (REDIS_REPLICA_IP) to a unique hostname of the task, or the host of the primary to \
+                  tasks.NAME",
         })
     });
     let primary = primary.and_then(|setting| setting.value.split_whitespace().next()).unwrap_or_default();

@@ -9,6 +9,7 @@ const SEARCH_KEYS: &[&str] = &[
     "network.bind_host",
     "network.publish_host",
     "http.host",
+    "http.port",
     "http.publish_host",
     "transport.host",
     "transport.bind_host",
@@ -52,7 +53,7 @@ fn search(settings: &Settings, _: Version) -> Config {
             .map(HostSetting::of)
     };
     let both = host_setting(&["network.host"]);
-    // Of a host that is a wildcard one of the container's own addresses is published.
+    // For a wildcard, one of the container's own addresses is published.
     let published = both.clone().filter(|host_setting| !is_wildcard(&host_setting.host));
     let local = settings
         .value(&["transport.publish_host", "transport.host", "network.publish_host", "network.host"])
@@ -60,14 +61,21 @@ fn search(settings: &Settings, _: Version) -> Config {
         .map(|setting| HostSetting::host("localhost", setting));
     Config {
         clustered: !single && (seeds.is_some() || masters.is_some()),
-        endpoints: vec![Endpoint {
-            what: "transport".into(),
-            bind: host_setting(&["transport.bind_host", "transport.host", "network.bind_host"]).or(both),
-            advertise: local
-                .or(host_setting(&["transport.publish_host", "transport.host", "network.publish_host"]))
-                .or(published),
-            port: Some(9300),
-        }],
+        endpoints: vec![
+            Endpoint {
+                what: "transport".into(),
+                bind: host_setting(&["transport.bind_host", "transport.host", "network.bind_host"]).or(both),
+                advertise: local
+                    .or(host_setting(&["transport.publish_host", "transport.host", "network.publish_host"]))
+                    .or(published),
+                port: Some(9300),
+            },
+            Endpoint {
+                what: "HTTP".into(),
+                port: settings.port(&["http.port"]).or(Some(9200)),
+                ..Endpoint::default()
+            },
+        ],
         identity: settings.value(&["node.name"]).cloned(),
         requirements: picks_address(settings)
             .filter(|_| !single && (seeds.is_some() || masters.is_some()))
@@ -89,7 +97,7 @@ fn picks_address(settings: &Settings) -> Option<Requirement> {
     (publish.is_none() && wild).then_some(Requirement::OneNetwork {
         setting: host,
         how: "publishes the lowest of its own addresses",
-        fix: "network.publish_host=_eth0_, or publish no port through the routing mesh",
+        fix: "network.publish_host to _eth0_, or publish no port through the routing mesh",
         certain: true,
     })
 }

@@ -44,7 +44,7 @@ pub(in crate::app) const ZOOKEEPER: Program = Program {
     read: zookeeper,
 };
 
-/// Each server binds for elections what its list says of itself, unless it is told to listen everywhere.
+/// Each server binds the host of its own entry for elections, unless it is configured to listen on all addresses.
 fn zookeeper(settings: &Settings, version: Version) -> Config {
     let id = settings.value(&["myid", "ZOO_MY_ID", "ZOO_SERVER_ID", "ZOOKEEPER_SERVER_ID"]);
     let servers = servers(settings);
@@ -64,7 +64,7 @@ fn zookeeper(settings: &Settings, version: Version) -> Config {
         Endpoint {
             what: format!("server.{number}"),
             bind: (own && id.is_some() && !everywhere).then(|| host_setting.clone()),
-            // A server's own entry may say that it listens everywhere; nobody else reads it.
+            // A server's own entry may be a wildcard; no other server reads it.
             advertise: (!own).then_some(host_setting),
             port: None,
         }
@@ -79,30 +79,32 @@ fn zookeeper(settings: &Settings, version: Version) -> Config {
         clustered: servers.len() > 1,
         endpoints: servers.iter().map(endpoint).chain(client).collect(),
         identity: id.cloned(),
-        malformed: unlisted(id, &servers).into_iter().chain(deaf(id, &servers, settings, version)).collect(),
+        malformed: unlisted(id, &servers)
+            .into_iter()
+            .chain(without_client_port(id, &servers, settings, version))
+            .collect(),
         peers: servers.iter().map(|(_, host, _)| host.clone()).filter(|host| is_name(host)).collect(),
         ..Config::default()
     }
 }
 
-/// A number that no entry has: such a server does not start.
+/// A number without an entry: such a server does not start.
 fn unlisted(id: Option<&Setting>, servers: &[(String, String, Setting)]) -> Option<Malformed> {
     let id = id.filter(|id| servers.len() > 1 && !id.value.contains("{{"))?;
     let numbers: Vec<&str> = servers.iter().map(|(number, ..)| number.as_str()).collect();
     (!numbers.contains(&id.value.as_str())).then(|| Malformed {
         setting: id.clone(),
-        why: format!("is server {}, and its list of servers has {} alone", id.value, numbers.join(", ")),
+        why: format!("is server {}, and its list of servers has only {}", id.value, numbers.join(", ")),
         meant: None,
-        advice: "give it the number of its own entry in the list of servers, or the list an entry of its own"
-            .into(),
+        advice: "set the number of its own entry in the list of servers, or add an entry for it".into(),
     })
 }
 
-/// From here on an entry of the list names the port for clients, which is opened nowhere else.
+/// From this version on the entry names the client port, which nothing else opens.
 const CLIENT_PORT_IN_ENTRY: (u32, u32) = (3, 5);
 
-/// An own entry without a port for clients, in the variable of the makers' image.
-fn deaf(
+/// An own entry without a client port, in the variable of the official image.
+fn without_client_port(
     id: Option<&Setting>,
     servers: &[(String, String, Setting)],
     settings: &Settings,
@@ -115,16 +117,15 @@ fn deaf(
     let meant = format!("{};2181", own.value);
     (makers && version >= Some(CLIENT_PORT_IN_ENTRY) && !elsewhere && !own.value.contains(';')).then(|| {
         Malformed {
-            why: "opens no port for clients, because its own entry names none".into(),
-            advice: format!("write {meant} in the place of {}, and so in each entry", own.value),
+            why: "opens no client port, because its own entry names none".into(),
+            advice: format!("replace {} with {meant}, and each entry likewise", own.value),
             setting: own.clone(),
             meant: None,
         }
     })
 }
 
-/// The servers of an ensemble: number, host, and the setting that says so. One variable lists them in one of
-/// three ways: `server.1=a:2888:3888;2181 …`, `a:2888:3888::1,…` or, numbered as they stand, `a:2888:3888;…`.
+/// The servers of an ensemble: number, host and setting. A variable lists them in one of three ways: `server.1=a:2888:3888;2181 …`, `a:2888:3888::1,…` or, numbered as they stand, `a:2888:3888;…`.
 fn servers(settings: &Settings) -> Vec<(String, String, Setting)> {
     let first_host = |entry: &str| {
         let entry = entry.trim();
