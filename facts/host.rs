@@ -1,4 +1,4 @@
-//! The machine a node runs on: its interfaces, sockets, kernel and clock.
+//! The host of a node: its interfaces, sockets, kernel and clock.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,11 +17,11 @@ pub struct OsRelease {
     pub id_like: Vec<String>,
     /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
-    /// Where the process runs in a container of its own: its pid namespace is not the machine's.
+    /// Whether the process runs in a container: it is not in the initial pid namespace.
     pub in_container: bool,
 }
 
-/// A network interface and the addresses it holds.
+/// A network interface with its addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// Its name, such as `eth0`.
@@ -34,11 +34,11 @@ pub struct Interface {
     pub running: bool,
     /// The MTU in bytes.
     pub mtu: u32,
-    /// The kind of link, such as `veth`, `bridge`, `vxlan`; empty for a plain one.
+    /// The link kind, such as `veth`, `bridge`, `vxlan`; empty for a physical one.
     pub kind: String,
-    /// The link-layer address, empty where there is none.
+    /// The MAC address, empty where there is none.
     pub mac: String,
-    /// Its addresses with their prefix lengths.
+    /// Its addresses.
     pub addresses: Vec<Address>,
     /// The driver of its network card, such as `vmxnet3`; empty for a virtual interface and in bundles of older versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -49,7 +49,7 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// Whether it holds the address.
+    /// Whether the interface has the address.
     pub fn holds(&self, addr: IpAddr) -> bool {
         self.addresses.iter().any(|a| a.addr == addr)
     }
@@ -79,12 +79,12 @@ impl std::str::FromStr for Address {
 }
 
 impl Address {
-    /// Whether the networks that both name have an address in common.
+    /// Whether both networks overlap.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.covers(other.addr) || other.covers(self.addr)
     }
 
-    /// Whether `addr` lies in the network that this address and its prefix name.
+    /// Whether `addr` is in the network of this address and prefix.
     pub fn covers(&self, addr: IpAddr) -> bool {
         match (self.addr, addr) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
@@ -100,30 +100,30 @@ impl Address {
     }
 }
 
-/// Another machine on a network of this one, in the kernel's table of neighbours (`ip neighbour`).
+/// An entry of the neighbour table (`ip neighbour`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {
     /// Its address.
     pub addr: IpAddr,
-    /// The interface it is on.
+    /// The interface.
     pub interface: String,
-    /// Its link-layer address, empty where the kernel knows none.
+    /// Its MAC address, empty where it is unknown.
     pub mac: String,
-    /// What the kernel knows of it.
+    /// The state of the entry.
     pub state: NeighbourState,
 }
 
-/// What the kernel knows of another machine on its network.
+/// The state of a neighbour entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NeighbourState {
-    /// It showed that it is there within the last seconds.
+    /// Confirmed within the last seconds.
     Reachable,
-    /// It was asked for just now, and nobody answered.
+    /// Resolution failed just now.
     Failed,
-    /// Someone wrote its entry by hand (`NUD_PERMANENT`); the kernel never asks.
+    /// A static entry (`NUD_PERMANENT`), which the kernel does not verify.
     Permanent,
-    /// It was there some time ago.
+    /// Not confirmed recently.
     Stale,
 }
 
@@ -134,39 +134,39 @@ pub struct Route {
     pub network: IpAddr,
     /// The prefix length in bits.
     pub prefix: u8,
-    /// The next hop, where there is one.
+    /// The next hop, if any.
     pub gateway: Option<IpAddr>,
-    /// The interface it leaves by.
+    /// The output interface.
     pub interface: Option<String>,
-    /// The source address the kernel prefers on it.
+    /// The preferred source address.
     pub source: Option<IpAddr>,
-    /// What becomes of packets that it is for.
+    /// The route type.
     #[serde(default, skip_serializing_if = "RouteKind::leads")]
     pub kind: RouteKind,
 }
 
-/// What a route does with packets.
+/// The type of a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RouteKind {
-    /// It leads them on.
+    /// Forwards packets.
     #[default]
     Unicast,
-    /// It drops them without a word.
+    /// Drops packets silently.
     Blackhole,
-    /// It says that the host is unreachable.
+    /// Rejects packets with "host unreachable".
     Unreachable,
-    /// It says that it is forbidden.
+    /// Rejects packets with "administratively prohibited".
     Prohibit,
 }
 
 impl RouteKind {
-    /// Whether packets get anywhere.
+    /// Whether packets are forwarded.
     pub fn leads(&self) -> bool {
         *self == Self::Unicast
     }
 
-    /// The word of `ip route` for it.
+    /// Its name in `ip route`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unicast => "unicast",
@@ -176,7 +176,7 @@ impl RouteKind {
         }
     }
 
-    /// The errno that a program of the machine itself gets (`fib_props`), where it gets one.
+    /// The errno for local programs (`fib_props`), if any.
     pub fn errno(self) -> Option<i32> {
         match self {
             Self::Unicast => None,
@@ -195,7 +195,7 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
-    /// What encrypted overlays travel as; it has no ports.
+    /// ESP, the protocol of encrypted overlays; it has no ports.
     Esp,
 }
 
@@ -209,20 +209,20 @@ impl std::fmt::Display for Protocol {
     }
 }
 
-/// A socket that takes what comes to a port.
+/// A listening or bound socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
     /// Its protocol.
     pub protocol: Protocol,
-    /// The address it is bound to; unspecified means all.
+    /// The address that it is bound to; unspecified means all.
     pub addr: IpAddr,
     /// The port.
     pub port: u16,
-    /// The process that holds it, or why that is not known.
+    /// Its owner.
     pub owner: Owner,
 }
 
-/// Who holds a socket.
+/// The owner of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Owner {
@@ -233,25 +233,25 @@ pub enum Owner {
         /// Its name, as in `/proc/PID/comm`.
         name: String,
     },
-    /// The kernel itself: a VXLAN port.
+    /// The kernel: a VXLAN port.
     Kernel,
-    /// Not known: no process that we may look into holds it.
+    /// Unknown: no readable process owns it.
     Unknown,
 }
 
-/// Kernel settings by their dotted name, such as `net.ipv4.ip_forward`; absent ones are left out.
+/// Kernel settings by dotted name, such as `net.ipv4.ip_forward`; missing ones are omitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sysctls(pub BTreeMap<String, String>);
 
 impl Sysctls {
-    /// The value of one, without its line end.
+    /// The value of a setting, without the line end.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
 }
 
-/// How a kernel module stands.
+/// The state of a kernel module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModuleState {
@@ -259,15 +259,15 @@ pub enum ModuleState {
     Loaded,
     /// Part of the kernel image.
     BuiltIn,
-    /// Not loaded; its file is there, and the kernel or the engine loads it when wanted.
+    /// Not loaded, but installed; the kernel or the engine loads it on demand.
     Loadable,
-    /// Neither loaded, built in, nor to be loaded.
+    /// Neither loaded, nor built in, nor installed.
     Missing,
-    /// Nothing we may read tells.
+    /// Unknown.
     Unknown,
 }
 
-/// Kernel modules by name, such as `ip_vs`, with what told their state.
+/// Kernel modules by name, such as `ip_vs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Modules(pub BTreeMap<String, Module>);
@@ -275,33 +275,33 @@ pub struct Modules(pub BTreeMap<String, Module>);
 /// One kernel module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Module {
-    /// How it stands.
+    /// Its state.
     pub state: ModuleState,
-    /// What told us, such as `/proc/config.gz: CONFIG_IP_VS is not set`.
+    /// The evidence, such as `/proc/config.gz: CONFIG_IP_VS is not set`.
     pub source: String,
 }
 
-/// Whether the clock is kept in step.
+/// The synchronisation state of the clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
-    /// Whether the kernel holds the clock for synchronised (`STA_UNSYNC` of adjtimex(2) is clear).
+    /// Whether the kernel treats the clock as synchronised (`STA_UNSYNC` of adjtimex(2) is clear).
     pub synchronised: bool,
-    /// The kernel's bound on the error, in microseconds; 16 s means that nobody ever set it.
+    /// The maximum error in microseconds; 16 s means that the clock was never synchronised.
     pub max_error_us: i64,
-    /// The time service that runs here, such as `chronyd`.
+    /// The running time service, such as `chronyd`.
     pub service: Option<String>,
 }
 
-/// Room on a file system.
+/// Free space on a file system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
-    /// The directory asked about.
+    /// The directory.
     pub path: String,
     /// Its size in bytes.
     pub size_bytes: u64,
-    /// What an unprivileged process may still write, in bytes.
+    /// The space available to unprivileged processes, in bytes.
     pub available_bytes: u64,
-    /// All inodes; 0 where the file system has no such limit.
+    /// The number of inodes; 0 where the file system has no limit.
     pub inodes: u64,
     /// Free inodes.
     pub inodes_free: u64,

@@ -1,14 +1,14 @@
-//! Values of which not every bit is known.
+//! Values with some unknown bits.
 
-/// What a question about them comes to.
+/// The result of a test on such values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Truth {
+pub(super) enum Tristate {
     Yes,
     No,
-    Open,
+    Unknown,
 }
 
-impl Truth {
+impl Tristate {
     pub(super) fn of(yes: bool) -> Self {
         if yes { Self::Yes } else { Self::No }
     }
@@ -25,7 +25,7 @@ impl Truth {
         match (self, other) {
             (Self::No, _) | (_, Self::No) => Self::No,
             (Self::Yes, Self::Yes) => Self::Yes,
-            _ => Self::Open,
+            _ => Self::Unknown,
         }
     }
 
@@ -51,14 +51,14 @@ impl Bits {
         Self { value: vec![0; length], known: vec![0; length] }
     }
 
-    /// With only those bits known that `mask` has set.
+    /// Only the bits that are set in `mask` are known.
     pub(super) fn partly(value: impl Into<Vec<u8>>, mask: impl Into<Vec<u8>>) -> Self {
         let (mut value, known) = (value.into(), mask.into());
         value.iter_mut().zip(&known).for_each(|(byte, known)| *byte &= known);
         Self { value, known }
     }
 
-    /// So many bytes from an offset on; what lies beyond the end is unknown.
+    /// `length` bytes from an offset; bytes beyond the end are unknown.
     pub(super) fn part(&self, offset: usize, length: usize) -> Self {
         let take =
             |from: &[u8]| (offset..offset + length).map(|at| from.get(at).copied().unwrap_or(0)).collect();
@@ -73,7 +73,7 @@ impl Bits {
         }
     }
 
-    /// `value & mask ^ xor`: a bit that the mask clears is known whatever it was.
+    /// `value & mask ^ xor`: a bit that the mask clears becomes known.
     pub(super) fn masked(&self, mask: &[u8], xor: &[u8]) -> Self {
         let at = |from: &[u8], at: usize| from.get(at).copied().unwrap_or(0);
         let bytes = 0..self.value.len();
@@ -82,15 +82,15 @@ impl Bits {
         Self::partly(value, known)
     }
 
-    /// With the bytes of each unit of this size turned round.
+    /// The bytes of each unit of this size in reverse order.
     pub(super) fn turned(&self, size: usize) -> Self {
         let turn =
             |from: &[u8]| from.chunks(size.max(1)).flat_map(|unit| unit.iter().rev().copied()).collect();
         Self { value: turn(&self.value), known: turn(&self.known) }
     }
 
-    /// Whether it begins with these bytes.
-    pub(super) fn equals(&self, other: &[u8]) -> Truth {
+    /// Whether it starts with these bytes.
+    pub(super) fn equals(&self, other: &[u8]) -> Tristate {
         let part = self.part(0, other.len());
         let differs = part
             .value
@@ -99,28 +99,28 @@ impl Bits {
             .zip(other)
             .any(|((value, known), other)| (value ^ other) & known != 0);
         match (differs, part.known.iter().all(|known| *known == 0xff)) {
-            (true, _) => Truth::No,
-            (false, true) => Truth::Yes,
-            (false, false) => Truth::Open,
+            (true, _) => Tristate::No,
+            (false, true) => Tristate::Yes,
+            (false, false) => Tristate::Unknown,
         }
     }
 
-    /// Whether it lies between two values, both included, as a number whose first byte weighs most.
-    pub(super) fn within(&self, from: &[u8], to: &[u8]) -> Truth {
+    /// Whether it lies between two values, both included, as a big-endian number.
+    pub(super) fn within(&self, from: &[u8], to: &[u8]) -> Tristate {
         let part = self.part(0, from.len());
         let lowest = part.value.clone();
         let highest: Vec<u8> =
             part.value.iter().zip(&part.known).map(|(value, known)| value | !known).collect();
         if lowest.as_slice() >= from && highest.as_slice() <= to {
-            Truth::Yes
+            Tristate::Yes
         } else if highest.as_slice() < from || lowest.as_slice() > to {
-            Truth::No
+            Tristate::No
         } else {
-            Truth::Open
+            Tristate::Unknown
         }
     }
 
-    /// So many bytes as a number whose first byte weighs most; none where it is not that long.
+    /// `length` bytes as a big-endian number; none where it is shorter.
     pub(super) fn word(&self, offset: usize, length: usize) -> Option<Word> {
         (offset.checked_add(length)? <= self.value.len()).then(|| {
             let part = self.part(offset, length);
@@ -130,13 +130,13 @@ impl Bits {
         })
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     pub(super) fn length(&self) -> usize {
         self.value.len()
     }
 }
 
-/// A number of which not every bit is known. An unknown bit is 0 in the value.
+/// A number with some unknown bits. An unknown bit is 0 in the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     value: u32,
@@ -167,14 +167,14 @@ impl Word {
     }
 
     /// Whether it lies between two numbers, both included.
-    pub(super) fn within(self, from: u32, to: u32) -> Truth {
+    pub(super) fn within(self, from: u32, to: u32) -> Tristate {
         let (lowest, highest) = (self.value, self.value | !self.known);
         if lowest >= from && highest <= to {
-            Truth::Yes
+            Tristate::Yes
         } else if highest < from || lowest > to {
-            Truth::No
+            Tristate::No
         } else {
-            Truth::Open
+            Tristate::Unknown
         }
     }
 }
@@ -186,22 +186,22 @@ mod tests {
     #[test]
     fn an_unknown_bit_leaves_open_only_what_depends_on_it() {
         let bits = Bits::partly([0x12, 0x30], [0xff, 0xf0]);
-        assert_eq!(bits.equals(&[0x12, 0x35]), Truth::Open);
-        assert_eq!(bits.equals(&[0x12, 0x45]), Truth::No);
-        assert_eq!(bits.equals(&[0x12]), Truth::Yes);
-        assert_eq!(bits.within(&[0x12, 0x00], &[0x12, 0xff]), Truth::Yes);
-        assert_eq!(bits.within(&[0x12, 0x31], &[0x12, 0xff]), Truth::Open);
-        assert_eq!(bits.within(&[0x13, 0x00], &[0x14, 0xff]), Truth::No);
-        assert_eq!(bits.masked(&[0xff, 0xf0], &[0, 1]).equals(&[0x12, 0x31]), Truth::Yes);
-        assert_eq!(bits.turned(2).equals(&[0x30, 0x12]), Truth::Open);
-        assert_eq!(Bits::unknown(1).equals(&[0]), Truth::Open);
+        assert_eq!(bits.equals(&[0x12, 0x35]), Tristate::Unknown);
+        assert_eq!(bits.equals(&[0x12, 0x45]), Tristate::No);
+        assert_eq!(bits.equals(&[0x12]), Tristate::Yes);
+        assert_eq!(bits.within(&[0x12, 0x00], &[0x12, 0xff]), Tristate::Yes);
+        assert_eq!(bits.within(&[0x12, 0x31], &[0x12, 0xff]), Tristate::Unknown);
+        assert_eq!(bits.within(&[0x13, 0x00], &[0x14, 0xff]), Tristate::No);
+        assert_eq!(bits.masked(&[0xff, 0xf0], &[0, 1]).equals(&[0x12, 0x31]), Tristate::Yes);
+        assert_eq!(bits.turned(2).equals(&[0x30, 0x12]), Tristate::Unknown);
+        assert_eq!(Bits::unknown(1).equals(&[0]), Tristate::Unknown);
     }
 
     #[test]
     fn an_open_question_stays_open_unless_another_decides() {
-        assert_eq!(Truth::Open.and(Truth::No), Truth::No);
-        assert_eq!(Truth::Open.and(Truth::Yes), Truth::Open);
-        assert_eq!(Truth::Open.or(Truth::Yes), Truth::Yes);
-        assert_eq!(Truth::Open.negated(true), Truth::Open);
+        assert_eq!(Tristate::Unknown.and(Tristate::No), Tristate::No);
+        assert_eq!(Tristate::Unknown.and(Tristate::Yes), Tristate::Unknown);
+        assert_eq!(Tristate::Unknown.or(Tristate::Yes), Tristate::Yes);
+        assert_eq!(Tristate::Unknown.negated(true), Tristate::Unknown);
     }
 }

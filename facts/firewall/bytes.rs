@@ -1,8 +1,8 @@
-//! Bytes that are written as hexadecimal digits.
+//! Bytes, serialised as hexadecimal digits.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bytes as the kernel holds them, written as hexadecimal digits.
+/// Bytes as the kernel holds them, serialised as hexadecimal digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 

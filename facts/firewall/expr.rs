@@ -1,40 +1,40 @@
-//! What rules are made of.
+//! The expressions of firewall rules.
 
-use super::program::{Instruction, Number};
+use super::bpf::{Instruction, Number};
 use super::{Bytes, Verdict};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// One step of a rule. Those of nftables work on registers; what cannot be read is kept by name.
+/// One expression of a rule. Those of nftables work on registers; an unknown one is kept by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expr {
-    /// Puts something of the packet or about it into a register.
+    /// Loads a property of the packet into a register.
     Load {
-        /// What.
+        /// The value.
         what: Load,
         /// The register.
         to: u32,
     },
-    /// Puts a constant into a register.
+    /// Loads a constant into a register.
     Constant {
         /// The register.
         to: u32,
         /// The constant.
         data: Bytes,
     },
-    /// Goes on only where a register compares so with a constant.
+    /// Continues only if the comparison of a register with a constant holds.
     Compare {
-        /// How.
+        /// The operator.
         op: Op,
         /// The register.
         reg: u32,
         /// The constant.
         data: Bytes,
     },
-    /// Goes on only where a register lies between two constants, or does not.
+    /// Continues only if a register lies between two constants, or does not.
     Range {
-        /// It must not.
+        /// The result is negated.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         negated: bool,
         /// The register.
@@ -46,98 +46,98 @@ pub enum Expr {
     },
     /// `to = from & mask ^ xor`.
     Bitwise {
-        /// The register that is read.
+        /// The source register.
         from: u32,
-        /// The register that is written.
+        /// The destination register.
         to: u32,
         /// The mask.
         mask: Bytes,
-        /// The bits that are turned over.
+        /// The bits that are inverted.
         xor: Bytes,
     },
-    /// Turns the bytes of each unit round.
+    /// Reverses the bytes of each unit.
     Byteorder {
-        /// The register that is read.
+        /// The source register.
         from: u32,
-        /// The register that is written.
+        /// The destination register.
         to: u32,
         /// The size of a unit in bytes.
         size: u32,
         /// The length in bytes.
         length: u32,
     },
-    /// Goes on only where a register is in a set, or is not; of a map, puts what it finds into a register.
+    /// Continues only if a register is in a set, or is not; with a map, loads the value into a register.
     Lookup {
         /// The set's name.
         set: String,
         /// The register.
         reg: u32,
-        /// The register for what a map holds; 0 for the verdict.
+        /// The register for the value of a map; 0 for the verdict.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<u32>,
-        /// It must not be in it.
+        /// The result is negated.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         negated: bool,
     },
-    /// Decides.
+    /// A verdict.
     Verdict {
-        /// What.
+        /// The value.
         verdict: Verdict,
     },
-    /// Ends the packet and says so to its sender.
+    /// Drops the packet and notifies its sender.
     Reject {
-        /// In nft's words, such as `tcp reset`.
+        /// In nft syntax, such as `tcp reset`.
         with: String,
     },
-    /// A match of iptables.
+    /// An iptables match.
     Match {
-        /// What is asked.
+        /// The match.
         ask: Xt,
-        /// The answer has to be no.
+        /// The result is negated.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         negated: bool,
     },
-    /// Sets the packet's mark from a register, or to a value that is not known.
+    /// Sets the mark of the packet from a register, or to an unknown value.
     SetMark {
         /// The register.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<u32>,
     },
-    /// Puts something of the packet into a set; where that is full, the rule ends there.
+    /// Adds a property of the packet to a set; if the set is full, the rule ends.
     Remember {
         /// The set's name.
         set: String,
     },
-    /// Sets the mark of the packet's connection.
+    /// Sets the mark of the connection.
     SetCtMark,
-    /// Keeps the packet from being tracked.
+    /// Excludes the packet from connection tracking.
     Notrack,
-    /// Counts, logs or notes, and neither asks nor decides.
+    /// Counts or logs; has no effect on the packet.
     Aside {
-        /// What it is, such as `counter`.
+        /// Its name, such as `counter`.
         name: String,
     },
-    /// Lets the packet on, under another source address.
+    /// Accepts the packet and changes its source address.
     Masquerade {
-        /// What it is, such as `masquerade`.
+        /// Its name, such as `masquerade`.
         name: String,
     },
-    /// Sends the packet to another place.
+    /// Changes the destination of the packet.
     Redirect {
-        /// What it is, such as `dnat`.
+        /// Its name, such as `dnat`.
         name: String,
     },
-    /// Something this doctor does not know: it may ask, and it may decide.
+    /// An unknown expression: it may be a match or a verdict.
     Unknown {
-        /// What the kernel calls it.
+        /// Its name in the kernel.
         name: String,
-        /// The register it writes, where it does.
+        /// The register that it writes, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<u32>,
     },
 }
 
-/// How a register compares with a constant.
+/// A comparison of a register with a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
@@ -155,61 +155,61 @@ pub enum Op {
     Gte,
 }
 
-/// What is put into a register.
+/// A property of a packet that can be loaded into a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Load {
     /// Bytes of the IP header.
     Network {
-        /// Where they begin.
+        /// The offset.
         offset: u32,
-        /// How many.
+        /// The length in bytes.
         length: u32,
     },
     /// Bytes of the TCP or UDP header.
     Transport {
-        /// Where they begin.
+        /// The offset.
         offset: u32,
-        /// How many.
+        /// The length in bytes.
         length: u32,
     },
     /// The ethertype.
     EtherType,
-    /// The number of the IP family.
+    /// The number of the IP family (`NFPROTO_*`).
     NfProto,
     /// The number of the transport protocol.
     L4Proto,
-    /// The index of the interface it came by.
+    /// The index of the input interface.
     Iif,
-    /// The index of the interface it leaves by.
+    /// The index of the output interface.
     Oif,
-    /// The name of the interface it came by.
+    /// The name of the input interface.
     IifName,
-    /// The name of the interface it leaves by.
+    /// The name of the output interface.
     OifName,
-    /// The packet's mark.
+    /// The mark of the packet.
     Mark,
-    /// Whether it is for this machine, a broadcast, or for another.
+    /// The packet type: host, broadcast, or other host.
     PacketType,
-    /// The state of its connection.
+    /// The connection state.
     CtState,
-    /// The status of its connection.
+    /// The connection status.
     CtStatus,
-    /// The direction in its connection.
+    /// The direction in the connection.
     CtDirection,
-    /// The mark of its connection.
+    /// The connection mark.
     CtMark,
-    /// The kind of one of its addresses, such as local.
+    /// The type of one of its addresses, such as local.
     AddressType(Fib),
-    /// Whether an answer to the sender would leave by the interface the packet came by.
+    /// Whether a reply to the sender would leave by the input interface.
     ComesBack,
-    /// The index of the interface that an answer to the sender would leave by.
+    /// The index of the interface that a reply to the sender would leave by.
     WayBack,
-    /// The user of the program that it leaves from.
+    /// The user that owns the socket.
     SocketUser,
 }
 
-/// Which address the routing table is asked for.
+/// The address that is looked up in the routing table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fib {
@@ -219,15 +219,15 @@ pub enum Fib {
     Destination,
 }
 
-/// A match of iptables.
+/// An iptables match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Xt {
-    /// The header part of a rule of the older iptables: each question it holds is a match of its own here.
+    /// The header part of a legacy iptables rule; each of its tests is a separate match here.
     Source(Net),
     /// `-d`
     Destination(Net),
-    /// `-i`, with a `+` at the end for any name that begins so.
+    /// `-i`, with a `+` at the end for a prefix.
     InInterface(String),
     /// `-o`
     OutInterface(String),
@@ -241,75 +241,75 @@ pub enum Xt {
     DestinationPorts(Range16),
     /// `--tcp-flags MASK VALUE`.
     TcpFlags {
-        /// Those that are looked at.
+        /// The flags that are examined.
         mask: u8,
-        /// Those that are set among them.
+        /// The flags among them that are set.
         value: u8,
     },
     /// `multiport`
     Multiport(Ports),
-    /// `conntrack --ctstate` and `state`: the bits of the states, as nftables numbers them, and of the two that it has not.
+    /// `conntrack --ctstate` and `state`: the state bits of nftables, and of the two states that nftables does not have.
     State(u32),
     /// `mark`
     Mark {
         /// The mark.
         value: u32,
-        /// The bits that are looked at.
+        /// The bits that are compared.
         mask: u32,
     },
     /// `connmark`
     ConnectionMark {
         /// The mark.
         value: u32,
-        /// The bits that are looked at.
+        /// The bits that are compared.
         mask: u32,
     },
     /// `conntrack --ctstatus`: any of these bits.
     Status(u32),
     /// `conntrack --ctdir REPLY`
     Reply,
-    /// `conntrack --ctorigsrcport` and `--ctorigdstport`: a port of the packet that began the connection.
+    /// `conntrack --ctorigsrcport` and `--ctorigdstport`: a port of the first packet of the connection.
     FirstPorts {
         /// Which port.
         which: Fib,
         /// Any of these.
         ports: Range16,
     },
-    /// `pkttype`, by number: for this machine, a broadcast, or for another.
+    /// `pkttype`, by number: host, broadcast, or other host.
     PacketType(u8),
-    /// Something of an extension header of IPv6, by name, such as `rt`.
+    /// An IPv6 extension header, by name, such as `rt`.
     ExtensionHeader(String),
-    /// `physdev --physdev-is-bridged`: it goes from one port of a bridge to another.
+    /// `physdev --physdev-is-bridged`: the packet is bridged.
     Bridged,
-    /// `addrtype`: the bits of the kinds of address; both must hold where both are asked.
+    /// `addrtype`: the bits of the address types.
     AddressTypes {
         /// Which address.
         which: Fib,
-        /// The kinds, by the numbers of routes.
+        /// The types, by route type number.
         kinds: u16,
     },
-    /// `u32`: all of these hold.
+    /// `u32`: all tests must hold.
     Numbers(Vec<Number>),
     /// `bpf`
     Program(Vec<Instruction>),
-    /// `policy --pol none`: it is not of IPsec, or was not before it was taken out of that.
+    /// `policy --pol none`: the packet has no IPsec policy.
     Clear,
-    /// `owner --uid-owner`: the user of the program that it leaves from is one of these.
+    /// `owner --uid-owner`: the user that owns the socket is in this range.
     Owner {
         /// The lowest.
         from: u32,
         /// The highest.
         to: u32,
     },
-    /// `owner --socket-exists`: it leaves from a program.
+    /// `owner --socket-exists`: the packet has a local socket.
     Socket,
-    /// `set`: it is in a set of ipset.
+    /// `set`: the packet is in an ipset.
     Set {
-        /// The number that the kernel knows the set by.
+        /// The index of the set in the kernel.
         index: u16,
-        /// The set's name, where it could be read.
+        /// The name of the set, where it could be read.
         name: String,
-        /// Of which end each part of a key is: of the source, or not.
+        /// For each part of the key, whether it is taken from the source.
         sources: Vec<bool>,
     },
     /// `iprange`
@@ -324,9 +324,9 @@ pub enum Xt {
 }
 
 impl Xt {
-    /// The state of a connection that goes under another source address (`--ctstate SNAT`).
+    /// `--ctstate SNAT`: the source address was changed.
     pub const SNAT: u32 = 1 << 16;
-    /// The state of a connection that goes to another destination (`--ctstate DNAT`).
+    /// `--ctstate DNAT`: the destination address was changed.
     pub const DNAT: u32 = 1 << 17;
 }
 
@@ -339,7 +339,7 @@ pub struct Ports {
     pub ranges: Vec<Range16>,
 }
 
-/// Which port is asked for.
+/// The port that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
@@ -351,7 +351,7 @@ pub enum Side {
     Either,
 }
 
-/// Ports from one to another, both included.
+/// A range of ports, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range16(pub u16, pub u16);
 
@@ -360,6 +360,6 @@ pub struct Range16(pub u16, pub u16);
 pub struct Net {
     /// The address.
     pub addr: IpAddr,
-    /// The bits that are looked at.
+    /// The bits that are compared.
     pub mask: IpAddr,
 }

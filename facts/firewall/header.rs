@@ -1,4 +1,4 @@
-//! A packet as a filter sees it.
+//! A packet as a firewall sees it.
 
 use super::bits::Bits;
 use super::expr::{Fib, Load};
@@ -8,51 +8,51 @@ use std::net::IpAddr;
 /// A packet of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Which way it goes.
-    pub way: Way,
-    /// The connection it belongs to.
+    /// The direction.
+    pub direction: Direction,
+    /// Its position in the connection.
     pub flow: Flow,
     /// The protocol.
     pub protocol: Protocol,
-    /// Where it comes from.
+    /// The source address.
     pub source: IpAddr,
-    /// Where it goes.
+    /// The destination address.
     pub destination: IpAddr,
-    /// The port it comes from; none for one that the kernel chose, which is 32768 or above.
+    /// The source port; none for an ephemeral port, which is 32768 or above.
     pub source_port: Option<u16>,
-    /// The port it goes to; none for one that the kernel of the other end chose.
+    /// The destination port; none for an ephemeral port of the other end.
     pub destination_port: Option<u16>,
-    /// The interface it comes or leaves by, where that is known.
+    /// The input or output interface, where it is known.
     pub link: Option<Link>,
-    /// The interface that one which passes through leaves by.
+    /// The output interface of a forwarded packet.
     pub onward: Option<Link>,
-    /// The number of the overlay that it carries a packet of, where it does.
+    /// The VNI, if it is a VXLAN packet.
     pub vni: Option<u32>,
-    /// The user of the program here that it leaves from, where one is known.
+    /// The user that owns the local socket, where it is known.
     pub owner: Option<u32>,
-    /// It bore another destination, of this machine, until it was routed.
+    /// DNAT changed its destination, which was a local address before.
     pub redirected: bool,
 }
 
-/// Which way a packet goes.
+/// The direction of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Way {
-    /// From another machine to this one.
+pub enum Direction {
+    /// From another host to this one.
     In,
-    /// From this machine to another.
+    /// From this host to another.
     Out,
-    /// From one that this machine forwards for to another, under the addresses it has between them.
-    Through,
+    /// Forwarded between two other hosts, with the addresses it has inside the node.
+    Forward,
 }
 
-/// The connection a packet belongs to.
+/// The position of a packet in its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flow {
-    /// It begins with this packet.
+    /// The first packet.
     New,
-    /// It went the other way before.
+    /// A reply.
     Answer,
-    /// It goes on the way it began, after an answer.
+    /// A later packet in the original direction, after a reply.
     Further,
 }
 
@@ -70,10 +70,10 @@ pub(super) const INVALID: u32 = 1;
 const ESTABLISHED: u32 = 2;
 const NEW: u32 = 8;
 pub(super) const UNTRACKED: u32 = 64;
-/// `ct status` bits: the connection goes under another address than the one it was sent from, or to.
+/// `ct status` bits: SNAT and DNAT.
 pub(super) const OTHER_SOURCE: u32 = 0x10;
 pub(super) const OTHER_DESTINATION: u32 = 0x20;
-/// The kinds of an address as routes number them.
+/// Route type numbers.
 const UNICAST: u32 = 1;
 const LOCAL: u32 = 2;
 
@@ -86,13 +86,13 @@ impl Packet {
         }
     }
 
-    /// The packets of its connection that it rests on.
+    /// The earlier packets of its connection.
     pub(super) fn before(&self) -> Vec<Self> {
         let turned = |flow| Self {
-            way: match self.way {
-                Way::In => Way::Out,
-                Way::Out => Way::In,
-                Way::Through => Way::Through,
+            direction: match self.direction {
+                Direction::In => Direction::Out,
+                Direction::Out => Direction::In,
+                Direction::Forward => Direction::Forward,
             },
             flow,
             protocol: self.protocol,
@@ -100,8 +100,8 @@ impl Packet {
             destination: self.source,
             source_port: self.destination_port,
             destination_port: self.source_port,
-            link: if self.way == Way::Through { self.onward.clone() } else { self.link.clone() },
-            onward: self.link.clone().filter(|_| self.way == Way::Through),
+            link: if self.direction == Direction::Forward { self.onward.clone() } else { self.link.clone() },
+            onward: self.link.clone().filter(|_| self.direction == Direction::Forward),
             vni: self.vni,
             owner: self.owner,
             redirected: self.redirected,
@@ -113,7 +113,7 @@ impl Packet {
         }
     }
 
-    /// The IP header, as far as it is the same for all such packets.
+    /// The IP header, as far as it is equal for all such packets.
     pub(super) fn network(&self) -> Bits {
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -140,7 +140,7 @@ impl Packet {
         }
     }
 
-    /// The packet from its IP header on, as far as it is known.
+    /// The packet from its IP header, as far as it is known.
     pub(super) fn bytes(&self) -> Bits {
         let (network, transport) = (self.network(), self.transport());
         let mut bytes = Bits::unknown(network.length() + transport.length());
@@ -149,13 +149,13 @@ impl Packet {
         bytes
     }
 
-    /// Where its content begins, where every such packet has it at one place.
+    /// The offset of the payload, if it is the same for all such packets.
     pub(super) fn content(&self) -> Option<u32> {
         let header = if self.source.is_ipv4() { 20 } else { 40 };
         (self.protocol == Protocol::Udp).then_some(header + 8)
     }
 
-    /// The TCP or UDP header and that of an overlay, as far as they are known.
+    /// The TCP or UDP header and the VXLAN header, as far as they are known.
     pub(super) fn transport(&self) -> Bits {
         if self.protocol == Protocol::Esp {
             return Bits::unknown(8);
@@ -193,7 +193,7 @@ impl Packet {
         header
     }
 
-    /// What a load puts into a register, apart from what rules change on the way.
+    /// The value that is loaded into a register, except for properties that rules change.
     pub(super) fn load(&self, what: Load) -> Bits {
         let four = |number: u32| Bits::known(number.to_le_bytes());
         let v4 = self.source.is_ipv4();
@@ -203,20 +203,20 @@ impl Packet {
             Load::EtherType => Bits::known(if v4 { [0x08, 0x00] } else { [0x86, 0xdd] }),
             Load::NfProto => Bits::known([if v4 { 2 } else { 10 }]),
             Load::L4Proto => Bits::known([self.number()]),
-            Load::Iif => self.index(Way::In),
-            Load::Oif => self.index(Way::Out),
-            Load::IifName => self.name(Way::In),
-            Load::OifName => self.name(Way::Out),
+            Load::Iif => self.index(Direction::In),
+            Load::Oif => self.index(Direction::Out),
+            Load::IifName => self.name(Direction::In),
+            Load::OifName => self.name(Direction::Out),
             Load::PacketType => Bits::known([0]),
             Load::CtState => four(match self.flow {
                 Flow::New => NEW,
                 Flow::Answer | Flow::Further => ESTABLISHED,
             }),
-            // Neither expected nor under another address; an answer has been seen, or none yet.
+            // Neither expected nor translated; a reply has been seen or not.
             Load::CtStatus => {
                 let (value, mask) = if self.flow == Flow::New { (0, 0x37_u32) } else { (2, 0x33) };
-                // What is forwarded may leave under the address of this machine.
-                let mask = if self.way == Way::Through { mask & !OTHER_SOURCE } else { mask };
+                // A forwarded packet may leave with an address of this host.
+                let mask = if self.direction == Direction::Forward { mask & !OTHER_SOURCE } else { mask };
                 let (value, mask) = match self.redirected {
                     true => (value | OTHER_DESTINATION, mask | OTHER_DESTINATION),
                     false => (value, mask),
@@ -227,10 +227,10 @@ impl Packet {
             Load::CtMark if self.flow != Flow::New => Bits::unknown(4),
             Load::Mark | Load::CtMark => four(0),
             Load::AddressType(which) => four(self.kind(which)),
-            // The interface of a packet is the one that the routes to the other machine lead to.
-            Load::ComesBack if self.way != Way::Out && self.link.is_some() => Bits::known([1]),
-            Load::WayBack if self.way != Way::Out => self.index(Way::In),
-            Load::SocketUser => match self.owner.filter(|_| self.way == Way::Out) {
+            // The interface of the packet is the one that the route to the other host uses.
+            Load::ComesBack if self.direction != Direction::Out && self.link.is_some() => Bits::known([1]),
+            Load::WayBack if self.direction != Direction::Out => self.index(Direction::In),
+            Load::SocketUser => match self.owner.filter(|_| self.direction == Direction::Out) {
                 Some(user) => four(user),
                 None => Bits::unknown(4),
             },
@@ -239,38 +239,40 @@ impl Packet {
         }
     }
 
-    /// The kind of an address, by its number in routes: one end is this machine's.
+    /// The type of an address, by route type number: one end is local.
     pub(super) fn kind(&self, which: Fib) -> u32 {
-        match (which, self.way) {
-            (Fib::Source, Way::In) | (Fib::Destination, Way::Out) | (_, Way::Through) => UNICAST,
-            (Fib::Source, Way::Out) | (Fib::Destination, Way::In) => LOCAL,
+        match (which, self.direction) {
+            (Fib::Source, Direction::In) | (Fib::Destination, Direction::Out) | (_, Direction::Forward) => {
+                UNICAST
+            }
+            (Fib::Source, Direction::Out) | (Fib::Destination, Direction::In) => LOCAL,
         }
     }
 
-    /// The interface it comes by, or the one it leaves by; nothing where it does not, or where that is not known.
-    pub(super) fn link(&self, way: Way) -> Option<&Link> {
-        match (self.way, way) {
-            (Way::Through, Way::Out) => self.onward.as_ref(),
-            _ => self.link.as_ref().filter(|_| self.goes(way)),
+    /// The input or output interface; none if it has none in this direction or it is unknown.
+    pub(super) fn link(&self, direction: Direction) -> Option<&Link> {
+        match (self.direction, direction) {
+            (Direction::Forward, Direction::Out) => self.onward.as_ref(),
+            _ => self.link.as_ref().filter(|_| self.goes(direction)),
         }
     }
 
-    fn goes(&self, way: Way) -> bool {
-        self.way == way || self.way == Way::Through
+    fn goes(&self, direction: Direction) -> bool {
+        self.direction == direction || self.direction == Direction::Forward
     }
 
-    fn index(&self, way: Way) -> Bits {
-        if !self.goes(way) {
+    fn index(&self, direction: Direction) -> Bits {
+        if !self.goes(direction) {
             return Bits::known([0; 4]);
         }
-        self.link(way).map_or_else(|| Bits::unknown(4), |link| Bits::known(link.index.to_le_bytes()))
+        self.link(direction).map_or_else(|| Bits::unknown(4), |link| Bits::known(link.index.to_le_bytes()))
     }
 
-    /// The name as the kernel pads it; the way the packet does not go has none.
-    pub(super) fn name(&self, way: Way) -> Bits {
+    /// The name, padded as in the kernel; empty for the direction in which the packet has no interface.
+    pub(super) fn name(&self, direction: Direction) -> Bits {
         let mut padded = [0; 16];
-        if self.goes(way) {
-            let Some(link) = self.link(way) else { return Bits::unknown(16) };
+        if self.goes(direction) {
+            let Some(link) = self.link(direction) else { return Bits::unknown(16) };
             padded.iter_mut().zip(link.name.bytes()).for_each(|(to, byte)| *to = byte);
         }
         Bits::known(padded)

@@ -1,39 +1,38 @@
-//! The packet filter of a machine, and what it does with a packet.
+//! The firewall rules of a host, and their effect on a packet.
 //!
-//! nftables, whoever writes it (people, firewalld, ufw or `iptables-nft`), and the older iptables are told with one
-//! model. Values are kept as the kernel keeps them: bytes, in the order of a little-endian machine where they are
-//! numbers of its own.
+//! nftables (written by nft, firewalld, ufw or `iptables-nft`) and legacy iptables use one model. Values are kept as in the
+//! kernel: as bytes, little-endian where the kernel uses host byte order.
 
 mod bits;
+mod bpf;
 mod bytes;
+mod evaluate;
 mod expr;
 mod header;
 mod ipset;
-mod program;
 mod rule;
 mod set;
 mod text;
-mod walk;
 mod xt;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use bpf::{Instruction, Number, Step};
 pub use bytes::Bytes;
+pub use evaluate::{Location, Outcome, evaluate};
 pub use expr::{Expr, Fib, Load, Net, Op, Ports, Range16, Side, Xt};
-pub use header::{Flow, Link, Packet, Way};
+pub use header::{Direction, Flow, Link, Packet};
 pub use ipset::{IpSet, Member, Part, Reach};
-pub use program::{Instruction, Number, Step};
 pub use set::{Element, Set};
 pub use text::{Condition, Field, conditions};
-pub use walk::{Fate, Place, fate};
 
-/// Everything that filters packets in one network namespace.
+/// All firewall rules of one network namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruleset {
-    /// The tables, in the order of the kernel.
+    /// The tables, in kernel order.
     pub tables: Vec<Table>,
-    /// The sets of ipset, where rules of iptables ask for any.
+    /// The ipsets, if iptables rules refer to any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ipsets: Vec<IpSet>,
 }
@@ -41,14 +40,14 @@ pub struct Ruleset {
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// The packets it sees.
+    /// The address family.
     pub family: Family,
     /// Its name.
     pub name: String,
-    /// It is of the older iptables, beside nftables.
+    /// It belongs to legacy iptables.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub legacy: bool,
-    /// It is switched off (`flags dormant`).
+    /// It is disabled (`flags dormant`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dormant: bool,
     /// Its chains.
@@ -58,7 +57,7 @@ pub struct Table {
     pub sets: Vec<Set>,
 }
 
-/// The packets a table sees.
+/// The address family of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -68,7 +67,7 @@ pub enum Family {
     Ip,
     /// IPv6.
     Ip6,
-    /// What passes one device, before all others.
+    /// All packets of single devices (`netdev`).
     Netdev,
 }
 
@@ -88,52 +87,52 @@ impl fmt::Display for Family {
 pub struct Chain {
     /// Its name.
     pub name: String,
-    /// Where it hangs in the kernel; a chain without is only jumped to.
+    /// Its hook; a chain without one is only reached by jumps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Base>,
     /// Its rules, in order.
     pub rules: Vec<Rule>,
 }
 
-/// Where a chain hangs in the kernel.
+/// The hook of a base chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
-    /// On a packet's way.
+    /// The hook.
     pub hook: Hook,
-    /// Lower ones come first.
+    /// The priority; lower ones come first.
     pub priority: i32,
-    /// It changes addresses and sees the first packet of a connection alone (`type nat`).
+    /// `type nat`: it sees only the first packet of a connection.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nat: bool,
-    /// What becomes of a packet that no rule decides on: whether it is dropped.
+    /// Whether its policy is drop.
     pub drops: bool,
-    /// The devices it is bound to, where it is.
+    /// The devices it is bound to, if any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
 }
 
-/// A place on a packet's way through the kernel.
+/// A hook of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hook {
-    /// Before anything else, at the device.
+    /// At the device, before all others.
     Ingress,
-    /// All that comes in.
+    /// All received packets.
     Prerouting,
-    /// What is for this machine.
+    /// Packets for this host.
     Input,
-    /// What passes through.
+    /// Forwarded packets.
     Forward,
-    /// What this machine sends.
+    /// Packets from this host.
     Output,
-    /// All that goes out.
+    /// All sent packets.
     Postrouting,
-    /// After everything else, at the device.
+    /// At the device, after all others.
     Egress,
 }
 
 impl Hook {
-    /// Its name as a keyword of nft.
+    /// Its nft keyword.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -150,32 +149,32 @@ impl Hook {
 /// A rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// The number that nft addresses it by; 0 in the older iptables.
+    /// Its nft handle; 0 in legacy iptables.
     #[serde(default)]
     pub handle: u64,
-    /// What its author noted.
+    /// Its comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// What it asks and does, in order.
+    /// Its expressions, in order.
     pub exprs: Vec<Expr>,
 }
 
-/// What a rule, or an element of a verdict map, does with a packet.
+/// The verdict of a rule or of an element of a verdict map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Lets it go on to the next base chain.
+    /// Accept: continue with the next base chain.
     Accept,
-    /// Ends it.
+    /// Drop.
     Drop,
-    /// Goes through a chain and comes back.
+    /// Continue in another chain, and return.
     Jump(String),
-    /// Goes through a chain and comes back one chain further up.
+    /// Continue in another chain, and return to the caller of this one.
     Goto(String),
-    /// Goes back to where this chain was jumped to from.
+    /// Return to the calling chain.
     Return,
-    /// Goes on with the next rule.
+    /// Continue with the next rule.
     Continue,
-    /// Asks a program.
+    /// Pass to a userspace program.
     Queue,
 }

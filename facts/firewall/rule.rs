@@ -1,36 +1,36 @@
-//! One rule, asked about one packet.
+//! The evaluation of one rule for one packet.
 
-use super::bits::{Bits, Truth};
+use super::bits::{Bits, Tristate};
 use super::expr::{Expr, Load, Op};
 use super::header::{INVALID, Packet, UNTRACKED};
 use super::{Base, Bytes, Hook, IpSet, Rule, Table, Verdict, xt};
 
-/// A packet on its way, with what rules have changed of it.
-pub(super) struct Journey<'a> {
+/// A packet, with the properties that rules have changed.
+pub(super) struct PacketState<'a> {
     pub(super) packet: &'a Packet,
     pub(super) ipsets: &'a [IpSet],
     mark: Bits,
     ct_mark: Bits,
-    /// Whether the kernel has looked for its connection yet.
+    /// Whether connection tracking has seen it.
     looked_up: bool,
-    /// Whether a rule has kept it from doing so.
-    untracked: Truth,
-    /// Whether its connection is known: one whose first packets were not tracked is not.
+    /// Whether a rule excluded it from connection tracking.
+    untracked: Tristate,
+    /// Whether its connection is known: not if its first packets were excluded from tracking.
     known: bool,
 }
 
-/// What a rule may do.
+/// The action of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act<'a> {
     Verdict(&'a Verdict),
     Reject(&'a str),
-    /// The packet goes to another place.
+    /// The destination changes.
     Redirect(&'a str),
-    /// Something that is not known is done with it.
+    /// An unknown expression.
     Unknown(&'a str),
 }
 
-/// What comes of a rule: what it may do, and whether it surely does; without that, what leaves it open.
+/// The result of a rule: its possible actions, and what they depend on, if they are not certain.
 pub(super) struct Step<'a> {
     pub(super) acts: Vec<Act<'a>>,
     pub(super) doubt: Option<String>,
@@ -38,7 +38,7 @@ pub(super) struct Step<'a> {
 
 const REGISTERS: usize = 80;
 
-impl<'a> Journey<'a> {
+impl<'a> PacketState<'a> {
     pub(super) fn new(packet: &'a Packet, ipsets: &'a [IpSet]) -> Self {
         Self {
             packet,
@@ -46,39 +46,39 @@ impl<'a> Journey<'a> {
             mark: packet.load(Load::Mark),
             ct_mark: packet.load(Load::CtMark),
             looked_up: false,
-            untracked: Truth::No,
+            untracked: Tristate::No,
             known: true,
         }
     }
 
-    /// What came of an earlier packet of its connection.
-    pub(super) fn goes_on_from(&mut self, earlier: &Journey<'_>) {
-        self.known &= earlier.untracked == Truth::No;
+    /// Takes over the connection state of an earlier packet.
+    pub(super) fn continue_from(&mut self, earlier: &PacketState<'_>) {
+        self.known &= earlier.untracked == Tristate::No;
     }
 
-    /// It comes to a chain.
-    pub(super) fn comes_to(&mut self, base: &Base) {
-        /// `NF_IP_PRI_CONNTRACK`: from there on its connection is known.
+    /// Enters a base chain.
+    pub(super) fn enter(&mut self, base: &Base) {
+        /// `NF_IP_PRI_CONNTRACK`: the priority from which the connection is known.
         const CONNTRACK: i32 = -200;
         let early = matches!(base.hook, Hook::Prerouting | Hook::Output) && base.priority <= CONNTRACK;
         self.looked_up = base.hook != Hook::Ingress && !early;
     }
 
-    /// Rules that have perhaps been asked already may have marked it.
+    /// Its mark becomes unknown, because rules that set marks may have run before.
     pub(super) fn may_be_marked(&mut self) {
         self.mark = Bits::unknown(4);
     }
 
-    /// Whether the kernel knows which connection it belongs to.
+    /// Whether its connection is known.
     pub(super) fn is_tracked(&self) -> bool {
-        self.looked_up && self.known && self.untracked == Truth::No
+        self.looked_up && self.known && self.untracked == Tristate::No
     }
 
     pub(super) fn load(&self, what: Load) -> Bits {
         match what {
             Load::Mark => self.mark.clone(),
-            Load::CtState if self.untracked == Truth::Yes => Bits::known(UNTRACKED.to_le_bytes()),
-            Load::CtState if self.untracked == Truth::Open => Bits::unknown(4),
+            Load::CtState if self.untracked == Tristate::Yes => Bits::known(UNTRACKED.to_le_bytes()),
+            Load::CtState if self.untracked == Tristate::Unknown => Bits::unknown(4),
             Load::CtState if !self.looked_up => Bits::known(INVALID.to_le_bytes()),
             Load::CtState | Load::CtStatus | Load::CtDirection | Load::CtMark if !self.is_tracked() => {
                 Bits::unknown(4)
@@ -88,7 +88,7 @@ impl<'a> Journey<'a> {
         }
     }
 
-    /// Asks a rule. What it changes of the packet is only known where it is sure that the packet gets to it.
+    /// Evaluates a rule. Changes to the packet are known only if the packet certainly reaches the rule.
     pub(super) fn ask<'r>(&mut self, table: &'r Table, rule: &'r Rule, sure: bool) -> Step<'r> {
         let mut registers = Bits::unknown(REGISTERS);
         let mut doubt: Option<String> = None;
@@ -98,11 +98,11 @@ impl<'a> Journey<'a> {
             let answer = match expr {
                 Expr::Load { what, to } => {
                     put(&mut registers, *to, &self.load(*what));
-                    Truth::Yes
+                    Tristate::Yes
                 }
                 Expr::Constant { to, data } => {
                     put(&mut registers, *to, &Bits::known(data.0.clone()));
-                    Truth::Yes
+                    Tristate::Yes
                 }
                 Expr::Compare { op, reg, data } => compare(&get(&registers, *reg, data.0.len()), *op, data),
                 Expr::Range { negated, reg, from, to } => {
@@ -111,12 +111,12 @@ impl<'a> Journey<'a> {
                 Expr::Bitwise { from, to, mask, xor } => {
                     let value = get(&registers, *from, mask.0.len()).masked(&mask.0, &xor.0);
                     put(&mut registers, *to, &value);
-                    Truth::Yes
+                    Tristate::Yes
                 }
                 Expr::Byteorder { from, to, size, length } => {
                     let value = get(&registers, *from, *length as usize).turned(*size as usize);
                     put(&mut registers, *to, &value);
-                    Truth::Yes
+                    Tristate::Yes
                 }
                 Expr::Lookup { set, reg, to, negated } => {
                     let Some(set) = table.sets.iter().find(|known| known.name == *set) else {
@@ -128,8 +128,8 @@ impl<'a> Journey<'a> {
                     let (found, candidates) = set.find(&get(&registers, *reg, length));
                     let found = found.negated(*negated);
                     match to {
-                        Some(0) if found != Truth::No => {
-                            if (found == Truth::Open || candidates.len() > 1) && doubt.is_none() {
+                        Some(0) if found != Tristate::No => {
+                            if (found == Tristate::Unknown || candidates.len() > 1) && doubt.is_none() {
                                 doubt = Some(format!("what the map {} holds for the packet", set.name));
                             }
                             let verdicts = candidates.iter().filter_map(|element| element.verdict.as_ref());
@@ -148,7 +148,7 @@ impl<'a> Journey<'a> {
                 }
                 Expr::Match { ask, negated } => {
                     let answer = xt::ask(ask, self).negated(*negated);
-                    if answer == Truth::Open {
+                    if answer == Tristate::Unknown {
                         doubt = doubt.or_else(|| xt::doubt(ask));
                     }
                     answer
@@ -160,44 +160,42 @@ impl<'a> Journey<'a> {
                 Expr::SetMark { from } => {
                     let known = from.map(|from| get(&registers, from, 4)).filter(|_| sure && doubt.is_none());
                     self.mark = known.unwrap_or_else(|| Bits::unknown(4));
-                    Truth::Yes
+                    Tristate::Yes
                 }
                 Expr::SetCtMark => {
                     self.ct_mark = Bits::unknown(4);
-                    Truth::Yes
+                    Tristate::Yes
                 }
-                // A connection that was looked up already stays.
-                Expr::Notrack if self.looked_up => Truth::Yes,
+                // A packet that is already tracked stays tracked.
+                Expr::Notrack if self.looked_up => Tristate::Yes,
                 Expr::Notrack => {
-                    self.untracked = if sure && doubt.is_none() { Truth::Yes } else { Truth::Open };
-                    Truth::Yes
+                    self.untracked = if sure && doubt.is_none() { Tristate::Yes } else { Tristate::Unknown };
+                    Tristate::Yes
                 }
-                Expr::Aside { .. } => Truth::Yes,
+                Expr::Aside { .. } => Tristate::Yes,
                 Expr::Remember { set } => {
                     doubt.get_or_insert_with(|| format!("whether the set {set} is full"));
-                    Truth::Open
+                    Tristate::Unknown
                 }
                 Expr::Unknown { name, to: Some(to) } => {
                     put(&mut registers, *to, &Bits::unknown(16));
                     doubt.get_or_insert_with(|| format!("`{name}`"));
-                    Truth::Open
+                    Tristate::Unknown
                 }
                 Expr::Unknown { name, to: None } => {
                     doubt.get_or_insert_with(|| format!("`{name}`"));
-                    // Whether it is a question or a deed is not known where it stands last.
+                    // At the end of a rule it may be a match or an action.
                     if std::ptr::eq(expr, rule.exprs.last().unwrap_or(expr)) {
                         return act(Act::Unknown(name), doubt);
                     }
-                    Truth::Open
+                    Tristate::Unknown
                 }
             };
             match answer {
-                Truth::Yes => {}
-                Truth::No => return nothing(),
-                Truth::Open => {
-                    doubt.get_or_insert_with(|| {
-                        "a value of the packet that differs from packet to packet".to_owned()
-                    });
+                Tristate::Yes => {}
+                Tristate::No => return nothing(),
+                Tristate::Unknown => {
+                    doubt.get_or_insert_with(|| "a property that differs between packets".to_owned());
                 }
             }
         }
@@ -205,7 +203,7 @@ impl<'a> Journey<'a> {
     }
 }
 
-fn compare(register: &Bits, op: Op, data: &Bytes) -> Truth {
+fn compare(register: &Bits, op: Op, data: &Bytes) -> Tristate {
     let (zero, most) = (vec![0; data.0.len()], vec![0xff; data.0.len()]);
     match op {
         Op::Eq => register.equals(&data.0),
@@ -217,7 +215,7 @@ fn compare(register: &Bits, op: Op, data: &Bytes) -> Truth {
     }
 }
 
-/// Where a register begins. The first four are of 16 bytes and lie over the others, of four.
+/// The offset of a register. The first four have 16 bytes and overlap with the others, which have four.
 fn offset(register: u32) -> usize {
     let register = register as usize;
     if register < 8 { register * 16 } else { (register - 4) * 4 }
@@ -227,7 +225,7 @@ fn get(registers: &Bits, register: u32, length: usize) -> Bits {
     registers.part(offset(register), length)
 }
 
-/// A value fills its last four bytes up with zeros.
+/// Pads a value with zeros to a multiple of four bytes.
 fn put(registers: &mut Bits, register: u32, value: &Bits) {
     let length = value.length();
     registers.put(offset(register), value);

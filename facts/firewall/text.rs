@@ -1,22 +1,22 @@
-//! Rules in the words that people write them in.
+//! Rules in nft and iptables syntax.
 
 use super::expr::{Expr, Fib, Load, Op, Range16, Side, Xt};
 use super::set::Element;
 use super::{Bytes, Rule, Table, Verdict};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// One question of a rule.
+/// One condition of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// What is asked about.
+    /// The property.
     pub field: Field,
-    /// The answer has to be no.
+    /// The result is negated.
     pub negated: bool,
-    /// Any of these, in words.
+    /// The values; any of them matches.
     pub values: Vec<String>,
 }
 
-/// What a question is about.
+/// The property that a condition tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
     /// The IP family.
@@ -31,19 +31,19 @@ pub enum Field {
     SourcePort,
     /// The destination port.
     DestinationPort,
-    /// The interface it comes by.
+    /// The input interface.
     InInterface,
-    /// The interface it leaves by.
+    /// The output interface.
     OutInterface,
-    /// The state of the connection.
+    /// The connection state.
     State,
-    /// Whether it is in a set of ipset, with the ends of the packet that are looked for in it.
+    /// Membership in an ipset, with the directions (`src`, `dst`).
     IpSet(String),
-    /// Something else, in nft's words.
+    /// Another property, in nft syntax.
     Other(String),
 }
 
-/// What a rule asks, as far as it is understood, and what it then does, in the words of nft.
+/// The conditions of a rule, as far as they are known, and its actions in nft syntax.
 pub fn conditions(table: &Table, rule: &Rule) -> (Vec<Condition>, Vec<String>) {
     let mut reader = Reader { table, registers: Vec::new(), asked: Vec::new(), done: Vec::new() };
     for expr in &rule.exprs {
@@ -53,7 +53,7 @@ pub fn conditions(table: &Table, rule: &Rule) -> (Vec<Condition>, Vec<String>) {
 }
 
 impl Rule {
-    /// The rule in the words of nft.
+    /// The rule in nft syntax.
     pub fn as_nft(&self, table: &Table) -> String {
         let (asked, done) = conditions(table, self);
         let protocol = only_protocol(&asked);
@@ -61,7 +61,7 @@ impl Rule {
         let with_ports = asked.iter().any(port);
         let mut words: Vec<String> = Vec::new();
         for condition in &asked {
-            // A port says its protocol itself.
+            // A port implies its protocol.
             if condition.field == Field::Protocol && with_ports && protocol.is_some() {
                 continue;
             }
@@ -74,8 +74,8 @@ impl Rule {
         words.join(" ")
     }
 
-    /// The rule in the words of iptables, as `iptables -S` prints it behind the name of the chain; none where a part of
-    /// it is not known there.
+    /// The rule as `iptables -S` prints it after the name of the chain; none if a part of it has no iptables syntax
+    /// here.
     pub fn as_iptables(&self, table: &Table) -> Option<String> {
         let (asked, done) = conditions(table, self);
         let mut words: Vec<String> = asked.iter().map(Condition::as_iptables).collect::<Option<_>>()?;
@@ -97,7 +97,7 @@ impl Rule {
     }
 }
 
-/// The kernel's default needs no word.
+/// The default is omitted.
 fn reject_with(what: &str, table: &Table) -> String {
     let kind = what.rsplit(' ').next().unwrap_or_default();
     match (what, table.family) {
@@ -171,7 +171,7 @@ impl Condition {
     }
 }
 
-/// What a register holds.
+/// The content of a register.
 #[derive(Clone)]
 struct Held {
     register: u32,
@@ -210,7 +210,7 @@ impl Reader<'_> {
             Expr::Compare { op, reg, data } => self.compare(*op, *reg, data),
             Expr::Range { negated, reg, from, to } => match self.held(*reg) {
                 Some(held) => {
-                    let value = format!("{}-{}", said(&held, from), said(&held, to));
+                    let value = format!("{}-{}", constant(&held, from), constant(&held, to));
                     self.ask(field(held.what), *negated, vec![value]);
                 }
                 None => self.other("a range"),
@@ -251,11 +251,11 @@ impl Reader<'_> {
     fn compare(&mut self, op: Op, reg: u32, data: &Bytes) {
         let Some(held) = self.held(reg) else { return self.other("a comparison") };
         if held.what == Load::CtState && held.mask.is_some() {
-            // `state & bits != 0` is how any of several states is asked for.
+            // `state & bits != 0` tests for any of several states.
             let bits = held.mask.as_ref().map(number).unwrap_or_default();
             return self.ask(Field::State, op == Op::Eq, states(bits));
         }
-        let value = said(&held, data);
+        let value = constant(&held, data);
         let sign = match op {
             Op::Eq | Op::Neq => "",
             Op::Lt => "< ",
@@ -275,7 +275,7 @@ impl Reader<'_> {
             return self.ask(field(held.what), negated, vec![format!("{map}@{name}")]);
         }
         let value = |element: &Element| {
-            let from = said(&held, element.key.as_ref()?);
+            let from = constant(&held, element.key.as_ref()?);
             Some(match &element.last {
                 Some(last) if Some(last) != element.key.as_ref() => span(&held, element, &from, last),
                 _ => from,
@@ -378,8 +378,8 @@ fn field(what: Load) -> Field {
     }
 }
 
-/// A constant in words.
-fn said(held: &Held, data: &Bytes) -> String {
+/// A constant as text.
+fn constant(held: &Held, data: &Bytes) -> String {
     let bytes = data.0.as_slice();
     match (field(held.what), bytes) {
         (Field::Family, [2] | [0x08, 0x00]) => "ipv4".to_owned(),
@@ -393,7 +393,7 @@ fn said(held: &Held, data: &Bytes) -> String {
             let name = String::from_utf8_lossy(bytes);
             match name.split_once('\0') {
                 Some((name, _)) => name.to_owned(),
-                // Without the zero at its end it stands for all names that begin so.
+                // Without a terminating zero it is a prefix.
                 None if bytes.len() < 16 => format!("{name}+"),
                 None => name.into_owned(),
             }
@@ -406,7 +406,7 @@ fn said(held: &Held, data: &Bytes) -> String {
     }
 }
 
-/// Addresses from one to another, as a prefix where they are one.
+/// A range of addresses, as a prefix if possible.
 fn span(held: &Held, element: &Element, from: &str, last: &Bytes) -> String {
     let ends = (element.key.as_ref().map(|key| key.0.as_slice()), last.0.as_slice());
     if let (Some([a, b, c, d]), [w, x, y, z]) = ends {
@@ -416,10 +416,10 @@ fn span(held: &Held, element: &Element, from: &str, last: &Bytes) -> String {
             return format!("{from}/{}", size.leading_zeros());
         }
     }
-    format!("{from}-{}", said(held, last))
+    format!("{from}-{}", constant(held, last))
 }
 
-/// An address; one that was cut short, or masked, is a prefix.
+/// An address; a shortened or masked one is a prefix.
 fn address(bytes: &[u8], mask: Option<&Bytes>) -> String {
     let full = if bytes.len() <= 4 { 4 } else { 16 };
     let mut octets = bytes.to_vec();

@@ -1,4 +1,4 @@
-//! Whether the clock is kept in step, and by whom.
+//! Whether the clock is synchronised, and the running time service.
 
 use super::{Artifact, Place, Session, why};
 use facts::host::Clock;
@@ -6,7 +6,7 @@ use facts::{Need, Why};
 use std::fs;
 use std::io;
 
-/// The time services, by the name of their process. The kernel keeps 15 characters of it.
+/// Time services, by process name, which the kernel truncates to 15 characters.
 const SERVICES: [(&str, &str); 6] = [
     ("chronyd", "chronyd"),
     ("ntpd", "ntpd"),
@@ -27,7 +27,7 @@ pub(super) async fn clock(session: &Session) -> Vec<Artifact> {
         .await
 }
 
-/// What the kernel holds of its clock; nothing is changed.
+/// The clock status of the kernel; nothing is changed.
 #[expect(unsafe_code, reason = "neither std nor nix has adjtimex")]
 fn kernel_clock() -> io::Result<libc::timex> {
     // SAFETY: `timex` is a struct of integers, all of which may be zero.
@@ -39,7 +39,7 @@ fn kernel_clock() -> io::Result<libc::timex> {
     }
 }
 
-/// The time service that runs here.
+/// The time service that is running.
 fn service() -> Result<Option<String>, Why> {
     let processes = fs::read_dir("/proc").map_err(|error| why(&error, "list /proc"))?;
     let pid = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
@@ -62,7 +62,7 @@ mod tests {
     fn the_kernel_tells_of_its_clock() {
         let timex = kernel_clock().unwrap();
         assert!((0..=16_000_000).contains(&timex.maxerror), "{}", timex.maxerror);
-        // Nobody set this clock where the bound on its error has grown to 16 s.
+        // A maximum error of 16 s means that the clock was never synchronised.
         assert!(timex.maxerror < 16_000_000 || timex.status & libc::STA_UNSYNC != 0);
     }
 

@@ -1,4 +1,4 @@
-//! Files of the node: the engine's configuration, what its swarm component keeps, and a few of /etc.
+//! Files of the node: the engine configuration, the swarm state, and some files in /etc.
 
 use super::{Artifact, Place, Session, apart, raft, why};
 use facts::bundle::ArtifactStatus;
@@ -13,19 +13,19 @@ use std::io::Read as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The most that is read of a file; none of those read here is a tenth of it.
-const MOST: u64 = 1 << 20;
+/// The maximum size of a file.
+const SIZE_LIMIT: u64 = 1 << 20;
 
 /// A file that was read.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// What it holds.
+    /// The content.
     pub(super) content: Vec<u8>,
-    /// When it was last written, or put in its place with an older date.
+    /// The time of the last change, of content or metadata.
     pub(super) written: Option<Timestamp>,
 }
 
-/// The configuration of the engine.
+/// The configuration file of the engine.
 pub(super) async fn daemon_json(session: &Session) -> Vec<Artifact> {
     let path = match &session.options.daemon_json {
         Some(path) => path.clone(),
@@ -34,7 +34,7 @@ pub(super) async fn daemon_json(session: &Session) -> Vec<Artifact> {
     vec![keep(session, Need::DaemonJson, "files/daemon.json", &path).await]
 }
 
-/// What the swarm component remembers over a restart.
+/// The swarm state files of the engine.
 pub(super) async fn swarm_state(session: &Session) -> Vec<Artifact> {
     let swarm = data_root(session).await.join("swarm");
     vec![
@@ -44,7 +44,7 @@ pub(super) async fn swarm_state(session: &Session) -> Vec<Artifact> {
     ]
 }
 
-/// The certificate of the node and that of the swarm's authority; never a key.
+/// The certificate of the node and of the swarm's root CA; never a key.
 pub(super) async fn certificates(session: &Session) -> Vec<Artifact> {
     let certificates = data_root(session).await.join("swarm/certificates");
     let mut artifacts = Vec::new();
@@ -62,7 +62,7 @@ pub(super) async fn hosts(session: &Session) -> Vec<Artifact> {
     vec![keep(session, Need::Hosts, "files/hosts", Path::new("/etc/hosts")).await]
 }
 
-/// The resolver's configuration of the node.
+/// The resolver configuration of the node.
 pub(super) async fn resolv_conf(session: &Session) -> Vec<Artifact> {
     vec![keep(session, Need::ResolvConf, "files/resolv.conf", Path::new("/etc/resolv.conf")).await]
 }
@@ -83,10 +83,10 @@ pub(super) async fn os_release(session: &Session) -> Vec<Artifact> {
     vec![place.kept_as_json(&operating_system(&text, &session.options.root))]
 }
 
-/// What a machine is called that does not tell its name.
-pub(super) const NAMELESS: &str = "unknown";
+/// The name of a host whose hostname is unknown.
+pub(super) const UNKNOWN_HOSTNAME: &str = "unknown";
 
-/// The name of the machine whose file system begins at the root.
+/// The hostname of the system with this root directory.
 pub(super) fn hostname(root: &Path) -> String {
     if root == Path::new("/") {
         return nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
@@ -96,11 +96,11 @@ pub(super) fn hostname(root: &Path) -> String {
     text.lines()
         .map(str::trim)
         .find(|line| !line.is_empty() && !line.starts_with('#'))
-        .unwrap_or(NAMELESS)
+        .unwrap_or(UNKNOWN_HOSTNAME)
         .into()
 }
 
-/// Where the engine keeps its data. This asks the process and the files, never the engine, which may hang.
+/// The data root of the engine, from its process and files. The engine is not queried, because it may hang.
 pub(super) async fn data_root(session: &Session) -> PathBuf {
     if let Some(path) = flag(session, &["--data-root", "--graph", "-g"]).await {
         return path;
@@ -112,7 +112,7 @@ pub(super) async fn data_root(session: &Session) -> PathBuf {
     PathBuf::from(named.filter(|path| !path.is_empty()).unwrap_or("/var/lib/docker"))
 }
 
-/// The value of the first of these flags that the running engine was given.
+/// The value of the first of these flags in the arguments of the running engine.
 async fn flag(session: &Session, names: &[&str]) -> Option<PathBuf> {
     let artifact = session.artifacts(Need::EngineProcess).await.first()?;
     let seen: EngineProcess = serde_json::from_slice(artifact.content.as_deref()?).ok()?;
@@ -120,14 +120,14 @@ async fn flag(session: &Session, names: &[&str]) -> Option<PathBuf> {
     names.iter().find_map(|name| value(&args, name)).map(PathBuf::from)
 }
 
-/// The value of a flag as dockerd reads it: of several the last one counts.
+/// The value of a flag as dockerd reads it: the last one wins.
 fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
     let mut values =
         args.iter().enumerate().skip(1).rev().filter_map(|(at, arg)| match arg.strip_prefix(name)? {
             "" => args.get(at + 1).map(String::as_str),
             rest => match rest.strip_prefix('=') {
                 Some(value) => Some(value),
-                // A short flag needs nothing between itself and its value.
+                // A short flag needs no separator.
                 None => (!name.starts_with("--")).then_some(rest),
             },
         });
@@ -152,13 +152,13 @@ async fn keep(session: &Session, need: Need, artifact: &str, path: &Path) -> Art
     }
 }
 
-/// Reads a file of the machine whose file system begins at the root; `None` where there is none.
+/// Reads a file under the root directory; `None` if it does not exist.
 fn read_in(root: &Path, path: &Path) -> Result<Option<Read>, Why> {
     if root == Path::new("/") {
         return read(path);
     }
     let doing = format!("read {}", path.display());
-    // Absolute links have to stay below the root: without this they would lead to this machine's own files.
+    // Absolute symbolic links must stay under the root; otherwise they lead to files of this host.
     let directory = match File::open(root) {
         Ok(directory) => directory,
         Err(error) => return Err(why(&error, &format!("open {}", root.display()))),
@@ -166,7 +166,7 @@ fn read_in(root: &Path, path: &Path) -> Result<Option<Read>, Why> {
     let how = OpenHow::new().flags(flags()).resolve(ResolveFlag::RESOLVE_IN_ROOT);
     match openat2(&directory, path, how) {
         Ok(file) => content(file.into(), &doing).map(Some),
-        // Kernels before 5.6 have no such call, and some sandboxes forbid it.
+        // Kernels before 5.6 do not have openat2, and some sandboxes forbid it.
         Err(nix::Error::ENOSYS | nix::Error::EPERM) => {
             read(&root.join(path.strip_prefix("/").unwrap_or(path)))
         }
@@ -174,7 +174,7 @@ fn read_in(root: &Path, path: &Path) -> Result<Option<Read>, Why> {
     }
 }
 
-/// Reads a file; `None` where there is none.
+/// Reads a file; `None` if it does not exist.
 pub(super) fn read(path: &Path) -> Result<Option<Read>, Why> {
     let doing = format!("read {}", path.display());
     match open(path, flags(), Mode::empty()) {
@@ -183,7 +183,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Read>, Why> {
     }
 }
 
-/// Without blocking, a FIFO that nobody writes to and a device that is not ready are opened at once.
+/// With O_NONBLOCK, a FIFO without a writer and a device that is not ready are opened at once.
 fn flags() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC
 }
@@ -197,24 +197,24 @@ fn opened(error: nix::Error, doing: &str) -> Result<Option<Read>, Why> {
 }
 
 fn content(file: File, doing: &str) -> Result<Read, Why> {
-    let odd = |what: &str| Why::Malformed { line: 0, what: what.to_owned() };
+    let irregular = |what: &str| Why::Malformed { line: 0, what: what.to_owned() };
     let metadata = file.metadata().map_err(|error| why(&error, doing))?;
     let kind = metadata.file_type();
     if kind.is_dir() {
-        return Err(odd("it is a directory, not a file"));
+        return Err(irregular("it is a directory, not a file"));
     }
     if kind.is_fifo() {
-        return Err(odd("it is a FIFO, not a file"));
+        return Err(irregular("it is a FIFO, not a file"));
     }
-    // A link to /dev/null is how a file is switched off; other devices might answer for ever.
+    // A link to /dev/null disables a file; other devices may return data without end.
     if !kind.is_file() && metadata.rdev() != libc::makedev(1, 3) {
-        return Err(odd("it is a device, not a file"));
+        return Err(irregular("it is a device, not a file"));
     }
     let mut content = Vec::new();
-    // The size that a file claims is not relied on: one in /proc claims none, another may grow.
-    file.take(MOST + 1).read_to_end(&mut content).map_err(|error| why(&error, doing))?;
-    if content.len() as u64 > MOST {
-        return Err(odd("it is larger than 1 MiB"));
+    // The reported size is not used: files in /proc report none, and others may grow.
+    file.take(SIZE_LIMIT + 1).read_to_end(&mut content).map_err(|error| why(&error, doing))?;
+    if content.len() as u64 > SIZE_LIMIT {
+        return Err(irregular("it is larger than 1 MiB"));
     }
     let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
     let changed = Timestamp::new(metadata.ctime(), i32::try_from(metadata.ctime_nsec()).unwrap_or(0)).ok();
@@ -222,7 +222,7 @@ fn content(file: File, doing: &str) -> Result<Read, Why> {
     Ok(Read { content, written })
 }
 
-/// A PEM file with nothing in it but certificates, where it holds a key as well.
+/// Removes everything but certificates from a PEM file that contains a key.
 fn without_keys(pem: Vec<u8>) -> Vec<u8> {
     let text = String::from_utf8_lossy(&pem);
     if !text.contains("PRIVATE KEY") {
@@ -259,7 +259,7 @@ fn operating_system(text: &str, root: &Path) -> OsRelease {
     }
 }
 
-/// A value of os-release as a shell would read it.
+/// Unquotes a value of os-release as a shell does.
 fn unquoted(value: &str) -> String {
     let quote = value.chars().next().filter(|c| ['"', '\''].contains(c));
     let inner = quote.and_then(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value);
@@ -276,7 +276,7 @@ fn unquoted(value: &str) -> String {
     }
 }
 
-/// Whether this process has a pid namespace of its own. The first one of a machine has a fixed number.
+/// Whether this process is outside the initial pid namespace, which has a fixed inode number.
 fn in_container() -> bool {
     const PROC_PID_INIT_INO: u32 = 0xEFFF_FFFC;
     let initial = format!("pid:[{PROC_PID_INIT_INO}]");
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_odd_about_a_file() {
+    fn irregular_files_are_rejected_with_the_reason() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let what = |name: &str| match read(&path(name)) {
@@ -316,19 +316,19 @@ mod tests {
         assert_eq!(what("fifo"), "it is a FIFO, not a file");
         let _listener = UnixListener::bind(path("socket")).unwrap();
         assert_eq!(what("socket"), "it is a socket, not a file");
-        File::create(path("large")).unwrap().set_len(MOST + 1).unwrap();
+        File::create(path("large")).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
         assert_eq!(what("large"), "it is larger than 1 MiB");
         symlink("/dev/zero", path("endless")).unwrap();
         assert_eq!(what("endless"), "it is a device, not a file");
-        File::create(path("full")).unwrap().set_len(MOST).unwrap();
-        assert_eq!(read(&path("full")).unwrap().unwrap().content.len() as u64, MOST);
+        File::create(path("full")).unwrap().set_len(SIZE_LIMIT).unwrap();
+        assert_eq!(read(&path("full")).unwrap().unwrap().content.len() as u64, SIZE_LIMIT);
         assert!(read(&path("none")).unwrap().is_none());
         assert!(read(&path("full/none")).unwrap().is_none());
         assert!(read(Path::new("/dev/null")).unwrap().unwrap().content.is_empty());
     }
 
     #[test]
-    fn tells_a_forbidden_file_from_an_absent_one() {
+    fn a_forbidden_file_is_not_an_absent_one() {
         if nix::unistd::geteuid().is_root() {
             return;
         }
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_no_key_beside_a_certificate() {
+    fn keys_are_removed_from_a_certificate_file() {
         let pem = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n\
                    -----BEGIN EC PRIVATE KEY-----\nSECRET\n-----END EC PRIVATE KEY-----\n\
                    -----BEGIN CERTIFICATE-----\nB\n-----END CERTIFICATE-----\n";

@@ -1,8 +1,8 @@
-//! Packets from their IP header on, as raw sockets and packet sockets hand them out.
+//! Parses packets from raw sockets and packet sockets, starting at the IP header.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The source, the destination, the protocol and the content.
+/// The source, the destination, the protocol and the payload.
 pub(super) fn read(packet: &[u8]) -> Option<(IpAddr, IpAddr, u8, &[u8])> {
     match packet.first()? >> 4 {
         4 => {

@@ -212,7 +212,7 @@ impl Session {
             }
         }
         bundle.manifest.took_ms = millis(self.began.elapsed());
-        if bundle.manifest.host.0 == files::NAMELESS
+        if bundle.manifest.host.0 == files::UNKNOWN_HOSTNAME
             && let Some(name) = engine_log::host(&bundle)
         {
             bundle.manifest.host = NodeName(name);

@@ -1,4 +1,4 @@
-//! Kernel modules: loaded, built in, at hand or missing, and what told so.
+//! The state of kernel modules, with its evidence.
 
 use super::{Artifact, Place, Session, why};
 use facts::Need;
@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// A module, the option of the kernel's configuration that makes it, and a file it brings with it.
+/// A module, its kernel configuration option, and a file that exists while it is active.
 struct Known {
     name: &'static str,
     option: &'static str,
@@ -49,11 +49,11 @@ pub(super) async fn modules(session: &Session) -> Vec<Artifact> {
         .await
 }
 
-/// The running kernel, and the directory that stands for `/`.
+/// The running kernel, and the directory that is used as `/`.
 struct Kernel<'a> {
     root: &'a Path,
     release: &'a str,
-    /// `/proc/modules`, which only a kernel that loads modules has.
+    /// `/proc/modules`, which exists only in a kernel with loadable modules.
     loaded: Option<String>,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Kernel<'a> {
         Self { root, release, loaded: fs::read_to_string(root.join("proc/modules")).ok() }
     }
 
-    /// The cheap witnesses first; files of hundreds of KiB are read only for what those leave open.
+    /// Cheap sources come first; files of hundreds of KiB are read only for modules that those do not decide.
     fn modules(&self) -> Modules {
         let mut modules = Modules::default();
         let mut open: Vec<&Known> = Vec::new();
@@ -89,7 +89,7 @@ impl<'a> Kernel<'a> {
                 .contains(known.name)
                 .then(|| self.module(ModuleState::BuiltIn, &built_in, known.name))
         });
-        // Without `/proc/modules` nothing can be loaded, whatever files lie about.
+        // Without `/proc/modules` no module can be loaded, even if module files exist.
         let dependencies = self.directory("modules.dep");
         if left && self.loaded.is_some() {
             let loadable = names(&dependencies);
@@ -103,12 +103,12 @@ impl<'a> Kernel<'a> {
             left = decide(&|known| self.configured(known, &path, &configuration));
         }
         if left {
-            decide(&|_| Some(self.not_at_hand(&dependencies)));
+            decide(&|_| Some(self.not_installed(&dependencies)));
         }
         modules
     }
 
-    /// A module that is seen at work.
+    /// A module that is active.
     fn running(&self, known: &Known) -> Option<Module> {
         let loaded = self.loaded.as_deref().unwrap_or_default();
         if let Some(line) = loaded.lines().find(|line| line.split(' ').next() == Some(known.name)) {
@@ -121,11 +121,11 @@ impl<'a> Kernel<'a> {
             .find(|sign| self.root.join(sign).exists())?;
         Some(Module {
             state: ModuleState::BuiltIn,
-            source: format!("/{sign} exists, and no module is loaded"),
+            source: format!("/{sign} exists, and the module is not in /proc/modules"),
         })
     }
 
-    /// What the configuration the kernel was built with says, where that decides.
+    /// The state according to the kernel configuration, if that decides.
     fn configured(&self, known: &Known, path: &Path, configuration: &str) -> Option<Module> {
         let value = configuration.lines().find_map(|line| line.strip_prefix(known.option)?.strip_prefix('='));
         let (state, line) = match value {
@@ -136,22 +136,22 @@ impl<'a> Kernel<'a> {
         Some(self.module(state, path, &line))
     }
 
-    /// A module that is not loaded, in no list, and that the configuration, if there is one, does not rule out.
-    fn not_at_hand(&self, dependencies: &Path) -> Module {
+    /// A module that is not loaded, in no list, and not excluded by the configuration.
+    fn not_installed(&self, dependencies: &Path) -> Module {
         let all = self.root.join("lib/modules");
         let others = fs::read_dir(&all).is_ok_and(|mut entries| entries.next().is_some());
         if dependencies.exists() {
-            return self.module(ModuleState::Missing, dependencies, "it is not in the list");
+            return self.module(ModuleState::Missing, dependencies, "not in the list");
         }
-        // A container's own file system has no modules at all, and that says nothing about the machine's.
+        // The file system of a container has no modules, which says nothing about the host.
         if others && !self.directory("").exists() {
-            let what = "there are no modules for the running kernel; it was updated, and not yet restarted";
+            let what = "no module directory for the running kernel; the kernel was updated and the host not rebooted";
             return self.module(ModuleState::Missing, &self.directory(""), what);
         }
-        self.module(ModuleState::Unknown, &self.directory(""), "it is not there, and nothing else tells")
+        self.module(ModuleState::Unknown, &self.directory(""), "not found, and no other source decides")
     }
 
-    /// The configuration of the kernel, and where it was found.
+    /// The kernel configuration, with its path.
     fn configuration(&self) -> Option<(PathBuf, String)> {
         let mut text = String::new();
         let packed = self.root.join("proc/config.gz");
@@ -164,18 +164,18 @@ impl<'a> Kernel<'a> {
         plain.into_iter().find_map(|path| Some((path.clone(), fs::read_to_string(path).ok()?)))
     }
 
-    /// A file among the modules of the running kernel.
+    /// A file in the module directory of the running kernel.
     fn directory(&self, file: &str) -> PathBuf {
         self.root.join("lib/modules").join(self.release).join(file)
     }
 
-    fn module(&self, state: ModuleState, path: &Path, says: &str) -> Module {
+    fn module(&self, state: ModuleState, path: &Path, evidence: &str) -> Module {
         let path = path.strip_prefix(self.root).unwrap_or(path).display().to_string();
-        Module { state, source: format!("/{}: {says}", path.trim_end_matches('/')) }
+        Module { state, source: format!("/{}: {evidence}", path.trim_end_matches('/')) }
     }
 }
 
-/// Those of the known modules that a list of files, such as `kernel/net/ip_vs.ko.xz: needed.ko`, names.
+/// The known modules in a list of files, such as `kernel/net/ip_vs.ko.xz: needed.ko`.
 fn names(list: &Path) -> BTreeSet<&'static str> {
     let text = fs::read(list).unwrap_or_default();
     let name = |line: &[u8]| -> Option<&'static str> {
@@ -198,7 +198,7 @@ mod tests {
 
     const RELEASE: &str = "6.1.0-9-amd64";
 
-    /// A root with these files; an empty path ends in nothing.
+    /// A root directory with these files.
     struct Root(PathBuf);
 
     impl Root {
@@ -246,12 +246,12 @@ mod tests {
         );
         assert_eq!(root.module("vxlan"), (Loadable, "/lib/modules/6.1.0-9-amd64/modules.dep: vxlan".into()));
         assert_eq!(root.module("br_netfilter").0, Loadable);
-        let missing = "/lib/modules/6.1.0-9-amd64/modules.dep: it is not in the list";
+        let missing = "/lib/modules/6.1.0-9-amd64/modules.dep: not in the list";
         assert_eq!(root.module("esp4"), (Missing, missing.into()));
     }
 
     #[test]
-    fn the_configuration_tells_where_there_are_no_lists() {
+    fn the_configuration_decides_without_module_lists() {
         let root = Root::new(
             "configuration",
             &[
@@ -263,17 +263,17 @@ mod tests {
                 ),
             ],
         );
-        let says = |what: &str| format!("/boot/config-6.1.0-9-amd64: {what}");
-        assert_eq!(root.module("vxlan"), (BuiltIn, says("CONFIG_VXLAN=y")));
-        assert_eq!(root.module("ip_vs"), (Missing, says("CONFIG_IP_VS is not set")));
-        // An option whose parent is off is not in the file at all.
-        assert_eq!(root.module("ip_vs_rr"), (Missing, says("CONFIG_IP_VS_RR is not set")));
+        let witness = |what: &str| format!("/boot/config-6.1.0-9-amd64: {what}");
+        assert_eq!(root.module("vxlan"), (BuiltIn, witness("CONFIG_VXLAN=y")));
+        assert_eq!(root.module("ip_vs"), (Missing, witness("CONFIG_IP_VS is not set")));
+        // An option whose parent is disabled is not in the file.
+        assert_eq!(root.module("ip_vs_rr"), (Missing, witness("CONFIG_IP_VS_RR is not set")));
         assert_eq!(root.module("br_netfilter").0, BuiltIn);
         assert_eq!(root.module("veth").0, Unknown);
     }
 
     #[test]
-    fn modules_of_another_kernel_only_mean_that_this_one_was_replaced() {
+    fn modules_of_another_kernel_only_mean_that_the_kernel_was_updated() {
         let root = Root::new(
             "replaced",
             &[
@@ -294,10 +294,10 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_that_runs_here_is_understood() {
+    fn the_kernel_of_this_host_has_consistent_states() {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
         let modules = Kernel::new(Path::new("/"), release.trim()).modules();
-        // Whoever can make a bridge has the module, or has it in the kernel.
+        // A host with a bridge has the bridge module, loaded or built in.
         if Path::new("/sys/class/net/docker0/bridge").exists() {
             assert!(matches!(modules.0["bridge"].state, Loaded | BuiltIn), "{modules:?}");
         }

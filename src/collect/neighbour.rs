@@ -1,4 +1,4 @@
-//! What the kernel knows of the other machines on its networks.
+//! Reads the neighbour table of the kernel.
 
 use super::{Artifact, Place, Session, netlink};
 use facts::Need;
@@ -12,13 +12,13 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Who showed that it is there so lately did so when the probes were sent.
+/// An entry confirmed within this time was confirmed by the probes.
 const LATELY: Duration = Duration::from_secs(3);
 
-/// The other nodes and the routers in the table of neighbours.
+/// The other nodes and the routers in the neighbour table.
 pub(super) async fn neighbours(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Neighbours, "host/neighbours.json", "netlink: RTM_GETNEIGH");
-    // The kernel asks for a machine when something is sent to it.
+    // The kernel resolves a neighbour when a packet is sent to it.
     session.artifacts(Need::Probes).await;
     let mut wanted = session.peer_addresses().await;
     let routes = facts::parse::snapshot(&session.partial(&[Need::Routes]).await);
@@ -45,19 +45,19 @@ fn table(wanted: &[IpAddr]) -> io::Result<Vec<Neighbour>> {
     Ok(found)
 }
 
-/// When a machine in the kernel's table of neighbours was last seen.
+/// The status of an entry in the neighbour table.
 #[derive(Debug)]
 pub(crate) struct Sight {
-    /// Whether the kernel asked for it, and nobody answered.
+    /// Whether the resolution failed.
     pub(crate) failed: bool,
-    /// How long ago it showed that it is there.
+    /// The time since it was last confirmed.
     pub(crate) confirmed: Duration,
 }
 
-/// That of this address; none where the way there goes through a router, or nobody asked lately.
+/// The status of this address; none if it is behind a router, or was not resolved recently.
 ///
 /// # Errors
-/// Where the kernel does not answer.
+/// If the kernel does not answer.
 pub(crate) fn neighbour(addr: IpAddr) -> io::Result<Option<Sight>> {
     let row = rows()?.into_iter().find(|row| row.addr == addr);
     Ok(row.and_then(|row| {
@@ -66,19 +66,19 @@ pub(crate) fn neighbour(addr: IpAddr) -> io::Result<Option<Sight>> {
     }))
 }
 
-/// A row of the table.
+/// An entry of the table.
 struct Row {
     addr: IpAddr,
     /// The index.
     interface: u32,
     mac: String,
     state: NeighbourState,
-    /// How long ago it was confirmed.
+    /// The time since it was confirmed.
     confirmed: Option<Duration>,
 }
 
 fn rows() -> io::Result<Vec<Row>> {
-    /// `USER_HZ`, in which the kernel counts here.
+    /// `USER_HZ`, the unit of the kernel here.
     const TICK: Duration = Duration::from_millis(10);
     let question = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
     let row = |message| {

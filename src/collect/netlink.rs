@@ -1,7 +1,7 @@
-//! Interfaces and routes, asked of the kernel over netlink.
+//! Reads interfaces and routes over netlink.
 //!
-//! A netlink socket belongs to the network namespace of the thread that opens it. So whoever has entered a
-//! namespace asks with the same functions.
+//! A netlink socket belongs to the network namespace of the thread that opens it, so a thread that has entered a namespace
+//! uses the same functions.
 
 use super::{Artifact, Place, Session, why};
 use facts::host::{Address, Interface, Route, RouteKind};
@@ -22,14 +22,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The room for one datagram of an answer. The kernel fills as much of it as there is, up to this; more it
-/// takes only for a single link with hundreds of virtual functions.
+/// The buffer size for one datagram of an answer. The kernel fills at most this much; it needs more
+/// only for a single link with hundreds of virtual functions.
 const DATAGRAM: usize = 1 << 15;
-/// The flag of a dump whose parts do not belong together.
+/// The flag of an inconsistent dump.
 const INTERRUPTED: u16 = libc::NLM_F_DUMP_INTR as u16;
-/// How often a dump is begun anew because what it lists changed on the way.
+/// The maximum number of attempts when a dump is inconsistent.
 const TRIES: u32 = 4;
-/// How long the kernel may keep silent. It is slow only while others hold its lock on interfaces.
+/// The timeout for an answer. The kernel is slow only while others hold the RTNL lock.
 const SILENCE: TimeVal = TimeVal::new(2, 0);
 
 pub(super) async fn interfaces(session: &Session) -> Vec<Artifact> {
@@ -55,12 +55,12 @@ pub(super) fn gap(error: &io::Error) -> Why {
     }
 }
 
-/// A link-layer address as it is written.
+/// Formats a MAC address.
 pub(super) fn spelled(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// The interfaces of the network namespace that this thread is in, by index.
+/// The interfaces of the network namespace of this thread, by index.
 pub(super) fn links() -> io::Result<Vec<Interface>> {
     let mut interfaces = BTreeMap::new();
     for message in dump(NETLINK_ROUTE, RouteNetlinkMessage::GetLink(LinkMessage::default()))? {
@@ -106,7 +106,7 @@ fn interface(link: LinkMessage) -> Interface {
     interface
 }
 
-/// The address of this end. Of a point-to-point link, `Address` is the other end and `Local` is this one.
+/// The local address. On a point-to-point link `Address` is the remote end and `Local` the local end.
 fn own_address(attributes: &[AddressAttribute]) -> Option<IpAddr> {
     let local = attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(addr) => Some(*addr),
@@ -120,7 +120,7 @@ fn own_address(attributes: &[AddressAttribute]) -> Option<IpAddr> {
     })
 }
 
-/// The routes of the main table of the network namespace that this thread is in.
+/// The routes of the main table in the network namespace of this thread.
 pub(super) fn main_table() -> io::Result<Vec<Route>> {
     let names: BTreeMap<_, _> = links()?.into_iter().map(|link| (link.index, link.name)).collect();
     let mut routes = Vec::new();
@@ -138,7 +138,7 @@ pub(super) fn main_table() -> io::Result<Vec<Route>> {
     Ok(routes)
 }
 
-/// What a route does with the packets of this machine; of broadcast and the like nothing is told.
+/// The kind of a route; none for broadcast and similar routes.
 fn kind(kind: RouteType) -> Option<RouteKind> {
     match kind {
         RouteType::Unicast => Some(RouteKind::Unicast),
@@ -149,7 +149,7 @@ fn kind(kind: RouteType) -> Option<RouteKind> {
     }
 }
 
-/// One route for each next hop of the message.
+/// One route for each next hop of a message.
 fn hops(message: &RouteMessage, names: &BTreeMap<u32, String>) -> Vec<Route> {
     let network = match message.header.address_family {
         AddressFamily::Inet => IpAddr::from(Ipv4Addr::UNSPECIFIED),
@@ -197,7 +197,7 @@ fn ip(addr: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-/// Everything the kernel answers to one question.
+/// All messages that the kernel returns for one request.
 pub(super) fn dump<T>(protocol: isize, question: T) -> io::Result<Vec<T>>
 where
     T: NetlinkSerializable + NetlinkDeserializable,
@@ -220,7 +220,7 @@ where
     Err(io::Error::other(format!("what is listed changed {TRIES} times meanwhile")))
 }
 
-/// One answer to its end, or nothing where it does not hold together or takes more room than there was.
+/// One complete answer; none if it is inconsistent or larger than the buffer.
 fn answer<T: NetlinkDeserializable>(socket: &Socket, room: &mut usize) -> io::Result<Option<Vec<T>>> {
     let malformed = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut answer = Vec::new();

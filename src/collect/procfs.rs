@@ -6,7 +6,7 @@ use facts::{Need, Why};
 use std::fs;
 use std::io::ErrorKind;
 
-/// The settings that a swarm depends on.
+/// The kernel settings that a swarm depends on.
 const SYSCTLS: [&str; 24] = [
     "fs.inotify.max_user_instances",
     "fs.inotify.max_user_watches",
@@ -39,7 +39,7 @@ pub(super) async fn sysctls(session: &Session) -> Vec<Artifact> {
     session.of_this_machine(place, settings).await
 }
 
-/// Whether each interface forwards, but those of single containers. A name with a dot has no setting's name of its own.
+/// The forwarding setting of each interface, except veth interfaces. A name with a dot has no unambiguous sysctl name.
 fn forwarding() -> impl Iterator<Item = (String, String)> {
     let devices = fs::read_dir("/proc/sys/net/ipv4/conf").into_iter().flatten().flatten();
     devices.filter_map(|device| {
@@ -50,7 +50,7 @@ fn forwarding() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The settings that exist; a name without a file belongs to a part of the kernel that is not there.
+/// The settings that exist; a setting of a missing kernel module has no file.
 fn settings() -> Result<Sysctls, Why> {
     let mut sysctls = Sysctls::default();
     for key in SYSCTLS {

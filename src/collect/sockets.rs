@@ -1,4 +1,4 @@
-//! Listening TCP sockets, bound UDP sockets, and who holds them.
+//! Listening TCP sockets, bound UDP sockets, and the processes that own them.
 
 use super::{Artifact, Place, Session, netlink, why};
 use facts::Need;
@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::{fs, io};
 
-/// The ports a swarm and its administrator need. Their owners are worth a look into every process.
+/// The ports of swarm and of remote administration. For their owners all processes are searched.
 const PORTS_THAT_MATTER: [u16; 6] = [22, 2375, 2376, 2377, 4789, 7946];
-/// How many open files are looked at before the search for owners ends: some 20 ms of work.
+/// The maximum number of open files that the search for owners examines: about 20 ms of work.
 const MOST_FILES: usize = 10_000;
-/// The states of `/proc/net/{tcp,udp}` in which a socket takes what comes: TCP listens, UDP has no peer.
+/// The states in `/proc/net/{tcp,udp}` of a listening TCP socket and of an unconnected UDP socket.
 const LISTENS: u8 = 0x0a;
 const NO_PEER: u8 = 0x07;
 
@@ -36,27 +36,27 @@ fn engine_pid(artifacts: &[Artifact]) -> Option<u32> {
     Some(engine.process?.pid)
 }
 
-/// A socket that takes what comes to a port.
+/// A listening or bound socket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Bound {
     protocol: Protocol,
     port: u16,
     addr: IpAddr,
     inode: u64,
-    /// It bears the mark of those that the kernel opens for its tunnels.
+    /// It has the mark of kernel tunnel sockets.
     tunnel: bool,
 }
 
-/// The sockets of this thread's network namespace, with those owners that one process tells.
+/// The sockets in the network namespace of this thread, with the owners found in one process.
 pub(super) fn listeners_of(pid: u32) -> io::Result<Vec<Listener>> {
     let bound = bound()?;
     let mut search = Search::new(&bound);
-    // A process that may not be looked into leaves its sockets without an owner; they are listed all the same.
-    drop(search.look_into(pid));
+    // Sockets of a process whose files cannot be read are listed without an owner.
+    drop(search.examine(pid));
     Ok(search.listeners(bound, &BTreeSet::new()))
 }
 
-/// The sockets of this machine and their owners.
+/// The sockets of this host with their owners.
 fn owned(engine: Option<u32>) -> io::Result<Vec<Listener>> {
     owners(bound()?, engine)
 }
@@ -65,11 +65,11 @@ fn owners(bound: Vec<Bound>, engine: Option<u32>) -> io::Result<Vec<Listener>> {
     let matter = |socket: &&Bound| PORTS_THAT_MATTER.contains(&socket.port) && !socket.tunnel;
     let sought: BTreeSet<_> = bound.iter().filter(matter).map(|socket| socket.inode).collect();
     let mut search = Search::new(&bound);
-    // The engine holds most of what matters, and where it is, a look into all the others is often saved.
-    let engine_seen = engine.is_some_and(|pid| search.look_into(pid).is_ok());
-    let all_seen = search.look_into_all(&sought, engine);
-    // A socket in no process is the kernel's own. That takes a look into every process of the machine, which it
-    // was where the engine was among them, and a second list, as sockets come and go.
+    // The engine owns most relevant sockets, so it is examined first, which often avoids a search in all processes.
+    let engine_seen = engine.is_some_and(|pid| search.examine(pid).is_ok());
+    let all_seen = search.examine_all(&sought, engine);
+    // A socket of no process belongs to the kernel. This needs a search in all processes of the host, which is
+    // complete if the engine was found, and a second list, because sockets change.
     let still_there = match engine_seen && all_seen {
         true => self::bound()?.into_iter().map(|socket| socket.inode).collect(),
         false => BTreeSet::new(),
@@ -77,7 +77,7 @@ fn owners(bound: Vec<Bound>, engine: Option<u32>) -> io::Result<Vec<Listener>> {
     Ok(search.listeners(bound, &still_there))
 }
 
-/// A search for the processes that hold sockets.
+/// A search for the processes that own sockets.
 struct Search {
     sought: BTreeSet<u64>,
     found: BTreeMap<u64, Owner>,
@@ -89,8 +89,8 @@ impl Search {
         Self { sought: bound.iter().map(|socket| socket.inode).collect(), found: BTreeMap::new(), files: 0 }
     }
 
-    /// Looks into the other processes until every socket of these has an owner. Tells whether all could be seen.
-    fn look_into_all(&mut self, sought: &BTreeSet<u64>, seen: Option<u32>) -> bool {
+    /// Examines the other processes until every socket has an owner. Returns whether all processes could be read.
+    fn examine_all(&mut self, sought: &BTreeSet<u64>, seen: Option<u32>) -> bool {
         let own = fs::read_link("/proc/thread-self/ns/net");
         let (Ok(own), Ok(entries)) = (own, fs::read_dir("/proc")) else { return false };
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -100,17 +100,17 @@ impl Search {
                 return false;
             }
             all_seen &= match fs::read_link(format!("/proc/{pid}/ns/net")) {
-                // The many files of what runs in containers are spared: their sockets are in namespaces of their own.
+                // Processes in containers are skipped: their sockets are in other network namespaces.
                 Ok(namespace) if namespace != own => true,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-                _ => self.look_into(pid).is_ok(),
+                _ => self.examine(pid).is_ok(),
             };
         }
         all_seen
     }
 
-    /// Looks at the open files of one process. One that has ended holds nothing.
-    fn look_into(&mut self, pid: u32) -> io::Result<()> {
+    /// Examines the open files of one process. A process that has exited has none.
+    fn examine(&mut self, pid: u32) -> io::Result<()> {
         let entries = match fs::read_dir(format!("/proc/{pid}/fd")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries?,
@@ -129,7 +129,7 @@ impl Search {
         Ok(())
     }
 
-    /// The sockets with their owners; those in `kernel` that no process holds are the kernel's.
+    /// The sockets with their owners; those in `kernel` without a process belong to the kernel.
     fn listeners(&self, bound: Vec<Bound>, kernel: &BTreeSet<u64>) -> Vec<Listener> {
         let owner = |socket: &Bound| match self.found.get(&socket.inode) {
             Some(owner) => owner.clone(),
@@ -141,13 +141,13 @@ impl Search {
             Listener { protocol: socket.protocol, addr: socket.addr, port: socket.port, owner }
         };
         let mut listeners: Vec<_> = bound.into_iter().map(listener).collect();
-        // A program may hold several sockets that share one port.
+        // A program may have several sockets on one port.
         listeners.dedup();
         listeners
     }
 }
 
-/// The sockets of this thread's network namespace, in order.
+/// The sockets in the network namespace of this thread, sorted.
 fn bound() -> io::Result<Vec<Bound>> {
     let mut bound = asked().or_else(|_| read())?;
     bound.retain(|socket| socket.port != 0);
@@ -155,7 +155,7 @@ fn bound() -> io::Result<Vec<Bound>> {
     Ok(bound)
 }
 
-/// The sockets as the kernel answers; it filters them itself, however many connections there are.
+/// The sockets from sock_diag; the kernel filters them.
 fn asked() -> io::Result<Vec<Bound>> {
     let mut bound = Vec::new();
     let tcp = (Protocol::Tcp, libc::IPPROTO_TCP, StateFlags::LISTEN);
@@ -175,7 +175,8 @@ fn asked() -> io::Result<Vec<Bound>> {
                     let id = &socket.header.socket_id;
                     let addr = id.source_address.to_canonical();
                     let inode = socket.header.inode.into();
-                    let tunnel = protocol == Protocol::Udp && addr.is_unspecified() && is_deaf(&socket.nlas);
+                    let tunnel =
+                        protocol == Protocol::Udp && addr.is_unspecified() && is_kernel_tunnel(&socket.nlas);
                     bound.push(Bound { protocol, port: id.source_port, addr, inode, tunnel });
                 }
             }
@@ -184,12 +185,12 @@ fn asked() -> io::Result<Vec<Bound>> {
     Ok(bound)
 }
 
-/// Whether a socket would not hear its own multicast. The kernel turns that off for each UDP port of its tunnels
-/// (`setup_udp_tunnel_sock`), and hardly a program does for a port on all addresses: this mostly spares a look
-/// into every process. Kernels before 5.10 do not tell.
-fn is_deaf(attributes: &[Nla]) -> bool {
+/// Whether multicast loopback is disabled. The kernel disables it for its UDP tunnel sockets
+/// (`setup_udp_tunnel_sock`), and programs rarely do for a wildcard address, so this mostly avoids a search
+/// in all processes. Kernels before 5.10 do not report it.
+fn is_kernel_tunnel(attributes: &[Nla]) -> bool {
     const INET_DIAG_SOCKOPT: u16 = 22;
-    // The fifth of the bit fields of `struct inet_diag_sockopt`.
+    // The fifth bit field of `struct inet_diag_sockopt`.
     const MC_LOOP: u8 = if cfg!(target_endian = "little") { 1 << 4 } else { 1 << 3 };
     let options = attributes.iter().find_map(|attribute| match attribute {
         Nla::Other(other) if other.kind() == INET_DIAG_SOCKOPT => {
@@ -202,14 +203,14 @@ fn is_deaf(attributes: &[Nla]) -> bool {
     options.is_some_and(|options| options & MC_LOOP == 0)
 }
 
-/// The sockets as files list them: for a kernel without sock_diag.
+/// The sockets from `/proc/net`, for a kernel without sock_diag.
 fn read() -> io::Result<Vec<Bound>> {
     let mut bound = Vec::new();
     for (protocol, state, files) in
         [(Protocol::Tcp, LISTENS, ["tcp", "tcp6"]), (Protocol::Udp, NO_PEER, ["udp", "udp6"])]
     {
         for file in files {
-            // `/proc/net` is that of the first thread, which stays behind where this one enters a namespace.
+            // `/proc/net` belongs to the main thread, which does not enter the namespace of this one.
             match fs::read_to_string(format!("/proc/thread-self/net/{file}")) {
                 Ok(text) => {
                     bound.extend(text.lines().skip(1).filter_map(|line| listed(line, protocol, state)))
@@ -229,7 +230,7 @@ fn listed(line: &str, protocol: Protocol, state: u8) -> Option<Bound> {
         return None;
     }
     let addr = match addr.len() {
-        // The words are written as numbers of this machine's byte order.
+        // The words are in host byte order.
         8 => IpAddr::from(Ipv4Addr::from(u32::from_str_radix(addr, 16).ok()?.to_ne_bytes())),
         32 => {
             let mut bytes = [0; 16];
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vxlan_port_is_the_kernels_and_a_programs_is_not() {
+    fn a_vxlan_port_belongs_to_the_kernel() {
         let commands = &["ip link add vxlan0 type vxlan id 7 dstport 4789", "ip link set vxlan0 up"];
         let seen = in_new_namespace(commands, || {
             let program = UdpSocket::bind("0.0.0.0:7946").unwrap();
@@ -306,24 +307,24 @@ mod tests {
         };
         let [vxlan, program] = [udp(4789, Owner::Kernel), udp(7946, own_process())];
         assert_eq!(marked, [vxlan.clone(), program.clone()]);
-        // An older kernel sets no mark, and then all processes have to be looked into, the engine among them. This
-        // one is passed over without being named: its first thread is in another namespace.
+        // An older kernel sets no mark, and then all processes are searched, including the engine. This
+        // process is skipped unless it is named: its main thread is in another namespace.
         assert_eq!(searched, [vxlan, program]);
         assert_eq!(unseen, [udp(4789, Owner::Unknown), udp(7946, Owner::Unknown)]);
     }
 
     #[test]
-    fn files_list_what_the_kernel_answers() {
+    fn proc_files_match_sock_diag() {
         let sockets = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("[::]:0").unwrap()];
         let _udp = UdpSocket::bind("[::1]:0").unwrap();
         let ours = |mut bound: Vec<Bound>| {
             let mut search = Search::new(&bound);
-            search.look_into(std::process::id()).unwrap();
+            search.examine(std::process::id()).unwrap();
             bound.retain(|socket| search.found.contains_key(&socket.inode));
             bound.sort();
             bound
         };
-        // Other tests open and close sockets meanwhile.
+        // Other tests open and close sockets at the same time.
         let (mut asked, mut read) = (Vec::new(), Vec::new());
         for _ in 0..100 {
             (asked, read) = (ours(super::asked().unwrap()), ours(super::read().unwrap()));

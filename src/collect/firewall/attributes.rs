@@ -1,17 +1,17 @@
-//! Netlink attributes of the packet filter.
+//! Netlink attributes of nf_tables and ipset messages.
 
 use netlink_packet_core::NlasIterator;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The two bits above the number of an attribute say how to read it, and we know.
+/// Masks the two flag bits of an attribute type (`NLA_F_NESTED`, `NLA_F_NET_BYTEORDER`).
 const NUMBER: u16 = 0x3fff;
 
-/// The attributes of one message, or of one attribute that holds others.
+/// The attributes of a message, or of a nested attribute.
 #[derive(Clone, Copy)]
 pub(super) struct Attributes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Attributes<'a> {
-    /// All of them with their numbers; what is cut off is left out.
+    /// All attributes with their types; a truncated one is skipped.
     pub(super) fn all(self) -> impl Iterator<Item = (u16, &'a [u8])> {
         NlasIterator::new(self.0).map_while(Result::ok).map(|nla| {
             let length = nla.value_length();
@@ -32,7 +32,7 @@ impl<'a> Attributes<'a> {
         self.get(number).map(text)
     }
 
-    /// Numbers are in network byte order here.
+    /// A number in network byte order.
     pub(super) fn u32(self, number: u16) -> Option<u32> {
         Some(u32::from_be_bytes(self.get(number)?.try_into().ok()?))
     }
@@ -42,7 +42,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Text up to its zero.
+/// Text up to the terminating zero.
 pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()

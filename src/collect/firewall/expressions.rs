@@ -1,10 +1,10 @@
-//! The expressions of rules, from their attributes.
+//! Decodes rule expressions from netlink attributes.
 
 use super::attributes::Attributes;
 use super::xt;
 use facts::firewall::{Bytes, Expr, Fib, Load, Op, Verdict};
 
-/// The expressions of a rule. A match of iptables becomes as many as it asks questions.
+/// The expressions of a rule. An iptables match becomes one expression for each of its tests.
 pub(super) fn expressions(list: Attributes<'_>, v6: bool) -> Vec<Expr> {
     list.all().flat_map(|(_, one)| expression(Attributes(one), v6)).collect()
 }
@@ -23,7 +23,7 @@ fn expression(one: Attributes<'_>, v6: bool) -> Vec<Expr> {
 }
 
 fn unknown(name: &str, data: Attributes<'_>) -> Expr {
-    // Most of those that write a register say which with their first attribute.
+    // Most expressions that write a register name it in their first attribute.
     let writes =
         ["exthdr", "hash", "numgen", "osf", "payload", "meta", "ct", "rt", "socket", "tunnel", "xfrm", "fib"];
     let to = data.u32(1).filter(|_| writes.contains(&name));
@@ -119,7 +119,7 @@ fn meta(data: Attributes<'_>) -> Option<Expr> {
     const MARK: u32 = 3;
     let key = data.u32(2)?;
     if let Some(from) = data.u32(3) {
-        // Priorities and traces change nothing for a filter.
+        // Priorities and traces have no effect on verdicts.
         let aside = || Expr::Aside { name: "meta".to_owned() };
         return Some(if key == MARK { Expr::SetMark { from: Some(from) } } else { aside() });
     }
@@ -153,7 +153,7 @@ fn ct(data: Attributes<'_>) -> Option<Expr> {
     Some(Expr::Load { what, to: data.u32(1)? })
 }
 
-/// A verdict, from its number and its chain.
+/// Decodes a verdict.
 pub(super) fn verdict(said: Attributes<'_>) -> Option<Verdict> {
     Some(match said.u32(1)?.cast_signed() {
         0 => Verdict::Drop,
@@ -167,7 +167,7 @@ pub(super) fn verdict(said: Attributes<'_>) -> Option<Verdict> {
     })
 }
 
-/// What a rejection tells the sender, in nft's words.
+/// The kind of rejection, in nft syntax.
 fn reject(kind: u32, code: Option<&[u8]>) -> String {
     const RESET: u32 = 1;
     const ANY_FAMILY: u32 = 2;

@@ -1,4 +1,4 @@
-//! The sets of ipset, over netlink.
+//! Reads ipsets over netlink.
 
 use super::attributes::{Attributes, ip};
 use super::tables::Message;
@@ -10,13 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `NFNL_SUBSYS_IPSET` with `IPSET_CMD_LIST`.
 const LIST: u16 = 6 << 8 | 7;
-/// `IPSET_ATTR_PROTOCOL`, with the first version that tells the numbers of sets.
+/// `IPSET_ATTR_PROTOCOL`, with the first version that reports set indexes.
 const PROTOCOL: [u8; 8] = [5, 0, 1, 0, 7, 0, 0, 0];
-/// More members of one set are not kept.
+/// The maximum number of stored members of one set.
 const MOST_MEMBERS: usize = 20_000;
 
-/// The sets, where any rule asks for one; their names are put into the rules. Without such a rule nothing is asked, for
-/// a question would load the module.
+/// The ipsets, if any rule refers to one; their names are put into the rules. Without such a rule nothing is requested,
+/// because a request loads the module.
 pub(super) fn ipsets(tables: &mut [Table]) -> io::Result<Vec<IpSet>> {
     let rules = tables.iter_mut().flat_map(|table| &mut table.chains).flat_map(|chain| &mut chain.rules);
     let mut asked: Vec<&mut Xt> = rules
@@ -34,7 +34,7 @@ pub(super) fn ipsets(tables: &mut [Table]) -> io::Result<Vec<IpSet>> {
     for message in dump(NETLINK_NETFILTER, question)? {
         let attributes = Attributes(&message.attributes);
         let Some(name) = attributes.text(2) else { continue };
-        // A set's first message tells what it is, and the next ones more members.
+        // The first message of a set has its type, and the next ones have more members.
         if let Some(set) = head(&name, attributes) {
             sets.push(set);
         }
@@ -65,7 +65,7 @@ fn byte(attributes: Attributes<'_>, number: u16) -> Option<u8> {
     attributes.get(number)?.first().copied()
 }
 
-/// What a set is, such as `hash:net,port`.
+/// The type of a set, such as `hash:net,port`.
 fn head(name: &str, attributes: Attributes<'_>) -> Option<IpSet> {
     const V4: u8 = 2;
     const V6: u8 = 10;
@@ -88,7 +88,7 @@ fn head(name: &str, attributes: Attributes<'_>) -> Option<IpSet> {
             _ => None,
         },
         parts: parts.split(',').map(part).collect(),
-        // A packet's address is masked before it is looked for.
+        // The address of a packet is masked before the lookup.
         cut: attributes.nested(7).is_some_and(|data| data.get(MASKED).is_some()),
         members: Vec::new(),
     })
@@ -118,7 +118,7 @@ fn member(parts: &[Part], one: Attributes<'_>) -> Option<Member> {
     Some(Member { reach: reach.collect::<Option<_>>()?, except: flags & EXCEPT != 0 })
 }
 
-/// Addresses: one, those of a prefix, or from one to another.
+/// One address, a prefix, or a range.
 fn span(one: Attributes<'_>, from: u16, to: Option<u16>, prefix: u16) -> Option<Reach> {
     let addr = |number| one.nested(number).and_then(|addr| ip(addr.all().next()?.1));
     let first = addr(from)?;

@@ -1,4 +1,4 @@
-//! The tables of the older iptables, which the kernel hands out whole.
+//! Reads the tables of legacy iptables, which the kernel returns as a whole.
 //!
 //! Layouts: `struct ipt_entry` and `struct ip6t_entry` of the kernel's `ip_tables.h` and `ip6_tables.h`.
 
@@ -13,22 +13,22 @@ use std::{fs, io};
 /// `IPT_SO_GET_INFO` and `IP6T_SO_GET_INFO`, `..._GET_ENTRIES`.
 const GET_INFO: libc::c_int = 64;
 const GET_ENTRIES: libc::c_int = 65;
-/// A table's name in front of an answer, with its zero.
+/// The length of the table name at the start of an answer.
 const NAME: usize = 32;
-/// Where the entries begin behind the name and the size.
+/// The offset of the entries, behind the name and the size.
 const ENTRIES: usize = 40;
-/// The most that a table may be, as a guard against a size that is none.
+/// The maximum size of a table.
 const LARGEST: usize = 1 << 26;
 
-/// One of both protocols, which differ in the head of an entry.
+/// The layout for IPv4 or IPv6, which differ in the header of an entry.
 struct Version {
     family: Family,
     domain: Domain,
     level: libc::c_int,
     names: &'static str,
-    /// The length of the part that holds addresses and interfaces.
+    /// The length of the part with addresses and interfaces.
     head: usize,
-    /// Where the matches begin, behind counters that lie at a multiple of eight.
+    /// The offset of the matches, behind counters that are aligned to eight bytes.
     matches: usize,
     /// The length of an address.
     addr: usize,
@@ -55,8 +55,8 @@ const VERSIONS: [Version; 2] = [
     },
 ];
 
-/// The tables in use. A kernel where none is has no such files, or empty ones, and is not asked, for a question would
-/// make a table.
+/// The tables in use. Without tables the kernel has no such files, or empty ones, and is not queried, because a query
+/// creates a table.
 pub(super) fn tables() -> io::Result<Vec<Table>> {
     let mut tables = Vec::new();
     for version in &VERSIONS {
@@ -102,7 +102,7 @@ fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a table of iptables that does not hold together")
 }
 
-/// Asks for a table; the answer takes the place of the question.
+/// Reads a table; the answer overwrites the request.
 #[expect(unsafe_code, reason = "no crate asks for options of this shape")]
 fn get(socket: &Socket, level: libc::c_int, option: libc::c_int, buffer: &mut [u8]) -> io::Result<()> {
     let mut length = libc::socklen_t::try_from(buffer.len()).map_err(io::Error::other)?;
@@ -128,11 +128,11 @@ struct Reading<'a> {
     version: &'a Version,
     name: &'a str,
     entries: &'a [u8],
-    /// Where the chains of hooks begin, by the number of the hook.
+    /// The offsets of the base chains, by hook number.
     starts: Vec<(usize, usize)>,
 }
 
-/// An entry: where it lies, its questions, its target with what belongs to that.
+/// An entry: its offset, its matches, and its target with data.
 struct Entry<'a> {
     at: usize,
     asked: Vec<Expr>,
@@ -150,7 +150,7 @@ impl Reading<'_> {
             at += length;
             entries.push(entry);
         }
-        // Chains of people begin with an entry that bears their name, and the last such ends the table.
+        // A user-defined chain starts with an entry that has its name, and the last such entry ends the table.
         let mut names: BTreeMap<usize, String> =
             self.starts.iter().map(|(at, hook)| (*at, hook_of(*hook).1.to_owned())).collect();
         for pair in entries.windows(2) {
@@ -175,7 +175,7 @@ impl Reading<'_> {
             }
             chains.last_mut()?.rules.push(self.rule(entry, &names)?);
         }
-        // Each chain ends with a rule that nobody wrote: the policy, or the way back.
+        // Each chain ends with an implicit rule: the policy, or a return.
         for chain in &mut chains {
             let last = chain.rules.pop()?;
             if let Some(base) = &mut chain.base {
@@ -254,7 +254,7 @@ impl Reading<'_> {
             exprs.extend(xt::target(&entry.target, entry.info, self.version.addr == 16));
             return Some(Rule { exprs, ..Rule::default() });
         }
-        // A number below zero is a verdict, turned over; another is where to jump to, were it to the next rule.
+        // A negative number is a verdict; any other is the offset to jump to, which may be the next rule.
         let verdict = match u32_at(entry.info, 0)?.cast_signed() {
             -1 => Verdict::Drop,
             -2 => Verdict::Accept,

@@ -1,4 +1,4 @@
-//! The packet filter of this network namespace, as the kernel tells it. Nothing is changed, and no module is loaded.
+//! Reads the firewall rules of this network namespace from the kernel. Nothing is changed, and no module is loaded.
 
 mod attributes;
 mod expressions;
@@ -16,10 +16,10 @@ use facts::{Need, Why};
 use std::time::Duration;
 use std::{io, thread};
 
-/// The chains to which the engine takes its jump out and puts it in again, first of all, whenever it makes a network
+/// The chains whose jump the engine removes and inserts again at the top whenever it creates a network
 /// (libnetwork `arrangeUserFilterRule`).
 const IN_FRONT: [&str; 3] = ["DOCKER-USER", "DOCKER-FORWARD", "DOCKER-ISOLATION-STAGE-1"];
-/// How long that takes at most on a machine that is busy, and how often it is waited for.
+/// The maximum duration of that on a busy host, and the interval of the checks.
 const PAUSE: Duration = Duration::from_millis(300);
 const LOOKS: u32 = 3;
 
@@ -31,12 +31,12 @@ pub(super) async fn firewall(session: &Session) -> Vec<Artifact> {
     let modules: Modules =
         modules.and_then(|content| serde_json::from_slice(content).ok()).unwrap_or_default();
     let state = modules.0.get("nf_tables").map(|module| module.state);
-    // A question would load the module; without it there are no rules in it.
+    // A request would load the module; without the module there are no rules.
     let asleep = matches!(state, Some(ModuleState::Loadable | ModuleState::Missing));
     session.of_this_machine(place, move || settled(!asleep).map_err(|error| gap(&error))).await
 }
 
-/// The rules, once the engine has done with them.
+/// The rules, after the engine has finished changing them.
 fn settled(nf_tables: bool) -> io::Result<Ruleset> {
     let mut rules = ruleset(nf_tables)?;
     for _ in 0..LOOKS {
@@ -49,7 +49,7 @@ fn settled(nf_tables: bool) -> io::Result<Ruleset> {
     Ok(rules)
 }
 
-/// Whether a chain that the engine keeps in front stands where nothing leads to it.
+/// Whether one of these chains exists without a jump to it.
 fn is_moving(rules: &Ruleset) -> bool {
     let leads = |table: &Table, to: &str| {
         let jump = |expr: &Expr| matches!(expr, Expr::Verdict { verdict: Verdict::Jump(chain) | Verdict::Goto(chain) } if chain == to);
@@ -61,7 +61,7 @@ fn is_moving(rules: &Ruleset) -> bool {
     })
 }
 
-/// The rules of the network namespace that this thread is in.
+/// The rules of the network namespace of this thread.
 fn ruleset(nf_tables: bool) -> io::Result<Ruleset> {
     if cfg!(target_endian = "big") {
         return Err(io::Error::new(
@@ -71,7 +71,7 @@ fn ruleset(nf_tables: bool) -> io::Result<Ruleset> {
     }
     let mut tables = if nf_tables { tables::tables()? } else { Vec::new() };
     tables.extend(legacy::tables()?);
-    // What cannot be read leaves open what depends on it.
+    // Without the ipsets, rules that refer to them are undetermined.
     let ipsets = ipsets::ipsets(&mut tables).unwrap_or_default();
     Ok(Ruleset { tables, ipsets })
 }

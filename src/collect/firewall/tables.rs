@@ -1,4 +1,4 @@
-//! Tables, chains, rules and sets of nftables, over netlink.
+//! Reads tables, chains, rules and sets of nftables over netlink.
 
 use super::attributes::{Attributes, text};
 use super::expressions::{expressions, verdict};
@@ -8,23 +8,23 @@ use netlink_packet_core::{NetlinkDeserializable, NetlinkHeader, NetlinkSerializa
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use std::io;
 
-/// `NFNL_SUBSYS_NFTABLES`, and in it what is asked for (`NFT_MSG_GET...`).
+/// `NFNL_SUBSYS_NFTABLES`, and its requests (`NFT_MSG_GET...`).
 const SUBSYSTEM: u16 = 10 << 8;
 const GET_TABLE: u16 = 1;
 const GET_CHAIN: u16 = 4;
 const GET_RULE: u16 = 7;
 const GET_SET: u16 = 10;
 const GET_ELEMENTS: u16 = 13;
-/// How often all is read anew because somebody changed the rules meanwhile.
+/// The maximum number of attempts when the rules change while they are read.
 const TRIES: u32 = 4;
-/// More elements of one set are not kept: a list of a hundred thousand addresses tells nothing about ports.
+/// The maximum number of stored elements of one set: long address lists are irrelevant for ports.
 const MOST_ELEMENTS: usize = 20_000;
 
 /// A message of netfilter: `struct nfgenmsg` and attributes.
 pub(super) struct Message {
     pub(super) kind: u16,
     pub(super) family: u8,
-    /// The low half of the ruleset's generation.
+    /// The lower half of the ruleset generation.
     pub(super) generation: u16,
     pub(super) attributes: Vec<u8>,
 }
@@ -62,13 +62,13 @@ impl NetlinkSerializable for Message {
     }
 }
 
-/// All tables of the families that decide on packets of this machine.
+/// All tables of the families that see packets of this host.
 pub(super) fn tables() -> io::Result<Vec<Table>> {
     for _ in 0..TRIES {
         let mut reading = Reading { generation: None, steady: true };
         match reading.tables() {
             Ok(tables) if reading.steady => return Ok(tables),
-            // What is asked for by name may be gone by then.
+            // A table or set may be deleted before it is read.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -76,7 +76,7 @@ pub(super) fn tables() -> io::Result<Vec<Table>> {
     Err(io::Error::other(format!("the rules changed {TRIES} times while they were read")))
 }
 
-/// One reading of everything, which holds together only where the rules stayed as they were.
+/// One read of all rules, which is consistent only if the rules did not change.
 struct Reading {
     generation: Option<u16>,
     steady: bool,
@@ -122,7 +122,7 @@ impl Reading {
     }
 }
 
-/// An attribute that is text.
+/// Encodes a text attribute.
 fn attribute(number: u16, text: &str) -> Vec<u8> {
     let length = u16::try_from(4 + text.len() + 1).unwrap_or(u16::MAX);
     let mut bytes = [length.to_ne_bytes(), number.to_ne_bytes()].concat();
@@ -131,7 +131,7 @@ fn attribute(number: u16, text: &str) -> Vec<u8> {
     bytes
 }
 
-/// Bridges and ARP are not of the way of an IP packet between two machines.
+/// Bridge and ARP tables do not see routed IP packets.
 fn family(number: u8) -> Option<Family> {
     match number {
         1 => Some(Family::Inet),
@@ -150,7 +150,7 @@ fn table(message: &Message) -> Option<Table> {
     Some(Table { family, name, legacy: false, dormant, chains: Vec::new(), sets: Vec::new() })
 }
 
-/// The table that a chain, a rule or a set belongs to.
+/// The table of a chain, a rule or a set.
 fn within<'t>(tables: &'t mut [Table], message: &Message) -> Option<&'t mut Table> {
     let name = Attributes(&message.attributes).text(1)?;
     let family = family(message.family)?;
@@ -189,7 +189,7 @@ fn rule(family: u8, attributes: Attributes<'_>) -> Rule {
     Rule { handle, comment, exprs }
 }
 
-/// What nft notes beside a rule: a kind, a length, a value; the comment is the first kind.
+/// The comment in the user data of a rule: type, length, value; type 0 is the comment.
 fn comment(mut notes: &[u8]) -> Option<String> {
     while let [kind, length, rest @ ..] = notes {
         let value = rest.get(..usize::from(*length))?;
@@ -221,10 +221,10 @@ fn set(name: String, attributes: Attributes<'_>, messages: &[Message]) -> Set {
     Set { name, anonymous: flags & ANONYMOUS != 0, fields, cut, elements }
 }
 
-/// An element as the kernel lists it.
+/// An element as listed by the kernel.
 struct Raw {
     element: Element,
-    /// It ends an interval, and is not in it.
+    /// The exclusive end of an interval.
     end: bool,
 }
 
@@ -252,9 +252,9 @@ impl Raw {
     }
 }
 
-/// Intervals from the elements that begin and those that end them.
+/// Joins start and end elements to intervals.
 fn joined(mut raw: Vec<Raw>) -> Vec<Element> {
-    // Where one interval ends and the next begins at the same key, the end is the former's.
+    // If one interval ends and the next starts at the same key, the end belongs to the former.
     raw.sort_by(|a, b| {
         (&a.element.key.as_ref().map(|k| &k.0), !a.end).cmp(&(&b.element.key.as_ref().map(|k| &k.0), !b.end))
     });
@@ -273,7 +273,7 @@ fn joined(mut raw: Vec<Raw>) -> Vec<Element> {
             }
         }
     }
-    // The last interval may reach to the highest key.
+    // The last interval may extend to the highest key.
     if let Some(last) = elements.last_mut().filter(|_| open) {
         last.last = last.key.as_ref().map(|key| Bytes(vec![0xff; key.0.len()]));
     }

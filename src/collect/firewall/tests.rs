@@ -1,8 +1,8 @@
-//! Real rules in network namespaces of their own, and what the kernel does with real packets, against what the
-//! rules as they were read say.
+//! Compares the evaluation of rules with the behaviour of the kernel, with real rules and packets in separate network
+//! namespaces.
 
 use super::*;
-use facts::firewall::{Expr, Fate, Flow, Link, Packet, Way, fate};
+use facts::firewall::{Direction, Expr, Flow, Link, Outcome, Packet, evaluate};
 use facts::host::Protocol;
 use nix::sched::{CloneFlags, unshare};
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const HERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const THERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const PORTS: [u16; 3] = [2377, 4789, 7946];
-/// What has not come by then was dropped; a wire of this kind takes no time.
+/// A packet that has not arrived by then was dropped; a veth pair has no delay.
 const LOST: Duration = Duration::from_millis(120);
 
 #[expect(clippy::disallowed_methods, reason = "the packet filter of a test is set by its program")]
@@ -26,9 +26,9 @@ fn sh(script: &str) {
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Two machines at the ends of one wire, each a thread in a network namespace of its own; nothing where there can be
-/// none. `here` is given a way to have the other do something.
-fn two_machines(here: impl FnOnce(&Other) + Send + 'static) -> Option<()> {
+/// Two hosts connected by a veth pair, each a thread in a separate network namespace; none where namespaces are not
+/// available. `here` can run jobs on the other host.
+fn two_hosts(here: impl FnOnce(&Other) + Send + 'static) -> Option<()> {
     let (tell, jobs) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
     let (born, id) = mpsc::channel();
     let other = std::thread::spawn(move || {
@@ -39,8 +39,8 @@ fn two_machines(here: impl FnOnce(&Other) + Send + 'static) -> Option<()> {
         let id = match (id.recv().unwrap(), unshare(CloneFlags::CLONE_NEWNET)) {
             (Ok(id), Ok(())) => id,
             (one, two) => {
-                let why = format_args!("skipped: no network namespace to be had: {one:?} {two:?}\n");
-                // A test that cannot run says so where the output of tests goes.
+                let why = format_args!("skipped: no network namespace available: {one:?} {two:?}\n");
+                // A skipped test prints the reason.
                 std::io::stderr().write_fmt(why).unwrap();
                 return None;
             }
@@ -61,7 +61,7 @@ fn two_machines(here: impl FnOnce(&Other) + Send + 'static) -> Option<()> {
 struct Other(mpsc::Sender<Box<dyn FnOnce() + Send>>);
 
 impl Other {
-    /// Has the other machine do something, and waits for what comes of it.
+    /// Runs a job on the other host, and waits for its result.
     fn does<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (tell, told) = mpsc::channel();
         self.0.send(Box::new(move || drop(tell.send(job())))).unwrap();
@@ -69,7 +69,7 @@ impl Other {
     }
 }
 
-/// Whether a packet from one machine gets to a program on the other.
+/// Sockets that receive packets from the other host.
 struct Listening(Vec<(TcpListener, UdpSocket)>);
 
 impl Listening {
@@ -79,13 +79,13 @@ impl Listening {
     }
 }
 
-fn calls_by_tcp(to: Ipv4Addr, port: u16) -> bool {
+fn connects_by_tcp(to: Ipv4Addr, port: u16) -> bool {
     TcpStream::connect_timeout(&SocketAddr::from((to, port)), LOST).is_ok()
 }
 
-fn calls_by_udp(to: Ipv4Addr, port: u16) {
+fn sends_by_udp(to: Ipv4Addr, port: u16) {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    // A filter of its own may keep it from being sent.
+    // The local firewall may block sending.
     drop(socket.send_to(b"?", (to, port)));
 }
 
@@ -94,10 +94,10 @@ fn heard(socket: &UdpSocket) -> bool {
     socket.recv_from(&mut [0; 8]).is_ok()
 }
 
-fn packet(way: Way, protocol: Protocol, port: u16) -> Packet {
-    let (source, destination) = if way == Way::In { (THERE, HERE) } else { (HERE, THERE) };
+fn packet(direction: Direction, protocol: Protocol, port: u16) -> Packet {
+    let (source, destination) = if direction == Direction::In { (THERE, HERE) } else { (HERE, THERE) };
     Packet {
-        way,
+        direction,
         flow: Flow::New,
         protocol,
         source: IpAddr::V4(source),
@@ -117,10 +117,10 @@ fn interface_index() -> u32 {
     links.iter().find(|link| link.name == "eth0").unwrap().index
 }
 
-/// Loads each of these, and holds what the kernel does with a packet to every port, in and out, against what the rules
-/// say. Only where a ruleset is marked with `open` may that be "it depends".
+/// Loads each ruleset, and compares the kernel's behaviour for packets to every port, in and out, with the evaluation.
+/// Only for a ruleset marked with `true` may the outcome be undetermined.
 fn compare(rulesets: &'static [(&'static str, bool)]) {
-    two_machines(move |other| {
+    two_hosts(move |other| {
         let own = Listening::on(HERE);
         let (keep, kept) = mpsc::channel();
         other.does(move || keep.send(Listening::on(THERE)).unwrap());
@@ -130,46 +130,51 @@ fn compare(rulesets: &'static [(&'static str, bool)]) {
             let rules = ruleset(true).unwrap();
             let mut undecided = 0;
             for (at, port) in PORTS.iter().copied().enumerate() {
-                for (way, protocol) in [
-                    (Way::In, Protocol::Tcp),
-                    (Way::In, Protocol::Udp),
-                    (Way::Out, Protocol::Tcp),
-                    (Way::Out, Protocol::Udp),
+                for (direction, protocol) in [
+                    (Direction::In, Protocol::Tcp),
+                    (Direction::In, Protocol::Udp),
+                    (Direction::Out, Protocol::Tcp),
+                    (Direction::Out, Protocol::Udp),
                 ] {
-                    let seen = match (way, protocol) {
-                        (Way::In, Protocol::Tcp) => other.does(move || calls_by_tcp(HERE, port)),
-                        (Way::Out, Protocol::Tcp) => calls_by_tcp(THERE, port),
-                        (Way::Through, _) | (_, Protocol::Esp) => panic!("no such packet is sent here"),
-                        (Way::In, Protocol::Udp) => {
-                            other.does(move || calls_by_udp(HERE, port));
+                    let seen = match (direction, protocol) {
+                        (Direction::In, Protocol::Tcp) => other.does(move || connects_by_tcp(HERE, port)),
+                        (Direction::Out, Protocol::Tcp) => connects_by_tcp(THERE, port),
+                        (Direction::Forward, _) | (_, Protocol::Esp) => panic!("not sent in this test"),
+                        (Direction::In, Protocol::Udp) => {
+                            other.does(move || sends_by_udp(HERE, port));
                             heard(&own.0[at].1)
                         }
-                        (Way::Out, Protocol::Udp) => {
-                            calls_by_udp(THERE, port);
+                        (Direction::Out, Protocol::Udp) => {
+                            sends_by_udp(THERE, port);
                             heard(&theirs.0[at].1)
                         }
                     };
-                    let mut said = fate(&rules, &packet(way, protocol, port));
-                    if protocol == Protocol::Tcp && said == Fate::Passes {
-                        // A connection takes an answer, too.
-                        let back = if way == Way::In { Way::Out } else { Way::In };
+                    let mut said = evaluate(&rules, &packet(direction, protocol, port));
+                    if protocol == Protocol::Tcp && said == Outcome::Passes {
+                        // A connection also needs a reply.
+                        let back = if direction == Direction::In { Direction::Out } else { Direction::In };
                         let mut answer = packet(back, protocol, port);
                         answer.flow = Flow::Answer;
                         std::mem::swap(&mut answer.source_port, &mut answer.destination_port);
-                        said = fate(&rules, &answer);
+                        said = evaluate(&rules, &answer);
                     }
                     match said {
-                        Fate::Redirected { how, .. } => panic!("{script}: no rule redirects, and {how} did"),
-                        Fate::Open { on, .. } if !open => {
-                            panic!("{script}: {port}/{protocol} {way:?} depends on {on}")
+                        Outcome::Redirected { how, .. } => {
+                            panic!("{script}: no rule redirects, and {how} did")
                         }
-                        Fate::Open { .. } => undecided += 1,
-                        Fate::Passes => {
-                            assert!(seen, "{script}: {port}/{protocol} {way:?} passes, and was lost")
+                        Outcome::Undetermined { depends_on: on, .. } if !open => {
+                            panic!("{script}: {port}/{protocol} {direction:?} depends on {on}")
                         }
-                        Fate::Ends { place, .. } => {
+                        Outcome::Undetermined { .. } => undecided += 1,
+                        Outcome::Passes => {
+                            assert!(seen, "{script}: {port}/{protocol} {direction:?} passes, but was lost")
+                        }
+                        Outcome::Blocked { location: place, .. } => {
                             let rule = place.rule.map(|(_, rule)| rule.as_nft(place.table));
-                            assert!(!seen, "{script}: {port}/{protocol} {way:?} came in spite of {rule:?}");
+                            assert!(
+                                !seen,
+                                "{script}: {port}/{protocol} {direction:?} was delivered despite {rule:?}"
+                            );
                         }
                     }
                 }
@@ -186,7 +191,7 @@ fn compare(rulesets: &'static [(&'static str, bool)]) {
 }
 
 #[test]
-fn the_kernel_does_what_rules_of_nft_say() {
+fn nft_rules_are_evaluated_as_in_the_kernel() {
     compare(&[
         ("", false),
         ("nft -f - <<E\ntable inet t { chain i { type filter hook input priority 0; udp dport 7946 drop; }; }\nE", false),
@@ -241,7 +246,7 @@ fn the_kernel_does_what_rules_of_nft_say() {
 }
 
 #[test]
-fn the_kernel_does_what_rules_of_iptables_say() {
+fn iptables_rules_are_evaluated_as_in_the_kernel() {
     const RULES: &str = "-P INPUT DROP
         -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
         -N swarm
@@ -268,7 +273,7 @@ fn the_kernel_does_what_rules_of_iptables_say() {
                 let new = if line.contains("-g out") { format!("{program} -N out\n") } else { String::new() };
                 format!("{new}{program} {line}\n")
             });
-            // What is taken as 1 of many programs is one script each.
+            // Each line is a separate script.
             (&*Box::leak(lines.collect::<String>().into_boxed_str()), open)
         })
     });
@@ -277,12 +282,12 @@ fn the_kernel_does_what_rules_of_iptables_say() {
 
 #[test]
 fn no_rules_are_no_tables() {
-    two_machines(|_| assert_eq!(ruleset(true).unwrap(), Ruleset::default()));
+    two_hosts(|_| assert_eq!(ruleset(true).unwrap(), Ruleset::default()));
 }
 
 #[test]
-fn what_is_not_understood_keeps_its_name() {
-    two_machines(|_| {
+fn an_unknown_expression_keeps_its_name() {
+    two_hosts(|_| {
         sh("iptables -A INPUT -m string --string x --algo bm -j ACCEPT");
         let rules = ruleset(true).unwrap();
         let unknown = Expr::Unknown { name: "-m string".into(), to: None };

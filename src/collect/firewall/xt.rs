@@ -1,9 +1,9 @@
-//! Matches and targets of iptables, from the structures of the kernel's `xt_*.h`.
+//! Decodes iptables matches and targets (`xt_*.h` of the kernel).
 
 use super::attributes::{ip, text};
 use facts::firewall::{Expr, Fib, Instruction, Number, Ports, Range16, Side, Step, Verdict, Xt};
 
-/// The questions of a match, for IPv6 or IPv4.
+/// The tests of a match, for IPv6 or IPv4.
 pub(super) fn matched(name: &str, revision: u32, info: &[u8], v6: bool) -> Vec<Expr> {
     let questions = match (name, revision) {
         ("tcp", _) => tcp(info),
@@ -34,7 +34,7 @@ pub(super) fn matched(name: &str, revision: u32, info: &[u8], v6: bool) -> Vec<E
     }
 }
 
-/// What a target does.
+/// The expressions of a target.
 pub(super) fn target(name: &str, info: &[u8], v6: bool) -> Vec<Expr> {
     let one = match name {
         "REJECT" => Expr::Reject { with: reject(info, v6) },
@@ -42,7 +42,7 @@ pub(super) fn target(name: &str, info: &[u8], v6: bool) -> Vec<Expr> {
             Expr::Aside { name: name.to_lowercase() }
         }
         "MARK" => Expr::SetMark { from: None },
-        // It copies one of the two marks to the other.
+        // CONNMARK copies one of the two marks to the other.
         "CONNMARK" => return vec![Expr::SetMark { from: None }, Expr::SetCtMark],
         "NOTRACK" => Expr::Notrack,
         "CT" if info.first().is_some_and(|flags| flags & 1 != 0) => Expr::Notrack,
@@ -94,7 +94,7 @@ fn u32_at(info: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// `struct xt_tcp`: the ports, an option, the flags' mask and value, what is negated.
+/// `struct xt_tcp`: ports, option, mask and value of the flags, inversion bits.
 fn tcp(info: &[u8]) -> Questions {
     let [option, mask, value, negated] = *info.get(8..12)? else { return None };
     let mut questions = ports(info, negated)?;
@@ -112,7 +112,7 @@ fn udp(info: &[u8]) -> Questions {
     ports(info, *info.get(8)?)
 }
 
-/// The ports that both begin with, from and to.
+/// The port ranges that both structures start with.
 fn ports(info: &[u8], negated: u8) -> Questions {
     let at = |at| u16_at(info, at);
     let (source, destination) = (Range16(at(0)?, at(2)?), Range16(at(4)?, at(6)?));
@@ -127,7 +127,7 @@ fn ports(info: &[u8], negated: u8) -> Questions {
     Some(questions)
 }
 
-/// `struct xt_multiport_v1`: which port, how many numbers, 15 numbers, for each whether the next ends a range.
+/// `struct xt_multiport_v1`: port side, count, 15 numbers, and for each whether the next one ends a range.
 fn multiport(info: &[u8]) -> Questions {
     let [side, count] = *info.get(..2)? else { return None };
     let side = match side {
@@ -147,7 +147,7 @@ fn multiport(info: &[u8]) -> Questions {
     Some(vec![(Xt::Multiport(Ports { side, ranges }), *info.get(47)? != 0)])
 }
 
-/// `struct xt_conntrack_mtinfo{2,3}`, where no addresses and times are asked for.
+/// `struct xt_conntrack_mtinfo{2,3}`, without addresses and times.
 fn conntrack(info: &[u8], revision: u32) -> Questions {
     const STATE: u16 = 1;
     const PROTOCOL: u16 = 1 << 1;
@@ -196,10 +196,10 @@ fn packet_type(info: &[u8]) -> Questions {
     Some(vec![(Xt::PacketType(kind), u32_at(info, 4)? != 0)])
 }
 
-/// `struct xt_physdev_info`, where nothing else is asked than whether the packet is bridged.
+/// `struct xt_physdev_info`, if it tests only whether the packet is bridged.
 fn bridged(info: &[u8]) -> Questions {
     const BRIDGED: u8 = 4;
-    // Behind two names with their masks.
+    // The fields behind two names with their masks.
     let [negated, asked] = *info.get(64..66)? else { return None };
     (asked == BRIDGED).then(|| vec![(Xt::Bridged, negated & BRIDGED != 0)])
 }
@@ -234,7 +234,7 @@ fn ranges(info: &[u8], v6: bool) -> Questions {
         .collect()
 }
 
-/// The name of an interface with its mask: where that ends before the name does, it stands for all that begin so.
+/// The name of an interface with its mask: a mask shorter than the name means a prefix.
 pub(super) fn interface(name: &[u8], mask: &[u8]) -> Option<String> {
     let looked_at = mask.iter().take_while(|byte| **byte != 0).count();
     let full = text(name);
@@ -245,7 +245,7 @@ pub(super) fn interface(name: &[u8], mask: &[u8]) -> Option<String> {
     }
 }
 
-/// `struct xt_u32`: eleven tests of 180 bytes each, of which so many are used, and whether all is negated.
+/// `struct xt_u32`: eleven tests of 180 bytes each, the number of tests in use, and the inversion flag.
 fn numbers(info: &[u8]) -> Questions {
     const TEST: usize = 180;
     let [tests, negated] = *info.get(11 * TEST..11 * TEST + 2)? else { return None };
@@ -271,7 +271,7 @@ fn numbers(info: &[u8]) -> Questions {
     Some(vec![(Xt::Numbers(tests), negated != 0)])
 }
 
-/// `struct xt_bpf_info` and `struct xt_bpf_info_v1`, where the program is in it.
+/// `struct xt_bpf_info` and `struct xt_bpf_info_v1`, if they contain the program.
 fn program(info: &[u8], revision: u32) -> Questions {
     let (count, begins) = match revision {
         0 => (u16_at(info, 0)?, 4),
@@ -291,18 +291,18 @@ fn program(info: &[u8], revision: u32) -> Questions {
     Some(vec![(Xt::Program(program), false)])
 }
 
-/// `struct xt_policy_info`, where nothing but whether there is any is asked.
+/// `struct xt_policy_info`, if it tests only whether there is a policy.
 fn policy(info: &[u8]) -> Questions {
     const NONE: u16 = 4;
     let (flags, count) = (u16_at(info, 304)?, u16_at(info, 306)?);
     match (flags & NONE != 0, count) {
         (true, _) => Some(vec![(Xt::Clear, false)]),
-        // Whatever kind of IPsec it asks for.
+        // Any kind of IPsec.
         (false, _) => Some(vec![(Xt::Clear, true)]),
     }
 }
 
-/// `struct xt_owner_match_info`, where no group is asked for.
+/// `struct xt_owner_match_info`, without groups.
 fn owner(info: &[u8]) -> Questions {
     const USER: u8 = 1;
     const SOCKET: u8 = 4;
@@ -320,8 +320,8 @@ fn owner(info: &[u8]) -> Questions {
     Some(questions)
 }
 
-/// `struct xt_set_info_match_v1`, `_v3` and `_v4`: the set's number, how many parts a key has, of which end each is, where
-/// counters and exceptions are not asked for.
+/// `struct xt_set_info_match_v1`, `_v3` and `_v4`: set index, number of key parts, direction of each part; without
+/// counters and exceptions.
 fn ipset(info: &[u8], revision: u32) -> Questions {
     const NEGATED: u8 = 1;
     const NO_EXCEPTIONS: u32 = 1 << 7;

@@ -1,18 +1,18 @@
-//! The program that the kernel runs on each packet before it wakes us (classic BPF). It sees a packet from its IP
-//! header on.
+//! The classic BPF filter of the packet socket. It sees a packet from its IP
+//! header.
 
 use super::packet::{ESP, GOSSIP, ICMP, ICMP_V6, UDP, UNREACHABLE, UNREACHABLE_V6};
 use socket2::SockFilter;
 
-/// How much of a packet is handed out: an IP header, what ICMP puts before what it quotes, and the headers quoted.
+/// The captured length: an IP header, an ICMP header, and the quoted headers.
 pub(super) const SNAP: u16 = 160;
 
-/// The step that lets a packet through.
+/// The instruction that accepts a packet.
 const YES: u8 = 28;
-/// The step that does not.
+/// The instruction that drops a packet.
 const NO: u8 = 29;
 
-/// Gossip's datagrams, packets of encrypted overlays, and what ICMP says of either.
+/// Accepts gossip over UDP, ESP, and ICMP errors about either.
 pub(super) const PROGRAM: [SockFilter; 30] = [
     byte(0),
     high_nibble(),
@@ -22,7 +22,7 @@ pub(super) const PROGRAM: [SockFilter; 30] = [
     when(4, ESP as u32, YES, 5),
     when(5, ICMP as u32, 14, 6),
     when(6, UDP as u32, 7, NO),
-    // A datagram in pieces has its ports in the first.
+    // Only the first fragment has ports.
     word(6),
     when_any(8, 0x1fff, NO, 9),
     header(),
@@ -63,42 +63,42 @@ const fn word(at: u32) -> SockFilter {
     step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, at)
 }
 
-/// Loads one byte behind the IPv4 header, whose length is in X.
+/// Loads one byte after the IPv4 header, whose length is in X.
 const fn byte_behind(at: u32) -> SockFilter {
     step(libc::BPF_LD | libc::BPF_B | libc::BPF_IND, at)
 }
 
-/// Loads two bytes behind it.
+/// Loads two bytes after the IPv4 header.
 const fn word_behind(at: u32) -> SockFilter {
     step(libc::BPF_LD | libc::BPF_H | libc::BPF_IND, at)
 }
 
-/// Puts the length of the IPv4 header into X.
+/// Loads the length of the IPv4 header into X.
 const fn header() -> SockFilter {
     step(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0)
 }
 
-/// Keeps the version of IP alone.
+/// Masks all but the IP version.
 const fn high_nibble() -> SockFilter {
     step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0xf0)
 }
 
-/// From this step on to another where the value is the one that was loaded, and to another yet where it is not.
+/// Jumps to one instruction if the value equals the loaded one, and to another if not.
 const fn when(here: u8, value: u32, is: u8, is_not: u8) -> SockFilter {
     jump(libc::BPF_JEQ, here, value, is, is_not)
 }
 
-/// The same where any of these bits is set.
+/// Jumps to one instruction if any of these bits is set, and to another if not.
 const fn when_any(here: u8, bits: u32, is: u8, is_not: u8) -> SockFilter {
     jump(libc::BPF_JSET, here, bits, is, is_not)
 }
 
-/// A jump is told how many steps to leave out.
+/// A jump has the number of instructions to skip.
 const fn jump(kind: u32, here: u8, value: u32, is: u8, is_not: u8) -> SockFilter {
     SockFilter::new((libc::BPF_JMP | kind | libc::BPF_K) as u16, is - here - 1, is_not - here - 1, value)
 }
 
-/// Hands out so many bytes of the packet.
+/// Accepts the packet and returns this many bytes.
 const fn give(bytes: u16) -> SockFilter {
     step(libc::BPF_RET | libc::BPF_K, bytes as u32)
 }

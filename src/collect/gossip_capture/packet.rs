@@ -1,16 +1,16 @@
-//! What a packet is, from its IP header on.
+//! Classifies a packet, starting at its IP header.
 
 use crate::collect::ip::{self, word};
 use std::net::IpAddr;
 
-/// The port of gossip between nodes.
+/// The gossip port.
 pub(super) const GOSSIP: u16 = 7946;
-/// The numbers of the protocols in an IP header.
+/// IP protocol numbers.
 pub(super) const ICMP: u8 = 1;
 pub(super) const UDP: u8 = 17;
 pub(super) const ESP: u8 = 50;
 pub(super) const ICMP_V6: u8 = 58;
-/// The types of the ICMP messages that say that something cannot be reached.
+/// The types of ICMP destination unreachable messages.
 pub(super) const UNREACHABLE: u8 = 3;
 pub(super) const UNREACHABLE_V6: u8 = 1;
 
@@ -22,18 +22,18 @@ pub(super) struct Packet {
     pub(super) content: Content,
 }
 
-/// What is in it.
+/// The content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// A datagram of gossip with so many bytes.
+    /// A gossip packet of this length in bytes.
     Gossip(u16),
-    /// A packet of an encrypted overlay.
+    /// An ESP packet.
     Esp,
-    /// The word that a datagram of gossip to `from` did not get there, whoever says it.
+    /// An ICMP error about a gossip packet to `from`, from any sender.
     Refused,
 }
 
-/// Reads a packet; nothing where it is none of these.
+/// Parses a packet; none if it is none of these.
 pub(super) fn read(packet: &[u8]) -> Option<Packet> {
     let (from, to, protocol, rest) = ip::read(packet)?;
     let content = match protocol {
@@ -53,7 +53,7 @@ pub(super) fn read(packet: &[u8]) -> Option<Packet> {
     Some(Packet { from, to, content })
 }
 
-/// How many bytes a datagram of gossip has.
+/// The length of a gossip packet in bytes.
 fn gossip(datagram: &[u8]) -> Option<u16> {
     let ports = [word(datagram, 0)?, word(datagram, 2)?];
     ports.contains(&GOSSIP).then(|| word(datagram, 4)?.checked_sub(8)).flatten()

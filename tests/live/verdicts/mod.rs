@@ -11,7 +11,7 @@ mod wire;
 
 use dice::Dice;
 use facts::Need;
-use facts::firewall::{Fate, Flow, Place, Ruleset, fate};
+use facts::firewall::{Flow, Location, Outcome, Ruleset, evaluate};
 use facts::host::Protocol;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -382,34 +382,34 @@ fn counted(machine: &Machine) -> BTreeMap<RuleName, u64> {
 }
 
 fn said(rules: &Ruleset, wire: &Wire, asked: &Question) -> Said {
-    let by = |place: &Place<'_>| {
+    let by = |place: &Location<'_>| {
         let rule = place.rule.map_or_else(|| "policy".to_owned(), |(_, rule)| rule.as_nft(place.table));
         format!("{} {} {}: {rule}", place.table.family, place.table.name, place.chain.name)
     };
-    match fate(rules, &wire.packet(asked, Flow::New)) {
-        Fate::Ends { place, rejected, perhaps_before } => {
-            let rule = place.rule.filter(|_| !perhaps_before && !place.table.legacy);
+    match evaluate(rules, &wire.packet(asked, Flow::New)) {
+        Outcome::Blocked { location: place, rejected, maybe_dropped_earlier } => {
+            let rule = place.rule.filter(|_| !maybe_dropped_earlier && !place.table.legacy);
             let rule =
                 rule.map(|(_, rule)| (place.table.family.to_string(), place.table.name.clone(), rule.handle));
-            Said::Ends { told: (!perhaps_before).then_some(rejected.is_some()), by: by(&place), rule }
+            Said::Ends { told: (!maybe_dropped_earlier).then_some(rejected.is_some()), by: by(&place), rule }
         }
-        Fate::Open { on, .. } => Said::Open(on),
-        Fate::Redirected { how, .. } => Said::Open(how.to_owned()),
+        Outcome::Undetermined { depends_on: on, .. } => Said::Open(on),
+        Outcome::Redirected { how, .. } => Said::Open(how.to_owned()),
         // A connection takes more than its first packet, and nobody tells the caller what became of the others.
-        Fate::Passes if asked.protocol == Protocol::Tcp => {
+        Outcome::Passes if asked.protocol == Protocol::Tcp => {
             let mut said = Said::Comes;
             for flow in [Flow::Answer, Flow::Further] {
-                match fate(rules, &wire.packet(asked, flow)) {
-                    Fate::Passes => {}
-                    Fate::Ends { place, .. } => {
+                match evaluate(rules, &wire.packet(asked, flow)) {
+                    Outcome::Passes => {}
+                    Outcome::Blocked { location: place, .. } => {
                         return Said::Ends { told: None, by: by(&place), rule: None };
                     }
-                    Fate::Open { on, .. } => said = Said::Open(on),
-                    Fate::Redirected { how, .. } => said = Said::Open(how.to_owned()),
+                    Outcome::Undetermined { depends_on: on, .. } => said = Said::Open(on),
+                    Outcome::Redirected { how, .. } => said = Said::Open(how.to_owned()),
                 }
             }
             said
         }
-        Fate::Passes => Said::Comes,
+        Outcome::Passes => Said::Comes,
     }
 }

@@ -1,6 +1,6 @@
 //! Two machines and a wire between them: what gets through, seen with real packets.
 
-use facts::firewall::{Flow, Link, Packet, Way};
+use facts::firewall::{Direction, Flow, Link, Packet};
 use facts::host::Protocol;
 use nix::sched::{CloneFlags, setns, unshare};
 use socket2::{Domain, Socket, Type};
@@ -99,7 +99,7 @@ impl Drop for Machine {
 /// One packet that is asked about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question {
-    pub(super) way: Way,
+    pub(super) way: Direction,
     pub(super) protocol: Protocol,
     pub(super) peer: IpAddr,
     pub(super) port: u16,
@@ -214,8 +214,8 @@ impl Wire {
     pub(super) fn questions(&mut self) -> Vec<Question> {
         let mut questions = Vec::new();
         let ways: &[_] = match self.behind {
-            None => &[(Way::In, false), (Way::Out, false)],
-            Some(_) => &[(Way::Through, false), (Way::Through, true)],
+            None => &[(Direction::In, false), (Direction::Out, false)],
+            Some(_) => &[(Direction::Forward, false), (Direction::Forward, true)],
         };
         for peer in self.peers.clone() {
             for &(way, published) in ways {
@@ -246,17 +246,17 @@ impl Wire {
 
     /// One of the packets of a question.
     pub(super) fn packet(&self, asked: &Question, flow: Flow) -> Packet {
-        if asked.way == Way::Through {
+        if asked.way == Direction::Forward {
             return self.forwarded(asked, flow);
         }
         let own = self.own_towards(asked.peer);
         let way = match (asked.way, flow) {
             (way, Flow::New | Flow::Further) => way,
-            (Way::In, Flow::Answer) => Way::Out,
-            (Way::Out, Flow::Answer) => Way::In,
-            (Way::Through, Flow::Answer) => Way::Through,
+            (Direction::In, Flow::Answer) => Direction::Out,
+            (Direction::Out, Flow::Answer) => Direction::In,
+            (Direction::Forward, Flow::Answer) => Direction::Forward,
         };
-        let (source, destination) = if way == Way::In { (asked.peer, own) } else { (own, asked.peer) };
+        let (source, destination) = if way == Direction::In { (asked.peer, own) } else { (own, asked.peer) };
         let caller = asked.from_is_known.then_some(asked.from);
         let (source_port, destination_port) = match flow {
             Flow::New | Flow::Further => (caller, Some(asked.port)),
@@ -264,7 +264,7 @@ impl Wire {
         };
         let (protocol, link) = (asked.protocol, Some(self.link.clone()));
         Packet {
-            way,
+            direction: way,
             flow,
             protocol,
             source,
@@ -274,7 +274,7 @@ impl Wire {
             link,
             onward: None,
             vni: None,
-            owner: (way == Way::Out).then_some(0),
+            owner: (way == Direction::Out).then_some(0),
             redirected: false,
         }
     }
@@ -290,7 +290,7 @@ impl Wire {
             Flow::Answer => (called, calls, Some(asked.port), caller),
         };
         Packet {
-            way: Way::Through,
+            direction: Direction::Forward,
             flow,
             protocol: asked.protocol,
             source,
@@ -318,10 +318,10 @@ impl Wire {
                 packet.destination = self.own_towards(asked.peer);
             }
             let sender = match (asked.way, &self.behind) {
-                (Way::In, _) => &self.there,
-                (Way::Through, Some(behind)) if !asked.published => behind,
-                (Way::Through, _) => &self.there,
-                (Way::Out, _) => &self.here,
+                (Direction::In, _) => &self.there,
+                (Direction::Forward, Some(behind)) if !asked.published => behind,
+                (Direction::Forward, _) => &self.there,
+                (Direction::Out, _) => &self.here,
             };
             calls.push(sender.does(move || Call::of(&packet, id)));
         }

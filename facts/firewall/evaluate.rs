@@ -1,83 +1,88 @@
-//! A packet's way through the chains.
+//! The path of a packet through the chains.
 
-use super::header::{Flow, Packet, Way};
-use super::rule::{Act, Journey};
+use super::header::{Direction, Flow, Packet};
+use super::rule::{Act, PacketState};
 use super::{Base, Chain, Expr, Family, Hook, Rule, Ruleset, Table, Verdict};
 
-/// What becomes of a packet.
+/// The effect of the rules on a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate<'a> {
-    /// It gets through.
+pub enum Outcome<'a> {
+    /// It is accepted by all chains.
     Passes,
-    /// It is dropped, or rejected where `rejected` says with what.
-    Ends {
-        /// What ends it.
-        place: Place<'a>,
-        /// What its sender is told.
+    /// It is dropped or rejected.
+    Blocked {
+        /// The rule or policy.
+        location: Location<'a>,
+        /// The kind of rejection; none for a drop.
         rejected: Option<&'a str>,
-        /// Something before this place, of which less is known, may have ended it already.
-        perhaps_before: bool,
+        /// A rule before this one may have blocked it already.
+        maybe_dropped_earlier: bool,
     },
-    /// It depends on something that this doctor cannot know.
-    Open {
-        /// Where.
-        place: Place<'a>,
-        /// On what.
-        on: String,
+    /// It depends on something unknown.
+    Undetermined {
+        /// The rule or policy.
+        location: Location<'a>,
+        /// What it depends on.
+        depends_on: String,
     },
-    /// A rule gives it another destination, which nothing of the swarm waits at.
+    /// A rule changes its destination.
     Redirected {
-        /// Which.
-        place: Place<'a>,
-        /// How, such as `redirect`.
+        /// The rule.
+        location: Location<'a>,
+        /// The action, such as `redirect`.
         how: &'a str,
     },
 }
 
-/// Where it is decided on a packet: a rule, or the policy of a chain.
+/// A rule, or the policy of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct Location<'a> {
     /// The table.
     pub table: &'a Table,
     /// The chain that the rule is in.
     pub chain: &'a Chain,
-    /// The rule, and its number in the chain from 1; none for the policy.
+    /// The rule with its number in the chain, from 1; none for the policy.
     pub rule: Option<(usize, &'a Rule)>,
-    /// The chains the packet went through in this table, in order.
+    /// The chains that the packet passed in this table, in order.
     pub path: Vec<&'a str>,
 }
 
-/// How many rules are looked at for one packet, however chains jump.
-const MOST_RULES: usize = 200_000;
-/// The kernel takes no deeper jumps.
-const DEEPEST: usize = 16;
+/// The maximum number of rules that are evaluated for one packet.
+const RULE_LIMIT: usize = 200_000;
+/// The maximum jump depth of the kernel.
+const JUMP_LIMIT: usize = 16;
 
-/// What becomes of a packet on its whole way between the wire and a program.
-pub fn fate<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Fate<'a> {
-    let mut journey = Journey::new(packet, &ruleset.ipsets);
+/// Evaluates all chains that a packet passes between the wire and a program.
+pub fn evaluate<'a>(ruleset: &'a Ruleset, packet: &Packet) -> Outcome<'a> {
+    let mut packet_state = PacketState::new(packet, &ruleset.ipsets);
     for before in packet.before() {
-        let mut past = Journey::new(&before, &ruleset.ipsets);
+        let mut past = PacketState::new(&before, &ruleset.ipsets);
         go(ruleset, &mut past);
-        journey.goes_on_from(&past);
+        packet_state.continue_from(&past);
     }
-    go(ruleset, &mut journey)
+    go(ruleset, &mut packet_state)
 }
 
-fn go<'a>(ruleset: &'a Ruleset, journey: &mut Journey<'_>) -> Fate<'a> {
-    let packet = journey.packet;
+fn go<'a>(ruleset: &'a Ruleset, packet_state: &mut PacketState<'_>) -> Outcome<'a> {
+    let packet = packet_state.packet;
     let mut open = None;
-    let mut left = MOST_RULES;
+    let mut left = RULE_LIMIT;
     for hook in hooks(packet) {
         for Stop { table, chain, base, unordered } in at(ruleset, packet, *hook) {
-            journey.comes_to(base);
+            packet_state.enter(base);
             if unordered && ruleset.tables.iter().any(marks) {
-                journey.may_be_marked();
+                packet_state.may_be_marked();
             }
-            let mut walk =
-                Walk { journey: &mut *journey, table, path: Vec::new(), may: Vec::new(), left: &mut left };
-            if readdressed(packet, base) && (base.drops || !chain.rules.is_empty()) {
-                let (place, on) = (walk.place(chain, None), "the address that it bears by then".to_owned());
-                open.get_or_insert(Fate::Open { place, on });
+            let mut walk = Walk {
+                packet_state: &mut *packet_state,
+                table,
+                path: Vec::new(),
+                may: Vec::new(),
+                left: &mut left,
+            };
+            if after_snat(packet, base) && (base.drops || !chain.rules.is_empty()) {
+                let (location, on) = (walk.location(chain, None), "its source address after SNAT".to_owned());
+                open.get_or_insert(Outcome::Undetermined { location, depends_on: on });
                 continue;
             }
             let end = walk.base(chain, base);
@@ -85,9 +90,9 @@ fn go<'a>(ruleset: &'a Ruleset, journey: &mut Journey<'_>) -> Fate<'a> {
             let ends = |end: &End<'_>| matches!(end.kind, Kind::Drop | Kind::Reject(_));
             if ends(&end) && may.iter().all(|(other, _)| ends(other)) {
                 let before = open.is_some() || unordered || !may.is_empty();
-                return end.fate(before);
+                return end.outcome(before);
             }
-            // What surely passes leaves nothing open, whichever rule lets it.
+            // A packet that certainly passes is not undetermined, whichever rule accepts it.
             let passes = |end: &End<'_>| end.kind == Kind::Accept;
             if passes(&end) && may.iter().all(|(other, _)| passes(other)) {
                 continue;
@@ -95,43 +100,43 @@ fn go<'a>(ruleset: &'a Ruleset, journey: &mut Journey<'_>) -> Fate<'a> {
             open = open.or_else(|| {
                 let odd = may.into_iter().find(|(other, _)| other.kind != end.kind || !passes(other));
                 Some(match odd {
-                    Some((odd, on)) => Fate::Open { place: odd.place, on },
-                    None => end.fate(false),
+                    Some((odd, on)) => Outcome::Undetermined { location: odd.location, depends_on: on },
+                    None => end.outcome(false),
                 })
             });
         }
     }
-    open.unwrap_or(Fate::Passes)
+    open.unwrap_or(Outcome::Passes)
 }
 
 fn hooks(packet: &Packet) -> &'static [Hook] {
-    match (packet.way, packet.flow) {
-        (Way::In, _) => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
-        (Way::Out, _) => &[Hook::Output, Hook::Postrouting, Hook::Egress],
-        // Either may bear another address before it is routed.
-        (Way::Through, flow) if flow == Flow::Answer || packet.redirected => {
+    match (packet.direction, packet.flow) {
+        (Direction::In, _) => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
+        (Direction::Out, _) => &[Hook::Output, Hook::Postrouting, Hook::Egress],
+        // Both may have another address before routing.
+        (Direction::Forward, flow) if flow == Flow::Answer || packet.redirected => {
             &[Hook::Forward, Hook::Postrouting, Hook::Egress]
         }
-        (Way::Through, _) => {
+        (Direction::Forward, _) => {
             &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress]
         }
     }
 }
 
-/// Whether what is forwarded may bear another address where this chain sees it: it is past the place where rules give it
-/// one (`NF_IP_PRI_NAT_SRC`).
-fn readdressed(packet: &Packet, base: &Base) -> bool {
+/// Whether a forwarded packet may have another source address in this chain, because SNAT (`NF_IP_PRI_NAT_SRC`) comes
+/// before it.
+fn after_snat(packet: &Packet, base: &Base) -> bool {
     const NAT_SRC: i32 = 100;
     let past = base.hook == Hook::Egress || (base.hook == Hook::Postrouting && base.priority >= NAT_SRC);
-    packet.way == Way::Through && past && !base.nat
+    packet.direction == Direction::Forward && past && !base.nat
 }
 
-/// A base chain on a packet's way.
+/// A base chain that a packet passes.
 struct Stop<'a> {
     table: &'a Table,
     chain: &'a Chain,
     base: &'a Base,
-    /// The older iptables and nftables both have a chain at this place, and nothing tells which is first.
+    /// Legacy iptables and nftables both have a chain here, and their order is unknown.
     unordered: bool,
 }
 
@@ -144,7 +149,7 @@ fn at<'a>(ruleset: &'a Ruleset, packet: &Packet, hook: Hook) -> Vec<Stop<'a>> {
         Family::Ip => v4,
         Family::Ip6 => !v4,
     };
-    let side = if hook == Hook::Egress { Way::Out } else { Way::In };
+    let side = if hook == Hook::Egress { Direction::Out } else { Direction::In };
     let on_device = |base: &Base| match packet.link(side) {
         Some(link) => base.devices.is_empty() || base.devices.contains(&link.name),
         None => true,
@@ -158,7 +163,7 @@ fn at<'a>(ruleset: &'a Ruleset, packet: &Packet, hook: Hook) -> Vec<Stop<'a>> {
         .filter(|(_, _, base)| base.hook == hook && on_device(base))
         .filter(|(_, _, base)| !base.nat || packet.flow == Flow::New)
         .collect();
-    // Of two at one place, the kernel asks the one first that was made last.
+    // Of two with the same priority, the kernel evaluates the newer one first.
     chains.reverse();
     chains.sort_by_key(|(_, _, base)| base.priority);
     let unordered = |table: &Table, base: &Base| {
@@ -169,16 +174,16 @@ fn at<'a>(ruleset: &'a Ruleset, packet: &Packet, hook: Hook) -> Vec<Stop<'a>> {
     chains.iter().map(stop).collect()
 }
 
-/// Whether a table's rules mark packets.
+/// Whether rules of a table set packet marks.
 fn marks(table: &Table) -> bool {
     let rules = table.chains.iter().flat_map(|chain| &chain.rules);
     rules.flat_map(|rule| &rule.exprs).any(|expr| matches!(expr, Expr::SetMark { .. }))
 }
 
-/// How the way through a base chain ends.
+/// The end of the path through a base chain.
 struct End<'a> {
     kind: Kind<'a>,
-    place: Place<'a>,
+    location: Location<'a>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -186,30 +191,32 @@ enum Kind<'a> {
     Accept,
     Drop,
     Reject(&'a str),
-    /// It goes on to another destination.
+    /// The destination changes.
     Redirect(&'a str),
-    /// Nobody knows.
+    /// Unknown; what it depends on.
     Other(String),
 }
 
 impl<'a> End<'a> {
-    fn fate(self, perhaps_before: bool) -> Fate<'a> {
+    fn outcome(self, maybe_dropped_earlier: bool) -> Outcome<'a> {
         match self.kind {
-            Kind::Accept => Fate::Passes,
-            Kind::Drop => Fate::Ends { place: self.place, rejected: None, perhaps_before },
-            Kind::Reject(with) => Fate::Ends { place: self.place, rejected: Some(with), perhaps_before },
-            Kind::Redirect(how) => Fate::Redirected { place: self.place, how },
-            Kind::Other(on) => Fate::Open { place: self.place, on },
+            Kind::Accept => Outcome::Passes,
+            Kind::Drop => Outcome::Blocked { location: self.location, rejected: None, maybe_dropped_earlier },
+            Kind::Reject(with) => {
+                Outcome::Blocked { location: self.location, rejected: Some(with), maybe_dropped_earlier }
+            }
+            Kind::Redirect(how) => Outcome::Redirected { location: self.location, how },
+            Kind::Other(on) => Outcome::Undetermined { location: self.location, depends_on: on },
         }
     }
 }
 
-/// The way through one base chain.
+/// The path through one base chain.
 struct Walk<'a, 'j, 'p> {
-    journey: &'j mut Journey<'p>,
+    packet_state: &'j mut PacketState<'p>,
     table: &'a Table,
     path: Vec<&'a str>,
-    /// How it may end before its surest end, and on what that depends.
+    /// Possible earlier ends, and what each depends on.
     may: Vec<(End<'a>, String)>,
     left: &'j mut usize,
 }
@@ -218,37 +225,39 @@ impl<'a> Walk<'a, '_, '_> {
     fn base(&mut self, chain: &'a Chain, base: &'a Base) -> End<'a> {
         self.chain(chain, true, 0).unwrap_or_else(|| {
             let kind = if base.drops { Kind::Drop } else { Kind::Accept };
-            End { kind, place: self.place(chain, None) }
+            End { kind, location: self.location(chain, None) }
         })
     }
 
-    fn place(&self, chain: &'a Chain, rule: Option<(usize, &'a Rule)>) -> Place<'a> {
-        Place { table: self.table, chain, rule, path: self.path.clone() }
+    fn location(&self, chain: &'a Chain, rule: Option<(usize, &'a Rule)>) -> Location<'a> {
+        Location { table: self.table, chain, rule, path: self.path.clone() }
     }
 
-    /// Goes through a chain that the packet got to, `sure` or perhaps: how it then surely ends there, or none where it
-    /// comes out again.
+    /// Evaluates a chain that the packet reaches, certainly if `sure`. Returns the certain end in it; none if the packet
+    /// returns from it.
     fn chain(&mut self, chain: &'a Chain, sure: bool, depth: usize) -> Option<End<'a>> {
-        // On what it depends that the packet has not left this chain yet.
+        // What it depends on whether the packet has left this chain already.
         let mut gone: Option<String> = None;
         if !self.path.contains(&chain.name.as_str()) {
             self.path.push(&chain.name);
         }
         for (number, rule) in (1..).zip(&chain.rules) {
             *self.left = self.left.saturating_sub(1);
-            if depth > DEEPEST || *self.left == 0 {
-                let kind = Kind::Other("more rules than are gone through".to_owned());
-                return Some(End { kind, place: self.place(chain, Some((number, rule))) });
+            if depth > JUMP_LIMIT || *self.left == 0 {
+                let kind = Kind::Other("rules beyond the evaluation limit".to_owned());
+                return Some(End { kind, location: self.location(chain, Some((number, rule))) });
             }
-            // One that a rule before may have let through has perhaps not come here.
+            // A packet that an earlier rule may have accepted may not reach this rule.
             let passed = self.may.iter().any(|(end, _)| !matches!(end.kind, Kind::Drop | Kind::Reject(_)));
-            let step = self.journey.ask(self.table, rule, sure && gone.is_none() && !passed);
+            let step = self.packet_state.ask(self.table, rule, sure && gone.is_none() && !passed);
             for act in step.acts {
                 let here = sure && gone.is_none() && step.doubt.is_none();
                 let end = match self.act(act, here, depth) {
                     Out::Next => continue,
                     Out::Leaves => None,
-                    Out::Ends(kind) => Some(End { kind, place: self.place(chain, Some((number, rule))) }),
+                    Out::Ends(kind) => {
+                        Some(End { kind, location: self.location(chain, Some((number, rule))) })
+                    }
                     Out::EndsAt(end) => Some(*end),
                 };
                 match (&step.doubt, &gone, end) {
@@ -274,21 +283,21 @@ impl<'a> Walk<'a, '_, '_> {
             Act::Verdict(Verdict::Drop) => return Out::Ends(Kind::Drop),
             Act::Reject(with) => return Out::Ends(Kind::Reject(with)),
             Act::Verdict(Verdict::Queue) => {
-                return Out::Ends(Kind::Other("a program that is asked".to_owned()));
+                return Out::Ends(Kind::Other("a userspace program (NFQUEUE)".to_owned()));
             }
             Act::Redirect(name @ ("dnat" | "redirect" | "netmap")) => {
                 return Out::Ends(Kind::Redirect(name));
             }
-            // A proxy may well pass it on to where it was meant for.
+            // A proxy may still deliver it.
             Act::Redirect(name) => {
-                return Out::Ends(Kind::Other(format!("`{name}`, which sends it elsewhere")));
+                return Out::Ends(Kind::Other(format!("`{name}`, which redirects it")));
             }
             Act::Unknown(name) => return Out::Ends(Kind::Other(format!("`{name}`"))),
             Act::Verdict(Verdict::Jump(name)) => (name, false),
             Act::Verdict(Verdict::Goto(name)) => (name, true),
         };
         let Some(target) = self.table.chains.iter().find(|chain| chain.name == *name) else {
-            return Out::Ends(Kind::Other(format!("the chain {name}, which could not be read")));
+            return Out::Ends(Kind::Other(format!("the chain {name}, which is missing")));
         };
         match self.chain(target, here, depth + 1) {
             Some(end) => Out::EndsAt(Box::new(end)),
@@ -298,14 +307,14 @@ impl<'a> Walk<'a, '_, '_> {
     }
 }
 
-/// What comes of one act.
+/// The effect of one action.
 enum Out<'a> {
     /// The next rule.
     Next,
     /// The packet leaves the chain.
     Leaves,
-    /// It ends at the rule.
+    /// The path ends at the rule.
     Ends(Kind<'a>),
-    /// It ends in a chain further down.
+    /// The path ends in a chain that it jumps to.
     EndsAt(Box<End<'a>>),
 }

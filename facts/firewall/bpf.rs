@@ -1,47 +1,47 @@
-//! Questions about a packet's bytes at places that a rule computes: `u32`, and programs of classic BPF.
+//! Tests on packet bytes at computed offsets: `u32`, and classic BPF programs.
 
-use super::bits::{Truth, Word};
+use super::bits::{Tristate, Word};
 use super::header::Packet;
 use serde::{Deserialize, Serialize};
 
-/// One test of `u32`: a way to a number, and what that may be.
+/// One test of `u32`: how to compute a number, and its allowed ranges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Number {
-    /// Steps, the first of which loads four bytes.
+    /// The steps; the first one loads four bytes.
     pub way: Vec<(Step, u32)>,
-    /// From one number to another, both included.
+    /// The ranges, both ends included.
     pub ranges: Vec<(u32, u32)>,
 }
 
-/// What is done with the number so far.
+/// An operation on the current number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// Its bits are masked.
+    /// Bitwise AND.
     And,
-    /// They move up.
+    /// Left shift.
     Up,
-    /// They move down.
+    /// Right shift.
     Down,
-    /// Four bytes are loaded, so far behind the place that the number is added to.
+    /// Loads four bytes at the current offset plus the number plus this constant.
     At,
 }
 
 /// An instruction of classic BPF (`struct sock_filter`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instruction {
-    /// What is done.
+    /// The operation code.
     pub code: u16,
-    /// How many instructions are left out where a question holds.
+    /// The number of instructions to skip if the condition holds.
     pub holds: u8,
-    /// How many where it does not.
+    /// The number of instructions to skip if it does not.
     pub fails: u8,
     /// The constant.
     pub k: u32,
 }
 
 impl Number {
-    pub(super) fn asked(&self, packet: &Packet) -> Truth {
+    pub(super) fn asked(&self, packet: &Packet) -> Tristate {
         let bytes = packet.bytes();
         let mut place = 0_usize;
         let mut number: Option<Word> = None;
@@ -52,31 +52,31 @@ impl Number {
                 (Step::Up, Some(number)) => Some(number.up(*k)),
                 (Step::Down, Some(number)) => Some(number.down(*k)),
                 (Step::At, Some(number)) => {
-                    let Some(more) = number.exact() else { return Truth::Open };
+                    let Some(more) = number.exact() else { return Tristate::Unknown };
                     place = place.saturating_add(more as usize);
                     bytes.word(place.saturating_add(*k as usize), 4)
                 }
             };
-            // Whether the packet is so long is not known.
+            // The packet length is unknown.
             if number.is_none() {
-                return Truth::Open;
+                return Tristate::Unknown;
             }
         }
         let within = |number: Word| {
-            self.ranges.iter().fold(Truth::No, |any, (from, to)| any.or(number.within(*from, *to)))
+            self.ranges.iter().fold(Tristate::No, |any, (from, to)| any.or(number.within(*from, *to)))
         };
-        number.map_or(Truth::Open, within)
+        number.map_or(Tristate::Unknown, within)
     }
 }
 
-/// Whether a program lets a packet through. One that does what swarms' packets do not decide is left open.
-pub(super) fn run(program: &[Instruction], packet: &Packet) -> Truth {
+/// Whether a program accepts a packet; unknown if it uses operations that are not implemented.
+pub(super) fn run(program: &[Instruction], packet: &Packet) -> Tristate {
     const LOAD: u16 = 0x00;
     const ALU: u16 = 0x04;
     const JUMP: u16 = 0x05;
     const RETURN: u16 = 0x06;
     const TO_INDEX: u16 = 0x07;
-    /// `SKF_AD_OFF + SKF_AD_PAY_OFFSET`: where the content begins.
+    /// `SKF_AD_OFF + SKF_AD_PAY_OFFSET`: the offset of the payload.
     const CONTENT: u32 = 0xffff_f034;
     let bytes = packet.bytes();
     let (mut number, mut index) = (None::<Word>, None::<Word>);
@@ -101,7 +101,7 @@ pub(super) fn run(program: &[Instruction], packet: &Packet) -> Truth {
             (ALU, 0x70) => number = number.map(|number| number.down(k)),
             (JUMP, 0x00) => at = at.saturating_add(k as usize),
             (JUMP, question @ (0x10 | 0x20 | 0x30 | 0x40)) => {
-                let Some(number) = number else { return Truth::Open };
+                let Some(number) = number else { return Tristate::Unknown };
                 let answer = match question {
                     0x10 => number.within(k, k),
                     0x20 => number.within(0, k).negated(true),
@@ -109,28 +109,28 @@ pub(super) fn run(program: &[Instruction], packet: &Packet) -> Truth {
                     _ => number.and(k).within(0, 0).negated(true),
                 };
                 at += usize::from(match answer {
-                    Truth::Yes => holds,
-                    Truth::No => fails,
-                    Truth::Open => return Truth::Open,
+                    Tristate::Yes => holds,
+                    Tristate::No => fails,
+                    Tristate::Unknown => return Tristate::Unknown,
                 });
             }
-            (RETURN, 0x00) => return Truth::of(k != 0),
+            (RETURN, 0x00) => return Tristate::of(k != 0),
             (TO_INDEX, 0x00) => index = number,
-            _ => return Truth::Open,
+            _ => return Tristate::Unknown,
         }
     }
-    Truth::Open
+    Tristate::Unknown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::{Flow, Way};
+    use crate::firewall::{Direction, Flow};
     use crate::host::Protocol;
 
     fn overlay(vni: Option<u32>) -> Packet {
         Packet {
-            way: Way::In,
+            direction: Direction::In,
             flow: Flow::New,
             protocol: Protocol::Udp,
             source: [192, 0, 2, 2].into(),
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// `0>>22&0x3C@12&0xFFFFFF00=VNI<<8`, as engines up to 24 ask for an overlay.
+    /// `0>>22&0x3C@12&0xFFFFFF00=VNI<<8`: how engines up to 24 match a VNI.
     fn by_u32(vni: u32) -> Number {
         let way = vec![
             (Step::At, 0),
@@ -157,7 +157,7 @@ mod tests {
         Number { way, ranges: vec![(vni << 8, vni << 8)] }
     }
 
-    /// The program that engines from 25 on ask with.
+    /// The program that engines since 25 match a VNI with.
     fn by_bpf(vni: u32) -> Vec<Instruction> {
         [
             (0x20, 0, 0, 0xffff_f034),
@@ -174,13 +174,15 @@ mod tests {
 
     #[test]
     fn both_ways_to_ask_for_an_overlay_are_answered_alike() {
-        for (vni, asked, answer) in
-            [(Some(4097), 4097, Truth::Yes), (Some(4096), 4097, Truth::No), (None, 4097, Truth::Open)]
-        {
+        for (vni, asked, answer) in [
+            (Some(4097), 4097, Tristate::Yes),
+            (Some(4096), 4097, Tristate::No),
+            (None, 4097, Tristate::Unknown),
+        ] {
             assert_eq!(by_u32(asked).asked(&overlay(vni)), answer, "{vni:?}");
             assert_eq!(run(&by_bpf(asked), &overlay(vni)), answer, "{vni:?}");
         }
         let tcp = Packet { protocol: Protocol::Tcp, vni: None, ..overlay(None) };
-        assert_eq!(run(&by_bpf(4097), &tcp), Truth::Open);
+        assert_eq!(run(&by_bpf(4097), &tcp), Tristate::Unknown);
     }
 }
