@@ -1,23 +1,25 @@
+use super::packages::PackageManager;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::{Gap, Host, Why};
 
 check! {
-    /// Nothing keeps the clock of this machine in step.
+    /// The system clock of this node is not synchronised.
     ///
     /// ## Why it matters
-    /// Certificates are issued with one hour to spare. A node whose clock is more than an hour behind its
-    /// manager's cannot join, one that runs ahead throws its certificate away early, and logs of several nodes
-    /// cannot be read side by side.
+    /// Swarm certificates are backdated by one hour only. A node whose clock is more than one hour behind its manager
+    /// cannot join. A node whose clock is ahead treats its certificate as expired too early. Log files of several nodes
+    /// cannot be compared.
     ///
     /// ## How to fix it
-    /// Install and start a time service, such as chrony, and see that it reaches its servers.
+    /// Install and start a time service such as chrony, and verify that it reaches its time servers.
     ///
     /// ## When it is wrong
-    /// Where something outside sets the clock: the doctor says nothing inside a container, whose clock is the
-    /// machine's. A virtual machine kept in step by its hypervisor without the kernel's knowledge is the rest.
+    /// When something outside the kernel's knowledge sets the clock, such as a hypervisor. Inside a container the check
+    /// does not apply, because a container uses the clock of its host.
     ///
     /// Source: adjtimex(2), `STA_UNSYNC`; moby#25112.
-    "host/clock-not-synchronised": Warning, "nothing keeps the clock in step";
+    "host/clock-not-synchronised": Warning, "the system clock is not synchronised";
+    healthy "the system clock is synchronised";
     needs Clock, OsRelease;
     for each Host: run
 }
@@ -28,33 +30,39 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let os = host.os.get()?;
-    // Inside a container the time service cannot be seen, and the clock is not this container's to keep.
+    // The time service of the host is not visible inside a container, and a container cannot set the clock.
     if os.in_container && clock.service.is_none() {
-        let reason = "the clock is kept outside this container".to_owned();
+        let reason = "a container uses the clock of its host".to_owned();
         return Err(Gap { source: clock.source.clone(), why: Why::NotApplicable { reason } });
     }
     let summary = match &clock.service {
-        Some(service) => format!("{service} runs, and the kernel's clock is not in step"),
-        None => "no time service runs, and the kernel's clock is not in step".to_owned(),
+        Some(service) => format!("the system clock is not synchronised, although {service} is running"),
+        None => "the system clock is not synchronised: no time service is running".to_owned(),
     };
-    let shown = format!("STA_UNSYNC is set; the error may be up to {} ms", clock.max_error_us / 1000);
-    let commands = match &clock.service {
-        Some(service) if service == "chronyd" => vec!["chronyc tracking".into(), "chronyc sources".into()],
-        Some(_) => vec!["timedatectl status".into()],
-        None => vec![
-            "apt-get install chrony || dnf install chrony".into(),
-            "systemctl enable --now chronyd".into(),
-        ],
+    let shown = format!("adjtimex: STA_UNSYNC is set, maximum error {} ms", clock.max_error_us / 1000);
+    let (text, commands) = match &clock.service {
+        Some(service) if service == "chronyd" => (
+            "check that chronyd reaches its time servers".to_owned(),
+            vec!["chronyc tracking".into(), "chronyc sources".into()],
+        ),
+        Some(service) => {
+            (format!("check that {service} reaches its time servers"), vec!["timedatectl status".into()])
+        }
+        None => {
+            let packages = PackageManager::of(os);
+            let unit = if packages == PackageManager::Apt { "chrony" } else { "chronyd" };
+            let install = packages.install(&["chrony"]);
+            (
+                "install and start a time service".to_owned(),
+                install.into_iter().chain([format!("systemctl enable --now {unit}")]).collect(),
+            )
+        }
     };
     out.report(Subject::Node(host.name.clone()), summary, Evidence::value(clock, shown)).remedy(Remedy {
-        title: "Keep the clock in step".into(),
+        title: format!("Synchronise the clock of {}", host.name).into(),
         risk: Risk::Safe,
-        impact: "nothing that runs is touched, unless the clock is far off and jumps".into(),
-        steps: vec![Step::Manual {
-            node: host.name.clone(),
-            text: "see that a time service runs and reaches its servers".into(),
-            commands,
-        }],
+        impact: "Running tasks are not affected, unless the clock is far off and jumps.".into(),
+        steps: vec![Step::Manual { node: host.name.clone(), text, commands }],
     });
     Ok(())
 }

@@ -2,25 +2,26 @@ use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::log::Program;
 
-/// For how many minutes a word of the kernel counts.
-const RECENT: i64 = 10;
+/// How long a kernel log line counts as current, in minutes.
+const RECENT_MINUTES: i64 = 10;
 
 check! {
-    /// The kernel's table of connections is full, and packets of new ones are dropped.
+    /// The connection tracking table of the kernel (conntrack) is full, and packets of new connections are dropped.
     ///
     /// ## Why it matters
-    /// Everything that passes the engine's rules takes an entry: connections to published ports, between tasks, and
-    /// gossip. Once the table is full new connections fail at random while old ones go on, and it looks like a
-    /// firewall or a bad cable.
+    /// Each connection that passes the engine's firewall rules takes an entry: connections to published ports, between
+    /// tasks, and gossip. While the table is full, new connections fail at random and established ones continue. This
+    /// looks like a firewall or a bad cable.
     ///
     /// ## How to fix it
-    /// Raise `nf_conntrack_max`, and see what opens so many connections.
+    /// Raise `nf_conntrack_max`, and find out what opens so many connections.
     ///
     /// ## When it is wrong
-    /// Under a flood from outside a larger table fills as well.
+    /// During a flood from outside, a larger table fills up as well.
     ///
     /// Source: Linux `Documentation/networking/nf_conntrack-sysctl.rst`.
-    "host/conntrack-full": Error, "the table of connections is full";
+    "host/conntrack-full": Error, "the conntrack table is full";
+    healthy "the conntrack table has room";
     needs Sysctls, EngineLog;
     for each Host: run
 }
@@ -29,43 +30,44 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let sysctls = host.sysctls.get()?;
     let number = |key: &str| sysctls.value(key).and_then(|value| value.trim().parse::<u64>().ok());
     let count = number("net.netfilter.nf_conntrack_count");
-    let most = number("net.netfilter.nf_conntrack_max").filter(|most| *most > 0);
-    let full = count.zip(most).filter(|(count, most)| count.saturating_mul(100) >= most.saturating_mul(98));
+    let limit = number("net.netfilter.nf_conntrack_max").filter(|limit| *limit > 0);
+    let full =
+        count.zip(limit).filter(|(count, limit)| count.saturating_mul(100) >= limit.saturating_mul(98));
     let log = host.log.get();
-    let said = log.as_ref().ok().and_then(|log| {
+    let logged = log.as_ref().ok().and_then(|log| {
         log.lines.iter().rev().find(|line| {
             line.program == Program::Kernel
                 && line.message.contains("table full, dropping packet")
-                && line.at.is_some_and(|at| view.snapshot.taken.duration_since(at).as_mins() < RECENT)
+                && line.at.is_some_and(|at| view.snapshot.taken.duration_since(at).as_mins() < RECENT_MINUTES)
         })
     });
     let subject = Subject::Node(host.name.clone());
-    let shown = match (count, most) {
-        (Some(count), Some(most)) => format!("{count} of {most} connections"),
-        _ => "a size that could not be read".to_owned(),
+    let used = match (count, limit) {
+        (Some(count), Some(limit)) => format!("{count} of {limit} entries used"),
+        _ => "size unknown".to_owned(),
     };
-    let finding = match (full, said, &log) {
+    let finding = match (full, logged, &log) {
         (Some(_), _, _) => {
-            let summary = format!("the kernel's table of connections is full, {shown}: new ones are dropped");
-            let first = Evidence::value(sysctls, format!("nf_conntrack_count, nf_conntrack_max: {shown}"));
+            let summary =
+                format!("the conntrack table is full ({used}): packets of new connections are dropped");
+            let first = Evidence::value(sysctls, format!("nf_conntrack_count, nf_conntrack_max: {used}"));
             out.report(subject, summary, first)
         }
         (None, Some(line), Ok(log)) => {
-            let summary =
-                format!("the kernel's table of connections was full and dropped packets; now it has {shown}");
+            let summary = format!("the conntrack table was full and the kernel dropped packets; now {used}");
             out.report(subject, summary, Evidence::log(log, line))
         }
         (None, None, Err(gap)) => return Err(gap.clone()),
         _ => return Ok(()),
     };
-    let larger = most.map_or(262_144, |most| most.saturating_mul(4).max(262_144));
+    let larger = limit.map_or(262_144, |limit| limit.saturating_mul(4).max(262_144));
     finding.remedy(Remedy {
-        title: "Make the table of connections larger".into(),
+        title: format!("Raise nf_conntrack_max on {}", host.name).into(),
         risk: Risk::Safe,
-        impact: "nothing that runs is touched; an entry takes about 300 bytes".into(),
+        impact: "Running tasks are not affected. One entry takes about 300 bytes of memory.".into(),
         steps: vec![Step::Manual {
             node: host.name.clone(),
-            text: "make it larger, now and at every start, and see who has so many connections".into(),
+            text: "raise the limit now and at every boot, and find out what opens so many connections".into(),
             commands: vec![
                 format!("sysctl -w net.netfilter.nf_conntrack_max={larger}"),
                 format!("echo net.netfilter.nf_conntrack_max={larger} > /etc/sysctl.d/90-conntrack.conf"),

@@ -1,153 +1,199 @@
-use super::firewall::author::{Author, spoken};
 use super::firewall::forwarding::{BRIDGE, Forwarding, published};
+use super::firewall::rule_owner::{RuleOwner, render};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View};
-use facts::firewall::{Fate, Flow, Place, Ruleset, fate};
+use facts::firewall::{Flow, Location, Outcome, Ruleset, evaluate};
+use facts::host::Protocol;
 use facts::{Gap, Host, Seen, Why};
+use std::collections::BTreeSet;
 
 check! {
-    /// The node's packet filter does not forward what containers of overlays send out, or its answers.
+    /// The firewall of this node does not forward outgoing traffic of containers on overlay networks, or the replies.
     ///
     /// ## Why it matters
-    /// Tasks on overlay networks reach everything outside the swarm through the bridge docker_gwbridge, and published
-    /// ports come in over it. Where forwarding is dropped between it and the outside, tasks run and find each other,
-    /// while databases, registries and APIs beyond the swarm time out.
+    /// Tasks on overlay networks reach the outside through the bridge docker_gwbridge, and published ports come in over it.
+    /// When forwarding between it and the outside is dropped, tasks run and find one another, while external databases,
+    /// registries and APIs time out.
     ///
     /// ## How to fix it
-    /// Give the commands it names; they are in the language of whatever wrote the rule.
+    /// Run the commands of the remedy. They use the tool that owns the rule.
     ///
     /// ## When it is wrong
-    /// Where containers are meant to reach nothing outside, or a published port is closed on purpose, which is why that is a
-    /// warning. The doctor follows one connection out, to port 443 of an address that the default route leads to, and from
-    /// there one to each port that services publish by TCP through the routing mesh; what is dropped by another address
-    /// or port alone is not seen.
+    /// When containers must not reach anything outside. A published port may be closed on purpose, so that is a warning
+    /// only. The check evaluates one outgoing connection, to port 443 of an address behind the default route, and one
+    /// connection from there to each port that is published through the routing mesh. Rules for other addresses or ports
+    /// are not detected.
     ///
     /// Source: moby `libnetwork/drivers/bridge/setup_ip_tables.go`; Docker docs "Packet filtering and firewalls".
-    "host/forward-drop": Error, "the node does not forward for its containers";
-    needs Firewall, Interfaces, Routes, Networks, EngineProcess;
+    "host/forward-drop": Error, "the firewall of the node does not forward container traffic";
+    healthy "the firewall of the node forwards container traffic";
+    needs Firewall, Interfaces, Routes, Networks, EngineProcess, Services;
     caused_by "host/docker-chains-missing", "host/firewall-drops-swarm", "swarm/membership-lost";
     for each Host: run
 }
 
-fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
+fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let Some(forwarding) = Forwarding::of(host)? else { return Ok(()) };
     let firewall = host.firewall.get()?;
     for packet in &forwarding.outward() {
-        let what = match packet.flow {
-            Flow::Answer => format!("answers to containers of {BRIDGE}"),
-            Flow::New | Flow::Further => format!("what containers of {BRIDGE} send out"),
+        let traffic = match packet.flow {
+            Flow::Answer => format!("replies to containers of {BRIDGE}"),
+            Flow::New | Flow::Further => format!("outgoing traffic of containers of {BRIDGE}"),
         };
-        match fate(&firewall.value, packet) {
-            Fate::Passes => {}
-            Fate::Ends { place, .. } if place.rule.is_none() && host.engine.get()?.running().is_none() => {
+        match evaluate(&firewall.value, packet) {
+            Outcome::Passes => {}
+            Outcome::Blocked { location, .. }
+                if location.rule.is_none() && host.engine.get()?.running().is_none() =>
+            {
                 let reason = format!(
-                    "the engine does not run, and makes {} ready for its containers as it starts",
-                    spoken(&place)
+                    "dockerd is not running; it adds its forwarding rules when it starts ({})",
+                    render(&location)
                 );
                 return Err(Gap { source: firewall.source.clone(), why: Why::NotApplicable { reason } });
             }
-            Fate::Ends { place, rejected, .. } => {
-                let author = Author::of(&place);
+            Outcome::Blocked { location, rejected, .. } => {
+                let owner = RuleOwner::of(&location);
                 let verb = if rejected.is_some() { "rejects" } else { "drops" };
-                let summary = format!("{} on {} {verb} {what}: {}", author.name(), host.name, spoken(&place));
-                let proof = Evidence::value(firewall, format!("{what}: {}", spoken(&place)));
-                let finding = out.report(Subject::Node(host.name.clone()), summary, proof);
-                finding.remedy(remedy(host, &author, &place, &firewall.value));
+                let summary =
+                    format!("{} on {} {verb} {traffic}: {}", owner.name(), host.name, render(&location));
+                let shown = Evidence::value(firewall, format!("{traffic}: {}", render(&location)));
+                let finding = out.report(Subject::Node(host.name.clone()), summary, shown);
+                finding.remedy(remedy(host, &owner, &location, &firewall.value));
                 return Ok(());
             }
-            Fate::Redirected { place, how } => {
-                let what = format!("{what} go elsewhere by `{how}` in {}", spoken(&place));
+            Outcome::Redirected { location, how } => {
+                let what = format!("`{how}` in {} redirects {traffic}", render(&location));
                 return Err(Gap { source: firewall.source.clone(), why: Why::Undecidable { what } });
             }
-            Fate::Open { place, on } => {
-                let what = format!("whether {what} are forwarded depends on {on} in {}", spoken(&place));
+            Outcome::Undetermined { location, depends_on } => {
+                let what = format!(
+                    "whether {traffic} is forwarded depends on {depends_on} in {}",
+                    render(&location)
+                );
                 return Err(Gap { source: firewall.source.clone(), why: Why::Undecidable { what } });
             }
         }
     }
-    inward(host, &forwarding, firewall, out)
+    inward(host, view, &forwarding, firewall, out)
 }
 
-/// What comes for published ports. What becomes of a packet that has come to the engine's own chains, or past them, is
-/// another matter.
-fn inward(host: &Host, forwarding: &Forwarding, firewall: &Seen<Ruleset>, out: &mut Findings<'_>) -> Judged {
+/// A port that is published through the routing mesh, with its service.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Published<'a> {
+    service: &'a str,
+    port: u16,
+    protocol: Protocol,
+}
+
+/// The published ports. Only a manager knows the protocol; a worker knows ports alone, and they are taken as TCP.
+fn published_ports<'a>(host: &'a Host, view: &'a View<'_>) -> Result<BTreeSet<Published<'a>>, Gap> {
+    let services = view.snapshot.services.get().map(|services| services.value.as_slice()).unwrap_or_default();
+    let protocol = |service: &str, published: u16| {
+        let ports = services.iter().filter(|one| one.name == service).flat_map(|one| &one.ports);
+        ports
+            .filter(|port| port.published == published)
+            .find_map(|port| port.protocol)
+            .unwrap_or(Protocol::Tcp)
+    };
+    let ports = published(host)?.into_iter().map(|port| Published {
+        service: &port.service,
+        port: port.published,
+        protocol: protocol(&port.service, port.published),
+    });
+    Ok(ports.collect())
+}
+
+/// Packets to published ports. Packets that reach the engine's own chains, or the end of the chain, are not judged here.
+fn inward(
+    host: &Host,
+    view: &View<'_>,
+    forwarding: &Forwarding,
+    firewall: &Seen<Ruleset>,
+    out: &mut Findings<'_>,
+) -> Judged {
     let own = |chain: &str| chain.starts_with("DOCKER") && chain != "DOCKER-USER";
-    let mut shut: Vec<(Place<'_>, bool, Vec<String>)> = Vec::new();
-    let mut open = None;
-    for port in published(host)? {
-        let what = format!("{} of {}", port.published, port.service);
-        match fate(&firewall.value, &forwarding.inward(port.published)) {
-            Fate::Ends { place, rejected, .. }
-                if place.rule.is_some() && !place.path.iter().any(|chain| own(chain)) =>
+    let mut blocked: Vec<(Location<'_>, bool, Vec<String>)> = Vec::new();
+    let mut undetermined = None;
+    for Published { service, port, protocol } in published_ports(host, view)? {
+        let port_of = match protocol {
+            Protocol::Udp => format!("{port}/udp of {service}"),
+            _ => format!("{port} of {service}"),
+        };
+        match evaluate(&firewall.value, &forwarding.inward(protocol, port)) {
+            Outcome::Blocked { location, rejected, .. }
+                if location.rule.is_some() && !location.path.iter().any(|chain| own(chain)) =>
             {
-                match shut
+                match blocked
                     .iter_mut()
-                    .find(|(other, ..)| other.rule == place.rule && other.chain == place.chain)
+                    .find(|(other, ..)| other.rule == location.rule && other.chain == location.chain)
                 {
-                    Some((_, _, ports)) => ports.push(what),
-                    None => shut.push((place, rejected.is_some(), vec![what])),
+                    Some((_, _, ports)) => ports.push(port_of),
+                    None => blocked.push((location, rejected.is_some(), vec![port_of])),
                 }
             }
-            Fate::Open { place, on } => {
-                open.get_or_insert_with(|| {
-                    format!("whether port {what} is forwarded depends on {on} in {}", spoken(&place))
+            Outcome::Undetermined { location, depends_on } => {
+                undetermined.get_or_insert_with(|| {
+                    format!(
+                        "whether port {port_of} is forwarded depends on {depends_on} in {}",
+                        render(&location)
+                    )
                 });
             }
-            // What comes for a published port is meant to go elsewhere.
-            Fate::Ends { .. } | Fate::Passes | Fate::Redirected { .. } => {}
+            // Docker redirects packets to a published port itself.
+            Outcome::Blocked { .. } | Outcome::Passes | Outcome::Redirected { .. } => {}
         }
     }
-    for (place, rejects, ports) in shut {
-        let author = Author::of(&place);
+    for (location, rejects, ports) in blocked {
+        let owner = RuleOwner::of(&location);
         let verb = if rejects { "rejects" } else { "drops" };
         let ports = ports.join(", ");
         let summary = format!(
-            "{} on {} {verb} what comes for the published port {ports}: {}",
-            author.name(),
+            "{} on {} {verb} packets to the published port {ports}: {}",
+            owner.name(),
             host.name,
-            spoken(&place)
+            render(&location)
         );
-        let proof = Evidence::value(firewall, format!("published port {ports}: {}", spoken(&place)));
-        out.report(Subject::Node(host.name.clone()), summary, proof)
+        let shown = Evidence::value(firewall, format!("published port {ports}: {}", render(&location)));
+        out.report(Subject::Node(host.name.clone()), summary, shown)
             .severity(Severity::Warning)
-            .remedy(remedy(host, &author, &place, &firewall.value));
+            .remedy(remedy(host, &owner, &location, &firewall.value));
     }
-    match open {
+    match undetermined {
         Some(what) => Err(Gap { source: firewall.source.clone(), why: Why::Undecidable { what } }),
         None => Ok(()),
     }
 }
 
-fn remedy(host: &Host, author: &Author, place: &Place<'_>, ruleset: &Ruleset) -> Remedy {
+fn remedy(host: &Host, owner: &RuleOwner, location: &Location<'_>, ruleset: &Ruleset) -> Remedy {
     let node = host.name.clone();
-    let (text, openings) = openings(author, place, ruleset);
-    let step = match openings {
+    let (text, changes) = changes(owner, location, ruleset);
+    let step = match changes {
         Ok(openings) => Step::OpenFilter { node, text: text.into(), openings },
         Err(command) => Step::Manual { node, text: text.into(), commands: vec![command] },
     };
     Remedy {
-        title: format!("Let {} forward for its containers", host.name).into(),
+        title: format!("Allow forwarding for containers in the firewall of {}", host.name).into(),
         risk: Risk::Safe,
-        impact: "nothing that runs is touched".into(),
+        impact: "Running tasks are not affected.".into(),
         steps: vec![step],
     }
 }
 
-/// What to do, and how; a command where a person has to do it.
-fn openings(
-    author: &Author,
-    place: &Place<'_>,
+/// What to change, and the changes; a command where an operator has to review it first.
+fn changes(
+    owner: &RuleOwner,
+    location: &Location<'_>,
     ruleset: &Ruleset,
 ) -> (&'static str, Result<Vec<Opening>, String>) {
-    let (table, chain) = (place.table, place.chain);
-    let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    match (author, place.rule) {
-        (Author::Firewalld { panic: true, .. }, _) => (
-            "firewalld is in panic mode and lets nothing through: end it",
+    let (table, chain) = (location.table, location.chain);
+    let arguments = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    match (owner, location.rule) {
+        (RuleOwner::Firewalld { panic: true, .. }, _) => (
+            "firewalld is in panic mode and drops all packets: switch panic mode off",
             Err("firewall-cmd --panic-off".to_owned()),
         ),
-        (Author::Firewalld { .. }, _) => (
-            "put the bridge into a zone that lets everything on, for good and at once",
+        (RuleOwner::Firewalld { .. }, _) => (
+            "assign the bridge to a zone that forwards everything, permanently and at run time",
             Ok([true, false]
                 .map(|permanent| Opening::FirewalldInterface {
                     zone: "trusted",
@@ -156,42 +202,45 @@ fn openings(
                 })
                 .to_vec()),
         ),
-        (Author::Ufw, _) => (
-            "have ufw route what comes from the bridge, which it keeps across restarts",
+        (RuleOwner::Ufw, _) => (
+            "let ufw route packets from the bridge; the rule persists across restarts",
             Ok(vec![Opening::UfwRoute { interface: BRIDGE }]),
         ),
-        (Author::Nft, rule) => {
+        (RuleOwner::Nft, rule) => {
             let chain = [table.family.to_string(), table.name.clone(), chain.name.clone()];
             match rule {
                 Some((_, rule)) => (
-                    "take the rule away now, and out of the file it was loaded from, or the next start brings it back",
+                    "delete the rule now, and in the file that it is loaded from at boot",
                     Ok(vec![Opening::NftDelete { chain, handle: rule.handle }]),
                 ),
                 None => (
-                    "let the bridge through now, and in the file that the chain was loaded from, or the next start forgets \
-                     it",
+                    "accept packets of the bridge now, and in the file that the chain is loaded from at boot",
                     Ok([
                         format!("iifname {BRIDGE} accept"),
                         format!("oifname {BRIDGE} ct state established,related accept"),
                     ]
-                    .map(|rule| Opening::NftInsert { chain: chain.clone(), before: None, rule: words(rule) })
+                    .map(|rule| Opening::NftInsert {
+                        chain: chain.clone(),
+                        before: None,
+                        rule: arguments(rule),
+                    })
                     .to_vec()),
                 ),
             }
         }
-        (Author::Iptables { .. }, rule) => {
-            let program = author.program(ruleset);
+        (RuleOwner::Iptables { .. }, rule) => {
+            let program = owner.program(ruleset);
             let (table_name, chain) = (table.name.clone(), chain.name.clone());
             match rule {
                 Some((number, rule)) => {
                     let written = rule.as_iptables(table);
-                    // A rule with quotes in it, or one that iptables has no words for, is left to a person.
+                    // A rule with quotes, or with a match that has no iptables syntax here, is left to the operator.
                     let plain = written.clone().filter(|written| !written.contains('"'));
                     let opening = plain.map(|written| Opening::IptablesDelete {
                         program,
                         table: table_name.clone(),
                         chain: chain.clone(),
-                        rule: words(written),
+                        rule: arguments(written),
                         number,
                     });
                     let in_table = match table_name.as_str() {
@@ -200,14 +249,14 @@ fn openings(
                     };
                     let written = written.unwrap_or_else(|| number.to_string());
                     (
-                        "take the rule away now, and where rules are loaded from at the next start",
+                        "delete the rule now, and in the file that the rules are loaded from at boot",
                         opening.map(|opening| vec![opening]).ok_or_else(|| {
                             format!("{program} {in_table}-D {} {written}", shell_quote(&chain))
                         }),
                     )
                 }
                 None => (
-                    "let the bridge through now, and where rules are loaded from at the next start",
+                    "accept packets of the bridge now, and in the file that the rules are loaded from at boot",
                     Ok([
                         format!("-i {BRIDGE} ! -o {BRIDGE} -j ACCEPT"),
                         format!("-o {BRIDGE} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
@@ -216,7 +265,7 @@ fn openings(
                         program,
                         table: table_name.clone(),
                         chain: chain.clone(),
-                        rule: words(rule),
+                        rule: arguments(rule),
                     })
                     .to_vec()),
                 ),

@@ -1,27 +1,29 @@
+use super::packages::kernel_modules;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Module, ModuleState, Modules};
 use facts::way_in::life;
 use facts::{Gap, Host, Seen, Why};
 
 check! {
-    /// The kernel has no IPVS.
+    /// The kernel has no IPVS (module `ip_vs`).
     ///
     /// ## Why it matters
-    /// Swarm's virtual addresses and its routing mesh are IPVS. Without it a service name resolves to an address
-    /// that nobody answers, and published ports are dead, while `tasks.NAME` and `endpoint_mode: dnsrr` work.
+    /// Service VIPs and the ingress routing mesh use IPVS. Without it a service name resolves to a VIP that does not
+    /// answer, and published ports do not work. `tasks.NAME` and `endpoint_mode: dnsrr` still work.
     ///
     /// ## How to fix it
-    /// Install the distribution's package of extra kernel modules, load `ip_vs`, and restart the engine; or run a
-    /// kernel that has it. Where the module is there and the engine could not load it, which hardened machines forbid,
-    /// load it before the engine starts.
+    /// Install the package with the remaining kernel modules of the distribution, load `ip_vs`, and restart the engine; or
+    /// run a kernel that has it. Where the module is installed and the engine could not load it, load it before the
+    /// engine starts.
     ///
     /// ## When it is wrong
-    /// Where no service uses a virtual address or publishes a port through the mesh. Inside a container that
-    /// does not see the machine's modules the doctor cannot tell, and says so.
+    /// When no service uses a VIP or publishes a port through the routing mesh. Inside a container that does not see the
+    /// modules of its host the check is unknown.
     ///
-    /// Source: moby#24005, moby `contrib/check-config.sh`, `libnetwork/internal/ipvs` (asked for once in an engine's life).
-    "host/ipvs-missing": Warning, "the kernel has no IPVS, so virtual addresses cannot work";
-    needs Modules, EngineLog;
+    /// Source: moby#24005, moby `contrib/check-config.sh`, `libnetwork/internal/ipvs` (asked for once in the life of a dockerd).
+    "host/ipvs-missing": Warning, "the kernel has no IPVS, so service VIPs and published ports do not work";
+    healthy "the kernel has IPVS";
+    needs Modules, EngineLog, OsRelease;
     for each Host: run
 }
 
@@ -29,61 +31,64 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let modules = host.modules.get()?;
     let gap =
         |what: &str| Gap { source: modules.source.clone(), why: Why::Unreachable { what: what.to_owned() } };
-    let Some(module) = modules.0.get("ip_vs") else { return Err(gap("ip_vs was not looked for")) };
+    let Some(module) = modules.0.get("ip_vs") else {
+        return Err(gap("the state of ip_vs was not collected"));
+    };
     match module.state {
         ModuleState::Loaded | ModuleState::BuiltIn => return Ok(()),
-        ModuleState::Loadable => return asleep(host, modules, module, out),
+        ModuleState::Loadable => return not_loaded(host, modules, module, out),
         ModuleState::Unknown => {
-            return Err(gap(&format!("nothing tells whether ip_vs is there: {}", module.source)));
+            return Err(gap(&format!("cannot determine whether ip_vs is installed: {}", module.witness)));
         }
         ModuleState::Missing => {}
     }
-    let summary =
-        "ip_vs is neither loaded nor to be had: virtual addresses and the routing mesh are dead on this node";
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.source)).remedy(
+    let summary = "Kernel module ip_vs is not loaded and not installed: service VIPs and published ports do not work on \
+                   this node";
+    let package = host.os.get().ok().map(|os| kernel_modules(os));
+    let reboot = package.as_ref().is_some_and(|package| package.reboot);
+    let mut steps = vec![Step::Manual {
+        node: host.name.clone(),
+        text: if reboot {
+            "install a kernel that has ip_vs, and reboot".into()
+        } else {
+            "install the remaining modules of the running kernel".into()
+        },
+        commands: package.and_then(|package| package.command).into_iter().collect(),
+    }];
+    if !reboot {
+        steps.push(Step::LoadModule { node: host.name.clone(), module: "ip_vs".into() });
+        steps.push(Step::RestartEngine { node: host.name.clone() });
+    }
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.witness)).remedy(
         Remedy {
-            title: "Give the kernel IPVS".into(),
+            title: "Install and load the ip_vs kernel module".into(),
             risk: Risk::Disruptive,
-            impact: "loading a module touches nothing; the engine has to be restarted to use it".into(),
-            steps: vec![
-                Step::Manual {
-                    node: host.name.clone(),
-                    text:
-                        "install the distribution's extra modules for this kernel, or a kernel that has them"
-                            .into(),
-                    commands: vec![
-                        "dnf install kernel-modules-extra".into(),
-                        "apt-get install linux-modules-extra-$(uname -r)".into(),
-                    ],
-                },
-                Step::LoadModule { node: host.name.clone(), module: "ip_vs".into() },
-                Step::RestartEngine { node: host.name.clone() },
-            ],
+            impact: "All tasks on this node restart.".into(),
+            steps,
         },
     );
     Ok(())
 }
 
-/// What the engine says when it asked the kernel for IPVS, after it tried to load it, and was told that there is none.
+/// The engine logs this when the kernel has no IPVS after the engine tried to load the module.
 const UNKNOWN_FAMILY: &str = "Could not get ipvs family information from the kernel";
 
-/// A module that nobody has asked for yet is no ailment; one that the engine asked for in vain is.
-fn asleep(host: &Host, modules: &Seen<Modules>, module: &Module, out: &mut Findings<'_>) -> Judged {
+/// A module that was not needed yet is not a problem. One that the engine failed to load is.
+fn not_loaded(host: &Host, modules: &Seen<Modules>, module: &Module, out: &mut Findings<'_>) -> Judged {
     let log = host.log.get()?;
     let Some(line) = life(log).iter().rev().find(|line| line.message.starts_with(UNKNOWN_FAMILY)) else {
         return Ok(());
     };
-    let summary = "ip_vs is not loaded, though it is at hand: the engine asked for it in vain, and virtual addresses and the \
-                   routing mesh are dead on this node";
+    let summary = "Kernel module ip_vs is installed but not loaded, and dockerd failed to load it: service VIPs and \
+                   published ports do not work on this node";
     let node = || host.name.clone();
     out.report(Subject::Node(node()), summary, Evidence::log(log, line))
         .severity(Severity::Error)
-        .with(Evidence::value(modules, &module.source))
+        .with(Evidence::value(modules, &module.witness))
         .remedy(Remedy {
-            title: "Load IPVS, which the engine may not".into(),
+            title: "Load the ip_vs kernel module before dockerd starts".into(),
             risk: Risk::Disruptive,
-            impact: "loading a module touches nothing; the engine asks for it once in its life, and has to be restarted"
-                .into(),
+            impact: "All tasks on this node restart: dockerd asks for IPVS only once after its start.".into(),
             steps: vec![
                 Step::LoadModule { node: node(), module: "ip_vs".into() },
                 Step::RestartEngine { node: node() },

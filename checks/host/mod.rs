@@ -1,4 +1,4 @@
-//! The machine: kernel, clock, forwarding.
+//! Checks of the host: kernel, clock, disk, firewall.
 
 mod clock_not_synchronised;
 mod conntrack_full;
@@ -10,6 +10,7 @@ mod firewall_drops_swarm;
 mod forward_drop;
 mod ip_forward_off;
 mod ipvs_missing;
+mod packages;
 
 use crate::BuiltIn;
 

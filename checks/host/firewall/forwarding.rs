@@ -1,18 +1,18 @@
-//! What a machine forwards between its containers on overlays and the outside.
+//! The packets that a node forwards between its containers on overlay networks and the outside.
 
-use facts::firewall::{Flow, Link, Packet, Way};
+use facts::firewall::{Direction, Flow, Link, Packet};
 use facts::host::Protocol;
 use facts::network::MeshPort;
 use facts::{Gap, Host};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The bridge through which containers of overlays reach what is outside, and published ports come in.
+/// The bridge that containers on overlay networks reach the outside through. Published ports come in over it.
 pub(in crate::host) const BRIDGE: &str = "docker_gwbridge";
 
 const HTTPS: u16 = 443;
 
-/// Both ends of what is forwarded.
+/// Both ends of the forwarded flows.
 pub(in crate::host) struct Forwarding {
     bridge: Link,
     container: IpAddr,
@@ -21,7 +21,7 @@ pub(in crate::host) struct Forwarding {
 }
 
 impl Forwarding {
-    /// None where there is no such bridge, or no way out.
+    /// None where the bridge or a route to the outside does not exist.
     pub(in crate::host) fn of(host: &Host) -> Result<Option<Self>, Gap> {
         let interfaces = &host.interfaces.get()?.value;
         let named = |name: &str| interfaces.iter().find(|one| one.name == name && one.up);
@@ -29,7 +29,7 @@ impl Forwarding {
             IpAddr::V4(addr) => Some(addr),
             IpAddr::V6(_) => None,
         };
-        // The default route, or another that leads out of the machine.
+        // The default route, or another route that leaves the node.
         let routes = host.routes.get()?.value.iter().filter_map(|route| {
             let interface = named(route.interface.as_ref()?).filter(|one| one.kind != "bridge")?;
             Some((route.prefix, v4(route.network)?, interface))
@@ -39,24 +39,24 @@ impl Forwarding {
         else {
             return Ok(None);
         };
-        let Some(own) = bridge.addresses.iter().find_map(|address| v4(address.addr)) else {
+        let Some(gateway) = bridge.addresses.iter().find_map(|address| v4(address.addr)) else {
             return Ok(None);
         };
-        // An address that nobody has stands for any that the default route leads to.
+        // A documentation address stands for any address behind the default route.
         let outside = if prefix == 0 { Ipv4Addr::new(198, 51, 100, 1) } else { after(network) };
         Ok(Some(Self {
             bridge: Link { name: bridge.name.clone(), index: bridge.index },
-            // The first address is that of the routing mesh's sandbox.
-            container: after(own).into(),
+            // The first address belongs to the ingress sandbox.
+            container: after(gateway).into(),
             link: Link { name: interface.name.clone(), index: interface.index },
             outside: outside.into(),
         }))
     }
 
-    /// A connection that a container makes to somewhere outside, packet by packet.
+    /// A connection from a container to the outside, packet by packet.
     pub(in crate::host) fn outward(&self) -> [Packet; 3] {
         let out = |flow| Packet {
-            way: Way::Through,
+            direction: Direction::Forward,
             flow,
             protocol: Protocol::Tcp,
             source: self.container,
@@ -69,18 +69,22 @@ impl Forwarding {
             owner: None,
             redirected: false,
         };
-        let back =
-            Packet { flow: Flow::Answer, source_port: Some(HTTPS), destination_port: None, ..self.inward(0) };
-        let back = Packet { redirected: false, ..back };
-        [out(Flow::New), back, out(Flow::Further)]
+        let reply = Packet {
+            flow: Flow::Answer,
+            source_port: Some(HTTPS),
+            destination_port: None,
+            redirected: false,
+            ..self.inward(Protocol::Tcp, 0)
+        };
+        [out(Flow::New), reply, out(Flow::Further)]
     }
 
-    /// The first packet that comes for a published port, on its way into the routing mesh.
-    pub(in crate::host) fn inward(&self, port: u16) -> Packet {
+    /// The first packet to a published port, on its way to the ingress sandbox.
+    pub(in crate::host) fn inward(&self, protocol: Protocol, port: u16) -> Packet {
         Packet {
-            way: Way::Through,
+            direction: Direction::Forward,
             flow: Flow::New,
-            protocol: Protocol::Tcp,
+            protocol,
             source: self.outside,
             destination: self.container,
             source_port: None,
@@ -94,7 +98,7 @@ impl Forwarding {
     }
 }
 
-/// The ports that services publish through the routing mesh, as this node has heard of them.
+/// The ports that services publish through the routing mesh, as this node knows them.
 pub(in crate::host) fn published(host: &Host) -> Result<BTreeSet<&MeshPort>, Gap> {
     let networks = &host.networks.get()?.value;
     Ok(networks.iter().filter(|network| network.ingress).flat_map(|network| &network.ports).collect())

@@ -1,6 +1,7 @@
-//! What a swarm asks of a packet filter, who wrote its rules, and how to change them.
+//! The flows that a swarm needs from a firewall, the owner of its rules, and how to change them.
 
-pub(super) mod author;
-pub(super) mod cure;
+pub(super) mod blocked;
 pub(super) mod forwarding;
-pub(super) mod traffic;
+pub(super) mod remedy;
+pub(super) mod required_flow;
+pub(super) mod rule_owner;

@@ -1,55 +1,55 @@
-//! Who wrote a rule, and so in whose language it is changed.
+//! Which tool owns a rule, and so with which command it is changed.
 
-use facts::firewall::{Family, Place, Ruleset};
+use facts::firewall::{Family, Location, Ruleset};
 
-/// Who wrote a rule.
+/// The tool that a rule belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::host) enum Author {
-    /// firewalld, for one of its zones.
+pub(in crate::host) enum RuleOwner {
+    /// firewalld.
     Firewalld {
-        /// The zone, where the chains tell it.
+        /// The zone, where the name of the chain contains it.
         zone: Option<String>,
-        /// It lets nothing at all through (`--panic-on`).
+        /// Panic mode (`--panic-on`): all packets are dropped.
         panic: bool,
     },
     /// ufw.
     Ufw,
-    /// iptables, by whichever kernel part.
+    /// iptables.
     Iptables {
         /// It is `ip6tables`.
         v6: bool,
-        /// It is the older one.
+        /// The legacy backend.
         legacy: bool,
     },
-    /// nft, or a program that speaks for itself.
+    /// nft, or a program that uses nftables directly.
     Nft,
 }
 
-impl Author {
-    /// Who wrote what decides at this place.
-    pub(in crate::host) fn of(place: &Place<'_>) -> Self {
-        let table = place.table;
-        let any = |wanted: fn(&str) -> bool| place.path.iter().any(|chain| wanted(chain));
+impl RuleOwner {
+    /// The owner of the rule or policy at this location.
+    pub(in crate::host) fn of(location: &Location<'_>) -> Self {
+        let table = location.table;
+        let any = |wanted: fn(&str) -> bool| location.path.iter().any(|chain| wanted(chain));
         if !table.legacy && table.name.starts_with("firewalld") {
             return Self::Firewalld {
-                zone: zone(&place.path, "filter_IN_"),
+                zone: zone(&location.path, "filter_IN_"),
                 panic: table.name != "firewalld",
             };
         }
         let ip = matches!(table.family, Family::Ip | Family::Ip6);
         let usual = ["filter", "nat", "mangle", "raw", "security"].contains(&table.name.as_str());
-        let shouted =
-            place.path.first().is_some_and(|chain| chain.bytes().all(|byte| byte.is_ascii_uppercase()));
-        if !(table.legacy || ip && usual && shouted) {
+        let upper_case =
+            location.path.first().is_some_and(|chain| chain.bytes().all(|byte| byte.is_ascii_uppercase()));
+        if !(table.legacy || ip && usual && upper_case) {
             return Self::Nft;
         }
         let ufw = |chain: &str| chain.starts_with("ufw-") || chain.starts_with("ufw6-");
-        // A rule that somebody put beside those of ufw is not ufw's.
-        if ufw(&place.chain.name) || place.rule.is_none() && any(|chain| chain.starts_with("ufw")) {
+        // A rule that was added beside those of ufw does not belong to ufw.
+        if ufw(&location.chain.name) || location.rule.is_none() && any(|chain| chain.starts_with("ufw")) {
             return Self::Ufw;
         }
         if any(|chain| chain == "INPUT_ZONES") {
-            return Self::Firewalld { zone: zone(&place.path, "IN_"), panic: false };
+            return Self::Firewalld { zone: zone(&location.path, "IN_"), panic: false };
         }
         Self::Iptables { v6: table.family == Family::Ip6, legacy: table.legacy }
     }
@@ -59,7 +59,7 @@ impl Author {
         ruleset.tables.iter().any(|table| !table.legacy && table.name.starts_with("firewalld"))
     }
 
-    /// The program of iptables to change its rules with; the plain name where there is but one kind.
+    /// The iptables program that changes its rules; the plain name where only one backend has rules.
     pub(in crate::host) fn program(&self, ruleset: &Ruleset) -> &'static str {
         let both = ruleset.tables.iter().any(|table| !table.legacy);
         match self {
@@ -70,7 +70,7 @@ impl Author {
         }
     }
 
-    /// What it is called.
+    /// The name of the tool.
     pub(in crate::host) fn name(&self) -> &'static str {
         match self {
             Self::Firewalld { .. } => "firewalld",
@@ -84,11 +84,11 @@ impl Author {
     }
 }
 
-/// A place as whoever looks for it has to look.
-pub(in crate::host) fn spoken(place: &Place<'_>) -> String {
-    let (table, chain) = (place.table, place.chain);
-    let iptables = !matches!(Author::of(place), Author::Nft | Author::Firewalld { .. });
-    match place.rule {
+/// The rule or policy at a location, in the syntax of its tool.
+pub(in crate::host) fn render(location: &Location<'_>) -> String {
+    let (table, chain) = (location.table, location.chain);
+    let iptables = !matches!(RuleOwner::of(location), RuleOwner::Nft | RuleOwner::Firewalld { .. });
+    match location.rule {
         None if iptables => format!("-P {} DROP", chain.name),
         None => format!("{} {} {}: policy drop", table.family, table.name, chain.name),
         Some((number, rule)) => match rule.as_iptables(table).filter(|_| iptables) {
@@ -101,8 +101,8 @@ pub(in crate::host) fn spoken(place: &Place<'_>) -> String {
     }
 }
 
-/// The zone that the first of these chains is of; the chains of policies are named alike. Since firewalld 2 a zone's
-/// traffic to the machine goes by way of `filter_IN_public_to_HOST`.
+/// The zone of the first of these chains. Chains of firewalld policies have similar names. Since firewalld 2 the input of
+/// a zone passes `filter_IN_public_to_HOST`.
 fn zone(path: &[&str], start: &str) -> Option<String> {
     let zones = path.iter().filter_map(|chain| chain.strip_prefix(start));
     let zone = zones.into_iter().find(|zone| !zone.starts_with("policy_"))?;
