@@ -19,6 +19,13 @@ pub struct OsRelease {
     pub kernel: String,
     /// Whether the process runs in a container: it is not in the initial pid namespace.
     pub in_container: bool,
+    /// The container manager that started the system, such as `lxc`, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Whether the module directory of the running kernel is gone, where that is known: the kernel was updated and the host
+    /// not rebooted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_replaced: Option<bool>,
 }
 
 /// A network interface with its addresses.
@@ -46,6 +53,9 @@ pub struct Interface {
     /// The active offload features that concern checksums and tunnels, by their name in `ethtool -k`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offloads: Vec<String>,
+    /// The file by which systemd-networkd manages the interface, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_file: Option<String>,
 }
 
 impl Interface {
@@ -307,6 +317,53 @@ pub struct Disk {
     pub inodes_free: u64,
     /// Whether it is mounted read-only.
     pub read_only: bool,
+    /// The type of the file system, such as `ext4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_system: Option<String>,
+}
+
+/// Counters of the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelStats {
+    /// The IPv4 neighbour table; none outside the initial network namespace.
+    pub neighbours: Option<NeighbourTable>,
+    /// Connection tracking of the network namespace.
+    pub conntrack: Option<ConntrackStats>,
+    /// Packets that the reverse path filter dropped since boot (`TcpExt IPReversePathFilter`).
+    pub reverse_path_drops: Option<u64>,
+}
+
+/// The IPv4 neighbour table, which all network namespaces share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeighbourTable {
+    /// The number of entries.
+    pub entries: u64,
+    /// How often an entry was refused since boot.
+    pub table_fulls: u64,
+}
+
+/// Counters of connection tracking since boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConntrackStats {
+    /// Entries that could not be inserted.
+    pub insert_failed: u64,
+    /// Packets that were dropped.
+    pub drop: u64,
+}
+
+/// A network namespace that the engine makes for load balancing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Its name, such as `ingress_sbox` or `lb_abcdef123`.
+    pub name: String,
+    /// `net.ipv4.ip_forward`.
+    pub ip_forward: Option<bool>,
+    /// `net.ipv4.vs.conn_reuse_mode`; none without IPVS.
+    pub conn_reuse_mode: Option<u32>,
+    /// The entries of its conntrack table.
+    pub conntrack_count: Option<u64>,
+    /// Its conntrack counters.
+    pub conntrack: Option<ConntrackStats>,
 }
 
 /// Memory.

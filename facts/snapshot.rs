@@ -5,7 +5,10 @@ use crate::container::{Container, HostsFile, ResolvConf};
 use crate::engine::{DaemonJson, EngineProcess, EngineService, Info, Ping, ServiceManager, Version};
 use crate::firewall::Ruleset;
 use crate::gossip_capture::GossipCapture;
-use crate::host::{Clock, Disk, Interface, Listener, Memory, Modules, Neighbour, OsRelease, Route, Sysctls};
+use crate::host::{
+    Clock, Disk, Interface, KernelStats, Listener, Memory, Modules, Neighbour, OsRelease, Route, Sandbox,
+    Sysctls,
+};
 use crate::join::Join;
 use crate::link::{PeerClock, Probe};
 use crate::log::Log;
@@ -83,12 +86,18 @@ pub struct Host {
     pub firewall: Fact<Ruleset>,
     /// Its kernel settings.
     pub sysctls: Fact<Sysctls>,
+    /// Counters of its kernel.
+    pub kernel_stats: Fact<KernelStats>,
+    /// Its network namespaces for load balancing.
+    pub sandboxes: Fact<Vec<Sandbox>>,
     /// Its kernel modules.
     pub modules: Fact<Modules>,
     /// Its clock.
     pub clock: Fact<Clock>,
     /// Room on its disks.
     pub disk: Fact<Disk>,
+    /// Other file systems that the engine and the host write to.
+    pub other_disks: Fact<Vec<Disk>>,
     /// Its memory.
     pub memory: Fact<Memory>,
     /// The log of its engine.

@@ -1,5 +1,6 @@
 //! Whether the clock is synchronised, and the running time service.
 
+use super::namespaces::Scope;
 use super::{Artifact, Place, Session, why};
 use facts::host::Clock;
 use facts::{Need, Why};
@@ -19,7 +20,7 @@ const SERVICES: [(&str, &str); 6] = [
 pub(super) async fn clock(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Clock, "host/clock.json", "adjtimex(2)");
     session
-        .of_this_machine(place, || {
+        .read_in(Scope::Kernel, place, || {
             let timex = kernel_clock().map_err(|error| why(&error, "adjtimex"))?;
             let synchronised = timex.status & libc::STA_UNSYNC == 0;
             Ok(Clock { synchronised, max_error_us: timex.maxerror, service: service()? })

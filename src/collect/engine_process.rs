@@ -1,5 +1,6 @@
 //! The engine as the operating system reports it: its process, its socket, its program and its service.
 
+use super::namespaces::Scope;
 use super::{Artifact, Place, Session, files};
 use facts::engine::{EngineProcess, EngineService, Process, ServiceManager, SocketFile};
 use facts::{Need, Timestamp};
@@ -31,7 +32,7 @@ pub(super) async fn engine_process(session: &Session) -> Vec<Artifact> {
             program: PROGRAMS.iter().find(|path| Path::new(path).exists()).map(|path| (*path).to_owned()),
         })
     };
-    session.of_this_machine(place, look).await
+    session.read_in(Scope::Processes, place, look).await
 }
 
 /// The dockerd that runs on this host now.
@@ -165,11 +166,20 @@ fn drop_ins(root: &Path, unit: &str) -> Vec<String> {
     found
 }
 
-/// Whether a process is known to be in another pid namespace.
+/// Whether a process is in another pid namespace than this one. Without the right to compare the namespaces, a process
+/// that has a pid in a nested namespace is in that one (`NSpid` of its status, which every user may read).
 fn elsewhere(proc: &Path, pid: u32) -> bool {
     let namespace = |of: PathBuf| std::fs::read_link(proc.join(of).join("ns/pid")).ok();
-    let theirs = namespace(pid.to_string().into());
-    theirs.is_some() && theirs != namespace("self".into())
+    match namespace(pid.to_string().into()) {
+        Some(theirs) => Some(theirs) != namespace("self".into()),
+        None => {
+            let status = std::fs::read_to_string(proc.join(pid.to_string()).join("status"));
+            status.is_ok_and(|status| {
+                let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+                pids.is_some_and(|pids| pids.split_whitespace().count() > 1)
+            })
+        }
+    }
 }
 
 /// The process with this pid, if it is a dockerd.
@@ -270,6 +280,19 @@ mod tests {
         let found = dockerd(proc.path(), Path::new("/nonexistent")).unwrap();
         assert_eq!((found.pid, found.state), (900, 'T'));
         assert_eq!(found.args, ["dockerd", "--debug"]);
+    }
+
+    #[test]
+    fn an_unreadable_process_in_a_nested_namespace_is_not_the_engine_of_this_host() {
+        let proc = tempfile::tempdir().unwrap();
+        put(proc.path(), 300, "dockerd", "dockerd\0", 'S', "pid:[2]");
+        put(proc.path(), 400, "dockerd", "dockerd\0--debug\0", 'S', "pid:[1]");
+        for (pid, pids) in [(300, "300\t18"), (400, "400")] {
+            let directory = proc.path().join(pid.to_string());
+            std::fs::remove_file(directory.join("ns/pid")).unwrap();
+            std::fs::write(directory.join("status"), format!("Name:\tdockerd\nNSpid:\t{pids}\n")).unwrap();
+        }
+        assert_eq!(dockerd(proc.path(), Path::new("/nonexistent")).unwrap().pid, 400);
     }
 
     #[test]

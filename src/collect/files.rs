@@ -75,7 +75,9 @@ pub(super) async fn os_release(session: &Session) -> Vec<Artifact> {
     if file.entry.status == ArtifactStatus::Absent {
         file = keep(session, Need::OsRelease, artifact, Path::new("/usr/lib/os-release")).await;
     }
-    if let ArtifactStatus::Failed { .. } = file.entry.status {
+    // The kernel is that of the node even where the file is not.
+    let hidden = hidden(session, Path::new("/etc/os-release")).is_some();
+    if let (ArtifactStatus::Failed { .. }, false) = (&file.entry.status, hidden) {
         return vec![file];
     }
     place.origin = file.entry.origin;
@@ -113,7 +115,7 @@ pub(super) async fn data_root(session: &Session) -> PathBuf {
 }
 
 /// The value of the first of these flags in the arguments of the running engine.
-async fn flag(session: &Session, names: &[&str]) -> Option<PathBuf> {
+pub(super) async fn flag(session: &Session, names: &[&str]) -> Option<PathBuf> {
     let artifact = session.artifacts(Need::EngineProcess).await.first()?;
     let seen: EngineProcess = serde_json::from_slice(artifact.content.as_deref()?).ok()?;
     let args = seen.process?.args;
@@ -134,10 +136,63 @@ fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
     values.next().filter(|value| !value.is_empty())
 }
 
+/// Why a file of the node cannot be read here: in a container only what is mounted from the node is a file of the node.
+pub(super) fn hidden(session: &Session, path: &Path) -> Option<Why> {
+    if !session.foreign().files() {
+        return None;
+    }
+    let mounts = read(Path::new("/proc/self/mountinfo")).ok().flatten()?;
+    let mounts = String::from_utf8_lossy(&mounts.content).into_owned();
+    let mounted = Mount::of(&mounts, path).is_some_and(|mount| mount.point != "/" && !mount.of_container());
+    let what = || format!("{} of the node is not mounted into this container", path.display());
+    (!mounted).then(|| Why::Unreachable { what: what() })
+}
+
+/// A line of `/proc/PID/mountinfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mount<'a> {
+    /// The directory of the file system that is mounted.
+    pub(super) root: &'a str,
+    /// Where it is mounted.
+    pub(super) point: &'a str,
+    /// The type of the file system.
+    pub(super) kind: &'a str,
+    /// Whether the file system itself is read-only, and not only this mount of it.
+    pub(super) read_only: bool,
+}
+
+impl<'a> Mount<'a> {
+    /// The mount that a path is on: of those with the longest mount point the last.
+    pub(super) fn of(mountinfo: &'a str, path: &Path) -> Option<Self> {
+        let mounts = mountinfo.lines().filter_map(Self::parsed);
+        mounts.filter(|mount| path.starts_with(mount.point)).max_by_key(|mount| mount.point.len())
+    }
+
+    fn parsed(line: &'a str) -> Option<Self> {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(3);
+        let mut file_system = file_system.split(' ');
+        Some(Self {
+            root: mount.next()?,
+            point: mount.next()?,
+            kind: file_system.next()?,
+            read_only: file_system.nth(1)?.split(',').any(|option| option == "ro"),
+        })
+    }
+
+    /// Whether Docker made it for the container, as it does for hosts, hostname and resolv.conf.
+    fn of_container(self) -> bool {
+        self.root.contains("/containers/")
+    }
+}
+
 /// One file of the host as an artifact.
 async fn keep(session: &Session, need: Need, artifact: &str, path: &Path) -> Artifact {
     let place = Place::new(need, artifact, path.display().to_string());
     if let Some(why) = session.remote() {
+        return place.missed(why);
+    }
+    if let Some(why) = hidden(session, path) {
         return place.missed(why);
     }
     let (root, path) = (session.options.root.clone(), path.to_owned());
@@ -256,6 +311,8 @@ fn operating_system(text: &str, root: &Path) -> OsRelease {
         id_like: of("ID_LIKE").split_whitespace().map(str::to_owned).collect(),
         kernel: kernel.map(|uname| uname.release().to_string_lossy().into_owned()).unwrap_or_default(),
         in_container: in_container(),
+        container: here.then(container).flatten(),
+        kernel_replaced: here.then(|| kernel_replaced(Path::new("/"))).flatten(),
     }
 }
 
@@ -281,6 +338,37 @@ fn in_container() -> bool {
     const PROC_PID_INIT_INO: u32 = 0xEFFF_FFFC;
     let initial = format!("pid:[{PROC_PID_INIT_INO}]");
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace != Path::new(&initial))
+}
+
+/// The container manager that started the system, such as `lxc`, as systemd and process 1 record it.
+fn container() -> Option<String> {
+    let recorded = std::fs::read_to_string("/run/systemd/container").ok();
+    let environment = || {
+        let environment = std::fs::read("/proc/1/environ").ok()?;
+        let variable =
+            environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"container="))?;
+        Some(String::from_utf8_lossy(variable).into_owned())
+    };
+    let openvz = || {
+        let inside = Path::new("/proc/vz").exists() && !Path::new("/proc/bc").exists();
+        inside.then(|| "openvz".to_owned())
+    };
+    let name = recorded.map(|text| text.trim().to_owned()).filter(|name| !name.is_empty());
+    name.or_else(environment).or_else(openvz).filter(|name| !name.is_empty())
+}
+
+/// Whether the modules of the running kernel were removed, as an update of the kernel package does; none where that says
+/// nothing: the kernel loads no modules, or the system has none at all, as in a container.
+fn kernel_replaced(root: &Path) -> Option<bool> {
+    if !root.join("proc/modules").exists() {
+        return None;
+    }
+    let release = std::fs::read_to_string(root.join("proc/sys/kernel/osrelease")).ok()?;
+    let modules = root.join("lib/modules");
+    let mut others =
+        std::fs::read_dir(&modules).ok()?.flatten().filter(|entry| entry.path().join("modules.dep").exists());
+    let own = modules.join(release.trim()).exists();
+    (own || others.next().is_some()).then_some(!own)
 }
 
 #[cfg(test)]
@@ -365,6 +453,38 @@ mod tests {
         assert!(!kept.contains("KEY") && !kept.contains("SECRET"), "{kept}");
         assert_eq!(kept.matches("BEGIN CERTIFICATE").count(), 2);
         assert_eq!(without_keys(b"# chain\n".to_vec()), b"# chain\n");
+    }
+
+    #[test]
+    fn a_path_is_on_the_mount_with_the_longest_mount_point() {
+        let mounts = "22 1 0:20 / / rw - overlay overlay rw,lowerdir=/a\n\
+                      23 22 8:1 /var/lib/docker /var/lib/docker ro,relatime master:1 - ext4 /dev/sda1 rw\n\
+                      24 22 8:1 /var/lib/docker/containers/c1/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n\
+                      25 23 8:2 / /var/lib/docker/swarm rw - xfs /dev/sdb1 ro\n";
+        let of = |path: &str| Mount::of(mounts, Path::new(path)).unwrap();
+        assert_eq!((of("/etc/os-release").point, of("/etc/os-release").kind), ("/", "overlay"));
+        assert!(of("/etc/hosts").of_container() && !of("/var/lib/docker/x").of_container());
+        assert!(!of("/var/lib/docker/x").read_only && of("/var/lib/docker/swarm/x").read_only);
+        assert_eq!(of("/var/lib/dockerd").point, "/");
+        assert_eq!(Mount::of("no mount", Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_kernel_without_its_module_directory_was_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        put("proc/sys/kernel/osrelease", "6.1.0-9-amd64\n");
+        assert_eq!(kernel_replaced(root.path()), None);
+        put("proc/modules", "");
+        assert_eq!(kernel_replaced(root.path()), None);
+        put("lib/modules/6.1.0-10-amd64/modules.dep", "");
+        assert_eq!(kernel_replaced(root.path()), Some(true));
+        put("lib/modules/6.1.0-9-amd64/modules.dep", "");
+        assert_eq!(kernel_replaced(root.path()), Some(false));
     }
 
     #[test]

@@ -18,8 +18,10 @@ mod firewall;
 mod gossip_capture;
 mod ip;
 mod join;
+mod kernel_stats;
 mod manager_connections;
 mod modules;
+mod namespaces;
 mod neighbour;
 mod netlink;
 mod netns;
@@ -27,6 +29,7 @@ mod overlay;
 mod probe;
 mod procfs;
 mod raft;
+mod sandboxes;
 mod sockets;
 mod stack;
 mod tls;
@@ -36,8 +39,10 @@ use facts::bundle::{ArtifactStatus, Bundle, Entry, Manifest};
 use facts::link::Peer;
 use facts::{Need, NodeName, Timestamp, Why};
 use futures_util::future::join_all;
+use namespaces::{Foreign, Scope};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
@@ -89,6 +94,7 @@ pub struct Session {
     began: Instant,
     kept: Vec<OnceCell<Vec<Artifact>>>,
     engine: OnceCell<Result<engine_api::Engine, Why>>,
+    foreign: OnceLock<Foreign>,
 }
 
 /// One thing that was looked for, and its content where it was found.
@@ -156,7 +162,14 @@ impl Session {
     /// A run that has not begun to collect.
     pub fn new(options: Options) -> Self {
         let kept = Need::ALL.iter().map(|_| OnceCell::new()).collect();
-        Self { options, taken: Timestamp::now(), began: Instant::now(), kept, engine: OnceCell::new() }
+        Self {
+            options,
+            taken: Timestamp::now(),
+            began: Instant::now(),
+            kept,
+            engine: OnceCell::new(),
+            foreign: OnceLock::new(),
+        }
     }
 
     /// The artifacts of one kind, collected the first time they are asked for.
@@ -212,6 +225,12 @@ impl Session {
             }
         }
         bundle.manifest.took_ms = millis(self.began.elapsed());
+        // The hostname of a container is not that of the node.
+        if self.foreign().files()
+            && let Some(name) = engine_hostname(&bundle)
+        {
+            bundle.manifest.host = NodeName(name);
+        }
         if bundle.manifest.host.0 == files::UNKNOWN_HOSTNAME
             && let Some(name) = engine_log::host(&bundle)
         {
@@ -254,8 +273,26 @@ impl Session {
 
     /// Why what this machine tells is not about the machine that was asked for, where it is not.
     fn elsewhere(&self) -> Option<Why> {
+        self.elsewhere_in(Scope::Network)
+    }
+
+    /// Why this host is not the one that is examined, if it is not.
+    fn other_host(&self) -> Option<Why> {
         let reason = || format!("the kernel here is not that of {}", self.options.root.display());
         self.remote().or_else(|| self.is_elsewhere().then(|| Why::NotApplicable { reason: reason() }))
+    }
+
+    /// The namespaces of the engine that this process is not in.
+    fn foreign(&self) -> Foreign {
+        if self.is_elsewhere() {
+            return Foreign::default();
+        }
+        *self.foreign.get_or_init(|| Foreign::of(&self.options.endpoint))
+    }
+
+    /// Why what is read here does not belong to the node that is examined, if it does not.
+    fn elsewhere_in(&self, scope: Scope) -> Option<Why> {
+        self.other_host().or_else(|| self.foreign().why(scope))
     }
 
     /// One artifact that this machine's kernel tells.
@@ -264,7 +301,16 @@ impl Session {
         T: serde::Serialize + Send + 'static,
         R: FnOnce() -> Result<T, Why> + Send + 'static,
     {
-        let read = match self.elsewhere() {
+        self.read_in(Scope::Network, place, read).await
+    }
+
+    /// One artifact that this host's kernel reports, and that belongs to a namespace of this scope.
+    async fn read_in<T, R>(&self, scope: Scope, place: Place, read: R) -> Vec<Artifact>
+    where
+        T: serde::Serialize + Send + 'static,
+        R: FnOnce() -> Result<T, Why> + Send + 'static,
+    {
+        let read = match self.elsewhere_in(scope) {
             Some(why) => Err(why),
             None => apart(read).await,
         };
@@ -288,6 +334,12 @@ impl Session {
         };
         Bundle { manifest, artifacts: Default::default() }
     }
+}
+
+/// The hostname in `GET /info`.
+fn engine_hostname(bundle: &Bundle) -> Option<String> {
+    let info: serde_json::Value = serde_json::from_slice(bundle.artifacts.get("engine/info.json")?).ok()?;
+    info.get("Name")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// The place of what nobody looked for.
@@ -322,7 +374,14 @@ async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
             [listeners, callers].concat()
         }
         Need::Firewall => firewall::firewall(session).await,
-        Need::Sysctls => procfs::sysctls(session).await,
+        Need::Sysctls => {
+            let (sysctls, stats, sandboxes) = tokio::join!(
+                procfs::sysctls(session),
+                kernel_stats::kernel_stats(session),
+                sandboxes::sandboxes(session)
+            );
+            [sysctls, stats, sandboxes].concat()
+        }
         Need::Modules => modules::modules(session).await,
         Need::Clock => clock::clock(session).await,
         Need::Disk => disk::disk(session).await,

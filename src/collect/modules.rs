@@ -1,5 +1,6 @@
 //! The state of kernel modules, with its evidence.
 
+use super::namespaces::Scope;
 use super::{Artifact, Place, Session, why};
 use facts::Need;
 use facts::host::{Module, ModuleState, Modules};
@@ -41,7 +42,7 @@ const fn known(name: &'static str, option: &'static str, sign: Option<&'static s
 pub(super) async fn modules(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Modules, "host/modules.json", "/proc/modules, /sys/module, /lib/modules");
     session
-        .of_this_machine(place, || {
+        .read_in(Scope::Kernel, place, || {
             let release = fs::read_to_string("/proc/sys/kernel/osrelease")
                 .map_err(|error| why(&error, "read /proc/sys/kernel/osrelease"))?;
             Ok(Kernel::new(Path::new("/"), release.trim()).modules())

@@ -36,7 +36,7 @@ pub(super) async fn interfaces(session: &Session) -> Vec<Artifact> {
     let place =
         Place::new(Need::Interfaces, "host/interfaces.json", "netlink: RTM_GETLINK, RTM_GETADDR, ethtool");
     let read = || {
-        let mut links = links()?;
+        let mut links = managed(links()?);
         super::ethtool::describe(&mut links);
         Ok(links)
     };
@@ -104,6 +104,17 @@ fn interface(link: LinkMessage) -> Interface {
         }
     }
     interface
+}
+
+/// The interfaces with the file by which systemd-networkd manages each, from its run-time state.
+fn managed(mut interfaces: Vec<Interface>) -> Vec<Interface> {
+    for interface in &mut interfaces {
+        let state = std::fs::read_to_string(format!("/run/systemd/netif/links/{}", interface.index));
+        let state = state.unwrap_or_default();
+        interface.network_file =
+            state.lines().find_map(|line| line.strip_prefix("NETWORK_FILE=")).map(str::to_owned);
+    }
+    interfaces
 }
 
 /// The local address. On a point-to-point link `Address` is the remote end and `Local` the local end.

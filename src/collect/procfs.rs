@@ -1,5 +1,6 @@
 //! Kernel settings and memory, from `/proc`.
 
+use super::namespaces::Scope;
 use super::{Artifact, Place, Session, why};
 use facts::host::{Memory, Sysctls};
 use facts::{Need, Why};
@@ -39,15 +40,20 @@ pub(super) async fn sysctls(session: &Session) -> Vec<Artifact> {
     session.of_this_machine(place, settings).await
 }
 
-/// The forwarding setting of each interface, except veth interfaces. A name with a dot has no unambiguous sysctl name.
-fn forwarding() -> impl Iterator<Item = (String, String)> {
+/// The forwarding and reverse path settings of each interface, except veth interfaces. A name with a dot has no unambiguous
+/// sysctl name.
+fn interface_settings() -> impl Iterator<Item = (String, String)> {
     let devices = fs::read_dir("/proc/sys/net/ipv4/conf").into_iter().flatten().flatten();
-    devices.filter_map(|device| {
+    let settings = devices.filter_map(move |device| {
         let name = device.file_name().into_string().ok()?;
         let named = !name.starts_with("veth") && !name.contains('.');
-        let value = fs::read_to_string(device.path().join("forwarding")).ok().filter(|_| named)?;
-        Some((format!("net.ipv4.conf.{name}.forwarding"), value.trim_end().to_owned()))
-    })
+        let settings = ["forwarding", "rp_filter"].into_iter().filter_map(|setting| {
+            let value = fs::read_to_string(device.path().join(setting)).ok()?;
+            Some((format!("net.ipv4.conf.{name}.{setting}"), value.trim_end().to_owned()))
+        });
+        named.then(|| settings.collect::<Vec<_>>())
+    });
+    settings.flatten()
 }
 
 /// The settings that exist; a setting of a missing kernel module has no file.
@@ -61,7 +67,7 @@ fn settings() -> Result<Sysctls, Why> {
             Err(error) => return Err(why(&error, &format!("read {path}"))),
         }
     }
-    sysctls.0.extend(forwarding());
+    sysctls.0.extend(interface_settings());
     if sysctls.0.is_empty() {
         return Err(Why::Unreachable { what: "/proc/sys is empty".into() });
     }
@@ -71,7 +77,7 @@ fn settings() -> Result<Sysctls, Why> {
 pub(super) async fn memory(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Memory, "host/memory.json", "/proc/meminfo");
     session
-        .of_this_machine(place, || {
+        .read_in(Scope::Kernel, place, || {
             let text =
                 fs::read_to_string("/proc/meminfo").map_err(|error| why(&error, "read /proc/meminfo"))?;
             meminfo(&text)
