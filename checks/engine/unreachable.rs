@@ -29,7 +29,7 @@ check! {
     "engine/unreachable": Error, "the engine does not answer";
     healthy "the engine answers its API";
     needs Ping, EngineProcess, EngineLog;
-    caused_by "host/disk-full", "engine/file-limit-reached", "swarm/state-damaged", "engine/daemon-json-malformed", "engine/daemon-json-refused", "engine/live-restore", "engine/nftables-backend", "swarm/stale-advertise-addr";
+    caused_by "host/netfilter-modules-missing", "host/disk-full", "engine/file-limit-reached", "swarm/state-damaged", "engine/daemon-json-malformed", "engine/daemon-json-refused", "engine/live-restore", "engine/nftables-backend", "swarm/stale-advertise-addr";
     for each Host: run
 }
 

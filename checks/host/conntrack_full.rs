@@ -33,6 +33,18 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let limit = number("net.netfilter.nf_conntrack_max").filter(|limit| *limit > 0);
     let full =
         count.zip(limit).filter(|(count, limit)| count.saturating_mul(100) >= limit.saturating_mul(98));
+    // Each network namespace has a table of its own, with the same limit.
+    let sandboxes = host.sandboxes.get().map(|sandboxes| sandboxes.value.as_slice()).unwrap_or_default();
+    let full_sandbox = limit.and_then(|limit| {
+        sandboxes.iter().find_map(|sandbox| {
+            let count = sandbox.conntrack_count?;
+            (count.saturating_mul(100) >= limit.saturating_mul(98)).then_some((
+                sandbox.name.as_str(),
+                count,
+                limit,
+            ))
+        })
+    });
     let log = host.log.get();
     let logged = log.as_ref().ok().and_then(|log| {
         log.lines.iter().rev().find(|line| {
@@ -46,20 +58,38 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         (Some(count), Some(limit)) => format!("{count} of {limit} entries used"),
         _ => "size unknown".to_owned(),
     };
-    let finding = match (full, logged, &log) {
-        (Some(_), _, _) => {
+    let finding = match (full.is_some(), logged, &log) {
+        _ if full.is_none() && full_sandbox.is_some() => {
+            let Some((name, count, limit)) = full_sandbox else { return Ok(()) };
+            let used = format!("{count} of {limit} entries used");
+            let summary = format!(
+                "the conntrack table of the namespace {name} is full ({used}): new connections through it are dropped"
+            );
+            out.report(
+                subject,
+                summary,
+                Evidence::value(sysctls, format!("nf_conntrack_count in {name}: {used}")),
+            )
+        }
+        (true, _, _) => {
             let summary =
                 format!("the conntrack table is full ({used}): packets of new connections are dropped");
             let first = Evidence::value(sysctls, format!("nf_conntrack_count, nf_conntrack_max: {used}"));
             out.report(subject, summary, first)
         }
-        (None, Some(line), Ok(log)) => {
+        (false, Some(line), Ok(log)) => {
             let summary = format!("the conntrack table was full and the kernel dropped packets; now {used}");
             out.report(subject, summary, Evidence::log(log, line))
         }
-        (None, None, Err(gap)) => return Err(gap.clone()),
+        (false, None, Err(gap)) => return Err(gap.clone()),
         _ => return Ok(()),
     };
+    if let Ok(stats) = host.kernel_stats.get()
+        && let Some(conntrack) = stats.conntrack
+        && conntrack.drop > 0
+    {
+        finding.with(Evidence::value(stats, format!("{} packets dropped since boot", conntrack.drop)));
+    }
     let larger = limit.map_or(262_144, |limit| limit.saturating_mul(4).max(262_144));
     finding.remedy(Remedy {
         title: format!("Raise nf_conntrack_max on {}", host.name).into(),

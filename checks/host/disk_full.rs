@@ -5,7 +5,8 @@ use facts::host::Disk;
 use facts::log::{Line, Log};
 
 check! {
-    /// The file system of the engine's data root has no free space, no free inodes, or is read-only.
+    /// The file system of the engine's data root has no free space, no free inodes, or is read-only. The file systems of
+    /// /var/lib/containerd, /var/log and /run are checked as well.
     ///
     /// ## Why it matters
     /// Tasks are rejected because images and containers cannot be written. A manager cannot append to the raft log and
@@ -30,6 +31,7 @@ const SEGMENT: u64 = 64 << 20;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let disk = host.disk.get()?;
+    others(host, view, out);
     let Some((severity, state)) = problem(disk, view.thresholds) else { return Ok(()) };
     let shown = format!(
         "{}: {} of {} free, {} of {} inodes free{}",
@@ -73,6 +75,49 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
     });
     Ok(())
+}
+
+/// The other file systems that the engine and the host write to. Nothing is judged of what is not visible.
+fn others(host: &Host, view: &View<'_>, out: &mut Findings<'_>) {
+    let Ok(disks) = host.other_disks.get() else { return };
+    for disk in disks.iter() {
+        let Some((severity, state)) = problem(disk, view.thresholds) else { continue };
+        let (use_of, severity) = match disk.path.as_str() {
+            "/var/lib/containerd" => ("containerd cannot store images and containers", severity),
+            "/run" => ("the engine cannot start containers", severity),
+            // A full log disk stops the log, and mostly nothing else.
+            _ => ("log lines are lost", Severity::Warning),
+        };
+        // Small file systems in memory need no segment of the raft log.
+        if disk.path == "/run" && !disk.read_only && disk.available_bytes > disk.size_bytes / 50 {
+            continue;
+        }
+        let summary = format!("{} {state}: {use_of}", disk.path);
+        let shown = format!(
+            "{}: {} of {} free, {} of {} inodes free",
+            disk.path,
+            mebibytes(disk.available_bytes),
+            mebibytes(disk.size_bytes),
+            disk.inodes_free,
+            disk.inodes
+        );
+        let path = shell_quote(&disk.path);
+        out.report(Subject::Node(host.name.clone()), summary, Evidence::value(disks, shown))
+            .severity(severity)
+            .remedy(Remedy {
+                title: format!("Free disk space for {}", disk.path).into(),
+                risk: Risk::Manual,
+                impact: "Deleted files are lost permanently.".into(),
+                steps: vec![Step::Manual {
+                    node: host.name.clone(),
+                    text: "find out what fills it, and free space".into(),
+                    commands: vec![
+                        format!("df -h {path}; df -i {path}"),
+                        format!("du -xsh {path}/* | sort -h | tail"),
+                    ],
+                }],
+            });
+    }
 }
 
 /// The severity and the state, as a phrase that follows the path.
@@ -129,6 +174,7 @@ mod tests {
             inodes: 1000,
             inodes_free,
             read_only: false,
+            file_system: None,
         }
     }
 

@@ -1,8 +1,8 @@
+use super::firewall::engine_rules::{RuleBackend, has_chain, jumps, rule_backend};
 use super::firewall::rule_owner::RuleOwner;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::firewall::{Expr, Family, Ruleset, Verdict};
+use facts::Host;
 use facts::swarm::LocalState;
-use facts::{Gap, Host, Why};
 
 check! {
     /// The iptables rules of the engine are missing.
@@ -18,7 +18,7 @@ check! {
     ///
     /// ## When it is wrong
     /// Where the engine keeps no rules in iptables (`"iptables": false`, or the nftables backend) nothing is reported.
-    /// DOCKER-INGRESS is not judged.
+    /// The ingress rules have a check of their own, host/ingress-rules-missing.
     ///
     /// Source: moby `libnetwork/iptables`, moby#12294, moby#50443, firewalld#503.
     "host/docker-chains-missing": Error, "the firewall rules of the engine are missing";
@@ -45,12 +45,12 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let firewall = host.firewall.get()?;
     let missing: Vec<_> =
         JUMPS.iter().filter(|(table, from, to)| !jumps(&firewall.value, table, from, to)).collect();
-    if missing.is_empty() || !keeps_rules(host)? {
+    if missing.is_empty() || rule_backend(host)? != RuleBackend::Iptables {
         return Ok(());
     }
     let phrases: Vec<String> = missing
         .iter()
-        .map(|(table, from, to)| match to.iter().find(|to| has(&firewall.value, table, to)) {
+        .map(|(table, from, to)| match to.iter().find(|to| has_chain(&firewall.value, table, to)) {
             Some(to) => format!("no rule in {table} {from} jumps to {to}"),
             None => format!("{table} has no chain {}", to.join(" or ")),
         })
@@ -72,52 +72,4 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         steps: vec![Step::RestartEngine { node }],
     });
     Ok(())
-}
-
-fn has(rules: &Ruleset, table: &str, chain: &str) -> bool {
-    tables(rules, table).any(|table| table.chains.iter().any(|one| one.name == chain))
-}
-
-fn jumps(rules: &Ruleset, table: &str, from: &str, to: &[&str]) -> bool {
-    let goes = |expr: &Expr| match expr {
-        Expr::Verdict { verdict: Verdict::Jump(chain) | Verdict::Goto(chain) } => {
-            to.contains(&chain.as_str())
-        }
-        _ => false,
-    };
-    tables(rules, table)
-        .flat_map(|table| &table.chains)
-        .filter(|chain| chain.name == from)
-        .flat_map(|chain| &chain.rules)
-        .any(|rule| rule.exprs.iter().any(goes))
-}
-
-/// The tables of this name in both iptables backends.
-fn tables<'a>(rules: &'a Ruleset, name: &'a str) -> impl Iterator<Item = &'a facts::firewall::Table> {
-    rules.tables.iter().filter(move |table| table.family == Family::Ip && table.name == name)
-}
-
-/// Whether the engine keeps rules in iptables, which is the default.
-fn keeps_rules(host: &Host) -> Result<bool, Gap> {
-    let process = host.engine.get()?;
-    let flag = |name: &str| process.running().and_then(|process| process.flag(name)).map(str::to_owned);
-    let seen = host.daemon_json.get()?;
-    let file = match seen.value.as_ref().map(|file| &file.parsed) {
-        Some(Ok(config)) => Some(config),
-        Some(Err(fault)) => {
-            let why = Why::Malformed { line: fault.line, what: fault.what.clone() };
-            return Err(Gap { source: seen.source.clone(), why });
-        }
-        None => None,
-    };
-    let option = |name: &str| {
-        let written = file.and_then(|config| config.get(name)).map(|value| match value.as_str() {
-            Some(text) => text.to_owned(),
-            None => value.to_string(),
-        });
-        flag(name).or(written)
-    };
-    let off =
-        option("iptables").is_some_and(|value| matches!(value.to_lowercase().as_str(), "false" | "f" | "0"));
-    Ok(!off && option("firewall-backend").as_deref() != Some("nftables"))
 }

@@ -18,7 +18,7 @@ check! {
     /// On a node whose containers must not reach anything outside.
     ///
     /// Source: moby `libnetwork/drivers/bridge/setup_ip_forwarding.go`.
-    "host/ip-forward-off": Error, "IPv4 forwarding is disabled";
+    "host/ip-forward-off": Error, "forwarding of IPv4 packets is disabled";
     healthy "IPv4 forwarding is enabled";
     needs Sysctls, Info, SwarmState, Interfaces, Routes;
     caused_by "engine/unreachable", "engine/live-restore", "engine/daemon-json-malformed", "engine/daemon-json-refused";

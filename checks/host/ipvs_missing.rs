@@ -1,4 +1,4 @@
-use super::packages::kernel_modules;
+use super::packages::missing_module_steps;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Module, ModuleState, Modules};
 use facts::way_in::life;
@@ -24,6 +24,7 @@ check! {
     "host/ipvs-missing": Warning, "the kernel has no IPVS, so service VIPs and published ports do not work";
     healthy "the kernel has IPVS";
     needs Modules, EngineLog, OsRelease;
+    caused_by "host/kernel-updated-no-reboot";
     for each Host: run
 }
 
@@ -38,28 +39,17 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         ModuleState::Loaded | ModuleState::BuiltIn => return Ok(()),
         ModuleState::Loadable => return not_loaded(host, modules, module, out),
         ModuleState::Unknown => {
-            return Err(gap(&format!("cannot determine whether ip_vs is installed: {}", module.witness)));
+            return Err(gap(&format!("cannot determine whether ip_vs is installed: {}", module.source)));
         }
         ModuleState::Missing => {}
     }
     let summary = "Kernel module ip_vs is not loaded and not installed: service VIPs and published ports do not work on \
                    this node";
-    let package = host.os.get().ok().map(|os| kernel_modules(os));
-    let reboot = package.as_ref().is_some_and(|package| package.reboot);
-    let mut steps = vec![Step::Manual {
-        node: host.name.clone(),
-        text: if reboot {
-            "install a kernel that has ip_vs, and reboot".into()
-        } else {
-            "install the remaining modules of the running kernel".into()
-        },
-        commands: package.and_then(|package| package.command).into_iter().collect(),
-    }];
-    if !reboot {
-        steps.push(Step::LoadModule { node: host.name.clone(), module: "ip_vs".into() });
+    let mut steps = missing_module_steps(host, "ip_vs");
+    if steps.iter().any(|step| matches!(step, Step::LoadModule { .. })) {
         steps.push(Step::RestartEngine { node: host.name.clone() });
     }
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.witness)).remedy(
+    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.source)).remedy(
         Remedy {
             title: "Install and load the ip_vs kernel module".into(),
             risk: Risk::Disruptive,
@@ -84,7 +74,7 @@ fn not_loaded(host: &Host, modules: &Seen<Modules>, module: &Module, out: &mut F
     let node = || host.name.clone();
     out.report(Subject::Node(node()), summary, Evidence::log(log, line))
         .severity(Severity::Error)
-        .with(Evidence::value(modules, &module.witness))
+        .with(Evidence::value(modules, &module.source))
         .remedy(Remedy {
             title: "Load the ip_vs kernel module before dockerd starts".into(),
             risk: Risk::Disruptive,

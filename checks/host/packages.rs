@@ -1,6 +1,8 @@
 //! Package commands that fit the distribution of a node.
 
+use crate::Step;
 use crate::remedy::shell_quote;
+use facts::Host;
 use facts::host::OsRelease;
 
 /// The package manager of a distribution family.
@@ -77,6 +79,32 @@ pub(super) fn kernel_modules(os: &OsRelease) -> KernelModules {
     };
     let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
     KernelModules { command: packages.install(&wanted), reboot }
+}
+
+/// The steps that install and load a module which the running kernel does not have.
+pub(super) fn missing_module_steps(host: &Host, module: &str) -> Vec<Step> {
+    let node = || host.name.clone();
+    let os = host.os.get().ok();
+    if os.is_some_and(|os| os.in_container || os.container.is_some()) {
+        return vec![Step::Manual {
+            node: node(),
+            text: "load the module on the host of this container: a container cannot load kernel modules"
+                .into(),
+            commands: vec![format!("modprobe {module}")],
+        }];
+    }
+    let package = os.map_or(KernelModules { command: None, reboot: true }, |os| kernel_modules(os));
+    let text = if package.reboot {
+        format!("install a kernel that has {module}, and reboot")
+    } else {
+        "install the remaining modules of the running kernel".to_owned()
+    };
+    let mut steps =
+        vec![Step::Manual { node: node(), text, commands: package.command.into_iter().collect() }];
+    if !package.reboot {
+        steps.push(Step::LoadModule { node: node(), module: module.into() });
+    }
+    steps
 }
 
 #[cfg(test)]

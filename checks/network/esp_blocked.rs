@@ -30,7 +30,7 @@ check! {
     "network/esp-blocked": Error, "packets of an encrypted overlay do not pass between nodes";
     healthy "packets of encrypted overlays pass between nodes";
     needs Overlays, Probes, Nodes, EngineLog;
-    caused_by "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "network/fdb-stale", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
+    caused_by "host/ipsec-modules-missing", "host/reverse-path-filter", "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/duplicate-ip", "host/firewall-drops-swarm", "network/asymmetric", "network/vxlan-blocked", "network/fdb-stale", "swarm/node-down", "network/gossip-port-blocked", "network/peer-unreachable";
     for each Host: run
 }
 

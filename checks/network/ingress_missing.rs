@@ -27,7 +27,7 @@ check! {
     "network/ingress-missing": Error, "the ingress network is missing";
     healthy "the ingress network is present";
     needs Networks, Info, Services, EngineLog;
-    caused_by "network/vxlan-conflict", "host/disk-full", "swarm/local-advertise-addr", "host/firewall-drops-swarm", "network/port-taken", "network/gossip-port-blocked", "network/manager-port-blocked",
+    caused_by "host/kernel-updated-no-reboot", "host/vxlan-missing", "host/br-netfilter-missing", "network/vxlan-conflict", "host/disk-full", "swarm/local-advertise-addr", "host/firewall-drops-swarm", "network/port-taken", "network/gossip-port-blocked", "network/manager-port-blocked",
         "swarm/removed-from-swarm";
     for each Host: run
 }

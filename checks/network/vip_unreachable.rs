@@ -28,7 +28,7 @@ check! {
     "network/vip-unreachable": Error, "the VIP of a service does not answer, while its tasks do";
     healthy "the VIPs of the services answer";
     needs Containers, TaskNetns, Modules;
-    caused_by "host/ipvs-missing", "host/ip-forward-off";
+    caused_by "host/sandbox-forwarding-off", "host/ipvs-missing", "host/ip-forward-off";
     for each Host: run
 }
 

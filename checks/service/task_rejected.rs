@@ -23,7 +23,7 @@ check! {
     "service/task-rejected": Error, "nodes cannot start a container for the service";
     healthy "nodes can start a container for every task";
     needs Services, Tasks, Nodes;
-    caused_by "service/unschedulable", "host/disk-full", "host/firewall-drops-swarm", "host/docker-chains-missing", "network/addresses-exhausted", "network/attachment-missing", "network/vxlan-conflict", "swarm/stale-advertise-addr", "network/port-taken", "network/gossip-port-blocked",
+    caused_by "host/kernel-updated-no-reboot", "host/vxlan-missing", "host/br-netfilter-missing", "host/ipsec-modules-missing", "service/unschedulable", "host/disk-full", "host/firewall-drops-swarm", "host/docker-chains-missing", "network/addresses-exhausted", "network/attachment-missing", "network/vxlan-conflict", "swarm/stale-advertise-addr", "network/port-taken", "network/gossip-port-blocked",
         "network/manager-port-blocked", "network/ingress-missing";
     for each Cluster: run
 }

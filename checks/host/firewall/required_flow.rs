@@ -3,7 +3,7 @@
 use facts::firewall::{Direction, Flow, Link, Packet};
 use facts::host::{Interface, Protocol, Route};
 use facts::link::Peer;
-use facts::overlay::{Overlay, Plane};
+use facts::overlay::{DataPlane, Overlay};
 use facts::parse::peers_of;
 use facts::swarm::{LocalState, MANAGER_PORT, SwarmState};
 use facts::{Gap, Host, Snapshot};
@@ -139,7 +139,7 @@ pub(in crate::host) fn required_flows(snapshot: &Snapshot, host: &Host) -> Resul
             let required = kinds.iter().filter_map(|kind| here.required_flow(*kind, Flow::New, port, peer));
             flows.extend(required.map(|flow| RequiredFlow { packet: Packet { vni, ..flow.packet }, ..flow }));
         };
-        let on_it = |plane: &Plane| plane.peers.iter().any(|other| other.node == peer.addr);
+        let on_it = |plane: &DataPlane| plane.peers.iter().any(|other| other.node == peer.addr);
         // The VNI of an unencrypted overlay that both are on, because the engine drops packets of encrypted overlays that
         // arrive unencrypted.
         let clear = planes(overlays).filter(|(overlay, _)| !overlay.encrypted);
@@ -152,17 +152,17 @@ pub(in crate::host) fn required_flows(snapshot: &Snapshot, host: &Host) -> Resul
     Ok(flows)
 }
 
-fn planes(overlays: &[Overlay]) -> impl Iterator<Item = (&Overlay, &Plane)> {
-    overlays.iter().filter_map(|overlay| Some((overlay, overlay.plane.as_ref().ok()?)))
+fn planes(overlays: &[Overlay]) -> impl Iterator<Item = (&Overlay, &DataPlane)> {
+    overlays.iter().filter_map(|overlay| Some((overlay, overlay.data_plane.as_ref().ok()?)))
 }
 
 /// Whether a node on an overlay did not answer over it. When both nodes send ESP, conntrack takes what arrives for a
 /// reply, so a firewall that accepts only replies does not necessarily block it.
-fn unanswered(plane: &Plane, node: IpAddr) -> bool {
+fn unanswered(plane: &DataPlane, node: IpAddr) -> bool {
     plane.peers.iter().any(|peer| peer.node == node && !peer.small.answered())
 }
 
-fn plane_peers(plane: &Plane) -> impl Iterator<Item = Peer> {
+fn plane_peers(plane: &DataPlane) -> impl Iterator<Item = Peer> {
     plane.peers.iter().map(|peer| Peer { addr: peer.node, name: None, node_id: None, manager_port: None })
 }
 
