@@ -4,7 +4,9 @@ use super::remedy::{BlockingRule, firewall_remedy};
 use super::required_flow::{FlowKind, Port, RequiredFlow};
 use super::rule_owner::{RuleOwner, render};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Finding, Findings, Flow, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{
+    Evidence, Finding, Findings, Flow, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View,
+};
 use facts::firewall::{Direction, Location, Outcome, Ruleset, evaluate};
 use facts::link::Peer;
 use facts::{Gap, Host, NodeName, Seen, Why};
