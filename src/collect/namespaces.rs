@@ -42,7 +42,10 @@ const COMMAND: &str = "docker run --rm --privileged --pid host --network host --
 impl Foreign {
     /// Compares with the engine behind the endpoint. What cannot be compared counts as shared.
     pub(super) fn of(endpoint: &Endpoint) -> Self {
-        let Some(path) = endpoint.local_socket() else { return Self::default() };
+        endpoint.local_socket().map(Self::of_socket).unwrap_or_default()
+    }
+
+    fn of_socket(path: &Path) -> Self {
         let Some(pid) = listener_pid(path) else { return Self::default() };
         Self { network: !listens_here(path).unwrap_or(true), processes: pid == 0 }
     }
@@ -131,12 +134,11 @@ mod tests {
     fn a_socket_of_this_process_is_in_its_namespaces() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("docker.sock");
-        let endpoint: Endpoint = format!("unix://{}", path.display()).parse().unwrap();
-        assert_eq!(Foreign::of(&endpoint), Foreign::default());
+        assert_eq!(Foreign::of_socket(&path), Foreign::default());
         let _listener = UnixListener::bind(&path).unwrap();
         assert_eq!(listener_pid(&path), Some(i32::try_from(std::process::id()).unwrap()));
         assert!(listens_here(&path).unwrap());
-        assert_eq!(Foreign::of(&endpoint), Foreign::default());
+        assert_eq!(Foreign::of_socket(&path), Foreign::default());
     }
 
     #[test]
