@@ -1,10 +1,10 @@
-//! A fact is what we saw, or why we could not look.
+//! A fact is a value with its source, or the reason why it is missing.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Deref;
 
-/// A fact is what we saw, or why we could not look. There is no third state.
+/// A fact is a value with its source, or the reason why it is missing. There is no third state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact<T> {
     /// It was seen.
@@ -53,27 +53,27 @@ pub struct Gap {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Why {
-    /// This run did not ask for it.
+    /// This run did not collect it.
     NotAsked {
-        /// What kept it from being asked.
+        /// Why it was not collected.
         reason: String,
     },
-    /// The question does not arise here: a worker has no node list.
+    /// It does not exist here: a worker has no node list.
     NotApplicable {
-        /// Why it does not arise.
+        /// Why it does not exist.
         reason: String,
     },
-    /// The operating system or the engine forbids this user to look.
+    /// The operating system or the engine denied access.
     Denied {
-        /// What was forbidden, in the words of the one who forbade it.
+        /// What was denied, with the original error.
         what: String,
     },
-    /// No answer came in time.
+    /// No answer within the timeout.
     TimedOut {
-        /// How long we waited, in milliseconds.
+        /// Timeout in milliseconds.
         after_ms: u64,
     },
-    /// Nobody was there to answer.
+    /// Nothing answered: no such host, port or socket.
     Unreachable {
         /// What the attempt ended in.
         what: String,
@@ -85,12 +85,12 @@ pub enum Why {
         /// The engine's message.
         what: String,
     },
-    /// It was seen, and it does not tell.
+    /// It was collected, and does not decide the question.
     Undecidable {
         /// What it depends on.
         what: String,
     },
-    /// There was an answer that could not be read.
+    /// There was an answer, and it could not be parsed.
     Malformed {
         /// The line, from 1, or 0 where lines mean nothing.
         line: u32,
@@ -102,13 +102,13 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAsked { reason } => write!(f, "not asked: {reason}"),
-            Self::NotApplicable { reason } => write!(f, "does not apply: {reason}"),
+            Self::NotAsked { reason } => write!(f, "not collected: {reason}"),
+            Self::NotApplicable { reason } => write!(f, "not applicable: {reason}"),
             Self::Denied { what } => write!(f, "permission denied: {what}"),
             Self::TimedOut { after_ms } => write!(f, "no answer within {after_ms} ms"),
             Self::Unreachable { what } => write!(f, "unreachable: {what}"),
-            Self::Refused { status, what } => write!(f, "answered {status}: {what}"),
-            Self::Undecidable { what } => write!(f, "cannot be told: {what}"),
+            Self::Refused { status, what } => write!(f, "HTTP {status}: {what}"),
+            Self::Undecidable { what } => write!(f, "cannot determine: {what}"),
             Self::Malformed { line: 0, what } => write!(f, "malformed: {what}"),
             Self::Malformed { line, what } => write!(f, "malformed at line {line}: {what}"),
         }
@@ -165,13 +165,13 @@ pub enum Need {
     Routes,
     /// Listening sockets and who owns them.
     Sockets,
-    /// The rules of the packet filter.
+    /// Firewall rules (nftables and iptables).
     Firewall,
     /// Kernel settings.
     Sysctls,
     /// Kernel modules, loaded, built in or at hand.
     Modules,
-    /// Whether the clock is kept in step, and by whom.
+    /// Whether the clock is synchronised, and by which service.
     Clock,
     /// Room on the file system of the data root.
     Disk,
@@ -187,7 +187,7 @@ pub enum Need {
     TaskNetns,
     /// A manager of the swarm that this machine is to join.
     Join,
-    /// Applications that form clusters of their own: what they were told, and what they say.
+    /// Applications that form clusters: their settings, and what they report.
     Apps,
     /// Where the packets of the overlays go, and what came of echoes over them.
     Overlays,
@@ -261,7 +261,7 @@ impl Need {
             Self::Interfaces => "interfaces",
             Self::Routes => "routes",
             Self::Sockets => "listening sockets",
-            Self::Firewall => "packet filter",
+            Self::Firewall => "firewall rules",
             Self::Sysctls => "kernel settings",
             Self::Modules => "kernel modules",
             Self::Clock => "clock",

@@ -18,7 +18,7 @@ pub struct GossipCapture {
 ///
 /// Gossip is encrypted, and its datagrams tell by their size what they are: a member asks each of the others in
 /// turn whether it is there, about one a second, and the answer is by far the smallest of what is sent. What comes in is
-/// overheard before this machine's packet filter, and what goes out after it.
+/// overheard before this node's firewall, and what goes out after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerCapture {
     /// The other's address.
@@ -35,7 +35,7 @@ pub struct PeerCapture {
     pub unanswered: u32,
     /// To how many of those that came nothing went in that time.
     pub ignored: u32,
-    /// Whether its machine, or one on the way, said that nobody takes them.
+    /// Whether an ICMP error reported that nothing listens there.
     pub refused: bool,
     /// How many packets of encrypted overlays came from it.
     pub esp_received: u32,

@@ -76,15 +76,15 @@ pub struct Spoken {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Authority {
-    /// It was told.
+    /// The manager returned it.
     #[serde(rename = "returned")]
     Told {
         /// The certificate, where it can be read.
         certificate: Option<Certificate>,
-        /// The SHA-256 of what was told, in hex: what tokens begin with.
+        /// SHA-256 of the returned certificate, in hex: the first part of a join token.
         digest: String,
     },
-    /// It was not told.
+    /// The manager did not return it.
     #[serde(rename = "unavailable")]
     Untold {
         /// What came in its place.

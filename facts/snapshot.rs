@@ -82,7 +82,7 @@ pub struct Host {
     pub listeners: Fact<Vec<Listener>>,
     /// The addresses with a connection to its manager port.
     pub manager_connections: Fact<BTreeSet<IpAddr>>,
-    /// The rules of its packet filter.
+    /// Its firewall rules.
     pub firewall: Fact<Ruleset>,
     /// Its kernel settings.
     pub sysctls: Fact<Sysctls>,

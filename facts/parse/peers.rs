@@ -39,10 +39,10 @@ pub fn peers_of(snapshot: &Snapshot) -> Vec<Peer> {
         }
     }
     for host in &snapshot.hosts {
-        let told = host.info.get().map(|info| info.swarm.managers.clone()).unwrap_or_default();
+        let reported = host.info.get().map(|info| info.swarm.managers.clone()).unwrap_or_default();
         let remembered =
             host.remembered_managers.get().map(|managers| managers.value.clone()).unwrap_or_default();
-        for manager in told.iter().chain(&remembered) {
+        for manager in reported.iter().chain(&remembered) {
             add(manager.addr.ip(), Some(&manager.node_id), None, Some(manager.addr.port()));
         }
         // The manager of a join that has not come to its end.
@@ -64,9 +64,9 @@ pub fn peers_of(snapshot: &Snapshot) -> Vec<Peer> {
 /// The node id of the host that was looked at.
 fn own_id(snapshot: &Snapshot) -> Option<NodeId> {
     let host = snapshot.hosts.first()?;
-    let told = host.info.get().ok().map(|info| info.swarm.node_id.clone());
+    let reported = host.info.get().ok().map(|info| info.swarm.node_id.clone());
     let certified = || Some(NodeId(host.certificate.get().ok()?.as_ref()?.common_name.clone()));
-    told.filter(|id| !id.as_str().is_empty()).or_else(certified)
+    reported.filter(|id| !id.as_str().is_empty()).or_else(certified)
 }
 
 /// Every address this node has, advertises or is known by.

@@ -79,8 +79,8 @@ mod tests {
     fn a_token_names_its_authority_and_keeps_its_secret() {
         let sound = token(&format!("SWMTKN-1-{DIGEST}-{SECRET}"));
         let authority = "9a5b9d9dc2e2ca7bd8d6bb4e5ce8a1a6ea7b4d9f24e6e6a1d4d6e5d4b5e6f7a8";
-        let Token::Sound { authority: told, fips: false } = &sound else { panic!("{sound:?}") };
-        assert_eq!(told.len(), authority.len());
+        let Token::Sound { authority: digest, fips: false } = &sound else { panic!("{sound:?}") };
+        assert_eq!(digest.len(), authority.len());
         assert!(!format!("{sound:?}").contains(SECRET));
         assert!(matches!(token(&format!("SWMTKN-2-1-{DIGEST}-{SECRET}")), Token::Sound { fips: true, .. }));
         assert!(matches!(token(&format!("SWMTKN-2-0-{DIGEST}-{SECRET}")), Token::Sound { fips: false, .. }));

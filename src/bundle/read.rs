@@ -196,8 +196,8 @@ impl Reading {
     fn machine_over(&mut self, each: &mut dyn FnMut(Bundle)) -> Result<(), String> {
         self.bytes = 0;
         let mut files = std::mem::take(&mut self.files);
-        if let Some(told) = files.remove(SUMS) {
-            sums::hold(&told, &files)?;
+        if let Some(listed) = files.remove(SUMS) {
+            sums::hold(&listed, &files)?;
         }
         let manifest = files.remove(MANIFEST).ok_or(format!("it has no {MANIFEST}"))?;
         let mut value: serde_json::Value = serde_json::from_slice(&manifest).map_err(malformed)?;

@@ -128,10 +128,10 @@ mod tests {
     #[test]
     fn the_kernel_tells_its_time() {
         let here = IpAddr::from([127, 0, 0, 1]);
-        let nobody = IpAddr::from([192, 0, 2, 9]);
-        let clocks = in_new_namespace(&[], move || ask(&[here, nobody], Duration::from_millis(300)).unwrap());
+        let absent = IpAddr::from([192, 0, 2, 9]);
+        let clocks = in_new_namespace(&[], move || ask(&[here, absent], Duration::from_millis(300)).unwrap());
         let Some(clocks) = clocks else { return };
         assert!(clocks[0].ahead_ms.is_some_and(|ahead| ahead.abs() < 50), "{clocks:?}");
-        assert_eq!(clocks[1], PeerClock { addr: nobody, ahead_ms: None });
+        assert_eq!(clocks[1], PeerClock { addr: absent, ahead_ms: None });
     }
 }

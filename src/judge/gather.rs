@@ -29,17 +29,17 @@ impl Member {
     /// The swarm it is in, as its engine says, else as its certificate does.
     pub(super) fn cluster(&self) -> Option<String> {
         let host = self.snapshot.hosts.first()?;
-        let told = host.info.get().ok().and_then(|info| info.swarm.cluster_id.clone());
+        let reported = host.info.get().ok().and_then(|info| info.swarm.cluster_id.clone());
         let certified = || Some(host.certificate.get().ok()?.as_ref()?.organisation.clone());
-        told.or_else(certified).filter(|id| !id.is_empty())
+        reported.or_else(certified).filter(|id| !id.is_empty())
     }
 
     /// The node it is, as its engine says, else as its certificate does.
     fn node_id(&self) -> Option<String> {
         let host = self.snapshot.hosts.first()?;
-        let told = host.info.get().ok().map(|info| info.swarm.node_id.to_string());
+        let reported = host.info.get().ok().map(|info| info.swarm.node_id.to_string());
         let certified = || Some(host.certificate.get().ok()?.as_ref()?.common_name.clone());
-        told.filter(|id| !id.is_empty()).or_else(certified).filter(|id| !id.is_empty())
+        reported.filter(|id| !id.is_empty()).or_else(certified).filter(|id| !id.is_empty())
     }
 
     /// How much it can tell of the swarm.

@@ -41,7 +41,7 @@ pub enum Role {
     Manager,
     /// A worker.
     Worker,
-    /// Nobody was there to say.
+    /// Not measured.
     Unknown,
 }
 
@@ -95,9 +95,9 @@ impl Map {
         for (from, host) in hosts {
             for (probes, Row { paths, .. }) in rows(host) {
                 let Some(to) = probes.first().map(|probe| gathering.peer(&probe.peer)) else { continue };
-                // What nobody could look at, or what is not there, fills pages and says nothing.
-                let told = |path: &Path| matches!(path.state, State::Proven | State::Refuted);
-                let paths = paths.into_iter().filter(told).collect();
+                // Unknown and inapplicable paths are left out.
+                let decided = |path: &Path| matches!(path.state, State::Proven | State::Refuted);
+                let paths = paths.into_iter().filter(decided).collect();
                 links.push(Link { from, to, paths, echo_us: echo(probes) });
             }
         }

@@ -106,10 +106,10 @@ fn united<'c>(outs: Vec<(usize, Findings<'c>)>, hosts: &[NodeName]) -> Option<Fi
     for (at, out) in &outs {
         for finding in &out.found {
             let itself = hosts.get(*at).is_some_and(|host| finding.subject == Subject::Node(host.clone()));
-            let weight = (finding.severity, finding.confidence, itself);
-            let best = said.entry(finding.subject.clone()).or_insert((*at, weight));
-            if weight > best.1 {
-                *best = (*at, weight);
+            let rank = (finding.severity, finding.confidence, itself);
+            let best = said.entry(finding.subject.clone()).or_insert((*at, rank));
+            if rank > best.1 {
+                *best = (*at, rank);
             }
         }
     }

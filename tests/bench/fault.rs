@@ -142,7 +142,7 @@ pub struct Expect {
     pub run: Vec<String>,
     /// The check that has to be first.
     pub check: Option<String>,
-    /// Whom its finding is about, as it is shown.
+    /// Subject of the finding, as the report shows it.
     pub subject: Option<String>,
     /// What its summary has to hold.
     #[serde(default)]

@@ -148,20 +148,20 @@ impl Fix {
         }
         let said = format!("{}{}", output.stdout, output.stderr);
         // Where nothing was done, the plans tell why.
-        Ok(Some(told(&said)).filter(|told| !told.is_empty()).unwrap_or(said))
+        Ok(Some(fix_lines(&said)).filter(|lines| !lines.is_empty()).unwrap_or(said))
     }
 }
 
 /// What was said of what was done, without the plans and the report.
-fn told(said: &str) -> String {
+fn fix_lines(said: &str) -> String {
     let starts = ["Not done", "Taken back", "not taken back", "Healed", "... ", "swarm-doctor: "];
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     let mut inside = false;
     for line in said.lines() {
         inside = starts.iter().any(|start| line.starts_with(start)) || (inside && line.starts_with("  "));
-        told.extend(inside.then(|| line.trim()));
+        lines.extend(inside.then(|| line.trim()));
     }
-    told.join(" ")
+    lines.join(" ")
 }
 
 fn state(node: &Node) -> Result<String> {

@@ -27,7 +27,7 @@ const SERVICES: [(&str, &[&str]); 4] = [
 ];
 
 /// Brings healthy swarms up, until the doctor has run so many times, and gives back every finding.
-pub fn healthy(bench: &Bench, runs: usize, told: impl Fn(&str)) -> Result<Vec<String>> {
+pub fn healthy(bench: &Bench, runs: usize, progress: impl Fn(&str)) -> Result<Vec<String>> {
     let mut alarms = Vec::new();
     let mut done = 0;
     for swarm in SHAPES.iter().cycle() {
@@ -55,7 +55,7 @@ pub fn healthy(bench: &Bench, runs: usize, told: impl Fn(&str)) -> Result<Vec<St
                 done += 1;
                 let place = format!("{} of {}+{}", node.name(), swarm.managers, swarm.workers);
                 let findings = report.lines();
-                told(&format!("{place}: exit {}, {} findings", report.exit, findings.len()));
+                progress(&format!("{place}: exit {}, {} findings", report.exit, findings.len()));
                 alarms.extend(findings.into_iter().map(|line| format!("{place}: {line}")));
                 if report.exit != 0 {
                     alarms.push(format!("{place}: exit {}: {}", report.exit, report.json["checks"]));

@@ -90,9 +90,9 @@ impl Verdict {
 }
 
 impl Bench {
-    /// Makes all these faults. `told` hears of each outcome as it comes; they are given back in the order of the
+    /// Makes all these faults. `progress` gets each outcome as it comes; they are given back in the order of the
     /// faults.
-    pub fn run(&self, faults: Vec<Fault>, told: impl Fn(&Outcome) + Sync) -> Vec<Outcome> {
+    pub fn run(&self, faults: Vec<Fault>, progress: impl Fn(&Outcome) + Sync) -> Vec<Outcome> {
         let mut waiting: Vec<_> = faults.into_iter().enumerate().collect();
         // Those that share a swarm come together, and those that spoil it come last.
         waiting.sort_by_key(|(number, fault)| (fault.swarm, fault.fresh, *number));
@@ -102,7 +102,7 @@ impl Bench {
             let mut scene = None;
             while let Some((number, fault)) = next(&waiting, scene.as_ref()) {
                 let outcomes = self.one(&fault, &mut scene);
-                outcomes.iter().for_each(&told);
+                outcomes.iter().for_each(&progress);
                 done.lock().unwrap_or_else(PoisonError::into_inner).push((number, outcomes));
             }
         };

@@ -7,15 +7,15 @@ use swarm_doctor::bundle::Pseudonyms;
 use swarm_doctor::examine::diagnose;
 use swarm_doctor::judge::Diagnosis;
 
-/// The causes and what follows from them: check, weight, confidence and subject, each with how many there are.
+/// The causes and what follows from them: check, severity, confidence and subject, each with how many there are.
 fn said(diagnosis: &Diagnosis, pseudonym: &dyn Fn(&str) -> String) -> BTreeMap<String, usize> {
     let mut said = BTreeMap::new();
     for cause in &diagnosis.findings {
         let head = &cause.finding;
         for finding in std::iter::once(head).chain(&cause.consequences) {
-            let weight = (finding.severity.as_str(), finding.confidence.as_str());
+            let grade = (finding.severity.as_str(), finding.confidence.as_str());
             let subject = pseudonym(&finding.subject.to_string());
-            let line = format!("{} under {}: {weight:?} {subject}", finding.check, head.check);
+            let line = format!("{} under {}: {grade:?} {subject}", finding.check, head.check);
             *said.entry(line).or_default() += 1;
         }
     }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken fixture has to stop the test")]
 
 use crate::support::{fixtures, healthy, hide, report, scenarios};
-use checks::{Check, Confidence, Findings, View, built_in};
+use checks::{Check, Evidence, Finding, Findings, View, built_in};
 use facts::{Need, parse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -112,8 +112,13 @@ fn every_check_fires_when_it_has_to_and_not_when_it_only_looks_so() {
         let found: Vec<_> = out.found.iter().map(|finding| &finding.summary).collect();
         assert_eq!(!found.is_empty(), fires, "{}: {:?}, {:?}", scenario.folder.display(), found, out.unknown);
         if fires {
-            let weight = out.found.iter().map(|finding| finding.confidence).max();
-            assert!(weight >= Some(Confidence::Low) && out.found.iter().all(|f| !f.evidence().is_empty()));
+            let text = |piece: &Evidence| match piece {
+                Evidence::Line { text, .. } => text.clone(),
+                Evidence::Value { shown, .. } => shown.clone(),
+                Evidence::Absent { what, .. } => what.clone(),
+            };
+            let shown = |found: &Finding| found.evidence().iter().all(|piece| !text(piece).trim().is_empty());
+            assert!(out.found.iter().all(shown), "{}: evidence without text", scenario.folder.display());
         }
     }
 }

@@ -14,7 +14,7 @@ use swarm_doctor::policy::Policy;
 
 /// How many nodes there are.
 const NODES: usize = 500;
-/// The one that nobody's overlays reach.
+/// The node that no overlay reaches.
 const CUT_OFF: usize = 17;
 
 fn name(node: usize) -> String {

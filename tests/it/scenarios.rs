@@ -6,7 +6,7 @@ use crate::support::{report, scenarios};
 use serde_json::{Value, json};
 use std::fs;
 
-/// `SWARM_DOCTOR_REWRITE=1 cargo test --test it scenarios` writes the reports anew, for review.
+/// `SWARM_DOCTOR_REWRITE=1 cargo test --test it scenarios` rewrites the reports, for review.
 #[test]
 fn every_scenario_gives_the_report_that_was_reviewed() {
     let rewrite = std::env::var_os("SWARM_DOCTOR_REWRITE").is_some();

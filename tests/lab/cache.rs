@@ -24,7 +24,7 @@ pub(crate) fn item(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result
     let dir = place.parent().context("the cache has no directory")?;
     let step = || format!("failed to prepare {}", dir.display());
     fs::create_dir_all(dir).with_context(step)?;
-    // An unpacked engine brings setuid programs of another Debian release, which are nobody's to run.
+    // An unpacked engine brings setuid programs of another Debian release, which no user may run.
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).with_context(step)?;
     let file = dir.join(format!("{name}.lock"));
     let lock = OpenOptions::new().create(true).append(true).open(file).with_context(step)?;

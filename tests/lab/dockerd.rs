@@ -51,7 +51,7 @@ impl Node {
         self.wait_for_engine_to_end()
     }
 
-    /// Stops `dockerd` in its tracks: its ports stay open, and nobody answers.
+    /// Stops `dockerd` in its tracks: its ports stay open, and it does not answer.
     pub fn freeze_engine(&self) -> Result<()> {
         self.signal_engine("STOP")?;
         let pid = self.engine_pid().with_context(|| format!("{}: its engine does not run", self.name()))?;

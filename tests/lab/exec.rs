@@ -15,7 +15,7 @@ use crate::namespaces;
 use crate::patience::seconds;
 use crate::process::{Process, exits_within};
 
-/// A program to run in all of a node's namespaces, as root and with a clean environment unless told
+/// A program to run in all of a node's namespaces, as root and with a clean environment unless requested
 /// otherwise.
 #[derive(Debug)]
 #[must_use = "nothing runs before `run`"]

@@ -76,7 +76,7 @@ impl Lab {
         node.unwrap_or_else(|| panic!("lab {} has no {name}", self.name()))
     }
 
-    /// Waits until `ready` says true. An error counts as "not yet", and is told when the time is up.
+    /// Waits until `ready` says true. An error counts as "not yet", and is reported when the time is up.
     pub fn wait(&self, what: &str, limit: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + limit;
         loop {

@@ -1,4 +1,4 @@
-//! A process, told from a later one with the same number.
+//! A process, distinguished from a later one with the same pid.
 
 use std::fs;
 use std::time::Duration;

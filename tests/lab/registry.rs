@@ -153,7 +153,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&bytes).with_context(|| format!("failed to understand {}", path.display()))
 }
 
-/// Written beside and renamed, so that nobody ever reads half a record.
+/// Written beside and renamed, so that no reader sees half a record.
 pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let new = path.with_extension("new");
     let written =

@@ -118,7 +118,7 @@ fn nobody_to_ask_is_nobody_who_agreed() {
     );
     assert_eq!(String::from_utf8(node.read_file(FILE).unwrap()).unwrap(), OLD);
     assert!(!node.exec(&["test", "-e", "/var/lib/swarm-doctor"]).unwrap().success());
-    // An engine that dies in the middle: the reload finds nobody, and the file is as it was.
+    // An engine that dies in the middle: the reload finds no engine, and the file is as it was.
     node.kill_engine().unwrap();
     let output = node.exec(&["swarm-doctor", "fix", "engine/live-restore", "--yes"]).unwrap();
     assert!(output.stdout.contains("Healed"), "{}{}", output.stdout, output.stderr);

@@ -152,7 +152,7 @@ fn what_happens_between_the_plan_and_the_answer_loses_nothing() {
     dies.sees("the engine does not answer");
     dies.child.kill().unwrap();
     dies.child.wait().unwrap();
-    // Whether it was asked for can only be told by the engine.
+    // Only the engine knows whether it was requested.
     assert!(!history().contains("interrupted"), "{}", history());
     node.start_engine(&[]).unwrap();
     let after = node.exec(&["swarm-doctor", "run", "--fix=safe", "--yes"]).unwrap();

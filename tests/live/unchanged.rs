@@ -43,7 +43,7 @@ fn a_run_leaves_files_namespaces_rules_and_containers_as_they_were() {
     }
     assert_eq!(run_as(node, &["--listen", "2s"], None).exit, 0);
     assert!(node.exec(&["swarm-doctor", "matrix"]).unwrap().status.success());
-    // A fix that is only shown, and one that nobody agrees to, change as little.
+    // A dry run and a declined fix change nothing either.
     assert!(node.exec(&["swarm-doctor", "run", "--fix=destructive", "--dry-run"]).unwrap().success());
     assert_eq!(node.exec(&["swarm-doctor", "run", "--fix"]).unwrap().status.code(), Some(5));
     same(&before, &node.shell(SNAPSHOT, &[]).unwrap());

@@ -1,4 +1,4 @@
-//! Virtual addresses on a kernel that has no IPVS. `cargo xtask lab vm` tries them on one that has it.
+//! VIPs on a kernel that has no IPVS. `cargo xtask lab vm` tries them on one that has it.
 
 use crate::live::doctor::{install, run};
 use crate::live::needs_a_lab;

@@ -1,4 +1,4 @@
-//! `cargo xtask lab vm`: the doctor where virtual addresses work, and where the kernel has no IPVS, in a guest.
+//! `cargo xtask lab vm`: the doctor where VIPs work, and where the kernel has no IPVS, in a guest.
 
 mod report;
 

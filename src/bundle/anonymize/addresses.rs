@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Larger ones are pools, whose subnets are to be told apart.
+/// Larger ones are pools, whose subnets stay distinct.
 const LARGEST: u8 = 12;
 
 /// How addresses are changed. The key is made by chance and nowhere kept.

@@ -1,4 +1,4 @@
-//! Addresses in the rules of a packet filter, where they are bytes in registers and keys of sets.
+//! Addresses in firewall rules, where they are bytes in registers and keys of sets.
 
 use super::addresses::Addresses;
 use facts::firewall::{Bytes, Expr, Load, Net, Ruleset, Xt};

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Root(pub(super) PathBuf);
 
 impl Root {
-    /// Opens a file to read. A FIFO that nobody writes to and a device that is not ready do not hold it up.
+    /// Opens a file to read. A FIFO without a writer and a device that is not ready do not hold it up.
     fn open(&self, path: &Path) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let below = self.0.join(path.strip_prefix("/").unwrap_or(path));

@@ -161,6 +161,6 @@ fn read(log: Log, span: &Span, room: &mut usize, artifacts: &mut Vec<Artifact>) 
         artifact.entry.written = Some(written);
         artifacts.push(artifact);
     }
-    // Two gaps of one file would be one entry of the bundle; what went wrong weighs more.
+    // Two gaps of one file would be one entry of the bundle; the error is the more important one.
     artifacts.extend(failed.or(cut).map(|why| gap(&path, why)));
 }

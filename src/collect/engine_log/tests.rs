@@ -52,7 +52,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 /// The path of each artifact, and its content or what is wrong with it.
-fn told(artifacts: &[Artifact]) -> Vec<(&str, String)> {
+fn shown(artifacts: &[Artifact]) -> Vec<(&str, String)> {
     let one = |artifact: &Artifact| match (&artifact.entry.status, &artifact.content) {
         (ArtifactStatus::Collected, Some(content)) => String::from_utf8(content.clone()).unwrap(),
         (ArtifactStatus::Failed { why }, None) => why.to_string(),
@@ -80,7 +80,7 @@ fn keeps_the_lines_of_use_of_every_file_the_newest_first() {
         ("log/daemon.log-20260802.zst", NEW.to_owned()),
         ("log/upstart/docker.log", "time=\"2026-08-02T10:11:12Z\" level=info msg=new\n".to_owned()),
     ];
-    assert_eq!(told(&artifacts), expected);
+    assert_eq!(shown(&artifacts), expected);
     assert_eq!(artifacts[0].entry.origin, "/var/log/messages (engine lines only)");
     assert_eq!(artifacts[1].entry.written, "2026-08-02T10:00:00Z".parse().ok());
 }
@@ -108,7 +108,7 @@ fn says_what_it_could_not_read_beside_what_it_kept() {
         ("unseen/log/syslog.3.gz", "malformed: /var/log/syslog.3.gz: invalid gzip header"),
         ("unseen/log/syslog.4.zst", "malformed: /var/log/syslog.4.zst: Unknown frame descriptor"),
     ];
-    assert_eq!(told(&artifacts), expected.map(|(path, told)| (path, told.to_owned())));
+    assert_eq!(shown(&artifacts), expected.map(|(path, text)| (path, text.to_owned())));
 }
 
 #[test]
@@ -117,17 +117,17 @@ fn gives_one_reason_where_there_is_no_log() {
     let expected = "unreachable: no log file and no journal has a line of the engine that is recent enough: looked at \
                     messages, syslog, docker.log, daemon.log and kern.log in /var/log and /var/log/upstart and in \
                     /var/log/journal and /run/log/journal";
-    assert_eq!(told(&machine.collected()), [("unseen/log", expected.to_owned())]);
+    assert_eq!(shown(&machine.collected()), [("unseen/log", expected.to_owned())]);
     machine.file("var/log/syslog", 1, OTHER.as_bytes());
     machine.file("var/log/messages", 25, NEW.as_bytes());
-    assert_eq!(told(&machine.collected()), [("unseen/log", expected.to_owned())]);
+    assert_eq!(shown(&machine.collected()), [("unseen/log", expected.to_owned())]);
     machine.file("var/log/kern.log", 1, KERNEL.as_bytes());
     assert_eq!(
-        told(&machine.collected()),
+        shown(&machine.collected()),
         [("unseen/log", expected.to_owned()), ("log/kern.log", KERNEL.to_owned())]
     );
     std::fs::remove_dir_all(machine.path("var")).unwrap();
-    assert_eq!(told(&machine.collected()), [("unseen/log", expected.to_owned())]);
+    assert_eq!(shown(&machine.collected()), [("unseen/log", expected.to_owned())]);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn puts_what_is_forbidden_before_what_is_not_there() {
     std::fs::set_permissions(machine.path("var/log/syslog"), closed).unwrap();
     let artifacts = machine.collected();
     assert_eq!(
-        told(&artifacts)[0],
+        shown(&artifacts)[0],
         ("unseen/log/syslog", "permission denied: read /var/log/syslog".to_owned())
     );
 }
@@ -171,5 +171,5 @@ fn follows_links_as_the_machine_would() {
     std::os::unix::fs::symlink("/data/log", machine.path("var/log")).unwrap();
     std::os::unix::fs::symlink("/data/today", machine.path("data/log/messages")).unwrap();
     machine.file("data/today", 1, NEW.as_bytes());
-    assert_eq!(told(&machine.collected()), [("log/messages", NEW.to_owned())]);
+    assert_eq!(shown(&machine.collected()), [("log/messages", NEW.to_owned())]);
 }

@@ -75,7 +75,7 @@ async fn authority(stream: TlsStream<TcpStream>, addr: SocketAddr) -> Result<Aut
         let trailers = body.trailers().cloned().unwrap_or_default();
         let said = |name| trailers.get(name).or_else(|| head.headers.get(name))?.to_str().ok();
         match (said("grpc-status"), pem(&body.to_bytes())) {
-            (Some("0"), Some(pem)) => Ok(told(&pem)),
+            (Some("0"), Some(pem)) => Ok(returned(&pem)),
             (Some("0"), None) => Err("an answer without a certificate".to_owned()),
             (Some(status), _) => {
                 Err(format!("gRPC status {status}: {}", said("grpc-message").unwrap_or("no reason is given")))
@@ -90,7 +90,7 @@ async fn authority(stream: TlsStream<TcpStream>, addr: SocketAddr) -> Result<Aut
     answer
 }
 
-fn told(pem: &[u8]) -> Authority {
+fn returned(pem: &[u8]) -> Authority {
     let digest = Sha256::digest(pem).iter().fold(String::new(), |mut hex, byte| {
         // Writing into a string does not fail.
         let _ = write!(hex, "{byte:02x}");

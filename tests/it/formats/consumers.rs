@@ -125,7 +125,7 @@ fn ran(command: &mut Command, input: &str) -> Result<String, String> {
     if output.status.success() { Ok(said) } else { Err(said) }
 }
 
-/// Strong words, code, lists and headings are ours; links, pictures and elements nobody's.
+/// Strong words, code, lists and headings are ours; links, no pictures and elements.
 fn common_mark(report: &str) -> Result<(), String> {
     use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
     let options = Options::ENABLE_GFM | Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;

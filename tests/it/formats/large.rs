@@ -9,7 +9,7 @@ use swarm_doctor::judge::{Diagnosis, Link, Role, Spot};
 use swarm_doctor::matrix::{Layer, Path, State};
 
 const NODES: usize = 500;
-/// Nodes that nobody reaches on the overlay.
+/// Nodes that no other node reaches on the overlay.
 const SICK: [usize; 3] = [17, 230, 444];
 
 struct Blocked(Meta);

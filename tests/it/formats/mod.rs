@@ -1,7 +1,7 @@
 //! Every format before those who read it. Who is not on this machine is skipped with the reason; the heavy ones are asked by
 //! `cargo xtask test --all`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a report that nobody can read has to stop the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "an unreadable report has to stop the test")]
 #![expect(clippy::print_stdout, reason = "a test says what it skips")]
 
 pub(crate) mod consumers;
@@ -35,7 +35,7 @@ fn rendered(diagnosis: &Diagnosis, format: Format) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Reports that were seen, and one that nobody wants to see.
+/// Recorded reports, and a hostile one.
 fn diagnoses() -> Vec<(String, Diagnosis)> {
     let demo = swarm_doctor::examine::diagnose(&swarm_doctor::demo::bundle().unwrap());
     let mut all = vec![("demo".to_owned(), demo), ("hostile".to_owned(), hostile::diagnosis())];

@@ -198,7 +198,7 @@ pub(crate) fn report(bundle: &Bundle) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// The bundle as it would be had nobody been allowed to look.
+/// The bundle as it is without permissions.
 pub(crate) fn hide(bundle: &Bundle, need: Need) -> Bundle {
     let mut hidden = bundle.clone();
     let denied = ArtifactStatus::Failed { why: Why::Denied { what: "hidden by a test".into() } };
