@@ -33,7 +33,7 @@ pub struct Diagnosis {
     pub verdicts: Vec<Verdict>,
     /// What is wrong and does not count, and why.
     pub ignored: Vec<Ignored>,
-    /// What is to be said of the judgment itself: what was left out, which ignores are in vain, what is odd about machines
+    /// What is to be said of the judgment itself: what was left out, which ignores have no effect, what is unusual about nodes
     /// that were judged together.
     pub notes: Vec<String>,
     /// How long each kind of artifact took to collect.
@@ -202,8 +202,8 @@ fn concluded(
         judged.push((out, asked, took));
     }
     checks::engine::name_in_effects(&mut found, snapshot);
-    let told = |id: &str| judged.iter().any(|(out, _, _)| out.meta.id == id && !leaves_open(out));
-    let (excuses, mut notes) = policy.excuses(&found, manifest.taken, told);
+    let decided = |id: &str| judged.iter().any(|(out, _, _)| out.meta.id == id && !leaves_open(out));
+    let (excuses, mut notes) = policy.excuses(&found, manifest.taken, decided);
     let counting: Vec<bool> = excuses.iter().map(Option::is_none).collect();
     let verdicts = judged
         .iter()
