@@ -73,6 +73,9 @@ pub struct Surroundings {
     pub secrets: Option<Vec<String>>,
     /// The names of the swarm's configs; none where they could not be listed.
     pub configs: Option<Vec<String>>,
+    /// The configs of the stack that exist in the swarm with other content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_configs: Vec<String>,
     /// Whether this host resolves the NFS and CIFS servers of the volumes; absent where it was not tried.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub servers: BTreeMap<String, bool>,
@@ -207,6 +210,11 @@ pub struct StackService {
 }
 
 impl StackResource {
+    /// Its name in the swarm; `None` where that depends on a stack name that is not given.
+    pub fn name_in(&self, stack: Option<&str>) -> Option<String> {
+        self.name.clone().or_else(|| Some(format!("{}_{}", stack?, self.key.value)))
+    }
+
     /// The server of an NFS or CIFS volume, with its line.
     pub fn server(&self) -> Option<(&str, u32)> {
         let kind = self.driver_opts.get("type")?.value.as_str();

@@ -2,6 +2,7 @@
 
 mod app_address;
 mod bind_source_missing;
+mod config_changed;
 mod dnsrr_ingress_port;
 mod engine_access;
 mod external_missing;
@@ -30,6 +31,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &unplaceable::CHECK,
     &bind_source_missing::CHECK,
     &port_conflict::CHECK,
+    &config_changed::CHECK,
     &dnsrr_ingress_port::CHECK,
     &nfs_server_unresolved::CHECK,
     &engine_access::CHECK,

@@ -2,7 +2,7 @@
 
 use super::{Artifact, Place, Session, apart, engine_api};
 use facts::Need;
-use facts::stack::{Kind, Surroundings, resolved};
+use facts::stack::{Compose, Kind, StackResource, Surroundings, resolved};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -69,9 +69,42 @@ pub(super) async fn stack(session: &Session) -> Vec<Artifact> {
     }
     let (secrets, configs) = engine_api::secrets_and_configs(session).await;
     surroundings.secrets = secrets;
-    surroundings.configs = configs;
+    surroundings.changed_configs = changed(&compose, &file.name, &surroundings.directory, configs.as_ref());
+    surroundings.configs = configs.map(|configs| configs.into_keys().collect());
     artifacts.push(around.kept_as_json(&surroundings));
     artifacts
+}
+
+/// The configs that exist in the swarm with other content than their files have.
+fn changed(
+    compose: &Compose,
+    stack: &Option<String>,
+    directory: &str,
+    existing: Option<&BTreeMap<String, String>>,
+) -> Vec<String> {
+    let configs = compose.resources.iter().filter(|it| it.kind == Kind::Config && !it.external);
+    let differs = |config: &StackResource| {
+        let name = config.name_in(stack.as_deref())?;
+        let data = existing?.get(&name).filter(|data| !data.is_empty())?;
+        let file = content(&resolved(directory, &config.file.as_ref()?.value))?;
+        (base64(&file) != *data).then_some(name)
+    };
+    configs.filter_map(differs).collect()
+}
+
+/// Content as the engine's API writes it.
+fn base64(content: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in content.chunks(3) {
+        let [a, b, c] = [0, 1, 2].map(|at| u32::from(chunk.get(at).copied().unwrap_or(0)));
+        let bits = a << 16 | b << 8 | c;
+        for at in 0..4 {
+            let letter = LETTERS.get((bits >> (18 - 6 * at) & 63) as usize).copied().unwrap_or(b'=');
+            text.push(if at <= chunk.len() as u32 { letter as char } else { '=' });
+        }
+    }
+    text
 }
 
 /// Whether this host resolves the names of servers; a name without an answer in time is left out.
@@ -118,4 +151,17 @@ fn content(path: &str) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     std::fs::File::open(path).ok()?.take(MOST + 1).read_to_end(&mut content).ok()?;
     (content.len() as u64 <= MOST).then_some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn content_is_written_as_the_engine_writes_it() {
+        assert_eq!(base64(b""), "");
+        assert_eq!(base64(b"a"), "YQ==");
+        assert_eq!(base64(b"ab"), "YWI=");
+        assert_eq!(base64(b"abc\xff"), "YWJj/w==");
+    }
 }

@@ -86,7 +86,9 @@ pub(super) async fn tasks(session: &Session) -> Vec<Artifact> {
 }
 
 /// The names of the swarm's secrets and configs; none where they could not be listed. What they hold is let go.
-pub(super) async fn secrets_and_configs(session: &Session) -> (Option<Vec<String>>, Option<Vec<String>>) {
+pub(super) async fn secrets_and_configs(
+    session: &Session,
+) -> (Option<Vec<String>>, Option<BTreeMap<String, String>>) {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Listed {
@@ -96,10 +98,12 @@ pub(super) async fn secrets_and_configs(session: &Session) -> (Option<Vec<String
     #[serde(rename_all = "PascalCase")]
     struct Spec {
         name: String,
+        #[serde(default)]
+        data: String,
     }
-    let names = |list: Artifact| {
+    let listed = |list: Artifact| -> Option<BTreeMap<String, String>> {
         let listed: Option<Vec<Listed>> = read(&list);
-        listed.map(|list| list.into_iter().map(|one| one.spec.name).collect())
+        listed.map(|list| list.into_iter().map(|one| (one.spec.name, one.spec.data)).collect())
     };
     let place = |what: &str| Place::new(Need::Stack, format!("engine/{what}.json"), format!("GET /{what}"));
     let only = "managers list secrets and configs";
@@ -107,7 +111,7 @@ pub(super) async fn secrets_and_configs(session: &Session) -> (Option<Vec<String
         get_from_manager(session, place("secrets"), only, async |docker| docker.list_secrets(None).await),
         get_from_manager(session, place("configs"), only, async |docker| docker.list_configs(None).await),
     );
-    (names(secrets), names(configs))
+    (listed(secrets).map(|secrets| secrets.into_keys().collect()), listed(configs))
 }
 
 /// The networks, and more of ingress and of the overlays that something on this node is attached to.
