@@ -393,3 +393,47 @@ impl<'a> Findings<'a> {
         self.unknown.push((subject, gap));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(out: &mut Findings<'_>, subject: Subject) -> Finding {
+        let source = Source { need: facts::Need::Probes, artifact: String::new(), origin: String::new() };
+        let proof = Evidence::Value { source, shown: String::new() };
+        out.report(subject, "", proof).clone()
+    }
+
+    fn link(from: &str, to: &str) -> Subject {
+        Subject::Link { from: from.into(), to: to.into() }
+    }
+
+    #[test]
+    fn a_firewall_rule_explains_its_own_flows_and_pairs_only() {
+        let mut out = Findings::of(&crate::network::CHECKS[0].meta);
+        let mut rule = finding(&mut out, Subject::Node("node1".into()));
+        rule.explains(Flow::tcp(2377)).explains_pair("node1".into(), "node2".into());
+        let mut blocked = |subject: Subject, flow: Flow| {
+            let mut blocked = finding(&mut out, subject);
+            blocked.about(flow);
+            blocked
+        };
+        assert!(rule.may_cause(&blocked(link("node2", "node1"), Flow::tcp(2377))));
+        assert!(!rule.may_cause(&blocked(link("node2", "node1"), Flow::udp(7946))), "another port");
+        assert!(!rule.may_cause(&blocked(link("node1", "node3"), Flow::tcp(2377))), "another pair");
+        let mut everything = blocked(link("node2", "node1"), Flow::udp(4789));
+        everything.flows.clear();
+        assert!(rule.may_cause(&everything), "a finding that is not about a port");
+    }
+
+    #[test]
+    fn a_guess_is_shown_once() {
+        let mut out = Findings::of(&crate::network::CHECKS[0].meta);
+        let mut finding = finding(&mut out, Subject::Cluster);
+        finding.summary = "7946/tcp is blocked".into();
+        finding.suspect("the firewall of node1 is the first suspect".into());
+        finding.reveal_suspicion();
+        finding.reveal_suspicion();
+        assert_eq!(finding.summary, "7946/tcp is blocked; the firewall of node1 is the first suspect");
+    }
+}

@@ -206,8 +206,13 @@ impl Peer {
         }
     }
 
+    /// Whether any echo was answered. On a path with packet loss the small one may be lost twice.
+    pub fn answers(&self) -> bool {
+        self.small.answered() || self.full.answered()
+    }
+
     /// Whether ICMP passes over the overlay and TCP does not.
     pub fn drops_tcp_only(&self) -> bool {
-        self.small.answered() && matches!(self.tcp, Some(Outcome::Filtered))
+        self.answers() && matches!(self.tcp, Some(Outcome::Filtered))
     }
 }

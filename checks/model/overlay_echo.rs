@@ -60,12 +60,12 @@ impl<'a> NodeEchoes<'a> {
 
     /// Whether the node answered over any encrypted overlay, or over any other.
     pub(crate) fn answers(&self, encrypted: bool) -> bool {
-        self.over(encrypted).any(|echo| echo.peer.small.answered())
+        self.over(encrypted).any(|echo| echo.peer.answers())
     }
 
     /// Whether the node answered over no overlay.
     pub(crate) fn is_silent(&self) -> bool {
-        self.echoes.iter().all(|echo| !echo.peer.small.answered())
+        self.echoes.iter().all(|echo| !echo.peer.answers())
     }
 
     /// Whether the node answered on the underlay. It is only probed there if it is silent on an overlay.

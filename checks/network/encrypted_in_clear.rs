@@ -47,7 +47,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 /// Whether another node answers over the overlay.
 fn passes_packets(overlay: &Overlay) -> bool {
-    overlay.data_plane.as_ref().is_ok_and(|plane| plane.peers.iter().any(|peer| peer.small.answered()))
+    overlay.data_plane.as_ref().is_ok_and(|plane| plane.peers.iter().any(facts::overlay::Peer::answers))
 }
 
 /// Whether a rule for outgoing packets sets a mark. The value of the mark is not in the facts.
@@ -96,20 +96,33 @@ fn report(
         Some((log, line)) => drop(finding.with(Evidence::log(log, line))),
         None => drop(finding.confidence(Confidence::Medium)),
     }
-    let text = refused.map(|(_, line)| line.message.as_str()).unwrap_or_default();
-    let module = if text.contains("bpf") { "xt_bpf" } else { "xt_u32" };
-    finding.remedy(Remedy {
-        title: format!("Install the iptables match {module} on {}", host.name).into(),
-        risk: Risk::Disruptive,
-        impact: "all tasks on this node restart".into(),
-        steps: vec![Step::Manual {
-            node: host.name.clone(),
-            text: format!("install and load {module}, then restart the engine, which adds the rules"),
-            commands: vec![
-                "dnf install kernel-modules-extra-$(uname -r)".into(),
-                format!("modprobe {module}"),
-                "systemctl restart docker".into(),
-            ],
-        }],
-    });
+    let remedy = match refused {
+        Some((_, line)) => {
+            let module = if line.message.contains("bpf") { "xt_bpf" } else { "xt_u32" };
+            Remedy {
+                title: format!("Install the iptables match {module} on {}", host.name).into(),
+                risk: Risk::Disruptive,
+                impact: "all tasks on this node restart".into(),
+                steps: vec![
+                    Step::Manual {
+                        node: host.name.clone(),
+                        text: format!("install and load {module}, which the rules need"),
+                        commands: vec![
+                            "dnf install kernel-modules-extra-$(uname -r)".into(),
+                            format!("modprobe {module}"),
+                        ],
+                    },
+                    Step::RestartEngine { node: host.name.clone() },
+                ],
+            }
+        }
+        // The rules were deleted, as by a flush of the table.
+        None => Remedy {
+            title: format!("Restart the engine of {}, which adds the rules again", host.name).into(),
+            risk: Risk::Disruptive,
+            impact: "all tasks on this node restart".into(),
+            steps: vec![Step::RestartEngine { node: host.name.clone() }],
+        },
+    };
+    finding.remedy(remedy);
 }

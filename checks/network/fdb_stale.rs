@@ -60,7 +60,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         if overlay.ingress && plane.not_probed == 0 && entered.is_subset(&known) {
             missing(host, view, plane, &lacking, out)?;
         }
-        for peer in plane.peers.iter().filter(|peer| !peer.small.answered() && !known.contains(&peer.node)) {
+        for peer in plane.peers.iter().filter(|peer| !peer.answers() && !known.contains(&peer.node)) {
             let to = view.name_of(*intended);
             let (subject, name) = match lacking.as_slice() {
                 [_] => (Subject::Link { from: host.name.clone(), to: to.clone() }, to),

@@ -1,4 +1,4 @@
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::log::{Line, Log};
 use facts::network::Network;
@@ -21,7 +21,7 @@ check! {
     /// Source: moby `daemon/network.go` (`releaseIngress`), `daemon/cluster/executor/container/executor.go`.
     "network/ingress-half-removed": Error, "the ingress network was removed only in part";
     healthy "the ingress network was not removed in part";
-    needs Networks, EngineLog, Services, Info;
+    needs Networks, EngineLog, Info;
     for each Host: run
 }
 
@@ -45,13 +45,6 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, line));
     finding.with(Evidence::value(networks, format!("{} {}: {endpoints}", network.name, network.id)));
-    let services = view.snapshot.services.get();
-    let publishes = |services: &&facts::Seen<Vec<facts::service::Service>>| {
-        services.iter().any(|service| service.ports.iter().any(|port| port.ingress))
-    };
-    if services.as_ref().ok().is_some_and(|services| !publishes(services)) {
-        finding.severity(Severity::Warning);
-    }
     let manager = view.manager().unwrap_or_else(|| "a manager".into());
     finding.remedy(Remedy {
         title: format!("Restart the engine of {}, then create the ingress network", host.name).into(),

@@ -51,9 +51,15 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let names: Vec<_> = broken.iter().map(|node| view.name_of(node.node).to_string()).collect();
     let device = interface.map_or("the interface", |interface| interface.name.as_str());
     let driver = interface.map(|interface| interface.driver.as_str()).filter(|driver| !driver.is_empty());
+    let known = driver.is_some_and(|driver| KNOWN_DRIVERS.contains(&driver));
     let by = driver.map(|driver| format!(" (driver {driver})")).unwrap_or_default();
+    let reason = if known {
+        format!(": {device}{by} computes wrong TCP checksums inside VXLAN packets")
+    } else {
+        String::new()
+    };
     let summary = format!(
-        "TCP over the overlays of {} does not reach {}, while ICMP does: {device}{by} sends wrong TCP checksums inside VXLAN",
+        "TCP over the overlays of {} does not reach {}, while ICMP does{reason}",
         host.name,
         names.join(", ")
     );
@@ -78,8 +84,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             format!("{device}: driver {driver}, TX checksum offload {on}"),
         ));
     }
-    let known = driver.is_some_and(|driver| KNOWN_DRIVERS.contains(&driver));
-    finding.confidence(if known { Confidence::High } else { Confidence::Medium });
+    if known {
+        finding.confidence(Confidence::High);
+    } else {
+        let guess = format!("TX checksum offload of {device}{by} is the first suspect");
+        finding.confidence(Confidence::Medium).suspect(guess);
+    }
     finding.remedy(Remedy {
         title: format!("Switch TX checksum offload of {device} off").into(),
         risk: Risk::Manual,

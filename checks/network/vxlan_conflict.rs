@@ -50,7 +50,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let line = failed.filter(|(_, line)| names_subnet_of(line, network));
             let finding = report_device(host, device, Some(network), namespaces, out);
             match line {
-                Some((log, line)) => drop(finding.with(Evidence::log(log, line))),
+                Some((log, line)) => drop(finding.with(evidence(log, line))),
                 // Until a task needs the overlay on this node, nothing fails.
                 None if overlays
                     .iter()
@@ -69,7 +69,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             (None, _) => report_failure(host, line, networks, log, out),
             // A worker does not list a network that it failed to create.
             (Some(namespaces), Some(device)) if network.is_none() => {
-                report_device(host, device, None, namespaces, out).with(Evidence::log(log, line));
+                report_device(host, device, None, namespaces, out).with(evidence(log, line));
             }
             // The list of devices shows that the conflict is resolved.
             (Some(_), _) => {}
@@ -92,6 +92,16 @@ fn last_failure<'a>(log: &'a Log, view: &View<'_>) -> Option<&'a Line> {
     let exists = |line: &&Line| error_of(line).contains("error creating vxlan interface: file exists");
     let fresh = |line: &&Line| line.at.is_none_or(|at| now - at.as_second() <= FRESH_SECONDS);
     life(log).iter().rev().find(exists).filter(fresh)
+}
+
+/// The line with its error, which is a field beside the message.
+fn evidence(log: &Seen<Log>, line: &Line) -> Evidence {
+    match Evidence::log(log, line) {
+        Evidence::Line { source, line: number, at, text } if line.fields.contains_key("error") => {
+            Evidence::Line { source, line: number, at, text: format!("{text}: {}", error_of(line)) }
+        }
+        other => other,
+    }
 }
 
 fn error_of(line: &Line) -> &str {
@@ -182,7 +192,7 @@ fn report_failure(
         host.name
     );
     let directory = exec_root(host);
-    let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, line));
+    let finding = out.report(Subject::Node(host.name.clone()), summary, evidence(log, line));
     if let Some(network) = network {
         finding.also_affects(Subject::Network(network.name.clone()));
     }

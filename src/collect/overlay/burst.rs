@@ -25,7 +25,7 @@ const CLOSED_PORT: u16 = 1;
 /// Measures every peer that answered an echo.
 pub(super) fn measure(peers: &mut [Peer]) -> io::Result<()> {
     let answering: Vec<usize> =
-        (0..peers.len()).filter(|at| peers.get(*at).is_some_and(|peer| peer.small.answered())).collect();
+        (0..peers.len()).filter(|at| peers.get(*at).is_some_and(Peer::answers)).collect();
     if answering.is_empty() {
         return Ok(());
     }
