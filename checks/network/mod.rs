@@ -25,6 +25,7 @@ mod ingress_sandbox_missing;
 mod macvlan_shared_range;
 mod manager_port_blocked;
 mod no_route;
+mod not_attachable;
 mod packet_loss;
 mod path_mtu;
 mod peer_unreachable;
@@ -77,6 +78,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &attachment_missing::CHECK,
     &addresses_low::CHECK,
     &duplicate_name::CHECK,
+    &not_attachable::CHECK,
     &macvlan_shared_range::CHECK,
     &vip_unreachable::CHECK,
 ];
