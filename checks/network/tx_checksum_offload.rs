@@ -1,4 +1,4 @@
-use crate::model::overlay_echo::{NodeEchoes, by_node, underlay};
+use crate::model::overlay_echo::{NodeEchoes, OverlayEcho, by_node, underlay};
 use crate::remedy::shell_quote;
 use crate::{Confidence, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
@@ -35,7 +35,12 @@ const FEATURE: &str = "tx-checksum-ip-generic";
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
     let nodes = by_node(overlays);
-    let probed = |node: &&NodeEchoes<'_>| node.echoes.iter().any(|echo| echo.peer.tcp.is_some());
+    // Where echoes are lost as well, packet loss explains a lost SYN.
+    let lossless = |echo: &OverlayEcho<'_>| echo.peer.burst.is_some_and(|burst| burst.lost() == 0);
+    let probed = |node: &&NodeEchoes<'_>| {
+        node.echoes.iter().any(|echo| echo.peer.tcp.is_some())
+            && node.echoes.iter().all(|echo| echo.peer.tcp.is_none() || lossless(echo))
+    };
     let drops = |node: &&NodeEchoes<'_>| {
         let mut tried = node.echoes.iter().filter(|echo| echo.peer.tcp.is_some());
         tried.all(|echo| echo.peer.drops_tcp_only())

@@ -22,8 +22,8 @@ const SYN_AT: [usize; 3] = [0, 3, 6];
 /// A port that nothing listens on (tcpmux): a reset is the expected answer, and an open port is an answer as well.
 const CLOSED_PORT: u16 = 1;
 
-/// Measures every peer that answered an echo.
-pub(super) fn measure(peers: &mut [Peer]) -> io::Result<()> {
+/// Measures every peer that answered an echo. TCP is probed on endpoints that answer a SYN to a closed port.
+pub(super) fn measure(peers: &mut [Peer], answers_tcp: impl Fn(Ipv4Addr) -> bool) -> io::Result<()> {
     let answering: Vec<usize> =
         (0..peers.len()).filter(|at| peers.get(*at).is_some_and(Peer::answers)).collect();
     if answering.is_empty() {
@@ -39,7 +39,7 @@ pub(super) fn measure(peers: &mut [Peer]) -> io::Result<()> {
         for at in &answering {
             let Some(peer) = peers.get(*at) else { continue };
             requests.push(Request { node: *at, to: peer.endpoint, size: SMALL, echo: None });
-            if SYN_AT.contains(&round) && answers.get(*at) == Some(&None) {
+            if SYN_AT.contains(&round) && answers.get(*at) == Some(&None) && answers_tcp(peer.endpoint) {
                 match connect(peer.endpoint) {
                     Ok(socket) => syns.push((*at, socket)),
                     Err(outcome) => set(&mut answers, *at, outcome),
@@ -71,7 +71,9 @@ pub(super) fn measure(peers: &mut [Peer]) -> io::Result<()> {
             })
             .collect();
         peer.burst = Some(Burst::of(&times));
-        peer.tcp = Some(answers.get(at).cloned().flatten().unwrap_or(Outcome::Filtered));
+        if answers_tcp(peer.endpoint) {
+            peer.tcp = Some(answers.get(at).cloned().flatten().unwrap_or(Outcome::Filtered));
+        }
     }
     Ok(())
 }
@@ -126,7 +128,7 @@ mod tests {
                 tcp: None,
             }];
             let began = Instant::now();
-            measure(&mut peers).unwrap();
+            measure(&mut peers, |_| true).unwrap();
             let [peer] = peers;
             (peer, began.elapsed())
         })

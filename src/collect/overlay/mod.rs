@@ -19,7 +19,7 @@ use facts::overlay::{DataPlane, Overlay};
 use facts::{Fact, Host, Need, Why};
 use futures_util::future::join_all;
 use nix::sched::{CloneFlags, setns};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
@@ -123,6 +123,9 @@ struct Paths {
     overlay: PathBuf,
     /// The namespace of an endpoint on it, from which probes are sent.
     inside: Inside,
+    /// On the ingress network the addresses of the nodes' load balancers; `None` on any other network. A task on the ingress
+    /// network drops TCP to every port that it does not publish, and its load balancer does not.
+    balancers: Option<BTreeSet<IpAddr>>,
 }
 
 enum Inside {
@@ -164,7 +167,16 @@ impl Paths {
                 None => return Err(missing("an endpoint")),
             },
         };
-        Ok(Self { overlay, inside })
+        let records = network.records.iter().flatten();
+        let of_nodes =
+            records.filter(|record| record.service.is_empty() && record.name == "ingress-endpoint");
+        let balancers = network.ingress.then(|| of_nodes.map(|record| record.addr).collect());
+        Ok(Self { overlay, inside, balancers })
+    }
+
+    /// Whether an endpoint answers a SYN to a closed port with a reset.
+    fn answers_tcp(&self, addr: IpAddr) -> bool {
+        self.balancers.as_ref().is_none_or(|balancers| balancers.contains(&addr))
     }
 
     /// Reads the tables of the overlay and probes the other nodes. This thread stays in a namespace of the overlay.
@@ -198,6 +210,10 @@ impl Paths {
         for endpoint in endpoints.iter().filter(|endpoint| on_overlay(endpoint).is_some()) {
             nodes.entry(endpoint.node).or_default().push(endpoint.clone());
         }
+        // The load balancer of a node answers everything, so it is probed first.
+        for endpoints in nodes.values_mut() {
+            endpoints.sort_by_key(|endpoint| !self.answers_tcp(endpoint.addr.into()));
+        }
         let not_probed = nodes.len().saturating_sub(most);
         let nodes: Vec<_> = nodes.into_values().take(most).collect();
         let encapsulation = if encrypted {
@@ -216,7 +232,7 @@ impl Paths {
         }
         if burst {
             enter_inside()?;
-            burst::measure(&mut peers).map_err(sending)?;
+            burst::measure(&mut peers, |addr| self.answers_tcp(addr.into())).map_err(sending)?;
         }
         Ok(DataPlane { vni: device.vni, port: device.port, mtu, peers, not_probed })
     }
