@@ -7,7 +7,7 @@ use super::tally::Tally;
 use super::text::{columns, count, cut_end, duration};
 use super::writer::{Indent, ReportWriter, Span, Style, Symbol};
 use crate::judge::{Cause, Diagnosis, Status};
-use checks::{Finding, Severity};
+use checks::Finding;
 use std::io;
 
 /// How many root causes are listed.
@@ -102,14 +102,10 @@ fn rows(writer: &mut ReportWriter<'_>, firsts: &[&Finding]) -> io::Result<()> {
 
 /// What to do first: the first command of the first remedy that has one, and where to run it.
 fn start(writer: &mut ReportWriter<'_>, first: &Finding) -> io::Result<()> {
-    let lead = match first.severity {
-        Severity::Error => "Start with 1",
-        Severity::Warning | Severity::Info => "Next, 1",
-    };
     let Some(step) = first.remedy.iter().flat_map(|remedy| &remedy.steps).next() else {
         return Ok(());
     };
-    let lead = format!("{lead}, on {}:", writer.clean(step.node().as_str()));
+    let lead = format!("Start with 1, on {}:", writer.clean(step.node().as_str()));
     let Some(command) = step.commands().into_iter().next() else {
         let spans = [Span::new(Style::Bold, lead), Span::plain(format!(" {}", step.text()))];
         return writer.flow(Indent(0, 2), &spans);

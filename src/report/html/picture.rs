@@ -9,44 +9,44 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// How many broken links are drawn between many nodes.
-const ILL_LINKS: usize = 250;
+const BROKEN_LINKS: usize = 250;
 /// How many unhealthy nodes are named among many.
 const NAMED: usize = 16;
 /// From how many links on the healthy ones are drawn faintly.
 const CROWDED: usize = 60;
 
-/// How a node or a link is.
+/// The state of a node or a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Health {
-    Open,
-    Well,
-    Warn,
-    Ill,
+    Unknown,
+    Healthy,
+    Warning,
+    Error,
 }
 
 impl Health {
     pub(super) fn class(self) -> &'static str {
         match self {
-            Self::Open => "open",
-            Self::Well => "well",
-            Self::Warn => "warn",
-            Self::Ill => "ill",
+            Self::Unknown => "open",
+            Self::Healthy => "well",
+            Self::Warning => "warn",
+            Self::Error => "ill",
         }
     }
 
     fn of(severity: Severity) -> Self {
         match severity {
-            Severity::Error => Self::Ill,
-            Severity::Warning => Self::Warn,
-            Severity::Info => Self::Well,
+            Severity::Error => Self::Error,
+            Severity::Warning => Self::Warning,
+            Severity::Info => Self::Healthy,
         }
     }
 }
 
-/// How everything in the picture is.
+/// The states of everything in the picture.
 pub(super) struct Picture<'a> {
     map: &'a Map,
-    /// How each node is.
+    /// The state of each node.
     pub(super) spots: Vec<Health>,
     /// The paths between two nodes, both directions together.
     links: BTreeMap<(usize, usize), Health>,
@@ -77,8 +77,8 @@ impl<'a> Picture<'a> {
             }
         }
         for (spot, _) in spots.iter_mut().zip(answers).filter(|(_, answer)| *answer == Some(false)) {
-            // It was tried, and nothing at all came back.
-            *spot = Health::Ill;
+            // It was tested, and nothing answered.
+            *spot = Health::Error;
         }
         for found in diagnosis.all_findings() {
             let health = Health::of(found.severity);
@@ -99,8 +99,8 @@ impl<'a> Picture<'a> {
         }
         // A state of a node without a finding is never shown worse than the verdict.
         let worst =
-            diagnosis.all_findings().map(|found| Health::of(found.severity)).max().unwrap_or(Health::Well);
-        let limit = worst.max(Health::Warn);
+            diagnosis.all_findings().map(|found| Health::of(found.severity)).max().unwrap_or(Health::Healthy);
+        let limit = worst.max(Health::Warning);
         spots.iter_mut().chain(links.values_mut()).for_each(|health| *health = (*health).min(limit));
         Self { map, spots, links, labels: broken }
     }
@@ -110,15 +110,15 @@ impl<'a> Picture<'a> {
         let mut ways = vec![(0_usize, 0_usize); self.spots.len()];
         for ((from, to), health) in &self.links {
             for end in [from, to] {
-                if let Some((ill, all)) = ways.get_mut(*end) {
-                    *ill += usize::from(*health == Health::Ill);
+                if let Some((broken, all)) = ways.get_mut(*end) {
+                    *broken += usize::from(*health == Health::Error);
                     *all += 1;
                 }
             }
         }
         let all = self.map.spots.iter().zip(&self.spots).zip(ways);
-        all.filter(|((_, health), _)| **health > Health::Well).map(|((spot, _), (ill, all))| {
-            let ways = if ill > 0 { format!(" ({ill} of {all} paths broken)") } else { String::new() };
+        all.filter(|((_, health), _)| **health > Health::Healthy).map(|((spot, _), (broken, all))| {
+            let ways = if broken > 0 { format!(" ({broken} of {all} paths broken)") } else { String::new() };
             (spot, ways)
         })
     }
@@ -130,7 +130,7 @@ impl<'a> Picture<'a> {
             "{} nodes, {managers} of them managers; {} unhealthy; {} of {} paths between nodes broken",
             self.map.spots.len(),
             self.unhealthy().count(),
-            self.links.values().filter(|health| **health == Health::Ill).count(),
+            self.links.values().filter(|health| **health == Health::Error).count(),
             self.links.len(),
         );
         let (width, height) = (layout.width, layout.height);
@@ -144,8 +144,8 @@ impl<'a> Picture<'a> {
             }
         }
         if layout.card.is_none() {
-            let sick = spots().filter(|(_, (_, health))| *health > Health::Well);
-            for (at, (spot, _)) in sick.take(NAMED) {
+            let unhealthy = spots().filter(|(_, (_, health))| *health > Health::Healthy);
+            for (at, (spot, _)) in unhealthy.take(NAMED) {
                 name(spot, layout.point(at), &layout, out)?;
             }
         }
@@ -160,30 +160,30 @@ impl<'a> Picture<'a> {
             let nodes = self.spots.len();
             for from in 0..nodes {
                 for to in from + 1..nodes {
-                    links.entry((from, to)).or_insert(Health::Open);
+                    links.entry((from, to)).or_insert(Health::Unknown);
                 }
             }
         }
         // Broken links are drawn last, on top of the others.
         let mut links: Vec<_> = links.iter().collect();
         links.sort_by_key(|(_, health)| **health);
-        let mut ill = 0;
+        let mut broken = 0;
         for ((from, to), health) in links {
-            let sick = *health > Health::Well;
+            let unhealthy = *health > Health::Healthy;
             // Among many, an unhealthy node stands for the paths to it.
-            let told = |at: &usize| self.spots.get(*at) == Some(&Health::Ill);
-            if many && (!sick || told(from) || told(to) || ill >= ILL_LINKS) {
+            let is_error = |at: &usize| self.spots.get(*at) == Some(&Health::Error);
+            if many && (!unhealthy || is_error(from) || is_error(to) || broken >= BROKEN_LINKS) {
                 continue;
             }
-            ill += usize::from(sick);
+            broken += usize::from(unhealthy);
             let (a, b) = (layout.point(*from), layout.point(*to));
-            // Bent a little, so that it does not hide behind the nodes between.
+            // Bent a little, so that the nodes between do not hide it.
             let bend = if layout.ring { 0.0 } else { 0.12 };
             let middle = Point {
                 x: (a.x + b.x) / 2.0 + (b.y - a.y) * bend,
                 y: (a.y + b.y) / 2.0 - (b.x - a.x) * bend,
             };
-            let faint = match sick {
+            let faint = match unhealthy {
                 false if self.links.len() > CROWDED => " faint",
                 true if many => " thin",
                 _ => "",
@@ -199,7 +199,7 @@ impl<'a> Picture<'a> {
                 b.x,
                 b.y
             )?;
-            if sick && !many {
+            if unhealthy && !many {
                 // The curve passes half way between the chord and its handle.
                 let (x, y) = ((a.x + b.x) / 4.0 + middle.x / 2.0, (a.y + b.y) / 4.0 + middle.y / 2.0);
                 let (left, right, top, bottom) = (x - 7.0, x + 7.0, y - 7.0, y + 7.0);
@@ -245,30 +245,30 @@ fn label(link: &Link) -> Option<String> {
 }
 
 fn worsen(links: &mut BTreeMap<(usize, usize), Health>, from: usize, to: usize, health: Health) {
-    let entry = links.entry((from.min(to), from.max(to))).or_insert(Health::Open);
+    let entry = links.entry((from.min(to), from.max(to))).or_insert(Health::Unknown);
     *entry = health.max(*entry);
 }
 
-/// How a node is by what the managers say.
+/// The state of a node by the node list.
 fn standing(spot: &Spot) -> Health {
     match (spot.state.as_deref(), spot.availability.as_deref()) {
-        (Some("down" | "disconnected"), _) => Health::Ill,
-        (Some("ready"), Some(_)) => Health::Warn,
-        (Some("ready"), None) => Health::Well,
-        (None, _) if spot.looked_at => Health::Well,
-        _ => Health::Open,
+        (Some("down" | "disconnected"), _) => Health::Error,
+        (Some("ready"), Some(_)) => Health::Warning,
+        (Some("ready"), None) => Health::Healthy,
+        (None, _) if spot.looked_at => Health::Healthy,
+        _ => Health::Unknown,
     }
 }
 
 fn quality(link: &Link) -> Health {
     match link.state() {
-        State::Refuted => Health::Ill,
-        State::Proven => Health::Well,
-        State::Unknown | State::None => Health::Open,
+        State::Refuted => Health::Error,
+        State::Proven => Health::Healthy,
+        State::Unknown | State::None => Health::Unknown,
     }
 }
 
-/// What a node is, in a word or two.
+/// The role of a node, and its state unless it is ready.
 fn role(spot: &Spot) -> String {
     let role = match spot.role {
         Role::Leader => "leader",
@@ -295,12 +295,12 @@ fn classes(spot: &Spot, health: Health) -> String {
 }
 
 fn card(spot: &Spot, health: Health, at: Point, size: Point, out: &mut dyn Write) -> io::Result<()> {
-    // Managers have corners, and all others are round.
+    // Managers are square, all others are round.
     let round = if spot.role <= Role::Manager { 6.0 } else { size.y / 2.0 };
     let symbol = match health {
-        Health::Ill => "✗ ",
-        Health::Warn => "! ",
-        Health::Well | Health::Open => "",
+        Health::Error => "✗ ",
+        Health::Warning => "! ",
+        Health::Healthy | Health::Unknown => "",
     };
     let star = if spot.role == Role::Leader { "★ " } else { "" };
     let name = clean(&spot.label, false);
@@ -325,7 +325,7 @@ fn card(spot: &Spot, health: Health, at: Point, size: Point, out: &mut dyn Write
 }
 
 fn dot(spot: &Spot, health: Health, at: Point, pitch: f64, out: &mut dyn Write) -> io::Result<()> {
-    let radius = pitch * if health > Health::Well { 0.46 } else { 0.32 };
+    let radius = pitch * if health > Health::Healthy { 0.46 } else { 0.32 };
     let corner = if spot.role <= Role::Manager { 0.0 } else { radius };
     writeln!(
         out,
@@ -339,11 +339,11 @@ fn dot(spot: &Spot, health: Health, at: Point, pitch: f64, out: &mut dyn Write) 
     )
 }
 
-/// The name of a node that is not well, above it or, in the first row, beneath it.
+/// The name of an unhealthy node, above it or, in the first row, below it.
 fn name(spot: &Spot, at: Point, layout: &Layout, out: &mut dyn Write) -> io::Result<()> {
     let above = at.y > layout.pitch;
     let y = if above { at.y - layout.pitch * 0.6 } else { at.y + layout.pitch * 1.2 };
-    // At the edges a name in the middle would be cut off.
+    // At the edges a centred name would be cut off.
     let anchor = match at.x / layout.width {
         ..0.15 => "start",
         0.85.. => "end",
@@ -351,7 +351,7 @@ fn name(spot: &Spot, at: Point, layout: &Layout, out: &mut dyn Write) -> io::Res
     };
     let text = clean(&spot.label, false);
     let text = markup(&cut(&text, 20, false));
-    // Written twice, so that what lies beneath does not run into the letters.
+    // Written twice, so that what is behind does not run into the letters.
     ["tag halo", "tag"].iter().try_for_each(|class| {
         writeln!(
             out,

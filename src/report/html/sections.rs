@@ -109,7 +109,7 @@ pub(super) fn index(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()
         let Some(Cause { finding, .. }) = group.first() else { continue };
         writeln!(
             out,
-            r##"<li class="{}"><a href="#finding-{}">{}</a> <span class="about"><bdi>{}</bdi></span></li>"##,
+            r##"<li class="{}"><a href="#finding-{}">{}</a> <span class="about">· <bdi>{}</bdi></span></li>"##,
             finding.severity.as_str(),
             at + 1,
             prose(&cut_end(&finding.summary, INDEXED, false)),
