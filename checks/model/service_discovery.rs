@@ -53,6 +53,12 @@ impl<'a> Expected<'a> {
         self.nodes.value.iter().find(|node| node.id == *id && node.state == NodeState::Ready)
     }
 
+    /// The node with this address, if it is Ready.
+    pub(crate) fn ready_node_at(&self, addr: IpAddr) -> Option<&'a Node> {
+        let mut ready = self.nodes.value.iter().filter(|node| node.state == NodeState::Ready);
+        ready.find(|node| addresses(node).any(|it| it == addr))
+    }
+
     /// Whether a service and all its tasks have been unchanged for long enough when `host` was examined.
     pub(crate) fn is_settled(&self, service: &Service, host: &Host) -> bool {
         let since = |at: Option<Timestamp>| lasted(at, host) >= SETTLED_SECONDS;

@@ -165,14 +165,14 @@ fn report(
             Some(Evidence::value(services, format!("{}: {addr} on {network}", holder.text(view))))
         }
         Holder::Container { network, node, seen, .. } => {
-            let range =
-                if network.ip_ranges.is_empty() { "none".into() } else { network.ip_ranges.join(", ") };
-            let subnets = network.subnets.join(", ");
+            let (subnets, ranges) = assigned_from(network, seen);
+            let range = if ranges.is_empty() { "none".into() } else { ranges.join(", ") };
             let text = format!(
-                "{}: {addr}; {} on {node}: driver {}, subnet {subnets}, IP range {range}",
+                "{}: {addr}; {} on {node}: driver {}, subnet {}, IP range {range}",
                 holder.text(view),
                 network.name,
-                network.driver
+                network.driver,
+                subnets.join(", ")
             );
             Some(Evidence::value(seen, text))
         }
@@ -188,7 +188,9 @@ fn report(
         finding.also_affects(Subject::Service(service.to_owned()));
     }
     finding.remedy(match (first, second) {
-        (Holder::Container { network, .. }, _) => separate_ranges(network, view),
+        (Holder::Container { network, seen, .. }, _) => {
+            separate_ranges(network, assigned_from(network, seen).0)
+        }
         (Holder::Vip(service), Holder::Vip(_)) => new_vip(service),
         (Holder::Task(_, service), _) | (_, Holder::Task(_, service)) => {
             new_tasks(service.map_or("SERVICE", |service| service.name.as_str()))
@@ -227,9 +229,16 @@ fn new_vip(service: &Service) -> Remedy {
     }
 }
 
-fn separate_ranges(network: &Network, view: &View<'_>) -> Remedy {
+/// The subnets and IP ranges from which a node assigns addresses: those of its config-only network, if it has one.
+fn assigned_from<'a>(network: &'a Network, networks: &'a [Network]) -> (&'a [String], &'a [String]) {
+    let config = network.config_from.as_ref().and_then(|name| networks.iter().find(|it| it.name == *name));
+    let source = config.unwrap_or(network);
+    (&source.subnets, &source.ip_ranges)
+}
+
+fn separate_ranges(network: &Network, subnets: &[String]) -> Remedy {
     let config = network.config_from.clone().unwrap_or_else(|| "CONFIG_NETWORK".into());
-    let subnet = network.subnets.first().map_or("SUBNET", String::as_str);
+    let subnet = subnets.first().map_or("SUBNET", String::as_str);
     let create = format!(
         "docker network create --config-only --subnet {} --ip-range RANGE_OF_THIS_NODE -o parent=INTERFACE {}",
         shell_quote(subnet),
@@ -241,7 +250,7 @@ fn separate_ranges(network: &Network, view: &View<'_>) -> Remedy {
         impact: format!("The tasks on {} stop until the network is created again.", network.name).into(),
         steps: vec![
             Step::Manual {
-                node: view.manager().unwrap_or_else(|| "a manager".into()),
+                node: "a manager".into(),
                 text: format!("remove the services on {} and the network", network.name),
                 commands: vec![format!("docker network rm {}", shell_quote(&network.name))],
             },
@@ -251,7 +260,7 @@ fn separate_ranges(network: &Network, view: &View<'_>) -> Remedy {
                 commands: vec![format!("docker network rm {}", shell_quote(&config)), create],
             },
             Step::Manual {
-                node: view.manager().unwrap_or_else(|| "a manager".into()),
+                node: "a manager".into(),
                 text: "create the network and the services again".into(),
                 commands: vec![format!(
                     "docker network create --scope swarm --driver {} --config-from {} {}",

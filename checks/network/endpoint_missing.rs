@@ -1,4 +1,4 @@
-use crate::model::service_discovery::{Expected, SETTLED_SECONDS, addresses, by_service, settled_overlays};
+use crate::model::service_discovery::{Expected, addresses, by_service, lasted, settled_overlays};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::network::{EndpointRecord, Network};
@@ -121,8 +121,8 @@ fn report(
     for more in shown {
         finding.with(more);
     }
-    if let Some(task) = missing.first().map(|it| it.task) {
-        let text = format!("task {}: running for at least {SETTLED_SECONDS} s", task.id);
+    if let Some(Missing { host, task, .. }) = missing.first() {
+        let text = format!("task {}: running for {} s", task.id, lasted(task.since, host));
         finding.with(Evidence::value(expected.tasks, text));
     }
     for it in missing.iter().take(1) {

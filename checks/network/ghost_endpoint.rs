@@ -166,9 +166,17 @@ fn report(service: &str, ghosts: &[Ghost<'_>], expected: &Expected<'_>, out: &mu
     let confidence = ghosts.iter().map(|ghost| ghost.confidence).max().unwrap_or(Confidence::Medium);
     finding.confidence(confidence).on_nodes(ghosts.iter().map(|ghost| ghost.host.name.clone()));
     let network = ghosts.first().map_or("", |ghost| ghost.network.name.as_str());
-    let restart = hosts.iter().map(|host| Step::Manual {
-        node: NodeName((*host).to_owned()),
-        text: format!("if the record is still there, restart the engine; the tasks of {host} restart"),
+    // The owner of a record deletes it. Without an owner each node that has the record reads it again from the others.
+    let owner =
+        ghosts.iter().find_map(|ghost| expected.ready_node_at(ghost.record.host?)).map(|node| &node.name);
+    let holders: Vec<NodeName> = match owner {
+        Some(owner) => vec![owner.clone()],
+        None => hosts.iter().map(|host| NodeName((*host).to_owned())).collect(),
+    };
+    let restarted = holders.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
+    let restart = holders.iter().map(|node| Step::Manual {
+        node: node.clone(),
+        text: format!("if the record is still there, restart the engine; the tasks of {node} restart"),
         commands: vec![
             format!("docker network inspect --verbose {}", shell_quote(network)),
             "systemctl restart docker".into(),
@@ -186,10 +194,7 @@ fn report(service: &str, ghosts: &[Ghost<'_>], expected: &Expected<'_>, out: &mu
             format!("The tasks of {service} restart, one after the other."),
         )
     } else {
-        (
-            format!("Restart the engine of {}", hosts.join(", ")),
-            format!("The tasks of {} restart.", hosts.join(", ")),
-        )
+        (format!("Restart the engine of {restarted}"), format!("The tasks of {restarted} restart."))
     };
     finding.remedy(Remedy {
         title: title.into(),
