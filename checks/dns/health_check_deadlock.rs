@@ -40,7 +40,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         services.value.iter().filter_map(|service| Waiting::of(service, tasks, view)).collect();
     let mut reported = BTreeSet::new();
     for waiting in &unhealthy {
-        let Some(ring) = ring(waiting, &unhealthy) else { continue };
+        let Some(ring) = ring(waiting, &unhealthy).filter(|ring| is_proven(ring)) else { continue };
         let names: BTreeSet<&str> = ring.iter().map(|(it, _)| it.service.name.as_str()).collect();
         if reported.insert(names.clone()) {
             report(&ring, &names, services, tasks, out);
@@ -49,10 +49,19 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// A service that no task of is healthy, because health checks fail or do not end.
+/// A service without a healthy task, because its health checks fail or do not end.
 struct Waiting<'a> {
     service: &'a Service,
     task: &'a Task,
+    /// How many of its tasks were killed because their health check failed.
+    killed: usize,
+}
+
+/// Whether the names are what the services wait for: a health check contains one, or each service was killed more than
+/// once. A slow first start alone proves nothing.
+fn is_proven(ring: &[(&Waiting<'_>, Mention)]) -> bool {
+    ring.iter().any(|(_, mention)| mention.in_health_check)
+        || ring.iter().all(|(waiting, _)| waiting.killed > 1)
 }
 
 /// Where a service has the name of another one.
@@ -70,13 +79,13 @@ impl<'a> Waiting<'a> {
         }
         let now = view.snapshot.taken.as_second();
         let long = |task: &&Task| task.since.is_some_and(|at| now - at.as_second() >= STARTING_SECONDS);
-        let killed =
-            own().filter(|task| task.error.contains("unhealthy container")).max_by_key(|task| task.since);
+        let killed = || own().filter(|task| task.error.contains("unhealthy container"));
         let starting = || {
             let checked = !service.health_test.is_empty() && service.health_test != ["NONE"];
             own().filter(|task| checked && task.state == "starting").find(long)
         };
-        Some(Self { service, task: killed.or_else(starting)? })
+        let task = killed().max_by_key(|task| task.since).or_else(starting)?;
+        Some(Self { service, task, killed: killed().count() })
     }
 
     /// The first place with a name of the other service, the health check first.

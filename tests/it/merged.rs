@@ -99,3 +99,31 @@ fn options_of_daemon_json_that_differ_are_noted() {
     );
     assert_eq!(notes(&[&mtu, &with(&worker, r#"{"mtu": 1400}"#)]), Vec::<String>::new());
 }
+
+/// A worker has no task list; a manager has no copy of the worker's NetworkDB. Together they show a stale record.
+#[test]
+fn a_record_on_a_worker_is_compared_with_the_tasks_of_the_manager() {
+    let folder = fixtures().join("healthy/one-manager");
+    let [manager, worker] = ["node1", "node2"].map(|node| folder_bundle(&folder.join(node)));
+    let stale = edited(&worker, "engine/networks/9mg6tgpzvsb0fnysoqjlbyz54.json", |network| {
+        network["Services"]["db"]["Tasks"].as_array_mut().unwrap().push(json!({
+            "Name": "db.3.0ldtask0ldtask0ldtask0ld0", "EndpointID": "ff", "EndpointIP": "10.0.1.77",
+            "Info": { "Host IP": "192.0.2.9" }
+        }));
+    });
+    let summaries = |bundles: &[&Bundle]| -> Vec<String> {
+        let members = bundles.iter().map(|bundle| Member::of((*bundle).clone())).collect();
+        let checks = checks::built_in().filter(|check| check.meta.id == "network/ghost-endpoint");
+        let checks = checks.map(|check| check as &dyn checks::Check);
+        let diagnosis = judge_swarm(checks, members, &Policy::default()).unwrap().1;
+        diagnosis.findings.iter().map(|cause| cause.finding.summary.clone()).collect()
+    };
+    assert_eq!(summaries(&[&manager, &worker]), Vec::<String>::new());
+    assert_eq!(summaries(&[&stale]), Vec::<String>::new());
+    assert_eq!(
+        summaries(&[&manager, &stale]),
+        ["service discovery of node2 has an endpoint of db that does not exist any more: 10.0.1.77 on app"]
+    );
+    // A task that is missing in an older task list may be a new one.
+    assert_eq!(summaries(&[&manager, &taken_later(&stale, 5)]), Vec::<String>::new());
+}
