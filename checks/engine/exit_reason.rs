@@ -73,7 +73,7 @@ pub(super) fn is_oom_kill(line: &Line) -> bool {
 }
 
 /// Whether a line is the message with which dockerd exits. Newer engines write it without a level.
-fn is_exit_message(line: &Line) -> bool {
+pub(super) fn is_exit_message(line: &Line) -> bool {
     let starts = [
         "failed to ",
         "unable to ",
@@ -83,6 +83,7 @@ fn is_exit_message(line: &Line) -> bool {
         "pid file found",
         "unknown flag: ",
         "unknown shorthand flag: ",
+        "Status: unknown ",
     ];
     let by_logger = matches!(line.level, Level::Fatal | Level::Panic);
     by_logger || (line.level == Level::Unknown && starts.iter().any(|words| line.message.starts_with(words)))
@@ -117,6 +118,8 @@ mod tests {
         let failed = (Engine, Level::Unknown, "failed to start daemon: no space left on device");
         let panicked = (Engine, Level::Unknown, "panic: runtime error: invalid memory address");
         let frame = (Engine, Level::Unknown, "goroutine 412 [running]:");
+        let flag = (Engine, Level::Unknown, "Status: unknown flag: --nosuch");
+        assert!(matches!(exit_reason(&log(&[ready, stopped, flag])), Some(ExitReason::Failed(_))));
         let killed = (Kernel, Level::Unknown, "Out of memory: Killed process 41 (dockerd) total-vm:1kB");
         assert!(matches!(exit_reason(&log(&[ready, failed])), Some(ExitReason::Failed(_))));
         assert!(matches!(exit_reason(&log(&[ready, panicked, frame])), Some(ExitReason::Panicked(_))));

@@ -1,3 +1,4 @@
+use super::exit_reason::{is_exit_message, is_ready};
 use super::known_errors::{Known, is_failure, known};
 use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::log::{Level, Line, Log, Program};
@@ -61,7 +62,9 @@ fn run(host: &Host, view: &View<'_>, found: &[Finding], out: &mut Findings<'_>) 
     let log = host.log.get()?;
     let explained = quoted_shapes(found);
     let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
-    for line in log.lines.iter().filter(|line| is_error(line)) {
+    let failed = failed_starts(log);
+    let lines = log.lines.iter().enumerate().filter(|(at, _)| !failed.iter().any(|range| range.contains(at)));
+    for line in lines.map(|(_, line)| line).filter(|line| is_error(line)) {
         let known = known(&line.message, line.error());
         if matches!(known, Some(Known::Routine | Known::JudgedBy(_))) {
             continue;
@@ -97,6 +100,25 @@ fn run(host: &Host, view: &View<'_>, found: &[Finding], out: &mut Findings<'_>) 
 fn is_error(line: &Line) -> bool {
     let failure = || line.level == Level::Warning && is_failure(&line.message, line.error());
     line.program == Program::Engine && (line.level >= Level::Error || failure())
+}
+
+/// The lines of each start that failed, with the message of its exit: while the engine is down, `engine/unreachable` reports
+/// it, and a later start supersedes it.
+fn failed_starts(log: &Log) -> Vec<std::ops::RangeInclusive<usize>> {
+    let mut failed = Vec::new();
+    let mut start = None;
+    for (at, line) in log.lines.iter().enumerate().filter(|(_, line)| line.program == Program::Engine) {
+        if line.message.contains("Starting up") {
+            start = Some(at);
+        } else if is_ready(line) {
+            start = None;
+        } else if is_exit_message(line)
+            && let Some(start) = start.take()
+        {
+            failed.push(start..=at);
+        }
+    }
+    failed
 }
 
 fn count_recent(log: &Log, groups: &mut BTreeMap<String, Group<'_>>) {
