@@ -53,6 +53,8 @@ const KNOWN: &[(&[&str], Known)] = &[
     (&["set up rule failed", " -D "], Routine),
     (&["failed to remove node", "dispatcher is stopped"], Routine),
     (&["unexpected HTTP error handling", "<nil>"], Routine),
+    // A client asked for an object that does not exist.
+    (&["Error getting ", "not found"], Routine),
     // The subnet of a network that is being removed is given to a new one.
     (&["Pool overlaps with other one"], RoutineUnlessRepeated),
     // The cluster object exists already whenever a manager starts again.

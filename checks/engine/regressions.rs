@@ -27,8 +27,8 @@ impl EngineVersion {
 
 impl fmt::Display for EngineVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Versions up to 20.10 have a month of two digits.
-        if self.0 <= 22 {
+        // Engines from 17.03 to 20.10 have a month of two digits.
+        if (17..=22).contains(&self.0) {
             write!(f, "{}.{:02}.{}", self.0, self.1, self.2)
         } else {
             write!(f, "{}.{}.{}", self.0, self.1, self.2)
