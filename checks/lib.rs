@@ -3,14 +3,15 @@
 #[macro_use]
 mod check;
 mod finding;
+mod firewall_change;
 mod model;
-mod opening;
 mod placement;
 mod remedies;
 mod remedy;
 mod renamed;
 mod service_change;
 mod step;
+mod target;
 mod thresholds;
 mod view;
 
@@ -27,11 +28,12 @@ pub mod swarm;
 pub use check::{BuiltIn, Check, Judged, Meta, Run, Str};
 pub use facts::JsonRepair;
 pub use finding::{Confidence, Evidence, Finding, Findings, Flow, Severity, Subject};
-pub use opening::Opening;
+pub use firewall_change::FirewallChange;
 pub use remedy::{Remedy, Risk, shell_quote};
 pub use renamed::{RENAMED, renamed};
 pub use service_change::ServiceChange;
 pub use step::{SYSCTL_FILE, Step};
+pub use target::Target;
 pub use thresholds::Thresholds;
 pub use view::View;
 

@@ -1,7 +1,7 @@
 //! One change of what a service asks for, as `docker service update` has it.
 
 use crate::remedy::shell_quote;
-use crate::{Step, View};
+use crate::{Step, Target, View};
 use facts::service::Service;
 
 /// One change of what a service asks for.
@@ -62,6 +62,6 @@ pub(crate) fn update(view: &View<'_>, service: &str, text: String, changes: Vec<
         }
         None => text,
     };
-    let node = view.manager().filter(|_| listed.is_some()).unwrap_or_else(|| "a manager".into());
+    let node = view.manager().filter(|_| listed.is_some()).map_or(Target::AnyManager, Target::Node);
     Step::UpdateService { node, service: service.to_owned(), text, changes }
 }

@@ -2,21 +2,21 @@
 
 use crate::remedies::rejoin::join_command;
 use crate::remedy::shell_quote;
-use crate::{JsonRepair, Opening, ServiceChange};
+use crate::{FirewallChange, JsonRepair, ServiceChange, Target};
 use facts::NodeName;
 use std::net::{IpAddr, SocketAddr};
 
 /// The file for the kernel settings of a swarm.
 pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-swarm.conf";
 
-/// One thing to do on one node. Closed on purpose: each can be shown, backed up, carried out, and undone or declared
-/// final. What is shown of it and what is done come from the same values.
+/// One thing to do in one place. The list is closed on purpose: each step can be shown, backed up, applied, and undone or
+/// declared final.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Set or remove a key of a JSON file.
     EditJson {
         /// Where.
-        node: NodeName,
+        node: Target,
         /// The file.
         file: String,
         /// The key, as a JSON pointer.
@@ -24,127 +24,127 @@ pub enum Step {
         /// The new value as JSON, or none to remove the key.
         to: Option<String>,
     },
-    /// Make a text JSON again.
+    /// Repair the syntax of a JSON file.
     RepairJson {
         /// Where.
-        node: NodeName,
+        node: Target,
         /// The file.
         file: String,
-        /// What is wrong with it, and allows one cure only.
+        /// The syntax errors, each with only one possible repair.
         repairs: Vec<JsonRepair>,
     },
-    /// Set a kernel setting, now and for every start.
+    /// Set a kernel parameter, now and at every boot.
     SetSysctl {
         /// Where.
-        node: NodeName,
+        node: Target,
         /// Its dotted name.
         key: String,
         /// Its value.
         to: String,
     },
-    /// Load a kernel module, now and at every start.
+    /// Load a kernel module, now and at every boot.
     LoadModule {
         /// Where.
-        node: NodeName,
+        node: Target,
         /// Its name.
         module: String,
     },
-    /// Let packets through the packet filter.
-    OpenFilter {
+    /// Change firewall rules so that they accept the swarm's packets.
+    ChangeFirewall {
         /// Where.
-        node: NodeName,
-        /// What is done, in words.
+        node: Target,
+        /// What the changes do, as an imperative.
         text: String,
-        /// How, in order.
-        openings: Vec<Opening>,
+        /// The changes, in order.
+        changes: Vec<FirewallChange>,
     },
-    /// Let the engine read its configuration again.
+    /// Make dockerd reload its configuration (SIGHUP).
     ReloadEngine {
         /// Where.
-        node: NodeName,
+        node: Target,
     },
-    /// Start an engine that does not run.
+    /// Start dockerd if it does not run.
     StartEngine {
         /// Where.
-        node: NodeName,
+        node: Target,
     },
-    /// Start the engine again.
+    /// Restart dockerd.
     RestartEngine {
         /// Where.
-        node: NodeName,
+        node: Target,
     },
-    /// Let a node that was paused or drained take tasks again.
+    /// Set the availability of a node to active.
     ActivateNode {
-        /// The manager where it is done.
-        node: NodeName,
+        /// The manager that carries it out.
+        node: Target,
         /// The node's name.
         name: NodeName,
         /// Its id.
         id: String,
     },
-    /// Take an entry out of the node list.
+    /// Remove an entry from the node list.
     RemoveNode {
-        /// The manager where it is done.
-        node: NodeName,
-        /// The entry, by its id.
+        /// The manager that carries it out.
+        node: Target,
+        /// The node id of the entry.
         id: String,
-        /// It was a manager, and is demoted first.
+        /// The entry is a manager and is demoted first.
         manager: bool,
     },
-    /// Change what a service asks for.
+    /// Change the specification of a service.
     UpdateService {
-        /// The manager where it is done.
-        node: NodeName,
+        /// The manager that carries it out.
+        node: Target,
         /// The service's name.
         service: String,
-        /// What is done, in words.
+        /// What the changes do, as an imperative.
         text: String,
-        /// The changes, which are made at once.
+        /// The changes, applied in one update.
         changes: Vec<ServiceChange>,
     },
-    /// Make the network that published ports live on.
+    /// Create the ingress network.
     CreateIngress {
-        /// The manager where it is done.
-        node: NodeName,
+        /// The manager that carries it out.
+        node: Target,
     },
-    /// Make the network that published ports live on anew, in another subnet.
-    RemakeIngress {
-        /// The manager where it is done.
-        node: NodeName,
+    /// Remove the ingress network and create it with another subnet.
+    RecreateIngress {
+        /// The manager that carries it out.
+        node: Target,
         /// The network's name.
         network: String,
-        /// Its subnet from then on.
+        /// The new subnet.
         subnet: String,
-        /// The services that publish through it, each with its ports, outside and inside.
+        /// The services that publish ports through it, each with its published and target ports.
         published: Vec<(String, Vec<(u16, u16)>)>,
     },
-    /// Unlock the manager with the key that is asked for.
+    /// Unlock the manager; the unlock key is asked for.
     Unlock {
         /// Where.
-        node: NodeName,
+        node: Target,
     },
-    /// Found the swarm anew from what this manager knows, without the others.
+    /// Re-create the cluster from the raft log of this manager (`--force-new-cluster`), without the other managers.
     ForceNewCluster {
-        /// The manager where it is done.
-        node: NodeName,
-        /// The managers that are given up, as they are shown.
+        /// The manager that carries it out.
+        node: Target,
+        /// The managers that are removed from the cluster, as displayed.
         lost: Vec<String>,
-        /// What its engine was told of addresses and ports when the swarm was made or joined, as flags.
-        told: String,
+        /// The address and port flags that the engine recorded when it joined the swarm, each with a leading space.
+        flags: String,
     },
-    /// Let the only manager of a swarm, whose certificate has run out, renew it.
+    /// Renew the expired certificate of the only manager of a swarm.
     RenewCertificate {
         /// The manager.
-        node: NodeName,
+        node: Target,
         /// The data root of its engine.
         root: String,
-        /// What its engine was told of addresses and ports when the swarm was made, as flags.
-        told: String,
+        /// The address and port flags that the engine recorded when the swarm was created, each with a leading space.
+        flags: String,
     },
-    /// Make a manager a worker.
+    /// Demote a manager to worker.
     DemoteManager {
-        /// The other manager where it is done.
-        node: NodeName,
+        /// The manager that carries it out.
+        node: Target,
         /// The manager.
         name: NodeName,
         /// Its id, where it is known.
@@ -153,32 +153,32 @@ pub enum Step {
     /// Leave the swarm.
     Leave {
         /// Who leaves.
-        node: NodeName,
-        /// Although it is a manager, or no manager knows of it.
+        node: Target,
+        /// Needed for a manager, and for a node that no manager lists.
         force: bool,
     },
-    /// Join the swarm that is remembered, with the token that is asked for.
+    /// Join the swarm again; the join token is asked for.
     Join {
         /// Who joins.
-        node: NodeName,
-        /// The address to advertise, where it is another one than before.
+        node: Target,
+        /// The address to advertise; none keeps the previous one.
         advertise: Option<String>,
         /// As a manager.
         manager: bool,
-        /// The manager through which it joins, where one is known.
+        /// The manager through which it joins, if one is known.
         through: Option<SocketAddr>,
     },
-    /// Make a swarm.
+    /// Create a swarm.
     Init {
         /// Its first manager.
-        node: NodeName,
+        node: Target,
         /// The address to advertise.
         advertise: String,
     },
-    /// Give an interface one more address.
+    /// Add an address to an interface.
     AddAddress {
         /// Where.
-        node: NodeName,
+        node: Target,
         /// The interface.
         device: String,
         /// The address.
@@ -186,26 +186,26 @@ pub enum Step {
         /// The length of its prefix.
         prefix: u8,
     },
-    /// Something to be done by a person.
+    /// An instruction that only a person can carry out.
     Manual {
         /// Where.
-        node: NodeName,
+        node: Target,
         /// What.
         text: String,
-        /// The commands, where there are any.
+        /// The commands to type, possibly none.
         commands: Vec<String>,
     },
 }
 
 impl Step {
-    /// The node on which it is done.
-    pub fn node(&self) -> &NodeName {
+    /// Where it is carried out.
+    pub fn target(&self) -> &Target {
         match self {
             Self::EditJson { node, .. }
             | Self::RepairJson { node, .. }
             | Self::SetSysctl { node, .. }
             | Self::LoadModule { node, .. }
-            | Self::OpenFilter { node, .. }
+            | Self::ChangeFirewall { node, .. }
             | Self::ReloadEngine { node }
             | Self::StartEngine { node }
             | Self::RestartEngine { node }
@@ -213,7 +213,7 @@ impl Step {
             | Self::RemoveNode { node, .. }
             | Self::UpdateService { node, .. }
             | Self::CreateIngress { node }
-            | Self::RemakeIngress { node, .. }
+            | Self::RecreateIngress { node, .. }
             | Self::Unlock { node }
             | Self::ForceNewCluster { node, .. }
             | Self::RenewCertificate { node, .. }
@@ -226,14 +226,14 @@ impl Step {
         }
     }
 
-    /// The word for its kind.
+    /// Its kind, as reports name it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::EditJson { .. } => "edit-json",
-            Self::RepairJson { .. } => "mend-json",
+            Self::RepairJson { .. } => "repair-json",
             Self::SetSysctl { .. } => "set-sysctl",
             Self::LoadModule { .. } => "load-module",
-            Self::OpenFilter { .. } => "open-filter",
+            Self::ChangeFirewall { .. } => "change-firewall",
             Self::ReloadEngine { .. } => "reload-engine",
             Self::StartEngine { .. } => "start-engine",
             Self::RestartEngine { .. } => "restart-engine",
@@ -241,7 +241,7 @@ impl Step {
             Self::RemoveNode { .. } => "remove-node",
             Self::UpdateService { .. } => "update-service",
             Self::CreateIngress { .. } => "create-ingress",
-            Self::RemakeIngress { .. } => "remake-ingress",
+            Self::RecreateIngress { .. } => "recreate-ingress",
             Self::Unlock { .. } => "unlock",
             Self::ForceNewCluster { .. } => "force-new-cluster",
             Self::RenewCertificate { .. } => "renew-certificate",
@@ -254,67 +254,81 @@ impl Step {
         }
     }
 
-    /// What is done, in words.
+    /// What the changes do, as an imperative.
+    /// What it does, as an imperative.
     pub fn text(&self) -> String {
         match self {
             Self::EditJson { file, pointer, to: Some(value), .. } => {
-                format!("in {file} set {pointer} to {value}")
+                format!("in {file}, set {} to {value}", json_key(pointer))
             }
-            Self::EditJson { file, pointer, to: None, .. } => format!("in {file} remove {pointer}"),
+            Self::EditJson { file, pointer, to: None, .. } => {
+                format!("in {file}, remove {}", json_key(pointer))
+            }
             Self::RepairJson { file, repairs, .. } => {
                 let repairs: Vec<_> = repairs.iter().map(JsonRepair::to_string).collect();
-                format!("in {file} {}", repairs.join(", then "))
+                format!("in {file}, {}", repairs.join(", then "))
             }
-            Self::SetSysctl { key, to, .. } => format!("set {key} to {to}, now and at every start"),
+            Self::SetSysctl { key, to, .. } => format!("set {key} to {to}, now and at every boot"),
             Self::LoadModule { module, .. } => {
-                format!("load the kernel module {module}, now and at every start")
+                format!("load the kernel module {module}, now and at every boot")
             }
-            Self::OpenFilter { text, .. } | Self::UpdateService { text, .. } | Self::Manual { text, .. } => {
-                text.clone()
+            Self::ChangeFirewall { text, .. }
+            | Self::UpdateService { text, .. }
+            | Self::Manual { text, .. } => text.clone(),
+            Self::ReloadEngine { .. } => "reload the configuration of dockerd; nothing restarts".to_owned(),
+            Self::StartEngine { .. } => "start dockerd if it does not run".to_owned(),
+            Self::RestartEngine { .. } => "restart dockerd".to_owned(),
+            Self::ActivateNode { name, .. } => format!("set the availability of {name} to active"),
+            Self::RemoveNode { id, manager: true, .. } => {
+                format!("demote node {id} and remove it from the node list")
             }
-            Self::ReloadEngine { .. } => {
-                "let the engine read its configuration again; nothing restarts".to_owned()
-            }
-            Self::StartEngine { .. } => "start the engine, if it does not run".to_owned(),
-            Self::RestartEngine { .. } => "restart the engine".to_owned(),
-            Self::ActivateNode { name, .. } => format!("let {name} take tasks again"),
-            Self::RemoveNode { .. } => "remove it by its id".to_owned(),
-            Self::CreateIngress { .. } => {
-                "create it on a manager; choose a subnet that no other network of yours has".to_owned()
-            }
-            Self::RemakeIngress { network, subnet, published, .. } => {
+            Self::RemoveNode { id, manager: false, .. } => format!("remove node {id} from the node list"),
+            Self::CreateIngress { .. } => "create the ingress network".to_owned(),
+            Self::RecreateIngress { network, subnet, published, .. } => {
                 let services: Vec<_> = published.iter().map(|(service, _)| service.as_str()).collect();
-                let first = match services.is_empty() {
-                    true => String::new(),
-                    false => format!("take the published ports off {}, ", services.join(", ")),
-                };
-                let last = if services.is_empty() { "" } else { ", and publish them again" };
-                format!("{first}remove {network}, make it anew with {subnet}{last}")
+                let recreate = format!("remove the network {network} and create it with the subnet {subnet}");
+                if services.is_empty() {
+                    recreate
+                } else {
+                    let services = services.join(", ");
+                    format!("unpublish the ports of {services}; {recreate}; publish the ports again")
+                }
             }
-            Self::Unlock { .. } => "give the key".to_owned(),
-            Self::ForceNewCluster { .. } => {
-                "only if those managers are gone for good, for one that comes back would found a second swarm with the \
-                 same tasks; on this one node alone, after a copy of <data-root>/swarm was taken with the engine stopped"
-                    .to_owned()
+            Self::Unlock { .. } => "unlock the manager with its unlock key".to_owned(),
+            Self::ForceNewCluster { lost, .. } => {
+                let lost = if lost.is_empty() {
+                    "the other managers are".to_owned()
+                } else {
+                    format!("{} {} ", lost.join(", "), if lost.len() == 1 { "is" } else { "are" })
+                        .trim_end()
+                        .to_owned()
+                };
+                format!(
+                    "only if {lost} permanently lost: back up <data-root>/swarm with dockerd stopped, then re-create the \
+                     cluster on this manager alone. A lost manager that returns forms a second swarm with the same tasks"
+                )
             }
             Self::RenewCertificate { .. } => {
-                "keep what it knows of the swarm, let the engine start as if it were in none, for one that knows itself to be \
-                 in it refuses what comes last, and found the swarm anew from that, which takes the old certificate and \
-                 renews it"
+                "back up the swarm state, start dockerd without it, then re-create the cluster \
+                                              from it, which accepts the expired certificate and renews it"
                     .to_owned()
             }
-            Self::DemoteManager { .. } => "demote the node, from a manager that answers".to_owned(),
+            Self::DemoteManager { name, .. } => format!("demote {name} to worker"),
             Self::Leave { .. } => "leave the swarm".to_owned(),
             Self::Join { manager, .. } => {
                 let role = if *manager { "manager" } else { "worker" };
-                format!("join with the token that `docker swarm join-token -q {role}` prints on a manager")
+                format!(
+                    "join the swarm with the token that `docker swarm join-token -q {role}` prints on a manager"
+                )
             }
-            Self::Init { .. } => "make a swarm anew".to_owned(),
-            Self::AddAddress { device, addr, .. } => format!("add {addr} to {device}"),
+            Self::Init { advertise, .. } => format!("create a swarm that advertises {advertise}"),
+            Self::AddAddress { device, addr, prefix, .. } => {
+                format!("add the address {addr}/{prefix} to the interface {device}")
+            }
         }
     }
 
-    /// The commands a person would type for it.
+    /// The commands that a person types for it, on a host with systemd.
     pub fn commands(&self) -> Vec<String> {
         let one = |command: &str| vec![command.to_owned()];
         match self {
@@ -329,7 +343,7 @@ impl Step {
                     format!("echo {module} > /etc/modules-load.d/{module}.conf"),
                 ]
             }
-            Self::OpenFilter { openings, .. } => openings.iter().map(Opening::command).collect(),
+            Self::ChangeFirewall { changes, .. } => changes.iter().map(FirewallChange::command).collect(),
             Self::ReloadEngine { .. } => one("systemctl reload docker"),
             Self::StartEngine { .. } => one("systemctl start docker"),
             Self::RestartEngine { .. } => one("systemctl restart docker"),
@@ -345,7 +359,7 @@ impl Step {
                 vec![format!("docker service update {} {}", flags.join(" "), shell_quote(service))]
             }
             Self::CreateIngress { .. } => one("docker network create --driver overlay --ingress ingress"),
-            Self::RemakeIngress { network, subnet, published, .. } => {
+            Self::RecreateIngress { network, subnet, published, .. } => {
                 let update = |(service, ports): &(String, Vec<(u16, u16)>),
                               flag: fn(&(u16, u16)) -> String| {
                     let flags: Vec<_> = ports.iter().map(flag).collect();
@@ -362,17 +376,17 @@ impl Step {
                 off.chain([format!("docker network rm {network}"), make]).chain(on).collect()
             }
             Self::Unlock { .. } => one("docker swarm unlock"),
-            Self::ForceNewCluster { told, .. } => {
-                vec![format!("docker swarm init --force-new-cluster{told}")]
+            Self::ForceNewCluster { flags, .. } => {
+                vec![format!("docker swarm init --force-new-cluster{flags}")]
             }
-            Self::RenewCertificate { root, told, .. } => {
+            Self::RenewCertificate { root, flags, .. } => {
                 let state = shell_quote(&format!("{root}/swarm"));
                 vec![
                     "systemctl stop docker docker.socket".to_owned(),
                     format!("cp -a {state} {state}.before"),
                     format!("rm {state}/docker-state.json"),
                     "systemctl start docker".to_owned(),
-                    format!("docker swarm init --force-new-cluster{told}"),
+                    format!("docker swarm init --force-new-cluster{flags}"),
                 ]
             }
             Self::DemoteManager { name, .. } => {
@@ -387,5 +401,22 @@ impl Step {
             }
             Self::Manual { commands, .. } => commands.clone(),
         }
+    }
+}
+
+/// A JSON pointer as a person writes it: `/log-opts/max-size` is `"log-opts" > "max-size"`.
+fn json_key(pointer: &str) -> String {
+    let name = |name: &str| format!("{:?}", name.replace("~1", "/").replace("~0", "~"));
+    pointer.split('/').skip(1).map(name).collect::<Vec<_>>().join(" > ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::json_key;
+
+    #[test]
+    fn a_json_pointer_is_shown_as_keys() {
+        assert_eq!(json_key("/live-restore"), r#""live-restore""#);
+        assert_eq!(json_key("/log-opts/a~1b"), r#""log-opts" > "a/b""#);
     }
 }

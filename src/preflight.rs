@@ -67,7 +67,7 @@ fn deploying(stack: &StackFile) -> Step {
     let name = stack.name.as_deref().map_or_else(|| "NAME".to_owned(), shell_quote);
     let file = shell_quote(&stack.path.to_string_lossy());
     Step::Manual {
-        node: "a manager".into(),
+        node: checks::Target::AnyManager,
         text: "deploy the stack, and send the registry login to the nodes".into(),
         commands: vec![format!("docker stack deploy --with-registry-auth -c {file} {name}")],
     }
@@ -98,13 +98,13 @@ fn joining(host: &Host, command: String, token: bool) -> Vec<Step> {
     let mut steps = Vec::new();
     if !token {
         steps.push(Step::Manual {
-            node: "a manager".into(),
+            node: checks::Target::AnyManager,
             text: "print the join token for the role of this host".into(),
             commands: join_tokens(),
         });
     }
     steps.push(Step::Manual {
-        node: host.name.clone(),
+        node: checks::Target::from(&host.name),
         text: "join; only the join itself shows whether the secret in the token is valid, and whether it makes a worker or a \
                manager"
             .into(),
@@ -117,7 +117,7 @@ fn joining(host: &Host, command: String, token: bool) -> Vec<Step> {
 fn inviting(host: &Host) -> Vec<Step> {
     let Ok(info) = host.info.get() else { return Vec::new() };
     let Some(addr) = info.swarm.node_addr.filter(|_| info.swarm.control_available) else { return Vec::new() };
-    let manual = |node: NodeName, text: &str, commands: Vec<String>| Step::Manual {
+    let manual = |node: checks::Target, text: &str, commands: Vec<String>| Step::Manual {
         node,
         text: text.into(),
         commands,
@@ -125,7 +125,7 @@ fn inviting(host: &Host) -> Vec<Step> {
     vec![
         manual(host.name.clone(), "print the join token for a worker or a manager", join_tokens()),
         manual(
-            "the host that joins".into(),
+            checks::Target::Described("the joining host"),
             "check whether the host can join with that token",
             vec![format!("swarm-doctor preflight --join {addr} --token TOKEN")],
         ),

@@ -1,6 +1,6 @@
 use crate::model::app_member::{Member, members};
 use crate::remedy::shell_quote;
-use crate::{Confidence, Findings, Judged, Remedy, Risk, Severity, Step, View};
+use crate::{Confidence, Findings, Judged, Remedy, Risk, Severity, Step, Target, View};
 use facts::app::Requirement;
 
 check! {
@@ -58,7 +58,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 risk: Risk::Disruptive,
                 impact: "The tasks of the service restart.".into(),
                 steps: vec![Step::Manual {
-                    node: view.manager().unwrap_or_else(|| "a manager".into()),
+                    node: view.manager().map_or(Target::AnyManager, Target::Node),
                     text: format!("set {fix}"),
                     commands: vec![format!(
                         "docker service inspect --pretty {}",

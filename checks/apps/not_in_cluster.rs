@@ -1,5 +1,5 @@
 use crate::model::app_member::{Member, members};
-use crate::{Findings, Judged, Remedy, Risk, Severity, Step, View};
+use crate::{Findings, Judged, Remedy, Risk, Severity, Step, Target, View};
 use facts::app::Reply;
 
 check! {
@@ -53,7 +53,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Manual,
             impact: "Reading logs changes nothing.".into(),
             steps: vec![Step::Manual {
-                node: "its node".into(),
+                node: Target::Described("the node of the task"),
                 text: text.into(),
                 commands: vec![format!(
                     "docker logs --tail 100 {}",

@@ -1,6 +1,6 @@
 use crate::model::app_member::{Member, first_per_service, members};
 use crate::service_change::update;
-use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
+use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, Target, View};
 use facts::app::{HttpProbe, Reply};
 
 check! {
@@ -46,7 +46,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let certificate = words.contains("SNI");
         let step = match certificate {
             true => Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: format!("give the node a certificate whose subject alternative names list {host}"),
                 commands: Vec::new(),
             },

@@ -1,7 +1,7 @@
 use crate::model::app_member::members;
 use crate::remedy::shell_quote;
 use crate::service_change::update;
-use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
+use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, Target, View};
 use facts::app::Origin;
 
 check! {
@@ -48,7 +48,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     update(view, member.service, wrong.advice.clone(), vec![change])
                 }
                 _ if member.program.name == "zookeeper" && wrong.meant.is_none() => Step::Manual {
-                    node: view.manager().unwrap_or_else(|| "a manager".into()),
+                    node: view.manager().map_or(Target::AnyManager, Target::Node),
                     text: wrong.advice.clone(),
                     commands: vec![format!(
                         "docker service update --env-add {}=NUMBER {}",
@@ -57,7 +57,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     )],
                 },
                 (Origin::File { path, line }, _) => Step::Manual {
-                    node: view.manager().unwrap_or_else(|| "a manager".into()),
+                    node: view.manager().map_or(Target::AnyManager, Target::Node),
                     text: format!("in {path}, line {line}, {}, and restart the task", wrong.advice),
                     commands: vec![format!("docker service update --force {}", shell_quote(member.service))],
                 },
@@ -66,7 +66,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     update(view, member.service, wrong.advice.clone(), vec![change])
                 }
                 _ => Step::Manual {
-                    node: "a manager".into(),
+                    node: Target::AnyManager,
                     text: format!("{} in the configuration of {}", wrong.advice, member.service),
                     commands: vec![format!(
                         "docker service inspect --pretty {}",

@@ -2,7 +2,7 @@ use crate::model::app_member::{Member, members};
 use crate::model::app_naming;
 use crate::remedy::shell_quote;
 use crate::service_change::update;
-use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, View};
+use crate::{Findings, Judged, Remedy, Risk, ServiceChange, Step, Target, View};
 use facts::app::{Origin, Setting};
 
 check! {
@@ -124,7 +124,7 @@ fn remedy(member: &Member<'_>, setting: &Setting, view: &View<'_>) -> Remedy {
         }
         // Only an operator knows the numbers of the other members.
         (true, true, false) => Step::Manual {
-            node: "a manager".into(),
+            node: Target::AnyManager,
             text: "give each member a number that no other member has".into(),
             commands: vec![format!(
                 "docker service update --env-add {}=NUMBER {}",
@@ -142,7 +142,7 @@ fn remedy(member: &Member<'_>, setting: &Setting, view: &View<'_>) -> Remedy {
             update(view, member.service, own(), changes)
         }
         (false, ..) => Step::Manual {
-            node: "a manager".into(),
+            node: Target::AnyManager,
             text: format!(
                 "in the file of {} set {} to a value that no other member has",
                 member.service, setting.name

@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::container::{Answer, Container, Netns};
 use facts::link::Outcome;
 use facts::{Gap, Host, Why};
@@ -85,14 +85,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             impact: format!("The tasks of {service} restart, one after the other.").into(),
             steps: vec![
                 Step::Manual {
-                    node: host.name.clone(),
+                    node: host.name.clone().into(),
                     text: "find what removed the rules: the nat table needs the chain DOCKER_OUTPUT, and no rule in \
                            OUTPUT may drop 53/udp"
                         .into(),
                     commands: vec![inside("-t nat -S"), inside("-S OUTPUT")],
                 },
                 Step::Manual {
-                    node: "a manager".into(),
+                    node: Target::AnyManager,
                     text: "start new tasks; the engine writes the rules into each new container".into(),
                     commands: vec![format!("docker service update --force {}", shell_quote(service))],
                 },

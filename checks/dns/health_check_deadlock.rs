@@ -1,6 +1,6 @@
 use crate::model::configured_hosts::{configured_hosts, contains_host, has_host_entry};
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Seen;
 use facts::service::{Service, Task};
 use std::collections::BTreeSet;
@@ -205,14 +205,14 @@ fn report(
         impact: format!("The tasks of {list} restart.").into(),
         steps: vec![
             Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: "replace each health check with one that connects only to 127.0.0.1 (--health-cmd, or \
                        healthcheck in the stack file)"
                     .into(),
                 commands: Vec::new(),
             },
             Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: "or switch the health checks off: the names then exist as soon as the containers run"
                     .into(),
                 commands: off.collect(),

@@ -1,7 +1,7 @@
 use crate::model::configured_hosts::{configured_hosts, has_host_entry};
 use crate::model::network_names::network_name;
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::Seen;
 use facts::service::Service;
 use std::collections::BTreeSet;
@@ -134,6 +134,6 @@ fn report(
         title: title.into(),
         risk: Risk::Disruptive,
         impact: impact.into(),
-        steps: vec![Step::Manual { node: "a manager".into(), text, commands }],
+        steps: vec![Step::Manual { node: Target::AnyManager, text, commands }],
     });
 }

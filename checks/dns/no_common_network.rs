@@ -1,7 +1,7 @@
 use crate::model::configured_hosts::{configured_hosts, has_host_entry};
 use crate::model::network_names::{network_name, network_names};
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::service::Service;
 
 check! {
@@ -61,7 +61,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Disruptive,
             impact: format!("The tasks of {} restart.", to.name).into(),
             steps: vec![Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: "attach one service to a network of the other; make the same change in the stack file, or the \
                        next deployment reverts it"
                     .into(),

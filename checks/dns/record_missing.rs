@@ -1,6 +1,6 @@
 use crate::model::service_discovery::Expected;
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::container::{Answer, Container, Netns};
 use facts::service::{Service, Task};
 use facts::{Host, NetworkId, Seen};
@@ -128,7 +128,7 @@ fn report(
         risk: Risk::Disruptive,
         impact: format!("The tasks of {} restart, one after the other.", service.name).into(),
         steps: vec![Step::Manual {
-            node: "a manager".into(),
+            node: Target::AnyManager,
             text: format!("replace the tasks of {}: each new task is announced to all nodes", service.name),
             commands: vec![format!("docker service update --force {}", shell_quote(&service.name))],
         }],

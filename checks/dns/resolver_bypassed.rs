@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Disruptive,
             impact: format!("The tasks of {service} restart.").into(),
             steps: vec![Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: format!(
                     "remove the mount, config or start script that replaces {FILE} in the container; --dns-add makes \
                      the embedded DNS server forward to the same servers"

@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::Host;
 use std::collections::BTreeSet;
 
@@ -62,7 +62,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Disruptive,
             impact: format!("The tasks of {service} restart.").into(),
             steps: vec![Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: "remove the server, or add one that answers with --dns-add; make the same change under `dns` in \
                        the stack file"
                     .into(),

@@ -1,6 +1,6 @@
 use crate::model::service_discovery::{Expected, is_live};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::container::{Container, Netns};
 use facts::service::Service;
 use facts::{Host, Seen};
@@ -99,12 +99,12 @@ fn report(
         impact: format!("The tasks of {} restart, one after the other.", service.name).into(),
         steps: vec![
             Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: format!("replace the tasks of {}", service.name),
                 commands: vec![format!("docker service update --force {}", shell_quote(&service.name))],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: format!(
                     "if DNS still returns the address, restart the engine; the tasks of {} restart",
                     host.name

@@ -83,12 +83,12 @@ fn remedy(host: &Host, server: IpAddr) -> Remedy {
         impact: "The change takes effect in new containers, after a restart of the engine.".into(),
         steps: vec![
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: local,
                 commands: vec![format!("dig @{server} +time=2 +tries=1 . NS")],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "if it does not answer, replace it under \"dns\" in /etc/docker/daemon.json, or in \
                        /etc/resolv.conf of the node"
                     .into(),

@@ -1,7 +1,8 @@
 use crate::remedy::shell_quote;
 use crate::service_change::update;
 use crate::{
-    Confidence, Evidence, Findings, Judged, Remedy, Risk, ServiceChange, Severity, Step, Subject, View,
+    Confidence, Evidence, Findings, Judged, Remedy, Risk, ServiceChange, Severity, Step, Subject, Target,
+    View,
 };
 use facts::Host;
 use facts::Seen;
@@ -236,7 +237,7 @@ fn remove_entry_step(service: &str, name: &str, addr: IpAddr, view: &View<'_>) -
     let spec = services.and_then(|all| all.iter().find(|it| it.name == service));
     if spec.is_some_and(|spec| spec.mounts.iter().any(|mount| mount.target == "/etc/hosts")) {
         return Step::Manual {
-            node: view.manager().unwrap_or_else(|| "a manager".into()),
+            node: view.manager().map_or(Target::AnyManager, Target::Node),
             text: format!(
                 "remove the line of {name} from the file that {service} mounts over /etc/hosts, or remove the mount"
             ),
@@ -260,7 +261,7 @@ fn unique_hostname(service: &str, spec: Option<&Service>, deliberate: bool, view
     if deliberate {
         let mut commands = step.commands();
         commands.push(format!("docker service update --endpoint-mode dnsrr {}", shell_quote(service)));
-        step = Step::Manual { node: "a manager".into(), text: "run one of the two".into(), commands };
+        step = Step::Manual { node: Target::AnyManager, text: "run one of the two".into(), commands };
     }
     Remedy {
         title: format!("Give each task of {service} a unique hostname").into(),

@@ -56,7 +56,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Disruptive,
         impact: "Clients on other hosts need a certificate or SSH. The restart stops the tasks of this node.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "remove the tcp:// address from \"hosts\" in daemon.json or from the flags of dockerd, or set tlsverify with \
                    a CA, a certificate and its key; then restart the engine"
                 .into(),

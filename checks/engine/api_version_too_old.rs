@@ -160,9 +160,9 @@ fn report(
         risk: Risk::Disruptive,
         impact: "The tasks of the service restart.".into(),
         steps: vec![
-            Step::Manual { node: host.name.clone(), text: update, commands },
+            Step::Manual { node: host.name.clone().into(), text: update, commands },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: format!("or, on each node that runs it, {lower} and restart the engine"),
                 commands: vec![host.engine_service().command("restart")],
             },

@@ -40,7 +40,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Safe,
         impact: "Running containers are not affected, and the engine can start and stop containers again."
             .into(),
-        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands: commands.to_vec() }],
+        steps: vec![Step::Manual {
+            node: host.name.clone().into(),
+            text: text.into(),
+            commands: commands.to_vec(),
+        }],
     };
     if let Some(stopped) = found.iter().find(|process| matches!(process.state, 'T' | 't')) {
         let pid = stopped.pid;

@@ -82,7 +82,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         title: title.into(),
         risk: Risk::Manual,
         impact: "An upgrade restarts all tasks on the node.".into(),
-        steps: vec![Step::Manual { node: host.name.clone(), text, commands }],
+        steps: vec![Step::Manual { node: host.name.clone().into(), text, commands }],
     });
     Ok(())
 }

@@ -34,7 +34,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 risk: Risk::Safe,
                 impact: "None until the engine is started.".into(),
                 steps: vec![Step::Manual {
-                    node: host.name.clone(),
+                    node: host.name.clone().into(),
                     text: "find out what it is; without it dockerd starts with its defaults".into(),
                     commands: vec!["ls -ld /etc/docker/daemon.json".into()],
                 }],
@@ -57,7 +57,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let line = file.text.line(fault.line).unwrap_or_default();
     let mut steps = vec![repair(host, file, &place)];
     if host.engine.get().is_ok_and(|engine| engine.running().is_none()) {
-        steps.push(Step::StartEngine { node: host.name.clone() });
+        steps.push(Step::StartEngine { node: host.name.clone().into() });
     }
     out.report(Subject::Node(host.name.clone()), summary, Evidence::line(seen, fault.line, line)).remedy(
         Remedy {
@@ -73,9 +73,11 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
 /// The repair, if only one is possible; otherwise a person has to decide.
 fn repair(host: &Host, file: &DaemonJson, place: &str) -> Step {
     match facts::repair_json(&file.text.0) {
-        Some((_, repairs)) => Step::RepairJson { node: host.name.clone(), file: file.path.clone(), repairs },
+        Some((_, repairs)) => {
+            Step::RepairJson { node: host.name.clone().into(), file: file.path.clone(), repairs }
+        }
         None => Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: format!("correct {} at {place}, then validate it with dockerd (23.0 and later)", file.path),
             commands: vec!["dockerd --validate".into()],
         },

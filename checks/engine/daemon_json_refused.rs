@@ -272,21 +272,21 @@ fn remedy(
     };
     let by_hand = vec![
         Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: format!("in {}: {advice}", file.path),
             commands: vec!["systemctl cat docker".into()],
         },
-        Step::Manual { node: host.name.clone(), text: start.0.into(), commands: vec![start.1] },
+        Step::Manual { node: host.name.clone().into(), text: start.0.into(), commands: vec![start.1] },
     ];
     let edit = |(pointer, to): (String, Option<String>)| Step::EditJson {
-        node: host.name.clone(),
+        node: host.name.clone().into(),
         file: file.path.clone(),
         pointer,
         to,
     };
     let by_hand = if edits.is_empty() { by_hand } else { Vec::new() };
     let mut out: Vec<Step> = edits.into_iter().map(edit).collect();
-    out.extend((!alive).then(|| Step::StartEngine { node: host.name.clone() }));
+    out.extend((!alive).then(|| Step::StartEngine { node: host.name.clone().into() }));
     Remedy {
         title: "Correct the options in daemon.json".into(),
         risk: Risk::Safe,

@@ -100,7 +100,7 @@ fn raise(host: &Host, pid: u32, what: &str) -> Remedy {
         risk: Risk::Safe,
         impact: "The running process gets the new limit at once; the unit's limit applies from its next start.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "count its open files, raise the limit of the process, and set the limit in its unit permanently".into(),
             commands,
         }],

@@ -70,7 +70,7 @@ fn report(row: &Regression, host: &Host, evidence: Evidence, out: &mut Findings<
         risk: Risk::Disruptive,
         impact: "All tasks on the node restart during its upgrade.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: format!("upgrade one node at a time, managers last; see {}", row.source),
             commands: vec![
                 "apt-cache madison docker-ce".into(),

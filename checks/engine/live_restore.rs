@@ -127,22 +127,22 @@ fn remedy(host: &Host, by_flag: bool, running: bool) -> Remedy {
     let node = host.name.clone();
     let file = host.daemon_json.get().ok().and_then(|seen| seen.value.as_ref().map(|file| file.path.clone()));
     let mut steps = vec![Step::EditJson {
-        node: node.clone(),
+        node: node.clone().into(),
         file: file.unwrap_or_else(|| "/etc/docker/daemon.json".into()),
         pointer: "/live-restore".into(),
         to: Some("false".into()),
     }];
     if by_flag {
         steps = vec![Step::Manual {
-            node: node.clone(),
+            node: node.clone().into(),
             text: "remove --live-restore from the unit that starts dockerd".into(),
             commands: vec!["systemctl cat docker".into(), "systemctl edit --full docker".into()],
         }];
     }
     steps.push(match (running, by_flag) {
-        (true, false) => Step::ReloadEngine { node },
-        (false, false) => Step::StartEngine { node },
-        (_, true) => Step::RestartEngine { node },
+        (true, false) => Step::ReloadEngine { node: node.into() },
+        (false, false) => Step::StartEngine { node: node.into() },
+        (_, true) => Step::RestartEngine { node: node.into() },
     });
     let reload = running && !by_flag;
     Remedy {

@@ -115,13 +115,13 @@ fn remedy(host: &Host, by_flag: bool, running: bool, latent: bool) -> Remedy {
     let node = host.name.clone();
     let mut steps = vec![if by_flag {
         Step::Manual {
-            node: node.clone(),
+            node: node.clone().into(),
             text: "remove --firewall-backend from the unit that starts dockerd".into(),
             commands: vec!["systemctl cat docker".into(), "systemctl edit --full docker".into()],
         }
     } else {
         Step::EditJson {
-            node: node.clone(),
+            node: node.clone().into(),
             file: host.daemon_json_path(),
             pointer: "/firewall-backend".into(),
             to: Some("\"iptables\"".into()),
@@ -129,7 +129,11 @@ fn remedy(host: &Host, by_flag: bool, running: bool, latent: bool) -> Remedy {
     }];
     let safe = latent && !by_flag;
     if !safe {
-        steps.push(if running { Step::RestartEngine { node } } else { Step::StartEngine { node } });
+        steps.push(if running {
+            Step::RestartEngine { node: node.into() }
+        } else {
+            Step::StartEngine { node: node.into() }
+        });
     }
     Remedy {
         title: "Set the firewall backend to iptables".into(),

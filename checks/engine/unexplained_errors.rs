@@ -163,7 +163,7 @@ fn report(host: &Host, log: &Seen<Log>, now: Timestamp, mut groups: Vec<Group<'_
         risk: Risk::Manual,
         impact: "Nothing is changed.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "read them in context, and search for their text in the issues of moby/moby".into(),
             commands: vec![
                 "journalctl -u docker --since '1 hour ago' | grep -E 'level=(error|fatal)'".into(),

@@ -282,13 +282,13 @@ fn failed(host: &Host, gap: &Gap, log: &Seen<Log>, line: &Line, out: &mut Findin
         Some(cause) => {
             let text = cause.fill(cause.text, &messages, &how, &config);
             let commands = cause.commands(&messages, &how, &config);
-            steps.push(Step::Manual { node: node.clone(), text, commands });
+            steps.push(Step::Manual { node: node.clone().into(), text, commands });
             steps.extend(reset(host, log));
-            steps.push(Step::StartEngine { node });
+            steps.push(Step::StartEngine { node: node.into() });
         }
         // The cause still exists, so a plain start would fail again.
         None => steps.push(Step::Manual {
-            node,
+            node: node.into(),
             text: "correct what the message names, start the engine, and read its log if it exits again"
                 .into(),
             commands: vec![how.command("start"), "journalctl -u docker -n 50 --no-pager".into()],
@@ -334,12 +334,12 @@ fn panicked(host: &Host, gap: &Gap, log: &Seen<Log>, line: &Line, out: &mut Find
         impact: "The tasks of this node start.".into(),
         steps: vec![
             Step::Manual {
-                node: node.clone(),
+                node: node.clone().into(),
                 text: format!("upgrade the engine: {target}; upgrade one node at a time, managers last"),
                 commands: vec!["dockerd --version".into(), "apt-cache madison docker-ce".into()],
             },
             Step::Manual {
-                node,
+                node: node.into(),
                 text: "until then the engine can be started, and crashes again on the same operation".into(),
                 commands: vec![service(host).command("start")],
             },
@@ -353,15 +353,15 @@ fn start(host: &Host, seen: bool, masked: Option<&EngineService>) -> Remedy {
     if let Some(service) = masked {
         let commands = service.masked.iter().map(|unit| format!("systemctl unmask {unit}")).collect();
         steps.push(Step::Manual {
-            node: node.clone(),
+            node: node.clone().into(),
             text: "unmask the units that the engine needs".into(),
             commands,
         });
     }
     steps.push(match seen {
-        true => Step::StartEngine { node },
+        true => Step::StartEngine { node: node.into() },
         false => Step::Manual {
-            node,
+            node: node.into(),
             text: "start the engine, and read its log if it exits again".into(),
             commands: vec![service(host).command("start"), "journalctl -u docker -n 50 --no-pager".into()],
         },
@@ -403,7 +403,7 @@ fn gave_up(log: &Log) -> Option<&Line> {
 fn reset(host: &Host, log: &Log) -> Option<Step> {
     gave_up(log)?;
     Some(Step::Manual {
-        node: host.name.clone(),
+        node: host.name.clone().into(),
         text: "reset systemd's counter of failed starts".into(),
         commands: vec!["systemctl reset-failed docker.service".into()],
     })
@@ -422,6 +422,10 @@ fn manual(host: &Host, title: &'static str, impact: &'static str, text: &str, co
         title: title.into(),
         risk: Risk::Manual,
         impact: impact.into(),
-        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands: commands.to_vec() }],
+        steps: vec![Step::Manual {
+            node: host.name.clone().into(),
+            text: text.into(),
+            commands: commands.to_vec(),
+        }],
     }
 }

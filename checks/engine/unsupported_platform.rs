@@ -46,7 +46,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Manual,
         impact: "The tasks of this node move to other nodes.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "join another host, then drain this node and let it leave the swarm".into(),
             commands: vec![
                 "docker node update --availability drain NODE".into(),

@@ -67,7 +67,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Disruptive,
             impact: "All tasks on a node restart during its upgrade.".into(),
             steps: vec![Step::Manual {
-                node: oldest.name.clone(),
+                node: oldest.name.clone().into(),
                 text: "drain the node, upgrade its engine, activate it again; then the next oldest node"
                     .into(),
                 commands: vec![

@@ -46,8 +46,8 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         .0
         .get("br_netfilter")
         .is_some_and(|module| matches!(module.state, ModuleState::Loaded | ModuleState::BuiltIn));
-    let load = Step::LoadModule { node: node(), module: "br_netfilter".into() };
-    let set = Step::SetSysctl { node: node(), key: KEY.into(), to: "1".into() };
+    let load = Step::LoadModule { node: node().into(), module: "br_netfilter".into() };
+    let set = Step::SetSysctl { node: node().into(), key: KEY.into(), to: "1".into() };
     if !active && let Some(line) = life(log).iter().rev().find(|line| contains(line, REFUSED)) {
         let summary = "dockerd cannot create docker_gwbridge because kernel module br_netfilter is not loaded: tasks on \
                        overlay networks fail on this node";

@@ -44,7 +44,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let node = || host.name.clone();
     let unmanage = || {
         Step::Manual {
-        node: node(),
+        node: node().into(),
         text: "exclude the interfaces of Docker from systemd-networkd".into(),
         commands: vec![
             "printf '[Match]\\nName=docker* br-* veth*\\n[Link]\\nUnmanaged=yes\\n' > /etc/systemd/network/05-docker.network"
@@ -65,7 +65,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             summary,
             Evidence::absent(interfaces, format!("no address of {} on {BRIDGE}", network.subnets.join(", "))),
         );
-        let mut steps = vec![Step::RestartEngine { node: node() }];
+        let mut steps = vec![Step::RestartEngine { node: node().into() }];
         if let Some(file) = managed {
             finding.with(Evidence::value(interfaces, format!("systemd-networkd manages {BRIDGE} by {file}")));
             steps.insert(0, unmanage());

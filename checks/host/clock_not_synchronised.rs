@@ -62,7 +62,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         title: format!("Synchronise the clock of {}", host.name).into(),
         risk: Risk::Safe,
         impact: "Running tasks are not affected, unless the clock is far off and jumps.".into(),
-        steps: vec![Step::Manual { node: host.name.clone(), text, commands }],
+        steps: vec![Step::Manual { node: host.name.clone().into(), text, commands }],
     });
     Ok(())
 }

@@ -96,7 +96,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Safe,
         impact: "Running tasks are not affected. One entry takes about 300 bytes of memory.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "raise the limit now and at every boot, and find out what opens so many connections".into(),
             commands: vec![
                 format!("sysctl -w net.netfilter.nf_conntrack_max={larger}"),

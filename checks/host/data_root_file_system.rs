@@ -58,7 +58,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Manual,
         impact: "All tasks on this node stop while the data is copied.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "stop the engine, copy the data root to a local disk, set \"data-root\" in daemon.json, start the engine".into(),
             commands: vec![
                 format!("findmnt --target {path}"),

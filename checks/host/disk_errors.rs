@@ -95,7 +95,7 @@ fn remedy(host: &Host) -> Remedy {
         risk: Risk::Manual,
         impact: "Reading the disk state does not affect running tasks.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "check the state of the disk; drain the node before the disk is replaced".into(),
             commands: vec![
                 "dmesg --level=err,warn | tail -50".into(),

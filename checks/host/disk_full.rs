@@ -72,7 +72,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         title: title.into(),
         risk: Risk::Manual,
         impact: "Pruned images, containers and volumes are deleted permanently.".into(),
-        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: host.name.clone().into(), text: text.into(), commands }],
     });
     Ok(())
 }
@@ -109,7 +109,7 @@ fn others(host: &Host, view: &View<'_>, out: &mut Findings<'_>) {
                 risk: Risk::Manual,
                 impact: "Deleted files are lost permanently.".into(),
                 steps: vec![Step::Manual {
-                    node: host.name.clone(),
+                    node: host.name.clone().into(),
                     text: "find out what fills it, and free space".into(),
                     commands: vec![
                         format!("df -h {path}; df -i {path}"),

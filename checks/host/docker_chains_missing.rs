@@ -69,7 +69,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         title: format!("Restart the engine of {node} to create its rules again").into(),
         risk: Risk::Disruptive,
         impact: impact.into(),
-        steps: vec![Step::RestartEngine { node }],
+        steps: vec![Step::RestartEngine { node: node.into() }],
     });
     Ok(())
 }

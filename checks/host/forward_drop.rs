@@ -1,7 +1,7 @@
 use super::firewall::forwarding::{BRIDGE, Forwarding, published};
 use super::firewall::rule_owner::{RuleOwner, render};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, FirewallChange, Remedy, Risk, Severity, Step, Subject, View};
 use facts::firewall::{Flow, Location, Outcome, Ruleset, evaluate};
 use facts::host::Protocol;
 use facts::{Gap, Host, Seen, Why};
@@ -168,8 +168,8 @@ fn remedy(host: &Host, owner: &RuleOwner, location: &Location<'_>, ruleset: &Rul
     let node = host.name.clone();
     let (text, changes) = changes(owner, location, ruleset);
     let step = match changes {
-        Ok(openings) => Step::OpenFilter { node, text: text.into(), openings },
-        Err(command) => Step::Manual { node, text: text.into(), commands: vec![command] },
+        Ok(changes) => Step::ChangeFirewall { node: node.into(), text: text.into(), changes },
+        Err(command) => Step::Manual { node: node.into(), text: text.into(), commands: vec![command] },
     };
     Remedy {
         title: format!("Allow forwarding for containers in the firewall of {}", host.name).into(),
@@ -184,7 +184,7 @@ fn changes(
     owner: &RuleOwner,
     location: &Location<'_>,
     ruleset: &Ruleset,
-) -> (&'static str, Result<Vec<Opening>, String>) {
+) -> (&'static str, Result<Vec<FirewallChange>, String>) {
     let (table, chain) = (location.table, location.chain);
     let arguments = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     match (owner, location.rule) {
@@ -195,7 +195,7 @@ fn changes(
         (RuleOwner::Firewalld { .. }, _) => (
             "assign the bridge to a zone that forwards everything, permanently and at run time",
             Ok([true, false]
-                .map(|permanent| Opening::FirewalldInterface {
+                .map(|permanent| FirewallChange::FirewalldInterface {
                     zone: "trusted",
                     interface: BRIDGE,
                     permanent,
@@ -204,14 +204,14 @@ fn changes(
         ),
         (RuleOwner::Ufw, _) => (
             "let ufw route packets from the bridge; the rule persists across restarts",
-            Ok(vec![Opening::UfwRoute { interface: BRIDGE }]),
+            Ok(vec![FirewallChange::UfwRoute { interface: BRIDGE }]),
         ),
         (RuleOwner::Nft, rule) => {
             let chain = [table.family.to_string(), table.name.clone(), chain.name.clone()];
             match rule {
                 Some((_, rule)) => (
                     "delete the rule now, and in the file that it is loaded from at boot",
-                    Ok(vec![Opening::NftDelete { chain, handle: rule.handle }]),
+                    Ok(vec![FirewallChange::NftDelete { chain, handle: rule.handle }]),
                 ),
                 None => (
                     "accept packets of the bridge now, and in the file that the chain is loaded from at boot",
@@ -219,7 +219,7 @@ fn changes(
                         format!("iifname {BRIDGE} accept"),
                         format!("oifname {BRIDGE} ct state established,related accept"),
                     ]
-                    .map(|rule| Opening::NftInsert {
+                    .map(|rule| FirewallChange::NftInsert {
                         chain: chain.clone(),
                         before: None,
                         rule: arguments(rule),
@@ -236,7 +236,7 @@ fn changes(
                     let written = rule.as_iptables(table);
                     // A rule with quotes, or with a match that has no iptables syntax here, is left to the operator.
                     let plain = written.clone().filter(|written| !written.contains('"'));
-                    let opening = plain.map(|written| Opening::IptablesDelete {
+                    let opening = plain.map(|written| FirewallChange::IptablesDelete {
                         program,
                         table: table_name.clone(),
                         chain: chain.clone(),
@@ -261,7 +261,7 @@ fn changes(
                         format!("-i {BRIDGE} ! -o {BRIDGE} -j ACCEPT"),
                         format!("-o {BRIDGE} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
                     ]
-                    .map(|rule| Opening::IptablesInsert {
+                    .map(|rule| FirewallChange::IptablesInsert {
                         program,
                         table: table_name.clone(),
                         chain: chain.clone(),

@@ -157,11 +157,11 @@ fn remedy(host: &Host, text: &str) -> Remedy {
         impact: "All tasks on this node restart.".into(),
         steps: vec![
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: text.into(),
                 commands: vec!["docker version --format '{{.Server.Version}}'".into()],
             },
-            Step::RestartEngine { node: host.name.clone() },
+            Step::RestartEngine { node: host.name.clone().into() },
         ],
     }
 }

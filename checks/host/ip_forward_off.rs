@@ -59,7 +59,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 impact: "Packets are forwarded again, as far as the FORWARD chain accepts them. Running tasks are not \
                          affected."
                     .into(),
-                steps: vec![Step::SetSysctl { node: host.name.clone(), key, to: "1".into() }],
+                steps: vec![Step::SetSysctl { node: host.name.clone().into(), key, to: "1".into() }],
             },
         );
     }

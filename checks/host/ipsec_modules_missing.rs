@@ -69,7 +69,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     host.os.get()?;
     let mut steps = missing_module_steps(host, module);
     if !text.starts_with("required") {
-        steps.push(Step::RestartEngine { node: host.name.clone() });
+        steps.push(Step::RestartEngine { node: host.name.clone().into() });
     }
     finding.remedy(Remedy {
         title: format!("Install and load the {module} kernel module").into(),

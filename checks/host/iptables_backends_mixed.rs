@@ -59,7 +59,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             impact: "Published ports and containers are cut off until the engine has restarted. All tasks on this node restart.".into(),
             steps: vec![
                 Step::Manual {
-                    node: host.name.clone(),
+                    node: host.name.clone().into(),
                     text: "find the backend that is in use, save the rules of the other one, and flush them".into(),
                     commands: vec![
                         "iptables -V".into(),
@@ -68,7 +68,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                         "iptables-legacy -F; iptables-legacy -t nat -F; iptables-legacy -X; iptables-legacy -t nat -X".into(),
                     ],
                 },
-                Step::RestartEngine { node: host.name.clone() },
+                Step::RestartEngine { node: host.name.clone().into() },
             ],
         });
     Ok(())

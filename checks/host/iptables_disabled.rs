@@ -53,10 +53,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let change = match (by_flag, file.value.as_ref()) {
         (None, Some(file)) => {
-            Step::EditJson { node: node(), file: file.path.clone(), pointer: "/iptables".into(), to: None }
+            Step::EditJson { node: node().into(), file: file.path.clone(), pointer: "/iptables".into(), to: None }
         }
         _ => Step::Manual {
-            node: node(),
+            node: node().into(),
             text: "remove --iptables=false from the arguments of dockerd".into(),
             commands: vec!["systemctl cat docker".into(), "systemctl edit docker".into()],
         },
@@ -67,7 +67,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             title: format!("Let the engine of {} manage its firewall rules", host.name).into(),
             risk: Risk::Disruptive,
             impact: "All tasks on this node restart.".into(),
-            steps: vec![change, Step::RestartEngine { node: node() }],
+            steps: vec![change, Step::RestartEngine { node: node().into() }],
         });
     Ok(())
 }

@@ -47,7 +47,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                    this node";
     let mut steps = missing_module_steps(host, "ip_vs");
     if steps.iter().any(|step| matches!(step, Step::LoadModule { .. })) {
-        steps.push(Step::RestartEngine { node: host.name.clone() });
+        steps.push(Step::RestartEngine { node: host.name.clone().into() });
     }
     out.report(Subject::Node(host.name.clone()), summary, Evidence::value(modules, &module.source)).remedy(
         Remedy {
@@ -80,8 +80,8 @@ fn not_loaded(host: &Host, modules: &Seen<Modules>, module: &Module, out: &mut F
             risk: Risk::Disruptive,
             impact: "All tasks on this node restart: dockerd asks for IPVS only once after its start.".into(),
             steps: vec![
-                Step::LoadModule { node: node(), module: "ip_vs".into() },
-                Step::RestartEngine { node: node() },
+                Step::LoadModule { node: node().into(), module: "ip_vs".into() },
+                Step::RestartEngine { node: node().into() },
             ],
         });
     Ok(())

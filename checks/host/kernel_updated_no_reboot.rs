@@ -1,6 +1,6 @@
 use super::kernel_log::contains;
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::Host;
 use facts::host::ModuleState;
 use facts::swarm::LocalState;
@@ -68,7 +68,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let name = shell_quote(host.name.as_str());
     let manager = view.manager();
-    let on_manager = manager.clone().unwrap_or_else(|| "a manager".into());
+    let on_manager = manager.clone().map_or(Target::AnyManager, Target::Node);
     let update = |availability: &str| format!("docker node update --availability {availability} {name}");
     finding.remedy(Remedy {
         title: format!("Reboot {}", host.name).into(),
@@ -80,7 +80,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 text: "drain the node".into(),
                 commands: vec![update("drain")],
             },
-            Step::Manual { node: host.name.clone(), text: "reboot".into(), commands: vec!["reboot".into()] },
+            Step::Manual { node: host.name.clone().into(), text: "reboot".into(), commands: vec!["reboot".into()] },
             Step::Manual {
                 node: on_manager,
                 text: "activate the node again".into(),

@@ -95,14 +95,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let current = value(name)?;
             // A table that is full with the limits of the engine needs larger ones.
             let to = if current < wanted { wanted } else { current.saturating_mul(2) };
-            Some(Step::SetSysctl { node: host.name.clone(), key, to: to.to_string() })
+            Some(Step::SetSysctl { node: host.name.clone().into(), key, to: to.to_string() })
         })
         .collect::<Vec<_>>();
     let manual = || {
         let commands =
             LIMITS.iter().rev().map(|(name, to)| format!("sysctl -w net.ipv4.neigh.default.{name}={to}"));
         vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "set the limits in the initial network namespace of the host".into(),
             commands: commands.collect(),
         }]

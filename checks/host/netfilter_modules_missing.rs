@@ -58,12 +58,12 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let mut steps = missing_module_steps(host, &module);
     if let Some(program) = other {
         steps.push(Step::Manual {
-            node: node(),
+            node: node().into(),
             text: "if no package has the module, select the other iptables backend".into(),
             commands: vec![format!("update-alternatives --set iptables {program}")],
         });
     }
-    steps.push(Step::StartEngine { node: node() });
+    steps.push(Step::StartEngine { node: node().into() });
     out.report(Subject::Node(node()), summary, Evidence::log(log, line)).remedy(Remedy {
         title: format!("Install the {module} kernel module").into(),
         risk: Risk::Disruptive,

@@ -119,7 +119,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Manual,
             impact: "A service update restarts the tasks of the service.".into(),
             steps: vec![Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: text.into(),
                 commands: commands.into_iter().map(str::to_owned).collect(),
             }],

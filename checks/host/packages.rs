@@ -87,7 +87,7 @@ pub(super) fn missing_module_steps(host: &Host, module: &str) -> Vec<Step> {
     let os = host.os.get().ok();
     if os.is_some_and(|os| os.in_container || os.container.is_some()) {
         return vec![Step::Manual {
-            node: node(),
+            node: node().into(),
             text: "load the module on the host of this container: a container cannot load kernel modules"
                 .into(),
             commands: vec![format!("modprobe {module}")],
@@ -100,9 +100,9 @@ pub(super) fn missing_module_steps(host: &Host, module: &str) -> Vec<Step> {
         "install the remaining modules of the running kernel".to_owned()
     };
     let mut steps =
-        vec![Step::Manual { node: node(), text, commands: package.command.into_iter().collect() }];
+        vec![Step::Manual { node: node().into(), text, commands: package.command.into_iter().collect() }];
     if !package.reboot {
-        steps.push(Step::LoadModule { node: node(), module: module.into() });
+        steps.push(Step::LoadModule { node: node().into(), module: module.into() });
     }
     steps
 }

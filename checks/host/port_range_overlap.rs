@@ -73,7 +73,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         title: format!("Reserve the published ports on {}", host.name).into(),
         risk: Risk::Safe,
         impact: "Running tasks are not affected.".into(),
-        steps: vec![Step::SetSysctl { node: host.name.clone(), key: RESERVED.into(), to: all }],
+        steps: vec![Step::SetSysctl { node: host.name.clone().into(), key: RESERVED.into(), to: all }],
     });
     Ok(())
 }

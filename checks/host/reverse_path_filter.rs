@@ -80,7 +80,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             title: format!("Set the reverse path filter of {} to loose mode", arrival.name).into(),
             risk: Risk::Safe,
             impact: "Running tasks are not affected.".into(),
-            steps: vec![Step::SetSysctl { node: host.name.clone(), key, to: "2".into() }],
+            steps: vec![Step::SetSysctl { node: host.name.clone().into(), key, to: "2".into() }],
         });
     Ok(())
 }

@@ -58,12 +58,12 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         format!("nsenter --net={} sysctl -w net.ipv4.ip_forward=1", shell_quote(&path))
     });
     let mut steps = vec![Step::Manual {
-        node: host.name.clone(),
+        node: host.name.clone().into(),
         text: "enable forwarding in the namespaces that exist now".into(),
         commands: now.collect(),
     }];
     steps.push(Step::Manual {
-        node: host.name.clone(),
+        node: host.name.clone().into(),
         text: match container {
             Some(kind) => format!("enable forwarding on the host of this {kind} container, for namespaces that are created later"),
             None => "enable forwarding in the initial network namespace, for namespaces that are created later".into(),

@@ -40,7 +40,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let subject = || Subject::Node(host.name.clone());
     let manual = |text: &str, commands: &[&str]| Step::Manual {
-        node: host.name.clone(),
+        node: host.name.clone().into(),
         text: text.into(),
         commands: commands.iter().map(|command| (*command).to_owned()).collect(),
     };

@@ -1,4 +1,4 @@
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
 use facts::swarm::LocalState;
 
@@ -72,7 +72,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         .into(),
         steps: vec![
             Step::Manual {
-                node: "a manager of the present swarm".into(),
+                node: Target::Described("a manager of the present swarm"),
                 text: "drain the node, and demote it if it is a manager".into(),
                 commands: vec![
                     format!("docker node update --availability drain {}", crate::shell_quote(host.name.as_str())),
@@ -80,7 +80,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 ],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "leave; use --force only if no manager of that swarm answers any more".into(),
                 commands: vec!["docker swarm leave".into()],
             },

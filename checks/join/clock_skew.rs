@@ -58,7 +58,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Manual,
         impact: "Running programs see the time jump.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "compare the clocks of both hosts, and set the wrong one".into(),
             commands: vec!["date --utc".into(), "timedatectl set-ntp true".into()],
         }],

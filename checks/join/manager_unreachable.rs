@@ -1,6 +1,6 @@
 use crate::model::reachability::describe_outcome;
 use crate::remedies::join_token::name_a_manager;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Target, View};
 use facts::Host;
 use facts::join::{Found, Manager};
 use facts::link::Outcome;
@@ -76,7 +76,7 @@ fn find_a_route(host: &Host, manager: &Manager) -> Remedy {
         risk: Risk::Manual,
         impact: "A new route may carry other traffic as well.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "check the routes, and compare the address with the addresses of the manager".into(),
             commands: vec!["ip route".into(), format!("ip route get {}", manager.addr.ip())],
         }],
@@ -89,7 +89,7 @@ fn restore(manager: &Manager) -> Remedy {
         risk: Risk::Safe,
         impact: "Running tasks are not affected.".into(),
         steps: vec![Step::Manual {
-            node: manager.addr.ip().to_string().as_str().into(),
+            node: Target::Peer(manager.addr.ip().to_string()),
             text: "run swarm-doctor there; it checks the engine, its swarm state and its firewall".into(),
             commands: vec!["sudo swarm-doctor run".into(), "systemctl status docker".into()],
         }],

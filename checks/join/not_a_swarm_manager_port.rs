@@ -1,4 +1,4 @@
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Target, View};
 use facts::Host;
 
 /// The first engine version that requires TLS ALPN of a manager.
@@ -48,7 +48,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             title: format!("Restart dockerd on {}, or join through another manager", join.target).into(),
             risk: Risk::Disruptive,
             impact: "All tasks on that manager restart, and it is missing from the quorum meanwhile.".into(),
-            steps: vec![Step::RestartEngine { node: address.as_str().into() }],
+            steps: vec![Step::RestartEngine { node: Target::Peer(address) }],
         });
     Ok(())
 }

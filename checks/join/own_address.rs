@@ -1,4 +1,4 @@
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
 
 check! {
@@ -37,7 +37,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Safe,
             impact: "Running tasks are not affected.".into(),
             steps: vec![Step::Manual {
-                node: "a manager of the swarm".into(),
+                node: Target::Described("a manager of the swarm"),
                 text: "print the join command with its address".into(),
                 commands: vec!["docker swarm join-token worker".into()],
             }],

@@ -1,4 +1,4 @@
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Target, View};
 use facts::Host;
 use facts::join::Authority as RootCa;
 
@@ -35,7 +35,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Safe,
             impact: "Running tasks are not affected.".into(),
             steps: vec![Step::Manual {
-                node: address.as_str().into(),
+                node: Target::Peer(address),
                 text: "check whether its swarm has a leader".into(),
                 commands: vec!["sudo swarm-doctor run".into(), "docker node ls".into()],
             }],

@@ -91,7 +91,7 @@ pub(crate) fn larger_subnet(host: &Host, network: &Network, all: &[Network]) -> 
         risk: Risk::Disruptive,
         impact: "services on the network stop until it is re-created".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "on a manager: remove the services that use the network, re-create it with one address for each task, each \
                    service and each node, and deploy again"
                 .into(),

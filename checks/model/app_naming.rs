@@ -2,7 +2,7 @@
 
 use crate::model::app_member::Member;
 use crate::service_change::update;
-use crate::{Remedy, Risk, ServiceChange, Step, View};
+use crate::{Remedy, Risk, ServiceChange, Step, Target, View};
 use facts::app::{HostSetting, Origin};
 
 /// Gives each task a unique hostname and puts it into these settings.
@@ -36,7 +36,7 @@ pub(crate) fn own_name(member: &Member<'_>, host_settings: &[&HostSetting], view
         text.push_str("; ");
         text.push_str(what);
     }
-    let node = view.manager().unwrap_or_else(|| "a manager".into());
+    let node = view.manager().map_or(Target::AnyManager, Target::Node);
     let step = match (changes.is_empty(), manual.is_empty()) {
         (true, _) => Step::Manual { node, text, commands: Vec::new() },
         (false, true) => update(view, member.service, text, changes),
@@ -72,7 +72,7 @@ fn own_entry(member: &Member<'_>, host_settings: &[&HostSetting], view: &View<'_
             update(view, member.service, text, vec![ServiceChange::Environment { name: name.clone(), value }])
         }
         _ => Step::Manual {
-            node: view.manager().unwrap_or_else(|| "a manager".into()),
+            node: view.manager().map_or(Target::AnyManager, Target::Node),
             text: format!("in {name} replace its own entry {entry} with {wild}; the other entries stay"),
             commands: Vec::new(),
         },

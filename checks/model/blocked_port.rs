@@ -94,7 +94,7 @@ pub(crate) fn open_port(node: NodeName, port: &str, direction: Direction) -> Rem
         let firewalld = format!("firewall-cmd --add-port={port} --permanent && firewall-cmd --reload");
         (text, vec![firewalld, format!("ufw allow {port}"), "nft list ruleset".into()])
     };
-    steps.push(Step::Manual { node: node.clone(), text: text.into(), commands });
+    steps.push(Step::Manual { node: node.clone().into(), text: text.into(), commands });
     Remedy {
         title: format!("Open {port} in the firewall of {node}").into(),
         risk: Risk::Safe,
@@ -109,7 +109,7 @@ pub(crate) fn open_port(node: NodeName, port: &str, direction: Direction) -> Rem
 pub(crate) fn run_on_peer(node: NodeName) -> Step {
     Step::Manual {
         text: format!("run swarm-doctor on {node}: it names the rule that blocks the packets"),
-        node,
+        node: node.into(),
         commands: vec!["sudo swarm-doctor run".into()],
     }
 }

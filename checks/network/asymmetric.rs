@@ -83,9 +83,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             impact: "checking changes nothing".into(),
             steps: vec![
                 run_on_peer(to.clone()),
-                Step::Manual { node: to, text: text.into(), commands: commands.into() },
+                Step::Manual { node: to.into(), text: text.into(), commands: commands.into() },
                 Step::Manual {
-                    node: here,
+                    node: here.into(),
                     text: "compare the route to the other node with its route back".to_owned(),
                     commands: vec![format!("ip route get {addr}")],
                 },

@@ -161,7 +161,7 @@ fn remedy(host: &Host, service: &Service, reason: &Reason) -> Remedy {
                 risk: Risk::Disruptive,
                 impact: "the tasks of the service restart".into(),
                 steps: vec![Step::Manual {
-                    node: host.name.clone(),
+                    node: host.name.clone().into(),
                     text: format!(
                         "on a manager: label the nodes that have the resource, and use a placement constraint; or upgrade \
                          all engines to {FIXED} or later"
@@ -181,7 +181,7 @@ fn remedy(host: &Host, service: &Service, reason: &Reason) -> Remedy {
             risk: Risk::Disruptive,
             impact: "all tasks on the leader restart, and another manager becomes leader".into(),
             steps: vec![Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "upgrade all managers to one version; then restart the engine of the leader, which releases the \
                        addresses of removed tasks"
                     .into(),

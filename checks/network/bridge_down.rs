@@ -83,7 +83,11 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk,
             impact: if gone { "all tasks on this node restart" } else { "running tasks are not affected" }
                 .into(),
-            steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands: vec![command] }],
+            steps: vec![Step::Manual {
+                node: host.name.clone().into(),
+                text: text.into(),
+                commands: vec![command],
+            }],
         });
     }
     Ok(())
@@ -123,7 +127,7 @@ fn without_address(
             risk: Risk::Disruptive,
             impact: "all tasks on this node restart".into(),
             steps: vec![Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "find what changed the address; assign the gateway address of the network, or restart the engine".into(),
                 commands: vec![
                     format!("docker network inspect --format '{{{{json .IPAM.Config}}}}' {}", network.name),

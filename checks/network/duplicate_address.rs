@@ -1,7 +1,7 @@
 use crate::model::network_names::network_name;
 use crate::model::service_discovery::is_live;
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::network::Network;
 use facts::service::{Service, Task};
 use facts::{NetworkId, NodeName, Seen};
@@ -205,7 +205,7 @@ fn new_tasks(service: &str) -> Remedy {
         risk: Risk::Disruptive,
         impact: format!("The tasks of {service} restart, one after the other.").into(),
         steps: vec![Step::Manual {
-            node: "a manager".into(),
+            node: Target::AnyManager,
             text: format!("start new tasks of {service}: they get new addresses"),
             commands: vec![format!("docker service update --force {}", shell_quote(service))],
         }],
@@ -220,7 +220,7 @@ fn new_vip(service: &Service) -> Remedy {
         risk: Risk::Disruptive,
         impact: format!("The tasks of {} restart twice.", service.name).into(),
         steps: vec![Step::Manual {
-            node: "a manager".into(),
+            node: Target::AnyManager,
             text: "release the VIP, and allocate a new one; this is not possible while the service publishes ports \
                    through the routing mesh"
                 .into(),
@@ -250,17 +250,17 @@ fn separate_ranges(network: &Network, subnets: &[String]) -> Remedy {
         impact: format!("The tasks on {} stop until the network is created again.", network.name).into(),
         steps: vec![
             Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: format!("remove the services on {} and the network", network.name),
                 commands: vec![format!("docker network rm {}", shell_quote(&network.name))],
             },
             Step::Manual {
-                node: "each node".into(),
+                node: Target::EachNode,
                 text: "create the config-only network again, with an IP range that no other node has".into(),
                 commands: vec![format!("docker network rm {}", shell_quote(&config)), create],
             },
             Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: "create the network and the services again".into(),
                 commands: vec![format!(
                     "docker network create --scope swarm --driver {} --config-from {} {}",

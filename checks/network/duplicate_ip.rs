@@ -61,7 +61,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 risk: Risk::Manual,
                 impact: "connections to that address on this node end".into(),
                 steps: vec![Step::Manual {
-                    node: host.name.clone(),
+                    node: host.name.clone().into(),
                     text: "remove the address now, and from the network configuration of the system".into(),
                     commands: vec![format!("ip address delete {addr}/{} dev {name}", address.prefix)],
                 }],

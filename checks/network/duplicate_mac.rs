@@ -69,7 +69,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Manual,
             impact: "the host that is changed loses its connections for a moment".into(),
             steps: vec![Step::Manual {
-                node: names[0].clone(),
+                node: names[0].clone().into(),
                 text: "change the MAC address of the clone in the hypervisor's settings; the command lists the addresses of \
                        this host"
                     .into(),

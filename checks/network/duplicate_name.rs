@@ -71,7 +71,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Manual,
             impact: "tasks on the network that is kept are not affected".into(),
             steps: vec![Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "find the network that no service and no container uses, and remove it by its id"
                     .into(),
                 commands: ids

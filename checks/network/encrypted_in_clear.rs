@@ -105,14 +105,14 @@ fn report(
                 impact: "all tasks on this node restart".into(),
                 steps: vec![
                     Step::Manual {
-                        node: host.name.clone(),
+                        node: host.name.clone().into(),
                         text: format!("install and load {module}, which the rules need"),
                         commands: vec![
                             "dnf install kernel-modules-extra-$(uname -r)".into(),
                             format!("modprobe {module}"),
                         ],
                     },
-                    Step::RestartEngine { node: host.name.clone() },
+                    Step::RestartEngine { node: host.name.clone().into() },
                 ],
             }
         }
@@ -121,7 +121,7 @@ fn report(
             title: format!("Restart the engine of {}, which adds the rules again", host.name).into(),
             risk: Risk::Disruptive,
             impact: "all tasks on this node restart".into(),
-            steps: vec![Step::RestartEngine { node: host.name.clone() }],
+            steps: vec![Step::RestartEngine { node: host.name.clone().into() }],
         },
     };
     finding.remedy(remedy);

@@ -1,6 +1,6 @@
 use crate::model::service_discovery::{Expected, addresses, by_service, lasted, settled_overlays};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::network::{EndpointRecord, Network};
 use facts::service::Task;
 use facts::{Host, NodeName, Seen};
@@ -146,7 +146,7 @@ fn report(
     }
     finding.on_nodes(missing.iter().map(|it| it.host.name.clone()).chain(nodes));
     let upgrade = affected.map(|version| Step::Manual {
-        node: "each node".into(),
+        node: Target::EachNode,
         text: format!(
             "upgrade the engine: {} loses records of a node that gossip does not reach for some seconds",
             version.engine
@@ -154,7 +154,7 @@ fn report(
         commands: Vec::new(),
     });
     let replace = Step::Manual {
-        node: "a manager".into(),
+        node: Target::AnyManager,
         text: format!("replace the tasks of {service}: each new task is announced to all nodes"),
         commands: vec![format!("docker service update --force {}", shell_quote(service))],
     };

@@ -153,13 +153,13 @@ fn report<'f>(
     let step = |node: &NodeName| {
         if no_keys {
             return Step::Manual {
-                node: node.clone(),
+                node: node.clone().into(),
                 text: "load the ESP modules (AES-GCM), then restart the engine".into(),
                 commands: vec!["modprobe esp4".into(), "systemctl restart docker".into()],
             };
         }
         Step::Manual {
-            node: node.clone(),
+            node: node.clone().into(),
             text: "allow IP protocol 50 in both directions, in the cloud's firewall too; then check that both ends have \
                    keys"
                 .into(),

@@ -156,6 +156,6 @@ fn remedy(host: &Host) -> Remedy {
         title: format!("Restart the engine of {}", host.name).into(),
         risk: Risk::Disruptive,
         impact: "all tasks on this node restart".into(),
-        steps: vec![Step::RestartEngine { node: host.name.clone() }],
+        steps: vec![Step::RestartEngine { node: host.name.clone().into() }],
     }
 }

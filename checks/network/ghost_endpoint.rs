@@ -1,6 +1,6 @@
 use crate::model::service_discovery::{Expected, SETTLED_SECONDS, is_live, lasted, settled_overlays};
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::network::{EndpointRecord, Network};
 use facts::{Gap, Host, NodeName, Seen, Why};
 use std::collections::{BTreeMap, BTreeSet};
@@ -175,7 +175,7 @@ fn report(service: &str, ghosts: &[Ghost<'_>], expected: &Expected<'_>, out: &mu
     };
     let restarted = holders.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
     let restart = holders.iter().map(|node| Step::Manual {
-        node: node.clone(),
+        node: node.clone().into(),
         text: format!("if the record is still there, restart the engine; the tasks of {node} restart"),
         commands: vec![
             format!("docker network inspect --verbose {}", shell_quote(network)),
@@ -184,7 +184,7 @@ fn report(service: &str, ghosts: &[Ghost<'_>], expected: &Expected<'_>, out: &mu
     });
     let exists = expected.services.iter().any(|it| it.name == service);
     let replace = exists.then(|| Step::Manual {
-        node: "a manager".into(),
+        node: Target::AnyManager,
         text: format!("replace the tasks of {service}, so that the nodes exchange its records again"),
         commands: vec![format!("docker service update --force {}", shell_quote(service))],
     });

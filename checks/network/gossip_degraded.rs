@@ -66,7 +66,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Safe,
         impact: "Running tasks are not affected.".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "check the CPU load and the packet loss to the other nodes; 7946/tcp and 7946/udp have to be open"
                 .into(),
             commands: vec!["uptime".into(), "ip -s link".into()],

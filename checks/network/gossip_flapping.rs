@@ -65,7 +65,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 risk: Risk::Safe,
                 impact: "Running tasks are not affected.".into(),
                 steps: vec![Step::Manual {
-                    node: name.clone(),
+                    node: name.clone().into(),
                     text: "check the CPU load of the node, packet loss, duplicate addresses and rate limits for UDP".into(),
                     commands: vec!["uptime".into(), "ip -s link".into()],
                 }],

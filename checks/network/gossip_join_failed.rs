@@ -184,7 +184,7 @@ fn remedy(to: NodeName, addr: IpAddr, reason: Reason, host: &Host) -> Remedy {
         title: format!("Restore gossip to {to} on {port}").into(),
         risk,
         impact: impact.into(),
-        steps: vec![run_on_peer(to.clone()), Step::Manual { node: to, text: text.into(), commands }],
+        steps: vec![run_on_peer(to.clone()), Step::Manual { node: to.into(), text: text.into(), commands }],
     }
 }
 

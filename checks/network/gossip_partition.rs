@@ -129,7 +129,7 @@ fn report(
         impact: format!("The tasks of {} restart.", node.name).into(),
         steps: vec![
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: format!(
                     "check that 7946/tcp and 7946/udp are open between {} and {}",
                     host.name, node.name
@@ -137,7 +137,7 @@ fn report(
                 commands: Vec::new(),
             },
             Step::Manual {
-                node: node.name.clone(),
+                node: node.name.clone().into(),
                 text: "if they are open, restart the engine: it joins gossip again".into(),
                 commands: vec!["systemctl restart docker".into()],
             },

@@ -1,4 +1,4 @@
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
 use facts::log::{Line, Log};
 use facts::network::Network;
@@ -45,13 +45,13 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, line));
     finding.with(Evidence::value(networks, format!("{} {}: {endpoints}", network.name, network.id)));
-    let manager = view.manager().unwrap_or_else(|| "a manager".into());
+    let manager = view.manager().map_or(Target::AnyManager, Target::Node);
     finding.remedy(Remedy {
         title: format!("Restart the engine of {}, then create the ingress network", host.name).into(),
         risk: Risk::Disruptive,
         impact: "all tasks on this node restart".into(),
         steps: vec![
-            Step::RestartEngine { node: host.name.clone() },
+            Step::RestartEngine { node: host.name.clone().into() },
             Step::Manual {
                 node: manager,
                 text: "after every node that still has the network restarted its engine, create the network"

@@ -79,7 +79,7 @@ fn cluster(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>
         title: "Create the ingress network".into(),
         risk: Risk::Safe,
         impact: "published ports start to answer".into(),
-        steps: vec![Step::CreateIngress { node: host.name.clone() }],
+        steps: vec![Step::CreateIngress { node: host.name.clone().into() }],
     });
     Ok(())
 }
@@ -153,7 +153,7 @@ fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>)
 /// The remedy for the error that the engine logged.
 fn remedy(host: &Host, error: &str) -> Remedy {
     let manual = |text: &str, commands: &[&str]| Step::Manual {
-        node: host.name.clone(),
+        node: host.name.clone().into(),
         text: text.to_owned(),
         commands: commands.iter().map(|command| (*command).to_owned()).collect(),
     };
@@ -218,7 +218,7 @@ fn remedy(host: &Host, error: &str) -> Remedy {
         title: format!("{title}, then restart the engine").into(),
         risk: Risk::Disruptive,
         impact: "all tasks on this node restart".into(),
-        steps: vec![first, Step::RestartEngine { node: host.name.clone() }],
+        steps: vec![first, Step::RestartEngine { node: host.name.clone().into() }],
     }
 }
 

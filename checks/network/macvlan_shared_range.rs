@@ -113,7 +113,7 @@ fn remedy(host: &Host, network: &Network) -> Remedy {
         impact: "the tasks on the network restart with other addresses".into(),
         steps: vec![
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "on each node: create a config-only network with another range".into(),
                 commands: vec![format!(
                     "docker network create --config-only --subnet SUBNET --gateway GATEWAY --ip-range RANGE-OF-THIS-NODE -o \
@@ -121,7 +121,7 @@ fn remedy(host: &Host, network: &Network) -> Remedy {
                 )],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "on a manager: re-create the network from it".into(),
                 commands: vec![
                     format!("docker network rm {name}"),

@@ -156,6 +156,6 @@ fn remedy(reason: &Reason<'_>, node: &NodeName) -> Remedy {
         title: title.into(),
         risk: Risk::Manual,
         impact: "other nodes can reach this node again, too".into(),
-        steps: vec![Step::Manual { node: node.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: node.clone().into(), text: text.into(), commands }],
     }
 }

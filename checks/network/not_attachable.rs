@@ -50,7 +50,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 risk: Risk::Manual,
                 impact: "re-creating the network interrupts its services".into(),
                 steps: vec![Step::Manual {
-                    node: host.name.clone(),
+                    node: host.name.clone().into(),
                     text: "on a manager: remove the services on the network, re-create it with --attachable, and deploy again \
                            (in a stack file: `attachable: true`)"
                         .into(),

@@ -89,7 +89,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 fn remedy(host: &Host, to: &NodeName, all: bool) -> Remedy {
     let step = |node: &NodeName| Step::Manual {
-        node: node.clone(),
+        node: node.clone().into(),
         text: "check the counters for errors and drops of the interface, and the load of the host".into(),
         commands: vec![
             "ip -s -s link".into(),

@@ -111,7 +111,7 @@ fn remedy(host: &NodeName, echo: &OverlayEcho<'_>, limit: Limit, underlay: Optio
         Some(interface) => vec![format!("ip link set dev {} mtu {wanted}", shell_quote(&interface.name))],
         None => vec!["ip -br link".into(), format!("ping -M do -s {} {}", wanted - 28, echo.peer.node)],
     };
-    steps.push(Step::Manual { node: host.clone(), text, commands });
+    steps.push(Step::Manual { node: host.clone().into(), text, commands });
     if let Some(passes) = limit.passes {
         let option = format!("--opt com.docker.network.driver.mtu={}", passes + OVERHEAD);
         let (text, create) = if echo.overlay.ingress {
@@ -136,7 +136,7 @@ fn remedy(host: &NodeName, echo: &OverlayEcho<'_>, limit: Limit, underlay: Optio
                 ],
             )
         };
-        steps.push(Step::Manual { node: host.clone(), text, commands: create });
+        steps.push(Step::Manual { node: host.clone().into(), text, commands: create });
     }
     Remedy {
         title: format!("Align the MTU of {} and of the path", echo.overlay.name).into(),

@@ -98,7 +98,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Manual,
             impact: "checking changes nothing".into(),
             steps: vec![Step::Manual {
-                node: to,
+                node: to.into(),
                 text: text.into(),
                 commands: commands.into_iter().map(str::to_owned).collect(),
             }],

@@ -46,7 +46,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     risk: Risk::Manual,
                     impact: "the kernel resolves the address by ARP from then on".into(),
                     steps: vec![Step::Manual {
-                        node: host.name.clone(),
+                        node: host.name.clone().into(),
                         text: "delete the entry, and remove it from the network configuration of the system"
                             .into(),
                         commands: vec![format!("ip neighbour delete {addr} dev {device}")],

@@ -77,11 +77,11 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 impact: "the other program is interrupted, and all tasks on this node restart".into(),
                 steps: vec![
                     Step::Manual {
-                        node: host.name.clone(),
+                        node: host.name.clone().into(),
                         text: format!("stop {name} or change its port"),
                         commands: vec![format!("ps -fp {pid}")],
                     },
-                    Step::RestartEngine { node: host.name.clone() },
+                    Step::RestartEngine { node: host.name.clone().into() },
                 ],
             });
         }

@@ -93,6 +93,6 @@ fn remedy(host: &Host, network: &Network, all: &[Network]) -> Remedy {
         title: format!("Re-create {} with a free subnet", network.name).into(),
         risk: Risk::Safe,
         impact: "no task runs on the network".into(),
-        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: host.name.clone().into(), text: text.into(), commands }],
     }
 }

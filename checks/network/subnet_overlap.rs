@@ -175,8 +175,8 @@ fn re_create_ingress(
         title: format!("Re-create {} with a free subnet", network.name).into(),
         risk: Risk::Disruptive,
         impact: impact.into(),
-        steps: vec![Step::RemakeIngress {
-            node: host.name.clone(),
+        steps: vec![Step::RecreateIngress {
+            node: host.name.clone().into(),
             network: network.name.clone(),
             subnet: free(host, networks),
             published,
@@ -215,7 +215,7 @@ fn remedy(host: &Host, networks: &Seen<Vec<Network>>, network: &Network) -> Reme
         title: format!("Re-create {} with a free subnet", network.name).into(),
         risk: Risk::Disruptive,
         impact: "containers on the network stop until it is re-created".into(),
-        steps: vec![Step::Manual { node: host.name.clone(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: host.name.clone().into(), text: text.into(), commands }],
     }
 }
 

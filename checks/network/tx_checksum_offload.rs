@@ -100,7 +100,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Manual,
         impact: "running connections continue; the CPU load of the node rises slightly".into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "switch it off now, and permanently in the network configuration (udev rule, systemd.link or NetworkManager)"
                 .into(),
             commands: vec![format!("ethtool -K {} {feature} off", shell_quote(device))],

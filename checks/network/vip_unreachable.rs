@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::container::{Connect, Container, Netns};
 use facts::host::ModuleState;
 use facts::link::Outcome;
@@ -126,7 +126,7 @@ impl Silent<'_> {
 fn remedy(host: &Host, services: Vec<&str>, lacking: bool) -> Remedy {
     let update = |name: &&str| format!("docker service update --endpoint-mode dnsrr {}", shell_quote(name));
     let without_vip = Step::Manual {
-        node: "a manager".into(),
+        node: Target::AnyManager,
         text: "use DNS round-robin instead of VIPs; not possible for services that publish ports through the ingress network".into(),
         commands: services.iter().map(update).collect(),
     };
@@ -139,7 +139,7 @@ fn remedy(host: &Host, services: Vec<&str>, lacking: bool) -> Remedy {
         };
     }
     let look = Step::Manual {
-        node: host.name.clone(),
+        node: host.name.clone().into(),
         text: "list the load balancers: one line for each service, followed by its tasks".into(),
         commands: vec!["for ns in /run/docker/netns/lb_*; do nsenter --net=$ns ipvsadm -Ln; done".into()],
     };
@@ -147,7 +147,7 @@ fn remedy(host: &Host, services: Vec<&str>, lacking: bool) -> Remedy {
         title: format!("Restart the engine of {}, which re-creates its load balancers", host.name).into(),
         risk: Risk::Disruptive,
         impact: "all tasks on this node restart".into(),
-        steps: vec![look, Step::RestartEngine { node: host.name.clone() }],
+        steps: vec![look, Step::RestartEngine { node: host.name.clone().into() }],
     }
 }
 

@@ -159,7 +159,7 @@ fn report_device<'f>(
             risk: Risk::Manual,
             impact: "if the device belongs to another product (flannel, Calico, Proxmox SDN), its network stops".into(),
             steps: vec![Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "check that no other product uses the device, and delete it; otherwise re-create the Docker network, \
                        which gives it another VNI"
                     .into(),
@@ -202,7 +202,7 @@ fn report_failure(
         impact: "restarting the engine restarts all tasks on this node".into(),
         steps: vec![
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "find the device in the host's namespace or in a namespace of the engine, and delete it".into(),
                 commands: vec![
                     "ip -d link show type vxlan".into(),
@@ -213,7 +213,7 @@ fn report_failure(
                 ],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "if no such device is visible, restart the engine, which deletes stale devices".into(),
                 commands: vec!["systemctl restart docker".into()],
             },

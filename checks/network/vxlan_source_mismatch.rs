@@ -83,7 +83,7 @@ fn own(
             risk: Risk::Safe,
             impact: "open connections keep their address; new connections to that network use the other address".into(),
             steps: vec![Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "change the route now and in the network configuration; otherwise leave the swarm and join again with the \
                        address that the kernel prefers"
                     .into(),
@@ -153,7 +153,7 @@ fn other(
             risk: Risk::Manual,
             impact: "checking changes nothing".into(),
             steps: vec![Step::Manual {
-                node: node.name.clone(),
+                node: node.name.clone().into(),
                 text: "run swarm-doctor there: it names the address that the kernel prefers, and the change"
                     .into(),
                 commands: vec!["sudo swarm-doctor run".into(), "ip route".into()],

@@ -1,6 +1,6 @@
 //! Where a join token and a manager's address come from.
 
-use crate::{Remedy, Risk, Step};
+use crate::{Remedy, Risk, Step, Target};
 
 /// Names a manager in place of a host that is none.
 pub(crate) fn name_a_manager() -> Remedy {
@@ -9,7 +9,7 @@ pub(crate) fn name_a_manager() -> Remedy {
         risk: Risk::Safe,
         impact: "Running tasks are not affected.".into(),
         steps: vec![Step::Manual {
-            node: "a node of the swarm".into(),
+            node: Target::Described("a node of the swarm"),
             text:
                 "list the managers: on a manager from the node list, on a worker from the addresses it knows"
                     .into(),
@@ -28,7 +28,7 @@ pub(crate) fn print_token() -> Remedy {
         risk: Risk::Safe,
         impact: "Running tasks are not affected.".into(),
         steps: vec![Step::Manual {
-            node: "a manager of the swarm".into(),
+            node: Target::Described("a manager of the swarm"),
             text: "print the token for the role that this host gets, and copy the whole line".into(),
             commands: ["worker", "manager"].map(|role| format!("docker swarm join-token -q {role}")).into(),
         }],

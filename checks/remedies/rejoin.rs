@@ -1,7 +1,7 @@
 //! How a node comes back into the swarm under a new address or with a new identity.
 
 use crate::remedy::shell_quote;
-use crate::{Remedy, Risk, Step, View};
+use crate::{Remedy, Risk, Step, Target, View};
 use facts::{Host, NodeName};
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,9 +15,9 @@ pub(crate) fn rejoin_worker(node: &NodeName, new: &str, view: &View<'_>) -> Reme
         )
         .into(),
         steps: vec![
-            Step::Leave { node: node.clone(), force: false },
+            Step::Leave { node: node.clone().into(), force: false },
             Step::Join {
-                node: node.clone(),
+                node: node.clone().into(),
                 advertise: Some(new.to_owned()),
                 manager: false,
                 through: join_target(node, view),
@@ -36,9 +36,9 @@ pub(crate) fn rejoin_manager(node: &NodeName, new: &str, view: &View<'_>) -> Rem
         impact: format!("Until {node} has rejoined, {count}. The tasks of {node} restart.").into(),
         steps: vec![
             demote(node, view),
-            Step::Leave { node: node.clone(), force: true },
+            Step::Leave { node: node.clone().into(), force: true },
             Step::Join {
-                node: node.clone(),
+                node: node.clone().into(),
                 advertise: Some(new.to_owned()),
                 manager: true,
                 through: join_target(node, view),
@@ -91,7 +91,7 @@ pub(crate) fn demote(node: &NodeName, view: &View<'_>) -> Step {
     let here = view.snapshot.hosts.first().map(|host: &Host| host.name.clone());
     let here = here.filter(|here| listed.is_some() && here != node);
     Step::DemoteManager {
-        node: here.unwrap_or_else(|| "another manager".into()),
+        node: here.map_or(Target::OtherManager, Target::Node),
         name: node.clone(),
         id: listed.map(|node| node.id.to_string()),
     }
@@ -131,7 +131,7 @@ pub(crate) fn remove_old_entry(node: &NodeName, view: &View<'_>) -> Step {
     }
     commands.push(format!("docker node rm {}", id.as_deref().unwrap_or("OLD-ID")));
     Step::Manual {
-        node: view.manager().filter(|manager| manager != node).unwrap_or_else(|| "a manager".into()),
+        node: view.manager().filter(|manager| manager != node).map_or(Target::AnyManager, Target::Node),
         text: "once the old entry is down, remove it by its ID".into(),
         commands,
     }

@@ -2,7 +2,7 @@
 
 use super::rejoin::{demote, join_command, join_target, remove_old_entry};
 use crate::model::state_files::StateFile;
-use crate::{Remedy, Risk, Step, View, shell_quote};
+use crate::{Remedy, Risk, Step, Target, View, shell_quote};
 use facts::{Fact, Host, Source};
 
 /// The remedy for a file that cannot be used.
@@ -41,7 +41,7 @@ fn rebuild(host: &Host, file: StateFile) -> Remedy {
         impact: impact.into(),
         steps: vec![
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "check the disk for free space and I/O errors first".into(),
                 commands: vec![
                     format!("df -h {}", shell_quote(&root(host))),
@@ -49,7 +49,7 @@ fn rebuild(host: &Host, file: StateFile) -> Remedy {
                 ],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: text.into(),
                 commands: vec![
                     "systemctl stop docker docker.socket".into(),
@@ -70,7 +70,7 @@ fn write_managers(host: &Host, view: &View<'_>) -> Remedy {
         impact: tasks_restart(host).into(),
         steps: vec![
             Step::Manual {
-                node: view.manager().unwrap_or_else(|| "a manager".into()),
+                node: view.manager().map_or(Target::AnyManager, Target::Node),
                 text: "print the content of the file".into(),
                 commands: vec![
                     r#"docker node inspect self --format '[{"node_id":"{{.ID}}","addr":"{{.ManagerStatus.Addr}}"}]'"#
@@ -78,7 +78,7 @@ fn write_managers(host: &Host, view: &View<'_>) -> Remedy {
                 ],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "replace LINE with what that command printed".into(),
                 commands: vec![
                     "systemctl stop docker docker.socket".into(),
@@ -100,7 +100,7 @@ fn write_docker_state(host: &Host) -> Remedy {
         risk: Risk::Disruptive,
         impact: tasks_restart(host).into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text: "back up the directory; replace ADDRESS with the address of this host that the other nodes reach; add \
                    DataPathAddr or DataPathPort if the swarm was created with them"
                 .into(),
@@ -122,7 +122,7 @@ fn rejoin(host: &Host, manager: bool, view: &View<'_>) -> Remedy {
     let mut steps = Vec::new();
     if manager {
         steps.push(Step::Manual {
-            node: node(),
+            node: node().into(),
             text: "only manager, or no quorum without it: stop dockerd, restore the directory from a backup, and force a \
                    new cluster from it; the other steps do not apply then"
                 .into(),
@@ -132,7 +132,7 @@ fn rejoin(host: &Host, manager: bool, view: &View<'_>) -> Remedy {
     }
     steps.extend([
         Step::Manual {
-            node: node(),
+            node: node().into(),
             text: format!(
                 "check the disk, back up the directory, and join with the token that `docker swarm join-token -q {role}` \
                  prints on a manager"

@@ -1,6 +1,6 @@
 use crate::model::task_slots::{Slot, listed, never_started, nodes_of, seconds_since, slots};
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::service::{Service, Task};
 
 check! {
@@ -172,6 +172,6 @@ fn remedy(service: &Service, task: &Task) -> Remedy {
         title: format!("Fix the exit of {}", service.name).into(),
         risk: Risk::Manual,
         impact: "Reading logs changes nothing. An update restarts the tasks of the service.".into(),
-        steps: vec![Step::Manual { node: "a manager".into(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: Target::AnyManager, text: text.into(), commands }],
     }
 }

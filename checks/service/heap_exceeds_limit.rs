@@ -1,6 +1,6 @@
 use crate::model::workload::java_heap;
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 
 check! {
     /// The Java heap of a service is as large as its memory limit.
@@ -48,7 +48,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 risk: Risk::Disruptive,
                 impact: "The tasks of the service restart.".into(),
                 steps: vec![Step::Manual {
-                    node: "a manager".into(),
+                    node: Target::AnyManager,
                     text: "raise the memory limit to one and a half times the heap".into(),
                     commands: vec![format!(
                         "docker service update --limit-memory {}M {}",

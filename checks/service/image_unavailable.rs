@@ -1,6 +1,6 @@
 use crate::model::task_slots::{lacks_image, listed, nodes_of, slots};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::service::{Service, Task};
 
 check! {
@@ -63,7 +63,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         if let Some(shown) = running_elsewhere(service, tasks, view) {
             finding.with(Evidence::value(tasks, shown));
         }
-        let node = nodes.into_iter().next().unwrap_or_else(|| "a manager".into());
+        let node = nodes.into_iter().next().map_or(Target::AnyManager, Target::Node);
         finding.remedy(Remedy {
             title: format!("Make {short} available to the nodes").into(),
             risk: Risk::Safe,
@@ -75,7 +75,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     commands: vec![format!("docker pull {}", shell_quote(short))],
                 },
                 Step::Manual {
-                    node: "a manager".into(),
+                    node: Target::AnyManager,
                     text: reason.map_or(PullError::UNKNOWN, PullError::advice).into(),
                     commands: vec![format!(
                         "docker service update --with-registry-auth --image {} {}",

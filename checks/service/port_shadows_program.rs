@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::Host;
 use facts::host::{Listener, Owner, Protocol};
 use std::net::IpAddr;
@@ -58,7 +58,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Disruptive,
             impact: "Connections through the published port are interrupted.".into(),
             steps: vec![Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: "publish another port, or move the program of the node to another port".into(),
                 commands: vec![format!(
                     "docker service update --publish-rm {0} --publish-add published=PORT,target={0} {1}",

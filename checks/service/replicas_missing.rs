@@ -1,7 +1,7 @@
 use crate::model::task_slots::{Slot, is_on_down_node, listed, nodes_of, seconds_since, slots};
 use crate::placement::{fits_platform, is_open, satisfies};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::service::{Service, Task};
 use facts::swarm::Node;
 
@@ -165,7 +165,7 @@ fn remedy(service: &Service, task: &Task, node: Option<facts::NodeName>) -> Reme
         risk: Risk::Manual,
         impact: "Listing tasks changes nothing. An update restarts the tasks of the service.".into(),
         steps: vec![Step::Manual {
-            node: node.unwrap_or_else(|| "a manager".into()),
+            node: node.map_or(Target::AnyManager, Target::Node),
             text: text.into(),
             commands: vec![command],
         }],

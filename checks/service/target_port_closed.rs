@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::container::{Container, Netns};
 use facts::host::{Listener, Protocol};
 use facts::network::MeshPort;
@@ -108,7 +108,7 @@ fn judge(
         title: format!("Align the published port of {service} with its listening port").into(),
         risk: Risk::Disruptive,
         impact: "The tasks of the service restart.".into(),
-        steps: vec![Step::Manual { node: "a manager".into(), text: text.into(), commands }],
+        steps: vec![Step::Manual { node: Target::AnyManager, text: text.into(), commands }],
     });
     true
 }

@@ -1,8 +1,8 @@
 use crate::model::task_slots::{lacks_image, listed, nodes_of, slots};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
+use facts::Seen;
 use facts::service::{Service, Task};
-use facts::{NodeName, Seen};
 use std::collections::BTreeMap;
 
 check! {
@@ -72,7 +72,7 @@ fn report<'a>(
         finding.with(shown(other));
     }
     finding.on_nodes(nodes.iter().cloned());
-    let node = nodes.into_iter().next().unwrap_or_else(|| "a manager".into());
+    let node = nodes.into_iter().next().map_or(Target::AnyManager, Target::Node);
     finding.remedy(reason.remedy(service, node));
 }
 
@@ -157,7 +157,7 @@ impl<'a> Reason<'a> {
         }
     }
 
-    fn remedy(&self, service: &Service, node: NodeName) -> Remedy {
+    fn remedy(&self, service: &Service, node: Target) -> Remedy {
         let name = shell_quote(&service.name);
         let manual = |text: &str, commands: Vec<String>| (text.to_owned(), commands);
         let (text, commands) = match self {

@@ -1,7 +1,7 @@
 use crate::model::task_slots::{listed, seconds_since, slots};
 use crate::placement::{Constraint, closed_because, fits_platform, is_open, satisfies};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::service::{Service, Task};
 use facts::swarm::Node;
 use facts::{NodeId, NodeName, Seen};
@@ -76,14 +76,14 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             impact: "Running tasks are not affected. Pending tasks start as soon as a node fits.".into(),
             steps: if diagnosis.closed.is_empty() {
                 vec![Step::Manual {
-                    node: "a manager".into(),
+                    node: Target::AnyManager,
                     text: diagnosis.instruction,
                     commands: diagnosis.commands,
                 }]
             } else {
                 // Only a manager lists services, so that this is one.
                 let here =
-                    view.snapshot.hosts.first().map_or_else(|| "a manager".into(), |host| host.name.clone());
+                    view.snapshot.hosts.first().map_or(Target::AnyManager, |host| Target::Node(host.name.clone()));
                 let open = |(name, id): &(NodeName, NodeId)| Step::ActivateNode {
                     node: here.clone(),
                     name: name.clone(),
@@ -122,7 +122,7 @@ fn report_global(
         risk: diagnosis.risk,
         impact: "Running tasks are not affected. A task starts as soon as a node fits.".into(),
         steps: vec![Step::Manual {
-            node: "a manager".into(),
+            node: Target::AnyManager,
             text: diagnosis.instruction,
             commands: diagnosis.commands,
         }],

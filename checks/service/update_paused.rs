@@ -1,6 +1,6 @@
 use crate::model::task_slots::{seconds_since, slots};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::service::{Service, Task};
 
 check! {
@@ -76,7 +76,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             title: format!("Finish or roll back the update of {}", service.name).into(),
             risk: Risk::Disruptive,
             impact: "The tasks of the service are replaced, a few at a time.".into(),
-            steps: vec![Step::Manual { node: "a manager".into(), text: text.into(), commands }],
+            steps: vec![Step::Manual { node: Target::AnyManager, text: text.into(), commands }],
         });
     }
     Ok(())

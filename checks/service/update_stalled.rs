@@ -1,6 +1,6 @@
 use crate::model::task_slots::{is_on_down_node, listed, nodes_of, seconds_since, slots};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::service::{Service, Task};
 
 check! {
@@ -79,7 +79,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Disruptive,
             impact: "The tasks of the service are replaced, a few at a time.".into(),
             steps: vec![Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: "bring the down nodes back or remove their entries, then update again".into(),
                 commands: vec![
                     "docker node ls".into(),

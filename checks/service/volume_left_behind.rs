@@ -1,7 +1,7 @@
 use crate::model::task_slots::{nodes_of, slots};
 use crate::model::workload::is_stateful;
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::service::{Mount, Service, Task};
 
 check! {
@@ -80,12 +80,12 @@ fn report(
         impact: "The task of the service restarts on the other node. Data written since the move stays on the new node.".into(),
         steps: vec![
             Step::Manual {
-                node: old.clone(),
+                node: old.clone().into(),
                 text: "check that the volume is there".into(),
                 commands: vec![format!("docker volume inspect {}", shell_quote(source))],
             },
             Step::Manual {
-                node: "a manager".into(),
+                node: Target::AnyManager,
                 text: "run the service on the node with the data, or copy the data to shared storage".into(),
                 commands: vec![format!(
                     "docker service update --constraint-add {} {}",

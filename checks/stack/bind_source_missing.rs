@@ -56,7 +56,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 finding.remedy(manual(
                     format!("Create {path} on every node that may run {name}"),
                     Step::Manual {
-                        node: host.name.clone(),
+                        node: host.name.clone().into(),
                         text: "create it here and on each other node that the constraints allow".into(),
                         commands: vec![format!("mkdir -p {}", shell_quote(&path))],
                     },

@@ -1,6 +1,6 @@
 use super::{compose, line, surroundings};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::stack::{Compose, Kind, StackResource};
 use facts::{Gap, Host, Source, Why};
 
@@ -107,7 +107,7 @@ fn report(
         risk: Risk::Safe,
         impact: super::NOTHING_RUNS.into(),
         steps: vec![Step::Manual {
-            node: "a manager".into(),
+            node: Target::AnyManager,
             text: "create it before the deployment, or correct its name in the file".into(),
             commands,
         }],

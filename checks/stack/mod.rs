@@ -17,7 +17,7 @@ mod start_first_conflict;
 mod unplaceable;
 mod variable_unset;
 
-use crate::{BuiltIn, Evidence, Remedy, Risk, Step, Subject};
+use crate::{BuiltIn, Evidence, Remedy, Risk, Step, Subject, Target};
 use facts::stack::{Compose, Stack, StackService, Surroundings};
 use facts::{Gap, Seen, Why};
 
@@ -74,7 +74,7 @@ fn edit(stack: &Seen<Stack>, title: impl Into<String>, text: impl Into<String>) 
 /// An edit of a file on this host.
 fn edit_of(file: &str, title: impl Into<String>, text: impl Into<String>) -> Remedy {
     let text = format!("in {file}: {}", text.into());
-    manual(title, Step::Manual { node: "this host".into(), text, commands: Vec::new() })
+    manual(title, Step::Manual { node: Target::Described("this host"), text, commands: Vec::new() })
 }
 
 fn manual(title: impl Into<String>, step: Step) -> Remedy {

@@ -1,6 +1,6 @@
 use super::{compose, line, surroundings};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use std::collections::BTreeMap;
 
 check! {
@@ -54,7 +54,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Safe,
         impact: super::NOTHING_RUNS.into(),
         steps: vec![Step::Manual {
-            node: "this host".into(),
+            node: Target::Described("this host"),
             text:
                 "docker stack deploy reads no .env file; load it into the shell, then run the preflight again"
                     .into(),

@@ -1,5 +1,5 @@
 use crate::model::refused_requests::{refused_requests, within_minutes};
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::Host;
 use facts::swarm::LocalState;
 
@@ -100,7 +100,7 @@ fn leave_first(host: &Host) -> Remedy {
         .into(),
         steps: vec![
             Step::Manual {
-                node: "a manager of the present swarm".into(),
+                node: Target::Described("a manager of the present swarm"),
                 text: "drain the node, and demote it if it is a manager".into(),
                 commands: vec![
                     format!("docker node update --availability drain {name}"),
@@ -108,12 +108,12 @@ fn leave_first(host: &Host) -> Remedy {
                 ],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "leave; use --force only if no manager of that swarm answers any more".into(),
                 commands: vec!["docker swarm leave".into()],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "check whether a join to the other swarm would succeed".into(),
                 commands: vec!["swarm-doctor preflight --join MANAGER --token TOKEN".into()],
             },

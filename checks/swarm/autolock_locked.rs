@@ -1,4 +1,4 @@
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
 use facts::swarm::LocalState;
 
@@ -39,9 +39,9 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Safe,
         impact: "The manager starts within seconds, and its tasks with it.".into(),
         steps: vec![
-            Step::Unlock { node },
+            Step::Unlock { node: node.into() },
             Step::Manual {
-                node: "another manager".into(),
+                node: Target::OtherManager,
                 text: "if the key is not known, print it on another unlocked manager".into(),
                 commands: vec!["docker swarm unlock-key -q".into()],
             },

@@ -2,7 +2,7 @@ use crate::remedies::init_flags::init_flags;
 use crate::remedies::rejoin::join_target;
 use crate::remedies::state_files::root;
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::swarm::{Certificate, LocalState};
 use facts::{Host, Seen, Timestamp};
 
@@ -110,19 +110,19 @@ fn set_clock(host: &Host) -> Remedy {
         impact: format!("dockerd restarts, and all tasks on {node} with it.").into(),
         steps: vec![
             Step::Manual {
-                node: node.clone(),
+                node: node.clone().into(),
                 text: "compare the clock with the clock of another node, and set it".into(),
                 commands: vec!["date --utc".into(), "timedatectl".into()],
             },
-            Step::RestartEngine { node },
+            Step::RestartEngine { node: node.into() },
         ],
     }
 }
 
 /// Without a valid root CA no engine starts its swarm component, and only a running manager can rotate the root CA.
 fn rotate(host: &Host) -> Remedy {
-    let by_hand = |node: &str, text: &str, command: &str| Step::Manual {
-        node: node.into(),
+    let by_hand = |node: Target, text: &str, command: &str| Step::Manual {
+        node,
         text: text.into(),
         commands: vec![command.into()],
     };
@@ -133,17 +133,17 @@ fn rotate(host: &Host) -> Remedy {
             .into(),
         steps: vec![
             by_hand(
-                host.name.as_str(),
+                Target::from(&host.name),
                 "compare the clock with the clock of another node; if it is wrong, set it and stop here",
                 "date --utc",
             ),
             by_hand(
-                "each node",
+                Target::EachNode,
                 "set the clock back to a day on which the root CA was valid, and restart dockerd",
                 "systemctl restart docker",
             ),
-            by_hand("a manager", "rotate the root CA, and wait until every node has it", "docker swarm ca --rotate"),
-            by_hand("each node", "set the clock to the present time, and restart dockerd", "systemctl restart docker"),
+            by_hand(Target::AnyManager, "rotate the root CA, and wait until every node has it", "docker swarm ca --rotate"),
+            by_hand(Target::EachNode, "set the clock to the present time, and restart dockerd", "systemctl restart docker"),
         ],
     }
 }
@@ -160,7 +160,7 @@ fn renew(host: &Host, view: &View<'_>) -> Remedy {
             risk: Risk::Destructive,
             impact: format!("{unless} The swarm keeps its services and workers; it had no other manager.")
                 .into(),
-            steps: vec![Step::RenewCertificate { node, root: root(host), told: init_flags(host) }],
+            steps: vec![Step::RenewCertificate { node: node.into(), root: root(host), flags: init_flags(host) }],
         };
     }
     // The swarm counts a manager that is cut off until it is demoted.
@@ -170,7 +170,7 @@ fn renew(host: &Host, view: &View<'_>) -> Remedy {
         "remove the old entry of this node by its ID"
     };
     let remove_old_entry = Step::Manual {
-        node: "a manager".into(),
+        node: Target::AnyManager,
         text: text.into(),
         commands: [
             (true, format!("docker node ls --filter name={}", shell_quote(node.as_str()))),
@@ -190,8 +190,8 @@ fn renew(host: &Host, view: &View<'_>) -> Remedy {
         )
         .into(),
         steps: vec![
-            Step::Leave { node: node.clone(), force: true },
-            Step::Join { through: join_target(&node, view), node, advertise: None, manager: false },
+            Step::Leave { node: node.clone().into(), force: true },
+            Step::Join { through: join_target(&node, view), node: node.into(), advertise: None, manager: false },
             remove_old_entry,
         ],
     }

@@ -66,7 +66,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         )
         .into(),
         steps: vec![
-            Step::RestartEngine { node: host.name.clone() },
+            Step::RestartEngine { node: host.name.clone().into() },
         ],
     });
     Ok(())

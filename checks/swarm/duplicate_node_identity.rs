@@ -1,4 +1,4 @@
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::log::{Line, Log, Program};
 use facts::{Host, NodeId, Seen};
 
@@ -97,14 +97,14 @@ fn quote(log: &Seen<Log>, line: &Line, error: &str) -> Evidence {
 }
 
 fn remedy(host: &Host, here: bool) -> Remedy {
-    let node = || if here { host.name.clone() } else { "the clone".into() };
+    let node = || if here { Target::from(&host.name) } else { Target::Described("the cloned host") };
     Remedy {
         title: "Give the cloned host a unique identity".into(),
         risk: Risk::Disruptive,
         impact: "The tasks on the clone end. The tasks on the original host are not affected.".into(),
         steps: vec![
             Step::Manual {
-                node: "both hosts".into(),
+                node: Target::Described("both hosts"),
                 text: "find the clone: the newer host, with another hostname or address than the node".into(),
                 commands: vec!["hostname".into(), "ip -brief addr".into(), "cat /etc/machine-id".into()],
             },

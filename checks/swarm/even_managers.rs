@@ -1,6 +1,6 @@
 use crate::model::node_entries::replacement;
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 
 check! {
     /// The swarm has an even number of managers.
@@ -54,7 +54,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Safe,
             impact: "Running tasks are not affected.".into(),
             steps: vec![Step::Manual {
-                node: view.manager().unwrap_or_else(|| "a manager".into()),
+                node: view.manager().map_or(Target::AnyManager, Target::Node),
                 text: text.into(),
                 commands: vec![command],
             }],

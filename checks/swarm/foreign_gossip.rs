@@ -1,5 +1,5 @@
 use crate::model::moved_manager::addresses;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
 use facts::log::Line;
 use std::collections::BTreeSet;
@@ -52,7 +52,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         _ => format!("{list} send gossip with the keys of another swarm and are not nodes of this one"),
     };
     let steps = senders.iter().map(|addr| Step::Manual {
-        node: addr.to_string().as_str().into(),
+        node: Target::Peer(addr.to_string()),
         text: "leave the earlier swarm, then join with the command that `docker swarm join-token worker` prints here"
             .into(),
         commands: vec!["docker swarm leave --force".into()],

@@ -1,6 +1,6 @@
 use crate::model::join_failure::{JoinFailure, join_failure};
 use crate::model::refused_requests::within_minutes;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::log::{Line, Log, Program};
 use facts::swarm::LocalState;
 use facts::{Host, Seen};
@@ -131,20 +131,24 @@ fn remedy(host: &Host, state: &LocalState, manager: Option<&str>, failure: JoinF
     let node = || host.name.clone();
     let address = manager.map(|addr| addr.rsplit_once(':').map_or(addr, |(addr, _)| addr));
     let mut steps = vec![Step::Manual {
-        node: if failure.on_manager { address.unwrap_or("the manager").into() } else { node() },
+        node: if failure.on_manager {
+            address.map_or(Target::Described("the manager"), |addr| Target::Peer(addr.to_owned()))
+        } else {
+            node().into()
+        },
         text: failure.remedy.into(),
         commands: failure.commands.iter().map(|command| (*command).to_owned()).collect(),
     }];
     if matches!(state, LocalState::Pending | LocalState::Error) {
         steps.push(Step::Manual {
-            node: node(),
+            node: node().into(),
             text: "end the failed join; no task runs here yet".into(),
             commands: vec!["docker swarm leave --force".into()],
         });
     }
     let target = crate::shell_quote(manager.unwrap_or("MANAGER"));
     steps.push(Step::Manual {
-        node: node(),
+        node: node().into(),
         text: "check whether a join would succeed now, with the token that `docker swarm join-token -q worker` prints on a \
                manager"
             .into(),

@@ -87,7 +87,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 fn remedy(host: &Host, join: &WayIn<'_>, view: &View<'_>) -> Remedy {
     let node = host.name.clone();
     let by_hand = |text: &str, commands: &[&str]| Step::Manual {
-        node: node.clone(),
+        node: node.clone().into(),
         text: text.to_owned(),
         commands: commands.iter().map(|command| (*command).to_owned()).collect(),
     };

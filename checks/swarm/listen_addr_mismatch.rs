@@ -86,7 +86,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Disruptive,
         impact: impact.into(),
         steps: vec![Step::Manual {
-            node: host.name.clone(),
+            node: host.name.clone().into(),
             text:
                 "the listen address is set when a node creates or joins a swarm, and cannot be changed later"
                     .into(),

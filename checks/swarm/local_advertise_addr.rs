@@ -5,7 +5,7 @@ use crate::model::local_addresses::{
 use crate::model::moved_worker::moved_worker;
 use crate::model::node_entries::{is_former_self, replacement};
 use crate::remedies::rejoin::{rejoin_manager, rejoin_worker};
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::host::Interface;
 use facts::log::Line;
 use facts::swarm::LocalState;
@@ -198,7 +198,7 @@ fn run_on_manager(node: &NodeName) -> Remedy {
         risk: Risk::Manual,
         impact: "Running tasks are not affected.".into(),
         steps: vec![Step::Manual {
-            node: node.clone(),
+            node: node.clone().into(),
             text:
                 "run swarm-doctor there; it shows the present addresses and how to change the advertised one"
                     .into(),
@@ -214,10 +214,10 @@ fn create_again(node: &NodeName, new: &str) -> Remedy {
         risk: Risk::Destructive,
         impact: "The services, networks, secrets and configs of this swarm are lost. Deploy them again afterwards.".into(),
         steps: vec![
-            Step::Leave { node: node.clone(), force: true },
-            Step::Init { node: node.clone(), advertise: new.to_owned() },
+            Step::Leave { node: node.clone().into(), force: true },
+            Step::Init { node: node.clone().into(), advertise: new.to_owned() },
             Step::Manual {
-                node: "each other node".into(),
+                node: Target::EachOtherNode,
                 text: "leave, and join with the command that `docker swarm init` printed".into(),
                 commands: vec!["docker swarm leave --force".into()],
             },

@@ -1,6 +1,6 @@
 use crate::model::managers::Managers;
 use crate::remedies::init_flags::init_flags;
-use crate::{Confidence, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Finding, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::{Gap, Host, Why};
 
 check! {
@@ -82,7 +82,7 @@ fn restore(managers: &Managers, own: Option<&Host>) -> Remedy {
     for manager in managers.silent() {
         let (text, commands) = manager.standing.advice();
         steps.push(Step::Manual {
-            node: manager.label.as_str().into(),
+            node: Target::Peer(manager.label.to_string()),
             text: text.into(),
             commands: commands.iter().map(|command| (*command).into()).collect(),
         });
@@ -97,10 +97,10 @@ fn restore(managers: &Managers, own: Option<&Host>) -> Remedy {
             steps,
         };
     }
-    let node = own.map_or_else(|| "one surviving manager".into(), |host| host.name.clone());
+    let node = own.map_or(Target::RemainingManager, |host| Target::Node(host.name.clone()));
     let lost = managers.silent().map(|manager| manager.label.to_string()).collect();
-    let told = own.map(init_flags).unwrap_or_default();
-    steps.push(Step::ForceNewCluster { node, lost, told });
+    let flags = own.map(init_flags).unwrap_or_default();
+    steps.push(Step::ForceNewCluster { node, lost, flags });
     Remedy {
         title: "Restore the unreachable managers".into(),
         risk: Risk::Destructive,
@@ -118,14 +118,14 @@ fn run_on_another_manager(host: &Host) -> Remedy {
         impact: "Running tasks are not affected.".into(),
         steps: vec![
             Step::Manual {
-                node: "another manager".into(),
+                node: Target::OtherManager,
                 text: "check whether it sees a leader; if it does, it cannot reach 2377/tcp here; if not, an engine hangs or \
                        an election is in progress, which takes up to two minutes"
                     .into(),
                 commands: vec!["sudo swarm-doctor run".into()],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "check that the firewall of this host allows 2377/tcp from the other managers".into(),
                 commands: vec!["nft list ruleset".into(), "iptables -S INPUT".into()],
             },

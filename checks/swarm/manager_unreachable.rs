@@ -1,7 +1,7 @@
 use crate::model::managers::Managers;
 use crate::model::moved_manager::unlisted_caller;
 use crate::model::node_entries::replacement;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::swarm::Node;
 
 check! {
@@ -83,13 +83,13 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let (text, commands) = advice;
     let mut steps = vec![Step::Manual {
-        node: node.name.clone(),
+        node: node.name.clone().into(),
         text: text.into(),
         commands: commands.iter().map(|command| (*command).into()).collect(),
     }];
     if left >= needed {
         steps.push(Step::Manual {
-            node: view.manager().filter(|name| *name != node.name).unwrap_or_else(|| "a reachable manager".into()),
+            node: view.manager().filter(|name| *name != node.name).map_or(Target::RemainingManager, Target::Node),
             text: "only if it is permanently lost: remove it, then promote another node; do not use --force-new-cluster, \
                    because there is a leader"
                 .into(),

@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::log::{Line, Log, Program};
 use facts::swarm::LocalState;
 use facts::{Host, Timestamp};
@@ -64,8 +64,8 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 fn remedy(host: &Host, root: &str, id: &str, view: &View<'_>) -> Remedy {
-    let by_hand = |node: &str, text: &str, commands: &[String]| Step::Manual {
-        node: node.into(),
+    let by_hand = |node: Target, text: &str, commands: &[String]| Step::Manual {
+        node,
         text: text.into(),
         commands: commands.to_vec(),
     };
@@ -77,7 +77,7 @@ fn remedy(host: &Host, root: &str, id: &str, view: &View<'_>) -> Remedy {
             .into(),
         steps: vec![
             by_hand(
-                host.name.as_str(),
+                Target::from(&host.name),
                 "check whether dockerd is configured with another data root, whether the disk of the old one is mounted, \
                  and where the old state is",
                 &[
@@ -87,12 +87,12 @@ fn remedy(host: &Host, root: &str, id: &str, view: &View<'_>) -> Remedy {
                 ],
             ),
             by_hand(
-                host.name.as_str(),
+                Target::from(&host.name),
                 "mount the disk, or set data-root to the old path, and restart dockerd",
                 &["systemctl restart docker".into()],
             ),
             by_hand(
-                view.manager().filter(|manager| *manager != host.name).as_ref().map_or("a manager", |name| name.as_str()),
+                Target::manager(view.manager().filter(|manager| *manager != host.name)),
                 "only if the data is lost: print the join command, and remove the old entry",
                 &["docker swarm join-token worker".into(), format!("docker node rm --force {}", shell_quote(id))],
             ),

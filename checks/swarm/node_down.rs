@@ -1,7 +1,7 @@
 use crate::model::node_entries::replacement;
 use crate::remedies::remove_node::remove_node;
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::NodeName;
 use facts::link::{Attempt, Outcome};
 use facts::swarm::{Node, NodeState};
@@ -47,7 +47,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             node.name, present.id, node.id
         );
         // Only a manager lists nodes, so the host that was examined is one.
-        let here = view.snapshot.hosts.first().map_or_else(|| "a manager".into(), |host| host.name.clone());
+        let here = view.snapshot.hosts.first().map_or(Target::AnyManager, |host| Target::Node(host.name.clone()));
         let labels = lost_labels(node, present);
         let mut steps = Vec::new();
         let finding = out.report(subject, summary, first).severity(Severity::Warning);
@@ -62,7 +62,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 commands: vec![format!("docker node update {} {}", flags.join(" "), present.id)],
             });
         }
-        steps.push(remove_node(here, node, present));
+        steps.push(remove_node(here.into(), node, present));
         finding.remedy(Remedy {
             title: format!("Remove the stale entry of {}", node.name).into(),
             risk: Risk::Safe,
@@ -105,13 +105,13 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let (text, may_have_left) = advice;
     let mut steps = vec![Step::Manual {
-        node: node.name.clone(),
+        node: node.name.clone().into(),
         text: text.into(),
         commands: vec!["sudo swarm-doctor run".into(), "systemctl status docker".into()],
     }];
     if may_have_left {
         steps.push(Step::Manual {
-            node: view.manager().filter(|name| *name != node.name).unwrap_or_else(|| "a manager".into()),
+            node: view.manager().filter(|name| *name != node.name).map_or(Target::AnyManager, Target::Node),
             text: "only if it left the swarm on purpose: remove its entry".into(),
             commands: vec![format!("docker node rm {}", node.id)],
         });

@@ -1,5 +1,5 @@
 use crate::model::refused_requests::{refused_requests, within_minutes};
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
 use facts::swarm::LocalState;
 
@@ -67,9 +67,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     finding.with(Evidence::value(info, shown));
     let node = match managers.first() {
         Some(first) => {
-            facts::NodeName(first.rsplit_once(':').map_or(first.as_str(), |(addr, _)| addr).into())
+            Target::Peer(first.rsplit_once(':').map_or(first.as_str(), |(addr, _)| addr).into())
         }
-        None => "a manager".into(),
+        None => Target::AnyManager,
     };
     finding.remedy(Remedy {
         title: "Run the command on a manager".into(),

@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::swarm::{Node, NodeState};
 
 check! {
@@ -42,7 +42,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             impact: "Running tasks are not affected. The node retries by itself.".into(),
             steps: vec![
                 Step::Manual {
-                    node: node.name.clone(),
+                    node: node.name.clone().into(),
                     text: "run swarm-doctor there, read the error of its engine, and open 2377/tcp to the leader".into(),
                     commands: vec![
                         "sudo swarm-doctor run".into(),
@@ -50,7 +50,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                     ],
                 },
                 Step::Manual {
-                    node: view.manager().unwrap_or_else(|| "a manager".into()),
+                    node: view.manager().map_or(Target::AnyManager, Target::Node),
                     text: "or undo the promotion, and promote another node".into(),
                     commands: vec![format!("docker node demote {}", shell_quote(node.name.as_str()))],
                 },

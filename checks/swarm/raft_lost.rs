@@ -1,4 +1,4 @@
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::{Host, Timestamp};
 
 /// By how many seconds a certificate is valid before it was issued.
@@ -55,7 +55,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         shown(created),
         shown(earlier)
     );
-    let by_hand = |node: facts::NodeName, text: &str, commands: &[&str]| Step::Manual {
+    let by_hand = |node: Target, text: &str, commands: &[&str]| Step::Manual {
         node,
         text: text.to_owned(),
         commands: commands.iter().map(|command| (*command).to_owned()).collect(),
@@ -76,7 +76,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         impact: "All tasks restart. Changes since the loss are lost, and the old nodes, services and secrets return.".into(),
         steps: vec![
             by_hand(
-                host.name.clone(),
+                Target::from(&host.name),
                 "stop dockerd, copy the present state, restore swarm/raft from BACKUP, and start dockerd",
                 &[
                     "systemctl stop docker",
@@ -86,12 +86,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 ],
             ),
             by_hand(
-                "each worker".into(),
+                Target::EachWorker,
                 "only without a backup: leave, and join with the command that the manager prints",
                 &["docker swarm leave --force"],
             ),
             by_hand(
-                host.name.clone(),
+                Target::from(&host.name),
                 "only without a backup: print the join command, and deploy the stacks again",
                 &["docker swarm join-token worker", "docker stack deploy -c FILE NAME"],
             ),

@@ -56,9 +56,9 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         )
         .into(),
         steps: vec![
-            Step::Leave { node: host.name.clone(), force: true },
+            Step::Leave { node: host.name.clone().into(), force: true },
             Step::Join {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 advertise: None,
                 manager: false,
                 through: join_target(&host.name, view),

@@ -1,5 +1,5 @@
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::swarm::{Node, NodeState};
 
 check! {
@@ -57,13 +57,13 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         impact: "Running tasks are not affected. A removed node has to join again.".into(),
         steps: vec![
             Step::Manual {
-                node: node.name.clone(),
+                node: node.name.clone().into(),
                 text: "run swarm-doctor there; the rotation completes once the node reaches the managers"
                     .into(),
                 commands: vec!["sudo swarm-doctor run".into()],
             },
             Step::Manual {
-                node: view.manager().filter(|name| *name != node.name).unwrap_or_else(|| "a manager".into()),
+                node: view.manager().filter(|name| *name != node.name).map_or(Target::AnyManager, Target::Node),
                 text: "only if the node is permanently lost: remove it".into(),
                 commands: vec![format!("docker node rm {}", shell_quote(node.id.as_str()))],
             },

@@ -1,5 +1,5 @@
 use crate::remedies::rejoin::join_target;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::log::{Line, Log};
 use facts::way_in::life;
 use facts::{Host, Seen, Source};
@@ -106,7 +106,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             risk: Risk::Manual,
             impact: "Running tasks are not affected.".into(),
             steps: vec![Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "look for a proxy in the environment of dockerd, and for a manager that was demoted"
                     .into(),
                 commands: vec![
@@ -183,10 +183,10 @@ fn innermost(error: &str) -> &str {
     inner.trim_matches(['"', '\\', ' '])
 }
 
-fn manager(host: &Host, view: &View<'_>) -> facts::NodeName {
+fn manager(host: &Host, view: &View<'_>) -> Target {
     match join_target(&host.name, view) {
-        Some(addr) => view.name_of(addr.ip()),
-        None => "a manager".into(),
+        Some(addr) => view.name_of(addr.ip()).into(),
+        None => Target::AnyManager,
     }
 }
 
@@ -203,7 +203,7 @@ fn rejoin(host: &Host, view: &View<'_>) -> Remedy {
                 commands: vec!["docker node ls".into(), "docker swarm join-token -q worker".into()],
             },
             Step::Manual {
-                node: host.name.clone(),
+                node: host.name.clone().into(),
                 text: "leave, then join with that token".into(),
                 commands: vec!["docker swarm leave --force".into(), join],
             },

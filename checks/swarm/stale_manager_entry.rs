@@ -1,6 +1,6 @@
 use crate::model::node_entries::{is_former_self, replacement};
 use crate::remedies::remove_node::remove_node;
-use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
 
 check! {
@@ -38,7 +38,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 );
                 let shown = format!("{} {}: Status.State: down; a manager", node.name, node.id);
                 let evidence = Evidence::value(nodes, shown);
-                let step = remove_node(host.name.clone(), node, present);
+                let step = remove_node(host.name.clone().into(), node, present);
                 out.report(Subject::Node(node.name.clone()), summary, evidence)
                     .remedy(remove(node.name.as_str(), step));
             }
@@ -63,7 +63,7 @@ fn from_itself(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         );
         let shown = format!("Swarm.RemoteManagers: {id} at {addr}; Swarm.NodeID: {}", info.swarm.node_id);
         let other = info.swarm.managers.iter().find(|other| other.addr != addr);
-        let on = other.map_or_else(|| "a manager".into(), |other| view.name_of(other.addr.ip()));
+        let on = other.map_or_else(|| Target::AnyManager, |other| view.name_of(other.addr.ip()).into());
         let finding =
             out.report(Subject::Node(host.name.clone()), summary, Evidence::value(info, shown)).remedy(
                 remove(host.name.as_str(), Step::RemoveNode { node: on, id: id.to_string(), manager: true }),

@@ -9,7 +9,7 @@ use super::journal::{self, Receipt};
 use super::service::{self, ServiceEdit};
 use super::swarm::{self, Verb};
 use super::{Ground, host, ingress, membership};
-use checks::Opening;
+use checks::FirewallChange;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(super) enum Act {
     /// A kernel module is loaded.
     Module(String),
     /// A packet filter is changed.
-    Open(Opening),
+    Open(FirewallChange),
     /// The engine is turned.
     Engine(Turn),
     /// What a node knows of the swarm is copied.

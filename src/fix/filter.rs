@@ -4,7 +4,7 @@ use super::act::Undo;
 use super::file::{self, FileChange};
 use super::journal::{self, Receipt};
 use super::program;
-use checks::Opening;
+use checks::FirewallChange;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,37 +83,37 @@ pub(super) fn run(argv: &[String]) -> Result<String, String> {
 }
 
 /// Does it.
-pub(super) fn open(opening: &Opening) -> Result<(), String> {
+pub(super) fn open(opening: &FirewallChange) -> Result<(), String> {
     run(&opening.argv()).map(drop)
 }
 
 /// Whether it is so already, and there is nothing to do and nothing to take back.
-pub(super) fn is_open(opening: &Opening) -> bool {
+pub(super) fn is_open(opening: &FirewallChange) -> bool {
     let argv = opening.argv();
     match opening {
-        Opening::FirewalldPort { .. } => {
+        FirewallChange::FirewalldPort { .. } => {
             let query =
                 argv.iter().map(|word| word.replacen("--add-port=", "--query-port=", 1)).collect::<Vec<_>>();
             run(&query).is_ok()
         }
-        Opening::FirewalldRichRule { .. } => {
+        FirewallChange::FirewalldRichRule { .. } => {
             let query = |word: &String| word.replacen("--remove-rich-rule=", "--query-rich-rule=", 1);
             // firewalld answers with the one word; where it cannot be asked, the attempt tells.
             run(&argv.iter().map(query).collect::<Vec<_>>()).is_err_and(|why| why.ends_with(": no"))
         }
-        Opening::FirewalldInterface { .. } => {
+        FirewallChange::FirewalldInterface { .. } => {
             let query = |word: &String| word.replacen("--change-interface=", "--query-interface=", 1);
             run(&argv.iter().map(query).collect::<Vec<_>>()).is_ok()
         }
-        Opening::UfwRoute { .. } | Opening::UfwAllow { first: false, .. } => is_added(opening),
-        Opening::UfwDelete { .. } => !is_added(opening),
+        FirewallChange::UfwRoute { .. } | FirewallChange::UfwAllow { first: false, .. } => is_added(opening),
+        FirewallChange::UfwDelete { .. } => !is_added(opening),
         _ => false,
     }
 }
 
 /// The opening, with the rule that it takes out in the words of iptables: they hold comments, and an order that counts.
-pub(super) fn verbatim(opening: &Opening) -> Opening {
-    let Opening::IptablesDelete { program, table, chain, rule, number } = opening else {
+pub(super) fn verbatim(opening: &FirewallChange) -> FirewallChange {
+    let FirewallChange::IptablesDelete { program, table, chain, rule, number } = opening else {
         return opening.clone();
     };
     let number_word = number.to_string();
@@ -121,7 +121,13 @@ pub(super) fn verbatim(opening: &Opening) -> Opening {
     let listed = run(&argv).map(|text| split(text.trim())).unwrap_or_default();
     let words = listed.get(2..).unwrap_or_default();
     let rule = if essence(words) == essence(rule) { words.to_vec() } else { rule.clone() };
-    Opening::IptablesDelete { program, table: table.clone(), chain: chain.clone(), rule, number: *number }
+    FirewallChange::IptablesDelete {
+        program,
+        table: table.clone(),
+        chain: chain.clone(),
+        rule,
+        number: *number,
+    }
 }
 
 /// What a rule does, without comments, the names of the parts that do it, and what goes without saying.
@@ -168,7 +174,7 @@ fn added() -> Vec<String> {
 }
 
 /// Whether ufw has the rule that an opening adds or deletes.
-fn is_added(opening: &Opening) -> bool {
+fn is_added(opening: &FirewallChange) -> bool {
     let argv = opening.argv();
     let rule = argv
         .iter()
@@ -179,7 +185,7 @@ fn is_added(opening: &Opening) -> bool {
 }
 
 /// How it will be taken back.
-pub(super) fn undo(opening: &Opening, receipt: &Receipt) -> Result<Undo, String> {
+pub(super) fn undo(opening: &FirewallChange, receipt: &Receipt) -> Result<Undo, String> {
     let asked = |program: &str, table: &str, chain: &str, rule: &[String]| {
         let mut argv: Vec<String> = [program, "-t", table, "-C", chain].map(str::to_owned).to_vec();
         argv.extend(rule.iter().cloned());
@@ -187,29 +193,29 @@ pub(super) fn undo(opening: &Opening, receipt: &Receipt) -> Result<Undo, String>
     };
     let argv = opening.inverse().unwrap_or_default();
     Ok(match opening {
-        Opening::IptablesDelete { program, table, chain, rule, .. } => {
+        FirewallChange::IptablesDelete { program, table, chain, rule, .. } => {
             let unneeded = asked(program, table, chain, rule);
             run(unneeded.as_deref().unwrap_or_default()).map_err(|_| gone(opening))?;
             Undo::Run { argv, needed: None, unneeded, kept: None }
         }
-        Opening::IptablesInsert { program, table, chain, rule } => {
+        FirewallChange::IptablesInsert { program, table, chain, rule } => {
             Undo::Run { argv, needed: asked(program, table, chain, rule), unneeded: None, kept: None }
         }
-        Opening::NftDelete { chain, handle } => {
+        FirewallChange::NftDelete { chain, handle } => {
             let rules = listed(chain)?;
             let at = rules.iter().position(|(_, number)| number == handle).ok_or_else(|| gone(opening))?;
             let next = rules.get(at + 1).map(|(_, number)| *number);
             Undo::NftPut(NftRule { chain: chain.clone(), rule: rules[at].0.clone(), next })
         }
-        Opening::NftInsert { chain, rule, .. } => {
+        FirewallChange::NftInsert { chain, rule, .. } => {
             Undo::NftTake(NftRule { chain: chain.clone(), rule: rule.join(" "), next: None })
         }
-        Opening::FirewalldPort { zone, permanent: true, .. }
-        | Opening::FirewalldRichRule { zone, permanent: true, .. } => {
+        FirewallChange::FirewalldPort { zone, permanent: true, .. }
+        | FirewallChange::FirewalldRichRule { zone, permanent: true, .. } => {
             let kept = Some(Kept::of_zone(zone.as_deref(), receipt)?);
             Undo::Run { argv, needed: None, unneeded: None, kept }
         }
-        Opening::FirewalldInterface { zone, interface, permanent } => {
+        FirewallChange::FirewalldInterface { zone, interface, permanent } => {
             let permanently = permanent.then(|| "--permanent".to_owned());
             let mut asked = vec!["firewall-cmd".to_owned()];
             asked.extend(permanently.clone());
@@ -230,12 +236,14 @@ pub(super) fn undo(opening: &Opening, receipt: &Receipt) -> Result<Undo, String>
             let kept = permanent.then(|| Kept::of_zone(Some(zone), receipt)).transpose()?;
             Undo::Run { argv, needed: None, unneeded: None, kept }
         }
-        Opening::UfwAllow { first: true, .. } if is_added(opening) => {
+        FirewallChange::UfwAllow { first: true, .. } if is_added(opening) => {
             return Err(
                 "ufw has that rule already, behind the one that forbids: see `ufw status numbered`".into()
             );
         }
-        Opening::UfwRoute { .. } | Opening::UfwAllow { .. } | Opening::UfwDelete { .. } => {
+        FirewallChange::UfwRoute { .. }
+        | FirewallChange::UfwAllow { .. }
+        | FirewallChange::UfwDelete { .. } => {
             let kept = Some(Kept::of_ufw(receipt)?);
             Undo::Run { argv, needed: None, unneeded: None, kept }
         }
@@ -279,7 +287,7 @@ impl NftRule {
         let Some((_, handle)) = rules.iter().find(|(rule, _)| plain(rule) == plain(&self.rule)) else {
             return Ok(());
         };
-        open(&Opening::NftDelete { chain: self.chain.clone(), handle: *handle })
+        open(&FirewallChange::NftDelete { chain: self.chain.clone(), handle: *handle })
     }
 }
 
@@ -297,7 +305,7 @@ fn listed(chain: &[String; 3]) -> Result<Vec<(String, u64)>, String> {
     Ok(text.lines().filter_map(rule).collect())
 }
 
-fn gone(opening: &Opening) -> String {
+fn gone(opening: &FirewallChange) -> String {
     format!("the rule is not there any more, so that `{}` would do nothing", opening.command())
 }
 

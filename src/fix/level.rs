@@ -22,7 +22,7 @@ impl Level {
             | Step::RepairJson { .. }
             | Step::SetSysctl { .. }
             | Step::LoadModule { .. }
-            | Step::OpenFilter { .. }
+            | Step::ChangeFirewall { .. }
             | Step::ReloadEngine { .. }
             | Step::CreateIngress { .. }
             | Step::Unlock { .. }
@@ -33,7 +33,7 @@ impl Level {
             | Step::ActivateNode { .. }
             | Step::UpdateService { .. }
             | Step::RemoveNode { .. } => Self::Disruptive,
-            Step::RemakeIngress { .. }
+            Step::RecreateIngress { .. }
             | Step::DemoteManager { .. }
             | Step::Leave { .. }
             | Step::Join { .. }

@@ -26,16 +26,16 @@ impl Plan {
     fn of(finding: &Finding, here: &NodeName) -> Self {
         let mut steps = finding.remedy.iter().flat_map(|remedy| remedy.steps.clone()).collect::<Vec<_>>();
         // The last resort stands behind what would be better, and is not part of it.
-        let last_resort = |step: &Step| matches!(step, Step::ForceNewCluster { node, .. } if node == here);
+        let last_resort = |step: &Step| matches!(step, Step::ForceNewCluster { node, .. } if node.is(here));
         if let Some(at) = steps.iter().position(last_resort) {
             let step = steps.remove(at);
             return Self { finding: finding.clone(), here: vec![step], rest: steps };
         }
-        let done = |step: &&Step| step.node() == here && !matches!(step, Step::Manual { .. });
+        let done = |step: &&Step| step.target().is(here) && !matches!(step, Step::Manual { .. });
         let count = steps.iter().take_while(done).count();
         let rest = steps.split_off(count);
         // Half of what belongs together on one node would leave it between the two.
-        match rest.iter().any(|step| step.node() == here) {
+        match rest.iter().any(|step| step.target().is(here)) {
             true => Self { finding: finding.clone(), here: Vec::new(), rest: [steps, rest].concat() },
             false => Self { finding: finding.clone(), here: steps, rest },
         }

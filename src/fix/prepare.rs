@@ -65,14 +65,14 @@ impl Prepared {
                 }
                 self.edit(Path::new(&file), |_| Ok(format!("{module}\n")))?;
             }
-            Step::OpenFilter { openings, .. } => {
-                let needed = openings.iter().filter(|opening| !filter::is_open(opening));
+            Step::ChangeFirewall { changes, .. } => {
+                let needed = changes.iter().filter(|opening| !filter::is_open(opening));
                 self.acts.extend(needed.map(filter::verbatim).map(Act::Open));
             }
             Step::ReloadEngine { .. } => self.acts.push(Act::Engine(Turn::Reload)),
             Step::StartEngine { .. } => self.turn(Turn::Start)?,
             Step::RestartEngine { .. } => self.turn(Turn::Restart)?,
-            Step::RemakeIngress { subnet, .. } => {
+            Step::RecreateIngress { subnet, .. } => {
                 self.acts.extend(super::ingress::anew(subnet, ground).await?);
             }
             Step::UpdateService { service, changes, .. } => {

@@ -2,7 +2,7 @@
 
 use super::level::Level;
 use super::plan::Plan;
-use checks::{Step, shell_quote};
+use checks::{Step, Target, shell_quote};
 use std::collections::BTreeMap;
 
 /// What the lines of the script call: engines are turned by what started them, and a fix whose node has other ailments
@@ -20,35 +20,32 @@ is_manager() {
 }
 "#;
 
-/// Where what any manager can do is done.
-const A_MANAGER: &str = "a manager";
-
 /// A script of plain sh: on each node it does what is for that node, and nothing on others. What a person has to judge
 /// stands there as a comment.
 pub(super) fn script(plans: &[Plan], taken: &str) -> String {
-    let mut nodes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut nodes: BTreeMap<Target, Vec<String>> = BTreeMap::new();
     for plan in plans {
         let (check, subject) = plan.key();
         let mut told = None;
         let steps: Vec<_> = plan.here.iter().chain(&plan.rest).collect();
         for (at, step) in steps.iter().enumerate() {
-            let lines = nodes.entry(step.node().to_string()).or_default();
-            if told != Some(step.node()) {
+            let lines = nodes.entry(step.target().clone()).or_default();
+            if told != Some(step.target()) {
                 lines
                     .push(format!("# {}", plain(&format!("{check} on {subject}: {}", plan.finding.summary))));
-                told = Some(step.node());
+                told = Some(step.target());
             }
             lines.push(format!("# {}", plain(&step.text())));
-            let there: Vec<_> = steps.iter().filter(|other| other.node() == step.node()).collect();
+            let there: Vec<_> = steps.iter().filter(|other| other.target() == step.target()).collect();
             // What comes behind something that a person has to do first waits for that.
             let waits = steps[..at]
                 .iter()
-                .any(|other| other.node() == step.node() && matches!(other, Step::Manual { .. }));
+                .any(|other| other.target() == step.target() && matches!(other, Step::Manual { .. }));
             if waits {
                 lines.extend(step.commands().iter().map(|command| comment(command)));
             } else if !there.iter().any(|step| is_own(step)) {
                 lines.extend(typed(step));
-            } else if !steps[..at].iter().any(|other| other.node() == step.node()) {
+            } else if !steps[..at].iter().any(|other| other.target() == step.target()) {
                 // What no command does, swarm-doctor does there, and with it the whole remedy.
                 let level = there.iter().map(|step| Level::of(step)).fold(plan.least(), Level::max);
                 lines.push(format!("fix {} {}", shell_quote(&check), level.as_str()));
@@ -62,7 +59,7 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
     for (name, head) in [("engine", "\nengine() {"), ("fix", "\nfix() {"), ("is_manager", "\nis_manager() {")]
     {
         let called = |line: &String| line.split(' ').next() == Some(name);
-        let wanted = name == "is_manager" && nodes.contains_key(A_MANAGER);
+        let wanted = name == "is_manager" && nodes.contains_key(&Target::AnyManager);
         if (wanted || nodes.values().flatten().any(called))
             && let Some(at) = FUNCTIONS.find(head)
             && let Some(length) = FUNCTIONS[at..].find("\n}\n")
@@ -70,10 +67,12 @@ pub(super) fn script(plans: &[Plan], taken: &str) -> String {
             text.push_str(&FUNCTIONS[at + 1..at + length + 3]);
         }
     }
-    let on_managers = nodes.remove(A_MANAGER);
+    let on_managers = nodes.remove(&Target::AnyManager);
     text.push_str("case \"$(hostname)\" in\n");
-    for (node, lines) in nodes {
-        text.push_str(&format!("{})\n", shell_quote(&node)));
+    for (target, lines) in nodes {
+        // What belongs to a place that no hostname stands for is left to a person.
+        let Target::Node(node) = target else { continue };
+        text.push_str(&format!("{})\n", shell_quote(node.as_str())));
         for line in lines {
             text.push_str(&format!("    {line}\n"));
         }

@@ -47,7 +47,7 @@ pub(super) struct Report<'a> {
     peers: Vec<Peer<'a>>,
     notes: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    next: Vec<Action<'a>>,
+    next: Vec<Action>,
 }
 
 #[derive(Serialize)]

@@ -111,7 +111,7 @@ fn proofs(found: &Finding, taken: Timestamp, out: &mut dyn Write) -> io::Result<
 }
 
 fn act(number: usize, step: &Step, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{number}. On {}: {}\n", code(step.node().as_str()), text(&step.text()))?;
+    writeln!(out, "{number}. On {}: {}\n", code(&step.target().to_string()), text(&step.text()))?;
     let commands: Vec<String> =
         step.commands().iter().map(|command| clean(command, false).into_owned()).collect();
     if commands.is_empty() { Ok(()) } else { block("   ", &commands, out) }

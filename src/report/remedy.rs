@@ -34,9 +34,10 @@ pub(super) fn steps(writer: &mut ReportWriter<'_>, indent: usize, steps: &[Step]
     let mut node = None;
     for (at, step) in steps.iter().enumerate() {
         // The order of the steps matters, so only consecutive ones are grouped.
-        if node != Some(step.node()) {
-            node = Some(step.node());
-            let place = [Span::plain("On "), Span::new(Style::Bold, step.node().as_str()), Span::plain(":")];
+        if node != Some(step.target()) {
+            node = Some(step.target());
+            let place =
+                [Span::plain("On "), Span::new(Style::Bold, step.target().to_string()), Span::plain(":")];
             writer.flow(Indent(indent + 2, indent + 4), &place)?;
         }
         let number = if steps.len() > 1 { format!("{}. ", at + 1) } else { String::new() };

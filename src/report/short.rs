@@ -26,7 +26,7 @@ impl Format for Short {
             }
             parts.extend(grouping::elsewhere(group, ""));
             let steps = || finding.remedy.iter().flat_map(|remedy| &remedy.steps);
-            let first = steps().find_map(|step| Some((step.node(), step.commands().into_iter().next()?)));
+            let first = steps().find_map(|step| Some((step.target(), step.commands().into_iter().next()?)));
             let fix = first.map(|(node, command)| (format!(" | on {node}: "), command)).unwrap_or_default();
             writer.whole(&[
                 Span::new(Style::of(finding.severity), format!("{symbol} {}", finding.severity.as_str())),

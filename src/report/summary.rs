@@ -105,7 +105,7 @@ fn start(writer: &mut ReportWriter<'_>, first: &Finding) -> io::Result<()> {
     let Some(step) = first.remedy.iter().flat_map(|remedy| &remedy.steps).next() else {
         return Ok(());
     };
-    let lead = format!("Start with 1, on {}:", writer.clean(step.node().as_str()));
+    let lead = format!("Start with 1, on {}:", writer.clean(&step.target().to_string()));
     let Some(command) = step.commands().into_iter().next() else {
         let spans = [Span::new(Style::Bold, lead), Span::plain(format!(" {}", step.text()))];
         return writer.flow(Indent(0, 2), &spans);

@@ -5,7 +5,7 @@ use super::required_flow::{FlowKind, Port, RequiredFlow};
 use super::rule_owner::{RuleOwner, render};
 use crate::remedy::shell_quote;
 use crate::{
-    Evidence, Finding, Findings, Flow, Judged, Opening, Remedy, Risk, Severity, Step, Subject, View,
+    Evidence, Finding, Findings, Flow, Judged, FirewallChange, Remedy, Risk, Severity, Step, Subject, View,
 };
 use facts::firewall::{Direction, Location, Outcome, Ruleset, evaluate};
 use facts::link::Peer;
@@ -170,7 +170,7 @@ fn remove_redirect(blocking: &BlockingRule<'_>, node: NodeName) -> Step {
     let delete = match rule {
         Some((_, rule)) if !table.legacy => {
             let chain = [table.family.to_string(), table.name.clone(), chain.name.clone()];
-            Some(Opening::NftDelete { chain, handle: rule.handle }.command())
+            Some(FirewallChange::NftDelete { chain, handle: rule.handle }.command())
         }
         Some((number, _)) => Some(format!(
             "iptables-legacy -t {} -D {} {number}",
@@ -180,7 +180,7 @@ fn remove_redirect(blocking: &BlockingRule<'_>, node: NodeName) -> Step {
         None => None,
     };
     Step::Manual {
-        node,
+        node: node.into(),
         text: "find out what the rule is for, and delete it or exclude the ports of the swarm".into(),
         commands: std::iter::once(list).chain(delete).collect(),
     }

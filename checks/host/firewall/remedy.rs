@@ -3,7 +3,7 @@
 use super::required_flow::{FlowKind, Port};
 use super::rule_owner::RuleOwner;
 use crate::remedy::shell_quote;
-use crate::{Opening, Step};
+use crate::{FirewallChange, Step};
 use facts::NodeName;
 use facts::firewall::{Condition, Direction, Field, Location, Ruleset, conditions};
 use facts::host::Protocol;
@@ -24,7 +24,7 @@ pub(in crate::host) struct FirewallRemedy {
 /// One change to the firewall.
 #[derive(PartialEq, Eq)]
 enum Change {
-    Automatic(Opening),
+    Automatic(FirewallChange),
     /// A command that an operator has to review first.
     Manual(String),
 }
@@ -41,9 +41,9 @@ impl FirewallRemedy {
             Change::Manual(command) => command.clone(),
         };
         match self.changes.iter().map(automatic).collect() {
-            Some(openings) => Step::OpenFilter { node, text: self.text, openings },
+            Some(changes) => Step::ChangeFirewall { node: node.into(), text: self.text, changes },
             None => {
-                Step::Manual { node, text: self.text, commands: self.changes.iter().map(command).collect() }
+                Step::Manual { node: node.into(), text: self.text, commands: self.changes.iter().map(command).collect() }
             }
         }
     }
@@ -89,7 +89,7 @@ fn firewalld(zone: Option<&str>, blocking: &[BlockingRule<'_>]) -> FirewallRemed
         text = "remove the rich rule that blocks the port, and open the port".to_owned();
         match rich_rule(&one.location) {
             Some(rule) => changes.extend([true, false].map(|permanent| {
-                Change::Automatic(Opening::FirewalldRichRule {
+                Change::Automatic(FirewallChange::FirewalldRichRule {
                     zone: zone_name(),
                     rule: rule.clone(),
                     permanent,
@@ -104,7 +104,7 @@ fn firewalld(zone: Option<&str>, blocking: &[BlockingRule<'_>]) -> FirewallRemed
     let inbound = ports(blocking, Direction::In);
     for permanent in [true, false] {
         changes.extend(inbound.iter().filter(|port| has_number(port)).map(|port| {
-            Change::Automatic(Opening::FirewalldPort { zone: zone_name(), port: port.to_string(), permanent })
+            Change::Automatic(FirewallChange::FirewalldPort { zone: zone_name(), port: port.to_string(), permanent })
         }));
     }
     if inbound.iter().any(|port| !has_number(port)) {
@@ -174,10 +174,10 @@ fn ufw(blocking: &[BlockingRule<'_>]) -> FirewallRemedy {
                     .to_owned();
                 let drops = conditions(table, rule).1.iter().any(|action| action == "drop");
                 let verb = if drops { "deny" } else { "reject" };
-                changes.push(Change::Automatic(Opening::UfwDelete { verb, port: port.to_string(), out }));
+                changes.push(Change::Automatic(FirewallChange::UfwDelete { verb, port: port.to_string(), out }));
             }
             let first = deny.is_some();
-            changes.push(Change::Automatic(Opening::UfwAllow { port: port.to_string(), out, first }));
+            changes.push(Change::Automatic(FirewallChange::UfwAllow { port: port.to_string(), out, first }));
         }
     }
     if changes.is_empty() {
@@ -199,7 +199,7 @@ fn iptables(program: &'static str, blocking: &[BlockingRule<'_>]) -> FirewallRem
             // A rule with quotes, or with a match that has no iptables syntax here, is left to the operator.
             let written = rule.as_iptables(location.table);
             changes.push(match written.as_deref().filter(|written| !written.contains('"')) {
-                Some(written) => Change::Automatic(Opening::IptablesDelete {
+                Some(written) => Change::Automatic(FirewallChange::IptablesDelete {
                     program,
                     table,
                     chain,
@@ -228,7 +228,7 @@ fn iptables(program: &'static str, blocking: &[BlockingRule<'_>]) -> FirewallRem
             };
             let chain = location.path.first().copied().unwrap_or("INPUT").to_owned();
             let table = table.clone();
-            let change = Change::Automatic(Opening::IptablesInsert {
+            let change = Change::Automatic(FirewallChange::IptablesInsert {
                 program,
                 table,
                 chain,
@@ -253,7 +253,7 @@ fn nft(blocking: &[BlockingRule<'_>]) -> FirewallRemedy {
         if let Some(rule) = rule
             && is_specific(one)
         {
-            changes.push(Change::Automatic(Opening::NftDelete { chain, handle: rule.handle }));
+            changes.push(Change::Automatic(FirewallChange::NftDelete { chain, handle: rule.handle }));
             continue;
         }
         for (kind, port) in &one.flows {
@@ -266,7 +266,7 @@ fn nft(blocking: &[BlockingRule<'_>]) -> FirewallRemedy {
             };
             // In front of a rule, nft needs the handle of that rule; in front of a policy any position will do.
             let before = rule.map(|rule| rule.handle);
-            let change = Change::Automatic(Opening::NftInsert {
+            let change = Change::Automatic(FirewallChange::NftInsert {
                 chain: chain.clone(),
                 before,
                 rule: arguments(&accept),

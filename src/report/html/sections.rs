@@ -150,7 +150,7 @@ fn steps(steps: &[Step], out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, r#"<ol class="steps">"#)?;
     for step in steps {
-        let (node, text) = (markup(step.node().as_str()), prose(&step.text()));
+        let (node, text) = (markup(&step.target().to_string()), prose(&step.text()));
         write!(out, r#"<li><span class="where">On <bdi>{node}</bdi>:</span> {text}"#)?;
         let commands: Vec<String> = step.commands().iter().map(|command| markup(command)).collect();
         if !commands.is_empty() {

@@ -3,7 +3,7 @@
 use super::subject::{JsonSubject, json_subject};
 use crate::judge::{Cause, Ignored};
 use checks::{Evidence, Finding, Remedy, Step};
-use facts::{Need, NodeName, Timestamp};
+use facts::{Need, Timestamp};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -48,12 +48,12 @@ struct JsonRemedy<'a> {
     title: &'a str,
     risk: &'static str,
     impact: &'a str,
-    steps: Vec<Action<'a>>,
+    steps: Vec<Action>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Action<'a> {
-    node: &'a NodeName,
+pub(super) struct Action {
+    node: String,
     kind: &'static str,
     text: String,
     commands: Vec<String>,
@@ -103,6 +103,11 @@ fn json_remedy(remedy: &Remedy) -> JsonRemedy<'_> {
     }
 }
 
-pub(super) fn action(step: &Step) -> Action<'_> {
-    Action { node: step.node(), kind: step.kind(), text: step.text(), commands: step.commands() }
+pub(super) fn action(step: &Step) -> Action {
+    Action {
+        node: step.target().to_string(),
+        kind: step.kind(),
+        text: step.text(),
+        commands: step.commands(),
+    }
 }

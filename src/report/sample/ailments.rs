@@ -141,7 +141,7 @@ fn stale(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let subject = Subject::Node("m3".into());
     let first = value(Need::Nodes, "GET /nodes", "ManagerStatus.Addr 192.0.2.3:2377");
     let by_hand = |node: &str, text: &str, command: &str| Step::Manual {
-        node: node.into(),
+        node: checks::Target::Node(node.into()),
         text: text.into(),
         commands: vec![command.into()],
     };
@@ -202,7 +202,7 @@ fn dns(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
         risk: Risk::Safe,
         impact: "containers get the new servers when they start the next time".into(),
         steps: vec![Step::Manual {
-            node,
+            node: checks::Target::Node(node),
             text: "give the service name servers that answer".into(),
             commands: vec![LONG_COMMAND.into()],
         }],
@@ -229,7 +229,7 @@ fn ipvs(_: &View<'_>, out: &mut Findings<'_>) -> Judged {
         title: "Load the module".into(),
         risk: Risk::Safe,
         impact: "services answer on their virtual addresses from then on".into(),
-        steps: vec![Step::LoadModule { node, module: "ip_vs".into() }],
+        steps: vec![Step::LoadModule { node: checks::Target::Node(node), module: "ip_vs".into() }],
     });
     Ok(())
 }

@@ -59,7 +59,7 @@ impl Check for Hostile {
             found.with(Evidence::Absent { source: source(&format!("/{nasty}")), what: (*nasty).into() });
             found.severity([Severity::Error, Severity::Warning, Severity::Info][at % 3]);
             found.confidence(Confidence::Low);
-            let node = || (*nasty).into();
+            let node = || checks::Target::Node((*nasty).into());
             let steps = vec![
                 Step::Manual { node: node(), text: all(), commands: vec![(*nasty).into(), all()] },
                 Step::LoadModule { node: node(), module: (*nasty).into() },

@@ -4,7 +4,7 @@ use crate::remedy::shell_quote;
 
 /// One change to a packet filter. Each is one program with its arguments, and no shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Opening {
+pub enum FirewallChange {
     /// firewalld opens a port.
     FirewalldPort {
         /// The zone; the default one where none is named.
@@ -97,7 +97,7 @@ pub enum Opening {
     },
 }
 
-impl Opening {
+impl FirewallChange {
     /// The program and its arguments.
     pub fn argv(&self) -> Vec<String> {
         self.with(Way::Do)
