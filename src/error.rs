@@ -26,6 +26,16 @@ impl ExpectedError {
         Self { text: Printable::line(&text), exit: ExitCode::Refused }
     }
 
+    /// A signal ended a fix.
+    pub(crate) fn interrupted(what: String, signal: crate::fix::Signal) -> Self {
+        let exit = match signal {
+            crate::fix::Signal::Hangup => ExitCode::HungUp,
+            crate::fix::Signal::Interrupt => ExitCode::Interrupted,
+            crate::fix::Signal::Terminate => ExitCode::Terminated,
+        };
+        Self { text: Printable::new(&what), exit }
+    }
+
     /// A file could not be read or written.
     pub fn file(doing: &str, path: &Path, error: &std::io::Error) -> Self {
         Self::usage(format!("cannot {doing} {}: {error}", path.display()))

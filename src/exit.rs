@@ -19,8 +19,12 @@ pub enum ExitCode {
     Warnings,
     /// A fix was not confirmed or not allowed, or it was ineffective and rolled back.
     Refused,
-    /// The run was interrupted.
+    /// The run was interrupted (SIGINT).
     Interrupted,
+    /// A fix was ended by SIGTERM.
+    Terminated,
+    /// A fix was ended by SIGHUP.
+    HungUp,
 }
 
 /// Minimum severity that fails the run.
@@ -49,7 +53,12 @@ impl ExitCode {
             Self::Healthy => 0,
             Self::Warnings => 1,
             Self::Errors => 2,
-            Self::Unknown | Self::Usage | Self::Refused | Self::Interrupted => 3,
+            Self::Unknown
+            | Self::Usage
+            | Self::Refused
+            | Self::Interrupted
+            | Self::Terminated
+            | Self::HungUp => 3,
         }
     }
 
@@ -62,7 +71,9 @@ impl ExitCode {
             Self::Unknown => 3,
             Self::Warnings => 4,
             Self::Refused => 5,
+            Self::HungUp => 129,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::judge::Diagnosis;
 use crate::policy::Policy;
 use checks::{Severity, Step, shell_quote};
 use facts::join::Found;
-use facts::{Host, NodeName, Snapshot};
+use facts::{Host, Snapshot};
 use std::io::Read as _;
 
 /// What is printed in place of a token.
@@ -123,7 +123,11 @@ fn inviting(host: &Host) -> Vec<Step> {
         commands,
     };
     vec![
-        manual(host.name.clone(), "print the join token for a worker or a manager", join_tokens()),
+        manual(
+            checks::Target::from(&host.name),
+            "print the join token for a worker or a manager",
+            join_tokens(),
+        ),
         manual(
             checks::Target::Described("the joining host"),
             "check whether the host can join with that token",

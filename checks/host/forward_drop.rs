@@ -1,7 +1,7 @@
 use super::firewall::forwarding::{BRIDGE, Forwarding, published};
 use super::firewall::rule_owner::{RuleOwner, render};
 use crate::remedy::shell_quote;
-use crate::{Evidence, Findings, Judged, FirewallChange, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Findings, FirewallChange, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::firewall::{Flow, Location, Outcome, Ruleset, evaluate};
 use facts::host::Protocol;
 use facts::{Gap, Host, Seen, Why};

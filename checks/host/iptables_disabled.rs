@@ -52,9 +52,12 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         None => Evidence::value(file, "\"iptables\": false"),
     };
     let change = match (by_flag, file.value.as_ref()) {
-        (None, Some(file)) => {
-            Step::EditJson { node: node().into(), file: file.path.clone(), pointer: "/iptables".into(), to: None }
-        }
+        (None, Some(file)) => Step::EditJson {
+            node: node().into(),
+            file: file.path.clone(),
+            pointer: "/iptables".into(),
+            to: None,
+        },
         _ => Step::Manual {
             node: node().into(),
             text: "remove --iptables=false from the arguments of dockerd".into(),

@@ -71,7 +71,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         title: format!("Set {KEY} to {REQUIRED} on {}", host.name).into(),
         risk: Risk::Safe,
         impact: "Running tasks are not affected.".into(),
-        steps: vec![Step::SetSysctl { node: host.name.clone().into(), key: KEY.into(), to: REQUIRED.to_string() }],
+        steps: vec![Step::SetSysctl {
+            node: host.name.clone().into(),
+            key: KEY.into(),
+            to: REQUIRED.to_string(),
+        }],
     });
     Ok(())
 }

@@ -10,7 +10,9 @@ use std::net::IpAddr;
 pub(crate) fn restore_address(host: &Host, addr: IpAddr, device: Option<&str>, view: &View<'_>) -> Remedy {
     let node = host.name.clone();
     let step = match (device, prefix_length(host, addr, view)) {
-        (Some(device), Some(prefix)) => Step::AddAddress { node: node.into(), device: device.to_owned(), addr, prefix },
+        (Some(device), Some(prefix)) => {
+            Step::AddAddress { node: node.into(), device: device.to_owned(), addr, prefix }
+        }
         (device, prefix) => {
             let prefix = prefix.map_or_else(|| "PREFIX".to_owned(), |prefix| prefix.to_string());
             let device = device.map_or_else(|| "INTERFACE".to_owned(), shell_quote);

@@ -82,8 +82,11 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 }]
             } else {
                 // Only a manager lists services, so that this is one.
-                let here =
-                    view.snapshot.hosts.first().map_or(Target::AnyManager, |host| Target::Node(host.name.clone()));
+                let here = view
+                    .snapshot
+                    .hosts
+                    .first()
+                    .map_or(Target::AnyManager, |host| Target::Node(host.name.clone()));
                 let open = |(name, id): &(NodeName, NodeId)| Step::ActivateNode {
                     node: here.clone(),
                     name: name.clone(),

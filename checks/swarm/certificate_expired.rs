@@ -160,7 +160,11 @@ fn renew(host: &Host, view: &View<'_>) -> Remedy {
             risk: Risk::Destructive,
             impact: format!("{unless} The swarm keeps its services and workers; it had no other manager.")
                 .into(),
-            steps: vec![Step::RenewCertificate { node: node.into(), root: root(host), flags: init_flags(host) }],
+            steps: vec![Step::RenewCertificate {
+                node: node.into(),
+                root: root(host),
+                flags: init_flags(host),
+            }],
         };
     }
     // The swarm counts a manager that is cut off until it is demoted.

@@ -47,7 +47,8 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             node.name, present.id, node.id
         );
         // Only a manager lists nodes, so the host that was examined is one.
-        let here = view.snapshot.hosts.first().map_or(Target::AnyManager, |host| Target::Node(host.name.clone()));
+        let here =
+            view.snapshot.hosts.first().map_or(Target::AnyManager, |host| Target::Node(host.name.clone()));
         let labels = lost_labels(node, present);
         let mut steps = Vec::new();
         let finding = out.report(subject, summary, first).severity(Severity::Warning);

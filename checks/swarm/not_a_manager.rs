@@ -66,9 +66,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     finding.with(Evidence::value(info, shown));
     let node = match managers.first() {
-        Some(first) => {
-            Target::Peer(first.rsplit_once(':').map_or(first.as_str(), |(addr, _)| addr).into())
-        }
+        Some(first) => Target::Peer(first.rsplit_once(':').map_or(first.as_str(), |(addr, _)| addr).into()),
         None => Target::AnyManager,
     };
     finding.remedy(Remedy {

@@ -63,7 +63,10 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 commands: vec!["sudo swarm-doctor run".into()],
             },
             Step::Manual {
-                node: view.manager().filter(|name| *name != node.name).map_or(Target::AnyManager, Target::Node),
+                node: view
+                    .manager()
+                    .filter(|name| *name != node.name)
+                    .map_or(Target::AnyManager, Target::Node),
                 text: "only if the node is permanently lost: remove it".into(),
                 commands: vec![format!("docker node rm {}", shell_quote(node.id.as_str()))],
             },

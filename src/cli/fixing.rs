@@ -95,6 +95,21 @@ pub struct Fixing {
     pub receipts: Receipts,
 }
 
+/// How an undo is confirmed.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Fix options")]
+pub struct Confirmation {
+    /// Undo without asking; above safe, name the level
+    #[arg(long)]
+    pub yes: bool,
+    /// Highest level that --yes allows
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<Level>,
+    /// Allow a destructive undo with --yes (repeatable)
+    #[arg(long, value_name = "RECEIPT=NODE", hide_short_help = true)]
+    pub confirm: Vec<String>,
+}
+
 /// Where receipts are.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Fix options")]

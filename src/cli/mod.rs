@@ -11,7 +11,7 @@ mod values;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-pub use fixing::{Fix, Fixing, Receipts};
+pub use fixing::{Confirmation, Fix, Fixing, Receipts};
 pub use gate::Gate;
 pub use order::ordered;
 pub use output::{Format, Layout, Output, TableOutput, Wanted, When};
@@ -79,14 +79,17 @@ pub enum Command {
     Fix(Fix),
     /// Roll back a fix
     Undo {
-        /// Receipt of the fix, as `history` lists it
-        receipt: String,
+        /// Receipt of the fix; without it, the receipts are listed
+        receipt: Option<String>,
         /// Where facts are collected from.
         #[command(flatten)]
         source: Source,
         /// Where receipts are.
         #[command(flatten)]
         receipts: Receipts,
+        /// How it is confirmed.
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// List the fixes that were applied on this node
     History(Receipts),

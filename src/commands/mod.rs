@@ -19,7 +19,9 @@ pub fn execute(command: Command, began: Instant) -> Result<ExitCode, ExpectedErr
     match command {
         Command::Run(Chosen { checks, run }) => report::run(&run, &checks, began),
         Command::Fix(fix) => report::fix(fix, began),
-        Command::Undo { receipt, source, receipts } => report::undo(&receipt, &source, &receipts),
+        Command::Undo { receipt, source, receipts, confirmation } => {
+            report::undo(receipt.as_deref(), &source, &receipts, &confirmation)
+        }
         Command::History(receipts) => report::history(&receipts),
         Command::Preflight(preflight) => report::preflight(&preflight, began),
         Command::Demo(output) => report::demo(&output, began),
@@ -48,16 +50,23 @@ pub fn execute(command: Command, began: Instant) -> Result<ExitCode, ExpectedErr
 fn interruptible(
     work: impl Future<Output = Result<ExitCode, ExpectedError>>,
 ) -> Result<ExitCode, ExpectedError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| ExpectedError::usage(format!("cannot start: {error}")))?;
-    let outcome = runtime.block_on(async {
+    to_the_end(async {
         tokio::select! {
             outcome = work => outcome,
             Ok(()) = tokio::signal::ctrl_c() => Ok(ExitCode::Interrupted),
         }
-    });
+    })
+}
+
+/// Waits for the end of some work that handles signals itself.
+fn to_the_end(
+    work: impl Future<Output = Result<ExitCode, ExpectedError>>,
+) -> Result<ExitCode, ExpectedError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ExpectedError::usage(format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(work);
     // A read that hangs in a dead file system must not keep the process alive.
     runtime.shutdown_background();
     outcome

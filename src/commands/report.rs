@@ -1,15 +1,15 @@
 //! Commands that end in a report: run, fix, preflight, merge, demo, serve.
 
-use super::interruptible;
+use super::{interruptible, to_the_end};
 use crate::check_id;
-use crate::cli::{Fix, Merge, Output, Preflight, Receipts, Run, Serve, Source, When};
+use crate::cli::{Confirmation, Fix, Merge, Output, Preflight, Receipts, Run, Serve, Source, When};
 use crate::error::{ExpectedError, notice};
 use crate::examine::{self, Asked};
 use crate::exit::ExitCode;
 use crate::fix::{self as fixes, Level};
 use crate::judge::Diagnosis;
 use crate::policy::Policy;
-use crate::report::{Console, Progress, Stream, Terminal};
+use crate::report::{Console, MessageKind, Progress, Stream, Terminal};
 use crate::{demo as recorded, preflight as preflights, serve as server, watch};
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(super) fn run(run: &Run, checks: &[String], began: Instant) -> Result<ExitCode, ExpectedError> {
     let policy = Policy::of(&run.gate, checks)?;
     if run.fix.is_some() || run.fixing.dry_run || run.fixing.emit_script.is_some() {
-        interruptible(fix_and_report(run, run.fix.flatten(), None, &policy, began))
+        to_the_end(fix_and_report(run, run.fix.flatten(), None, &policy, began))
     } else {
         interruptible(examine_and_report(run, &policy, began))
     }
@@ -31,6 +31,13 @@ async fn examine_and_report(run: &Run, policy: &Policy, began: Instant) -> Resul
         drop(progress);
         Ok(examined?.1)
     };
+    if run.is_live() {
+        for id in fixes::open_receipts(&run.fixing.receipts) {
+            notice(&format!(
+                "the fix {id} was interrupted; `swarm-doctor run --fix` finishes it or rolls it back"
+            ));
+        }
+    }
     let diagnosis = patiently(&examine, policy, run.wait, &run.output).await?;
     let code = show(&diagnosis, policy, &run.output, run.is_live(), began)?;
     if run.stats {
@@ -70,7 +77,7 @@ pub(super) fn fix(fix: Fix, began: Instant) -> Result<ExitCode, ExpectedError> {
     found.notice().iter().for_each(|text| notice(text));
     let run = Run::from(fix);
     let policy = Policy::of(&run.gate, &[])?.for_one();
-    interruptible(fix_and_report(&run, run.fix.flatten(), Some(found.id()), &policy, began))
+    to_the_end(fix_and_report(&run, run.fix.flatten(), Some(found.id()), &policy, began))
 }
 
 async fn fix_and_report(
@@ -81,29 +88,43 @@ async fn fix_and_report(
     began: Instant,
 ) -> Result<ExitCode, ExpectedError> {
     let console = console(&run.output);
-    let (diagnosis, all_done) = fixes::fix(run, &run.fixing, level, only, policy, &console).await?;
+    let ended = fixes::fix(run, &run.fixing, level, only, policy, &console).await?;
+    let fixes::Ended { diagnosis: Some(diagnosis), summary, exit } = ended else {
+        return Ok(ExitCode::Refused);
+    };
     if run.fixing.dry_run && run.output.format.is_prose() {
         // The plan was the report.
         run.output.save(&diagnosis, policy).map_err(ExpectedError::usage)?;
         return Ok(run.output.exit(&diagnosis, policy));
     }
     let code = show(&diagnosis, policy, &run.output, run.is_live(), began)?;
+    if !summary.is_empty() {
+        console.say(MessageKind::Plain, &summary);
+    }
     // A fix that failed is told apart from a finding that was not touched.
-    Ok(if all_done { code } else { ExitCode::Refused })
+    Ok(exit.unwrap_or(code))
 }
 
-pub(super) fn undo(receipt: &str, source: &Source, receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
+pub(super) fn undo(
+    receipt: Option<&str>,
+    source: &Source,
+    receipts: &Receipts,
+    confirmation: &Confirmation,
+) -> Result<ExitCode, ExpectedError> {
     let console = Console::new(Terminal::stdout(When::Auto), Stream::Output);
-    interruptible(async {
-        let undone = fixes::undo(receipt, source, receipts, &console).await?;
-        Ok(if undone { ExitCode::Healthy } else { ExitCode::Refused })
+    to_the_end(async {
+        let ended = fixes::undo(receipt, source, receipts, confirmation, &console).await?;
+        if !ended.summary.is_empty() {
+            console.say(MessageKind::Plain, &ended.summary);
+        }
+        Ok(ended.exit.unwrap_or(ExitCode::Healthy))
     })
 }
 
 pub(super) fn history(receipts: &Receipts) -> Result<ExitCode, ExpectedError> {
-    let console = Console::new(Terminal::stdout(When::Auto), Stream::Output);
-    console.lines(&fixes::history(receipts)?);
-    Ok(ExitCode::Healthy)
+    let (lines, readable) = fixes::history(receipts)?;
+    Console::new(Terminal::stdout(When::Auto), Stream::Output).lines(&lines);
+    Ok(if readable { ExitCode::Healthy } else { ExitCode::Refused })
 }
 
 pub(super) fn preflight(preflight: &Preflight, began: Instant) -> Result<ExitCode, ExpectedError> {

@@ -1,21 +1,21 @@
-//! How much a fix may hurt.
+//! How much a fix may affect.
 
 use checks::Step;
 use clap::ValueEnum;
 
-/// How much a fix may hurt.
+/// How much a fix may affect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Level {
-    /// Nothing that runs is touched, and it can be taken back.
+    /// Running tasks are not affected, and it can be undone.
     Safe,
-    /// An engine or tasks start again.
+    /// dockerd or tasks restart.
     Disruptive,
     /// Membership, quorum or state can be lost.
     Destructive,
 }
 
 impl Level {
-    /// What one step may hurt.
+    /// The level of one step.
     pub fn of(step: &Step) -> Self {
         match step {
             Step::EditJson { .. }

@@ -1,5 +1,6 @@
 //! One fix at a time on one node.
 
+use super::error::{FixError, Result};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -9,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// One that was killed holds the lock until the kernel has taken it down.
+/// A killed process holds the lock until the kernel has ended it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The directory of receipts, held by this process alone until it ends, however it ends.
+/// The state directory, locked by this process until it ends.
 #[derive(Debug)]
 pub(super) struct State {
     /// Where the receipts are.
@@ -21,22 +22,26 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Takes the lock, and makes the directory where there is none.
-    pub(super) fn held(directory: &Path) -> Result<Self, String> {
+    /// Takes the lock, and creates the directory where there is none.
+    pub(super) fn lock(directory: &Path) -> Result<Self> {
         let failed = |error: &dyn std::fmt::Display| {
-            format!(
-                "nothing is changed without a journal, and none can be kept in {}: {error}; --state-dir names another place",
+            FixError::Refused(format!(
+                "cannot write the journal in {}: {error}. Nothing is changed without a journal; choose another directory \
+                 with --state-dir",
                 directory.display()
-            )
+            ))
         };
         let receipts = directory.join("receipts");
         DirBuilder::new().recursive(true).mode(0o700).create(&receipts).map_err(|error| failed(&error))?;
+        for parent in [Some(directory), directory.parent()].into_iter().flatten() {
+            File::open(parent).and_then(|parent| parent.sync_all()).map_err(|error| failed(&error))?;
+        }
         let metadata = fs::symlink_metadata(directory).map_err(|error| failed(&error))?;
         if metadata.uid() != nix::unistd::geteuid().as_raw()
             || metadata.mode() & 0o022 != 0
             || !metadata.is_dir()
         {
-            return Err(failed(&"others may write to it"));
+            return Err(failed(&"other users can write to it"));
         }
         let mut open = OpenOptions::new();
         let open = open.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -56,7 +61,8 @@ impl State {
                 Err((mut file, Errno::EWOULDBLOCK)) => {
                     let mut pid = String::new();
                     drop(file.read_to_string(&mut pid));
-                    return Err(format!("another swarm-doctor (pid {}) is at work on this node", pid.trim()));
+                    let why = format!("another swarm-doctor (pid {}) is changing this node", pid.trim());
+                    return Err(FixError::Refused(why));
                 }
                 Err((_, error)) => return Err(failed(&error)),
             }

@@ -1,117 +1,79 @@
-//! Taking back what a receipt is for.
+//! Undoing a fix: with the same levels, the same confirmation and the same refusals as the fix.
 
-use super::Ground;
-use super::act::Undo;
-use super::file::{self, Print};
-use super::journal::{Done, Event, Outcome, Receipt, Record, record, records};
-use crate::report::{Tone, Voice};
+use super::consent::{Consent, Permission};
+use super::error::{FixError, Result};
+use super::journal::{self, Outcome, Receipt, Record, StepState};
+use super::ops::Reversal;
+use super::run::{self, Progress};
+use super::{FixContext, Level};
 use std::path::Path;
 
-/// Takes back all that can be of what was done, the last first.
-pub(super) async fn take_back(
-    mut receipt: Receipt,
-    ground: &Ground,
-    voice: &Voice,
-) -> Result<Outcome, String> {
-    let Some(record) = record(&receipt.directory, &receipt.id) else {
-        return Err(format!("the journal of {} cannot be read", receipt.id));
-    };
-    let mut outcome = Outcome::Undone;
-    let left: Vec<_> = record.acts.iter().enumerate().rev().filter(|(_, done)| !done.undone).collect();
-    let (last, first): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, done)| done.undo.comes_last());
-    let mut turned = Vec::new();
-    for (number, done) in first.into_iter().chain(last) {
-        // The engine reads its configuration once, however often it was turned.
-        let again = done.undo.comes_last() && turned.contains(&&done.undo);
-        let taken = if again || nothing(done) {
-            Ok(())
-        } else {
-            done.undo.carry_out(&receipt.directory, ground).await
-        };
-        match taken {
-            Ok(()) => receipt.note(&Event::Undone { act: number })?,
-            Err(why) => {
-                voice.say(Tone::Bad, &format!("not taken back: {}: {why}", done.text));
-                outcome = Outcome::Stuck;
-            }
-        }
-        turned.push(&done.undo);
+/// What was decided about an undo.
+pub(super) enum Decision {
+    /// There is nothing to do, and why.
+    Nothing(String),
+    /// It may go on after this consent; what it would do, the last operation first.
+    Ready { record: Box<Record>, level: Level, lines: Vec<String> },
+}
+
+/// What undoing a receipt would do here.
+///
+/// # Errors
+/// Where it is refused.
+pub(super) async fn plan(receipts: &Path, id: &str, context: &FixContext<'_>) -> Result<Decision> {
+    let record = find(receipts, id, context)?;
+    if let Some((Outcome::RolledBack, _)) = record.closed {
+        return Ok(Decision::Nothing(format!("{id} is rolled back already.")));
     }
-    receipt.note(&Event::Closed { outcome })?;
-    let tone = if outcome == Outcome::Undone { Tone::Good } else { Tone::Bad };
-    voice.say(tone, &format!("{}: {}", receipt.id, outcome.as_str()));
-    Ok(outcome)
-}
-
-/// Whether there is nothing to take back of what failed: what has no way back was refused, and a file that does not hold
-/// what it was to hold was never put in its place.
-fn nothing(done: &Done) -> bool {
-    done.failed
-        && match &done.undo {
-            Undo::Final { .. } => true,
-            Undo::File { path, after, .. } => {
-                file::content(path).is_ok_and(|now| Print::of(now.as_deref()) != *after)
-            }
-            _ => false,
-        }
-}
-
-/// Takes back what was interrupted, so that the next examination finds one state or the other and none between. Those
-/// that were interrupted where there is no way back are given back: whether they came about has to be looked at.
-pub(super) async fn recover(receipts: &Path, ground: &Ground, voice: &Voice) -> Result<Vec<Record>, String> {
-    let mut past = Vec::new();
-    for record in records(receipts)?.into_iter().filter(|record| record.outcome.is_none()) {
-        let id = &record.id;
-        if point_of_no_return(&record).is_none() {
-            voice.say(Tone::Bad, &format!("an earlier fix was interrupted and is taken back first: {id}"));
-            take_back(Receipt::resume(receipts, id)?, ground, voice).await?;
-            continue;
-        }
-        voice.say(Tone::Bad, &format!("an earlier fix was interrupted where there is no way back: {id}"));
-        if record.acts.iter().any(|done| done.undo.comes_last()) {
-            Undo::Running.carry_out(&receipts.join(id), ground).await?;
-        }
-        past.push(record);
+    if let Some((operation, why)) = record.irreversible(context).await {
+        return Err(FixError::Refused(format!("{id} cannot be undone: {}: {why}", operation.describe())));
     }
-    Ok(past)
+    if record.needs_no_undo() && record.closed.is_some() {
+        return Ok(Decision::Nothing(format!("{id} has nothing to undo.")));
+    }
+    run::ensure_same_engine(&record, context).await?;
+    let pending: Vec<_> =
+        record.steps.iter().rev().filter(|step| step.state != StepState::Reverted).collect();
+    let reverted = |reversal| matches!(reversal, Reversal::Revert | Reversal::RevertLast);
+    let operations: Vec<_> = pending
+        .iter()
+        .map(|step| &step.operation)
+        .filter(|operation| reverted(operation.reversal()))
+        .collect();
+    let level = operations.iter().map(|operation| operation.level()).max().unwrap_or(Level::Safe);
+    let lines = operations.iter().map(|operation| operation.describe_revert()).collect();
+    Ok(Decision::Ready { record: Box::new(record), level, lines })
 }
 
-/// What has no way back and was begun, with the reason.
-fn point_of_no_return(record: &Record) -> Option<(&Done, &str)> {
-    record.acts.iter().filter(|done| !done.undone && !nothing(done)).find_map(|done| match &done.undo {
-        Undo::Final { why } => Some((done, why.as_str())),
-        _ => None,
+/// The receipt with this id.
+fn find(receipts: &Path, id: &str, context: &FixContext<'_>) -> Result<Record> {
+    let all = journal::records(receipts, context.system)?;
+    let found = all.into_iter().find(|(name, _)| name == id).map(|(_, record)| record);
+    found.unwrap_or_else(|| {
+        Err(FixError::Refused(format!("there is no receipt {id:?}; list them with: swarm-doctor history")))
     })
 }
 
-/// Closes a record that was interrupted where there is no way back.
-pub(super) fn close(receipts: &Path, record: &Record, outcome: Outcome, voice: &Voice) -> Result<(), String> {
-    Receipt::resume(receipts, &record.id)?.note(&Event::Closed { outcome })?;
-    let said = match outcome {
-        Outcome::Healed => "what it was to heal is healed",
-        _ => "it did not come about",
-    };
-    voice.say(Tone::Plain, &format!("{}: {said}", record.id));
-    Ok(())
+/// Whether the undo may be applied.
+pub(super) fn consent(
+    record: &Record,
+    level: Level,
+    permission: Permission<'_>,
+    context: &FixContext<'_>,
+) -> Consent {
+    permission.consent(level, &record.id, &context.here, context.cluster.as_deref(), "--level ")
 }
 
-/// Takes back one remedy that was carried out.
-pub(super) async fn undo(
+/// Undoes it.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub(super) async fn apply(
     receipts: &Path,
-    id: &str,
-    ground: &Ground,
-    voice: &Voice,
-) -> Result<Outcome, String> {
-    let all = records(receipts)?;
-    let Some(record) = all.iter().find(|record| record.id == id) else {
-        return Err(format!("there is no receipt {id:?}; `swarm-doctor history` lists them"));
-    };
-    if record.outcome == Some(Outcome::Undone) {
-        voice.say(Tone::Plain, &format!("{id} is undone already"));
-        return Ok(Outcome::Undone);
-    }
-    if let Some((done, why)) = point_of_no_return(record) {
-        return Err(format!("{id} cannot be taken back: {}: {why}", done.text));
-    }
-    take_back(Receipt::resume(receipts, id)?, ground, voice).await
+    record: &Record,
+    context: &FixContext<'_>,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let mut receipt = Receipt::resume(receipts, &record.id, context.system)?;
+    run::roll_back(&mut receipt, context, progress).await
 }

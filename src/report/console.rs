@@ -69,8 +69,9 @@ impl Console {
         self.with(|writer| lines.iter().try_for_each(|line| writer.line(4, Style::Cyan, line)));
     }
 
-    /// Writes a plan: the finding, what would be done here with its risk, and what is left to do by hand.
-    pub fn plan(&self, plan: &Plan, number: usize, difference: &[String]) {
+    /// Writes a plan: the finding, what would be done here with its risk, and what is left to do by hand. Without
+    /// operations, the steps of the remedy are shown.
+    pub fn plan(&self, plan: &Plan, number: usize, operations: &[String], difference: &[String]) {
         self.with(|writer| {
             let (check, subject) = plan.key();
             let style = Style::of(plan.finding.severity);
@@ -100,7 +101,13 @@ impl Console {
                     Span::plain(undo),
                 ];
                 writer.flow(Indent(2, 4), &risk)?;
-                remedy::steps(writer, 0, &plan.here)?;
+                if operations.is_empty() {
+                    remedy::steps(writer, 0, &plan.here)?;
+                }
+                // The operations as they are run.
+                for (at, operation) in operations.iter().enumerate() {
+                    writer.flow(Indent(4, 7), &[Span::plain(format!("{}. {operation}", at + 1))])?;
+                }
             }
             for line in difference {
                 let style = match line.as_bytes().first() {

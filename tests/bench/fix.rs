@@ -94,7 +94,7 @@ impl Fix {
             return Ok(fixed(Undone::Refused));
         }
         let history = node.exec(&["swarm-doctor", "history"])?.stdout;
-        let healed: Vec<&str> = history.lines().filter(|line| line.contains("  healed")).collect();
+        let healed: Vec<&str> = history.lines().filter(|line| line.contains("  fixed")).collect();
         ensure!(!healed.is_empty(), "nothing was healed: {said}; history: {history:?}");
         let mut left = Vec::new();
         let clean = scene.lab.wait("silence", CLEAN, || {
@@ -126,7 +126,10 @@ impl Fix {
         }
         for line in healed.iter().rev() {
             let receipt = line.split_whitespace().next().unwrap_or_default();
-            let output = node.command(&["swarm-doctor", "undo", receipt])?.timeout(FIXING).run()?;
+            let confirm = format!("{receipt}={}", node.name());
+            let undo =
+                ["swarm-doctor", "undo", receipt, "--yes", "--level", "destructive", "--confirm", &confirm];
+            let output = node.command(&undo)?.timeout(FIXING).run()?;
             ensure!(output.success(), "undo {receipt}: {}{}", output.stdout, output.stderr);
         }
         same(&before, &state(node)?)?;
@@ -154,7 +157,7 @@ impl Fix {
 
 /// What was said of what was done, without the plans and the report.
 fn fix_lines(said: &str) -> String {
-    let starts = ["Not done", "Taken back", "not taken back", "Healed", "... ", "swarm-doctor: "];
+    let starts = ["Not applied", "Failed", "Rolling back", "Not rolled back", "Fixed", "... ", "swarm-doctor: "];
     let mut lines = Vec::new();
     let mut inside = false;
     for line in said.lines() {

@@ -7,6 +7,7 @@ mod formats;
 #[path = "../live/mod.rs"]
 mod live;
 mod merged;
+mod remedies;
 mod scale;
 mod scenarios;
 mod support;

@@ -48,15 +48,15 @@ fn the_manager_that_knows_less_founds_nothing_and_the_printed_way_back_brings_th
     lab.wait("no leader", minute, || Ok(asked(node).stderr.contains("leader"))).unwrap();
 
     let said = flat(&fix(node, &["--compare", BUNDLE]));
-    assert!(said.contains("Not done: the manager node2 knows more than this one"), "{said}");
+    assert!(said.contains("Not applied: the manager node2 has a newer raft log"), "{said}");
     let said = fix(node, &[]);
     let flatly = flat(&said);
     assert!(flatly.contains("cannot be seen from here"), "{said}");
-    assert!(flatly.contains("The new swarm has one manager, node1 at 192.0.2.1, and 1 services"), "{said}");
+    assert!(flatly.contains("The new cluster has one manager, node1 at 192.0.2.1, and 1 services"), "{said}");
     assert_eq!(node.docker(&["service", "ls", "--format", "{{.Name}}"]).unwrap(), "early");
 
     // Each line behind these words is done as it stands there.
-    let (_, back) = said.split_once("brings back what was before:").unwrap();
+    let (_, back) = said.split_once("restores the previous state:").unwrap();
     let commands: Vec<&str> =
         back.lines().filter_map(|line| line.trim().strip_prefix("on node1: ")).collect();
     assert!(commands.len() > 3, "{back}");

@@ -91,7 +91,7 @@ fn every_exit_code_has_its_situation() {
     assert_eq!((nobody(&[]), nobody(&["--allow-unknown"])), (Some(3), Some(0)));
 
     // Nobody is there to be asked.
-    ends(node, &["run", "--fix"], 5, "nobody is at the terminal");
+    ends(node, &["run", "--fix"], 5, "standard input is not a terminal");
 
     // Interrupted: while it listens, while it waits, and while it watches.
     for flags in ["--listen 60s", "--fail-on warning --wait 60s", "--watch 1s"] {

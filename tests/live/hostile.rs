@@ -90,7 +90,7 @@ fn what_cannot_be_changed_is_said_and_stays() {
     assert_eq!(mode().trim(), "640 0:4242");
     let history = node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
     assert!(!history.contains("interrupted"), "{history}");
-    let receipt = history.lines().rfind(|line| line.contains("  healed")).unwrap();
+    let receipt = history.lines().rfind(|line| line.contains("  fixed")).unwrap();
     let undo = ["swarm-doctor", "undo", receipt.split_whitespace().next().unwrap()];
     assert!(node.exec(&undo).unwrap().success());
     assert_eq!(mode().trim(), "640 0:4242");
@@ -121,5 +121,5 @@ fn nobody_to_ask_is_nobody_who_agreed() {
     // An engine that dies in the middle: the reload finds no engine, and the file is as it was.
     node.kill_engine().unwrap();
     let output = node.exec(&["swarm-doctor", "fix", "engine/live-restore", "--yes"]).unwrap();
-    assert!(output.stdout.contains("Healed"), "{}{}", output.stdout, output.stderr);
+    assert!(output.stdout.contains("Fixed"), "{}{}", output.stdout, output.stderr);
 }

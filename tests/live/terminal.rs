@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const FILE: &str = "/etc/docker/daemon.json";
 const OLD: &str = "{\n  \"live-restore\": true\n}\n";
-const QUESTION: &str = "Do it? [y]es, [n]o, [s]how more, [q]uit:";
+const QUESTION: &str = "Apply this fix on node1? [y/n/s/q/?]";
 
 /// A fix at a terminal of its own.
 struct Session<'a> {
@@ -81,7 +81,7 @@ fn a_person_is_asked_shown_more_obeyed_and_can_leave_at_any_time() {
     no.types("what?\n");
     no.sees(QUESTION);
     no.types("s\n");
-    no.sees("What is done, in order");
+    no.sees("Operations, in order");
     no.sees(FILE);
     no.sees(QUESTION);
     no.types("n\n");
@@ -101,11 +101,11 @@ fn a_person_is_asked_shown_more_obeyed_and_can_leave_at_any_time() {
     let mut yes = Session::begin(node);
     yes.sees(QUESTION);
     yes.types("yes\n");
-    yes.sees("Healed");
+    yes.sees("Fixed");
     let (code, now) = yes.ends();
     assert_eq!(code, Some(0));
     assert!(!now.contains("true"), "{now}");
-    assert!(history().contains("  healed  "), "{}", history());
+    assert!(history().contains("  fixed  "), "{}", history());
 }
 
 #[test]
@@ -126,20 +126,20 @@ fn what_happens_between_the_plan_and_the_answer_loses_nothing() {
     let other = OLD.replace('}', ", \"debug\": true }");
     node.write_file(FILE, other.as_str()).unwrap();
     late.types("y\n");
-    late.sees("changed by somebody else");
+    late.sees("was changed by another program");
     // What was begun and not done is no finding like any other.
     assert_eq!(late.ends(), (Some(5), other));
-    assert!(history().contains("  undone  "), "{}", history());
+    assert!(history().contains("  rolled back  "), "{}", history());
 
     // A second doctor.
     let mut first = Session::begin(node);
     first.sees(QUESTION);
     let second = node.exec(&["swarm-doctor", "run", "--fix=safe", "--yes"]).unwrap();
     assert_eq!(second.status.code(), Some(5), "{}{}", second.stdout, second.stderr);
-    assert!(second.stderr.contains("is at work on this node"), "{}", second.stderr);
+    assert!(second.stderr.contains("is changing this node"), "{}", second.stderr);
     assert_eq!(String::from_utf8(node.read_file(FILE).unwrap()).unwrap(), OLD);
     first.types("y\n");
-    first.sees("Healed");
+    first.sees("Fixed");
     assert_eq!(first.ends().0, Some(0));
 
     // The engine dies, and what was to be asked of it is not done.

@@ -5,7 +5,7 @@ use super::required_flow::{FlowKind, Port, RequiredFlow};
 use super::rule_owner::{RuleOwner, render};
 use crate::remedy::shell_quote;
 use crate::{
-    Evidence, Finding, Findings, Flow, Judged, FirewallChange, Remedy, Risk, Severity, Step, Subject, View,
+    Evidence, Finding, Findings, FirewallChange, Flow, Judged, Remedy, Risk, Severity, Step, Subject, View,
 };
 use facts::firewall::{Direction, Location, Outcome, Ruleset, evaluate};
 use facts::link::Peer;

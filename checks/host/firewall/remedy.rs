@@ -42,9 +42,11 @@ impl FirewallRemedy {
         };
         match self.changes.iter().map(automatic).collect() {
             Some(changes) => Step::ChangeFirewall { node: node.into(), text: self.text, changes },
-            None => {
-                Step::Manual { node: node.into(), text: self.text, commands: self.changes.iter().map(command).collect() }
-            }
+            None => Step::Manual {
+                node: node.into(),
+                text: self.text,
+                commands: self.changes.iter().map(command).collect(),
+            },
         }
     }
 }
@@ -104,7 +106,11 @@ fn firewalld(zone: Option<&str>, blocking: &[BlockingRule<'_>]) -> FirewallRemed
     let inbound = ports(blocking, Direction::In);
     for permanent in [true, false] {
         changes.extend(inbound.iter().filter(|port| has_number(port)).map(|port| {
-            Change::Automatic(FirewallChange::FirewalldPort { zone: zone_name(), port: port.to_string(), permanent })
+            Change::Automatic(FirewallChange::FirewalldPort {
+                zone: zone_name(),
+                port: port.to_string(),
+                permanent,
+            })
         }));
     }
     if inbound.iter().any(|port| !has_number(port)) {
@@ -174,7 +180,11 @@ fn ufw(blocking: &[BlockingRule<'_>]) -> FirewallRemedy {
                     .to_owned();
                 let drops = conditions(table, rule).1.iter().any(|action| action == "drop");
                 let verb = if drops { "deny" } else { "reject" };
-                changes.push(Change::Automatic(FirewallChange::UfwDelete { verb, port: port.to_string(), out }));
+                changes.push(Change::Automatic(FirewallChange::UfwDelete {
+                    verb,
+                    port: port.to_string(),
+                    out,
+                }));
             }
             let first = deny.is_some();
             changes.push(Change::Automatic(FirewallChange::UfwAllow { port: port.to_string(), out, first }));

@@ -1,4 +1,4 @@
-//! Changing one value of a JSON text, and not one byte besides: order, indentation and line ends are the user's.
+//! Changing one value of a JSON text and no other byte: order, indentation and line ends stay.
 
 use serde_json::Value;
 use std::ops::Range;
@@ -13,7 +13,7 @@ struct Member {
 /// The text with the value at the pointer set, or its key removed. The text has to be JSON.
 pub(super) fn edited(text: &str, pointer: &str, to: Option<&str>) -> Result<String, String> {
     let names: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
-    let Some((last, path)) = names.split_last() else { return Err("it names no key".into()) };
+    let Some((last, path)) = names.split_last() else { return Err("the JSON pointer names no key".into()) };
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let start = text.len() - body.len();
     let expected = expected(body, &names, to)?;
@@ -24,7 +24,7 @@ pub(super) fn edited(text: &str, pointer: &str, to: Option<&str>) -> Result<Stri
     }
     let mut at = start + body.len() - body.trim_start().len();
     for name in path {
-        at = member(text, at, name)?.ok_or_else(|| format!("there is no {name:?} to go into"))?.value.start;
+        at = member(text, at, name)?.ok_or_else(|| format!("it has no object {name:?}"))?.value.start;
     }
     let changed = match (member(text, at, last)?, to) {
         (Some(member), Some(to)) => spliced(text, member.value, to),
@@ -32,29 +32,27 @@ pub(super) fn edited(text: &str, pointer: &str, to: Option<&str>) -> Result<Stri
         (None, Some(to)) => with(text, at, last, to)?,
         (None, None) => return Ok(text.to_owned()),
     };
-    // The spans are ours; what the text says afterwards is judged by a parser that is not.
-    let says: Value = serde_json::from_str(&changed[start..]).map_err(|error| error.to_string())?;
-    if says == expected {
-        Ok(changed)
-    } else {
-        Err("the change would have changed something else as well".into())
-    }
+    // The result is checked by an independent parser.
+    let parsed: Value = serde_json::from_str(&changed[start..]).map_err(|error| error.to_string())?;
+    if parsed == expected { Ok(changed) } else { Err("the change would affect other values as well".into()) }
 }
 
-/// What the changed text has to say.
+/// The value of the changed text.
 fn expected(body: &str, names: &[String], to: Option<&str>) -> Result<Value, String> {
     let empty = body.trim().is_empty() || body.trim() == "null";
     let text = if empty { "{}" } else { body };
-    let mut root: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
-    let Some((last, path)) = names.split_last() else { return Err("it names no key".into()) };
+    let mut root: Value =
+        serde_json::from_str(text).map_err(|error| format!("it is not valid JSON: {error}"))?;
+    let Some((last, path)) = names.split_last() else { return Err("the JSON pointer names no key".into()) };
     let mut object = &mut root;
     for name in path {
-        object = object.get_mut(name).ok_or_else(|| format!("there is no {name:?} to go into"))?;
+        object = object.get_mut(name).ok_or_else(|| format!("it has no object {name:?}"))?;
     }
-    let Some(object) = object.as_object_mut() else { return Err("it is no object".into()) };
+    let Some(object) = object.as_object_mut() else { return Err("it is not a JSON object".into()) };
     match to {
         Some(to) => {
-            let to = serde_json::from_str(to).map_err(|error| format!("{to:?} is no JSON: {error}"))?;
+            let to =
+                serde_json::from_str(to).map_err(|error| format!("{to:?} is not valid JSON: {error}"))?;
             object.insert(last.clone(), to);
         }
         None => drop(object.remove(last)),
@@ -74,12 +72,12 @@ fn spliced(text: &str, span: Range<usize>, with: &str) -> String {
 fn member(text: &str, at: usize, name: &str) -> Result<Option<Member>, String> {
     let mut named = members(text, at)?.into_iter().filter(|member| member.name == name);
     match (named.next(), named.next()) {
-        (_, Some(_)) => Err(format!("{name:?} stands there more than once")),
+        (_, Some(_)) => Err(format!("the key {name:?} occurs more than once")),
         (found, None) => Ok(found),
     }
 }
 
-/// Puts a member behind the last one, set out as that one is.
+/// Adds a member after the last one, in the same layout.
 fn with(text: &str, at: usize, name: &str, to: &str) -> Result<String, String> {
     let key = Value::from(name).to_string();
     let all = members(text, at)?;
@@ -88,11 +86,11 @@ fn with(text: &str, at: usize, name: &str, to: &str) -> Result<String, String> {
     };
     let before = text[..last.key.start].trim_end().len();
     let (lead, colon) = (&text[before..last.key.start], &text[last.key.end..last.value.start]);
-    // What a comma is set apart with is no part of how a first member stands.
+    // Blanks before a comma are no part of the layout of a first member.
     Ok(spliced(text, last.value.end..last.value.end, &format!(",{lead}{key}{colon}{to}")))
 }
 
-/// Takes a member out together with one comma.
+/// Removes a member together with one comma.
 fn without(text: &str, at: usize, name: &str) -> Result<String, String> {
     let all = members(text, at)?;
     let Some(number) = all.iter().position(|member| member.name == name) else { return Ok(text.to_owned()) };
@@ -107,7 +105,7 @@ fn without(text: &str, at: usize, name: &str) -> Result<String, String> {
 fn members(text: &str, at: usize) -> Result<Vec<Member>, String> {
     let bytes = text.as_bytes();
     if bytes.get(at) != Some(&b'{') {
-        return Err("it is no object".into());
+        return Err("it is not a JSON object".into());
     }
     let mut members = Vec::new();
     let mut at = blank(bytes, at + 1);
@@ -186,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn puts_a_member_in_as_its_neighbours_stand() {
+    fn adds_a_member_in_the_layout_of_its_neighbours() {
         assert_eq!(
             edited("{\n    \"a\": 1,\n    \"b\": 2\n}\n", "/c", Some("3")).unwrap(),
             "{\n    \"a\": 1,\n    \"b\": 2,\n    \"c\": 3\n}\n"
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_a_member_out_with_its_comma() {
+    fn removes_a_member_with_its_comma() {
         assert_eq!(edited("{\n \"a\": 1,\n \"b\": 2\n}", "/a", None).unwrap(), "{\n \"b\": 2\n}");
         assert_eq!(edited("{\n \"a\": 1,\n \"b\": 2\n}", "/b", None).unwrap(), "{\n \"a\": 1\n}");
         assert_eq!(edited("{ \"a\": 1 }", "/a", None).unwrap(), "{}");
@@ -209,10 +207,10 @@ mod tests {
     fn refuses_what_it_cannot_change_alone() {
         for (text, pointer, why) in [
             ("{\"a\":1,\"a\":2}", "/a", "more than once"),
-            ("{\"a\":1", "/a", "no JSON"),
-            ("[1]", "/a", "no object"),
-            ("{\"a\":1}", "/a/b", "no object"),
-            ("{\"a\":1}", "/b/c", "there is no \"b\""),
+            ("{\"a\":1", "/a", "not valid JSON"),
+            ("[1]", "/a", "not a JSON object"),
+            ("{\"a\":1}", "/a/b", "not a JSON object"),
+            ("{\"a\":1}", "/b/c", "no object \"b\""),
             ("{}", "", "names no key"),
         ] {
             let error = edited(text, pointer, Some("1")).unwrap_err();
