@@ -22,7 +22,8 @@ check! {
     "swarm/certificate-overdue": Warning, "the renewal of the node certificate is overdue";
     healthy "the node certificate was renewed in time";
     needs Certificates, Info, EngineLog;
-    caused_by "host/firewall-drops-swarm", "network/manager-port-blocked", "swarm/lost-quorum", "swarm/stale-advertise-addr";
+    caused_by "host/firewall-drops-swarm", "network/manager-port-blocked", "swarm/lost-quorum", "swarm/stale-advertise-addr",
+        "swarm/external-ca-failing";
     for each Host: run
 }
 

@@ -25,7 +25,7 @@ check! {
     ///
     /// ## When it is wrong
     /// Behind 1:1 NAT no interface has the advertised address, and that is intended. The local address that swarm saved as
-    /// well is still on an interface then, and the confidence of the finding is low.
+    /// well is still on an interface then, and advertise-addr-behind-nat reports it instead.
     ///
     /// Source: moby#41043, docker/for-linux#523, moby `daemon/cluster/listen_addr.go`.
     "swarm/stale-advertise-addr": Error, "the node advertises an address that it does not have";
@@ -111,6 +111,12 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         // A manager sees the connection of this node come from that address: NAT that works.
         return Ok(());
     }
+    // NAT does not translate to an address of the host's own network; any other address may be NAT's.
+    let in_own_network = interfaces.iter().flat_map(|i| &i.addresses).any(|a| a.covers(advertised));
+    if has_local && !in_own_network && by_engine.is_some() {
+        // advertise-addr-behind-nat reports it.
+        return Ok(());
+    }
     let is_manager = host.is_manager().unwrap_or(false);
     let role = if is_manager { "manager" } else { "node" };
     let present = match (uplink_address(interfaces), uplink_without_address(interfaces)) {
@@ -130,8 +136,6 @@ fn own(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         };
         finding.with(Evidence::value(state, format!("AdvertiseAddr: {}{local}", saved.advertise_addr)));
     }
-    // NAT does not translate to an address of the host's own network; any other address may be NAT's.
-    let in_own_network = interfaces.iter().flat_map(|i| &i.addresses).any(|a| a.covers(advertised));
     if has_local && !in_own_network {
         // The host still has its local address, so the advertised one may belong to NAT.
         finding.confidence(Confidence::Low).severity(Severity::Warning);

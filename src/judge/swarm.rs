@@ -1,6 +1,6 @@
-//! Judging several machines as one swarm. What concerns a machine is judged from where that machine stands and with no
-//! more than it knows, as the doctor would there, but with the names of all; what concerns the swarm is judged once, over
-//! all. A machine is not told what a manager believes of it: of one that is cut off, that is what was true once.
+//! Judging several hosts as one swarm. Checks of a host run on the facts of that host alone, as they do there, with the
+//! hostnames of all; checks of the swarm run once over all hosts. A host's checks do not see the node list of a manager: for
+//! a node that is cut off, the list is out of date.
 
 use super::gather::{Gathered, Member};
 use super::{Diagnosis, Header, Map, concluded, header, looked};
@@ -10,8 +10,7 @@ use facts::{Need, NodeName, Snapshot, Source};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Runs the checks over several machines; gives back what is known of all of them together, too. Of none nothing can
-/// be said.
+/// Runs the checks over several hosts, and returns their common snapshot as well; `None` without any host.
 pub fn judge_swarm<'a>(
     checks: impl IntoIterator<Item = &'a dyn Check>,
     members: Vec<Member>,
@@ -47,7 +46,7 @@ pub fn judge_swarm<'a>(
         }
         seen.append(&mut member.snapshot.hosts);
     }
-    // Whoever asks for the first machine means the one that speaks for the swarm.
+    // The host with the best view of the swarm comes first.
     if lead < seen.len() {
         let first = seen.remove(lead);
         seen.insert(0, first);
@@ -76,7 +75,7 @@ pub fn judge_swarm<'a>(
     Some((whole, diagnosis))
 }
 
-/// What the machine that speaks for the swarm knows of it.
+/// The facts about the swarm from the host with the best view of it.
 fn cluster_of(snapshot: &Snapshot) -> Snapshot {
     Snapshot {
         taken: snapshot.taken,
@@ -89,25 +88,25 @@ fn cluster_of(snapshot: &Snapshot) -> Snapshot {
     }
 }
 
-/// Whether an artifact tells of the swarm, and not of a machine.
+/// Whether an artifact is about the swarm, and not about one host.
 fn of_cluster(need: Need) -> bool {
     matches!(need, Need::Swarm | Need::Nodes | Need::Services | Need::Tasks)
 }
 
-/// Says on which machine each thing was seen.
+/// Adds the host to each source.
 fn locate(out: &mut Findings<'_>, place: impl Fn(&mut Source)) {
     out.found.iter_mut().for_each(|finding| finding.sources(&place));
     out.unknown.iter_mut().for_each(|(_, gap)| place(&mut gap.source));
 }
 
-/// What one check found from all places, each thing once: as the place tells it that is surest of it, or that it is about.
+/// The findings of one check from all hosts, one for each subject: the gravest, the most confident, or the subject's own.
 fn united<'c>(outs: Vec<(usize, Findings<'c>)>, hosts: &[NodeName]) -> Option<Findings<'c>> {
-    let mut said: BTreeMap<Subject, (usize, (Severity, Confidence, bool))> = BTreeMap::new();
+    let mut reported: BTreeMap<Subject, (usize, (Severity, Confidence, bool))> = BTreeMap::new();
     for (at, out) in &outs {
         for finding in &out.found {
-            let itself = hosts.get(*at).is_some_and(|host| finding.subject == Subject::Node(host.clone()));
-            let rank = (finding.severity, finding.confidence, itself);
-            let best = said.entry(finding.subject.clone()).or_insert((*at, rank));
+            let own = hosts.get(*at).is_some_and(|host| finding.subject == Subject::Node(host.clone()));
+            let rank = (finding.severity, finding.confidence, own);
+            let best = reported.entry(finding.subject.clone()).or_insert((*at, rank));
             if rank > best.1 {
                 *best = (*at, rank);
             }
@@ -118,12 +117,12 @@ fn united<'c>(outs: Vec<(usize, Findings<'c>)>, hosts: &[NodeName]) -> Option<Fi
     for (at, mut out) in outs {
         healthy |= out.found.is_empty() && out.unknown.is_empty();
         let whole = whole.get_or_insert_with(|| Findings::of(out.meta));
-        out.found.retain(|finding: &Finding| said.get(&finding.subject).is_some_and(|best| best.0 == at));
+        out.found.retain(|finding: &Finding| reported.get(&finding.subject).is_some_and(|best| best.0 == at));
         whole.found.append(&mut out.found);
         whole.unknown.append(&mut out.unknown);
     }
     let mut whole = whole?;
-    // One machine of which a thing cannot be asked does not keep the others from being healthy.
+    // A question that does not apply to one host does not keep the check from passing.
     if healthy {
         whole.unknown.retain(|(_, gap)| gap.why.leaves_open());
     }

@@ -127,3 +127,17 @@ fn a_record_on_a_worker_is_compared_with_the_tasks_of_the_manager() {
     // A task that is missing in an older task list may be a new one.
     assert_eq!(summaries(&[&manager, &taken_later(&stale, 5)]), Vec::<String>::new());
 }
+
+#[test]
+fn a_host_of_another_swarm_is_a_finding() {
+    let folder = fixtures().join("healthy");
+    let member = |path: &str| Member::of(folder_bundle(&folder.join(path)));
+    let members =
+        vec![member("one-manager/node1"), member("one-manager/node2"), member("three-managers/node2")];
+    let checks = checks::built_in().filter(|check| check.meta.id == "swarm/different-swarms");
+    let checks = checks.map(|check| check as &dyn checks::Check);
+    let diagnosis = judge_swarm(checks, members, &Policy::default()).unwrap().1;
+    let found: Vec<_> = diagnosis.all_findings().map(|finding| finding.summary.as_str()).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("node2 (2) is a member of swarm "), "{found:?}");
+}

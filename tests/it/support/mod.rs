@@ -42,6 +42,9 @@ struct Plan {
     base: String,
     /// When the facts were taken, where that matters.
     taken: Option<Timestamp>,
+    /// Artifacts of the overlay that the base did not ask for, with the kind of each.
+    #[serde(default)]
+    collected: BTreeMap<String, Need>,
     /// Artifacts that are known not to exist.
     #[serde(default)]
     absent: Vec<String>,
@@ -105,6 +108,17 @@ fn scenario(check: &str, folder: &Path) -> Scenario {
             set(&mut json, &pointer, value).unwrap_or_else(|| panic!("{at}: {artifact} has no {pointer}"));
         }
         bundle.artifacts.insert(artifact.clone(), serde_json::to_vec_pretty(&json).unwrap());
+    }
+    for (artifact, need) in &plan.collected {
+        bundle.manifest.entries.retain(|entry| entry.artifact != *artifact);
+        bundle.manifest.entries.push(Entry {
+            need: *need,
+            artifact: artifact.clone(),
+            origin: need.name().into(),
+            status: ArtifactStatus::Collected,
+            written: None,
+            took_us: 0,
+        });
     }
     for (artifact, content) in overlay(&folder.join("overlay")) {
         look(&mut bundle, &artifact, ArtifactStatus::Collected, &at.to_string());
