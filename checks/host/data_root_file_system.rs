@@ -15,7 +15,7 @@ check! {
     /// Move the data root to a local disk: stop the engine, copy the directory with all attributes, set `data-root`, start it.
     ///
     /// ## When it is wrong
-    /// On a node that is created anew at each boot and joins as a worker.
+    /// On a node that is created again at each boot and joins as a worker.
     ///
     /// Source: Docker docs "Docker storage drivers", section "Supported backing filesystems".
     "host/data-root-file-system": Warning, "the engine's data root is on a network file system or in memory";

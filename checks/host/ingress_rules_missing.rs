@@ -102,7 +102,7 @@ fn reached(rules: &Ruleset, table: &str, from: &str) -> bool {
         || jumps(rules, table, from, &["DOCKER-FORWARD"]) && jumps(rules, table, "DOCKER-FORWARD", &[CHAIN])
 }
 
-fn of_port<'a>(table: &'a Table, port: u16) -> impl Iterator<Item = &'a Rule> {
+fn of_port(table: &Table, port: u16) -> impl Iterator<Item = &Rule> {
     let port = port.to_string();
     let chains = table.chains.iter().filter(|chain| chain.name == CHAIN);
     chains.flat_map(|chain| &chain.rules).filter(move |rule| {

@@ -11,7 +11,7 @@ check! {
     /// ## Why it matters
     /// For a network with `--opt encrypted` the engine adds an iptables rule that marks its VXLAN packets, and an IPsec
     /// policy that encrypts marked packets. If the rule cannot be added, the packets are sent in clear. Tasks connect as
-    /// usual and nothing but one line in the log shows it: whoever reads the network between the nodes reads the data.
+    /// usual and nothing but one line in the log shows it: anyone who can read the network between the nodes reads the data.
     ///
     /// ## How to fix it
     /// Install the missing iptables match and restart the engine. Engines before 25 need `xt_u32`, which RHEL 8 and 9 ship

@@ -13,7 +13,7 @@ check! {
     /// ## Why it matters
     /// For each endpoint on another node the engine adds a neighbour entry and a forwarding (FDB) entry with the address
     /// of that node. An entry is wrong or missing after a node changed its address, after a lost update, or after the
-    /// VXLAN device was set down. Tasks on the other node are then unreachable from this node alone, while all nodes are
+    /// VXLAN device is down. Tasks on the other node are then unreachable from this node alone, while all nodes are
     /// Ready and names resolve.
     ///
     /// ## How to fix it

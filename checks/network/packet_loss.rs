@@ -32,10 +32,13 @@ const DEFAULT_PERCENT: u8 = 20;
 /// The loss in percent from which it is an error.
 const SEVERE_PERCENT: u32 = 50;
 
+/// The node, the evidence with its sources, and the worst burst.
+type Loss = (NodeName, Vec<(Source, String)>, Burst);
+
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get()?;
     let threshold = u32::from(view.thresholds.packet_loss_percent.unwrap_or(DEFAULT_PERCENT));
-    let mut losses: Vec<(NodeName, Vec<(Source, String)>, Burst)> = Vec::new();
+    let mut losses: Vec<Loss> = Vec::new();
     let overlays = host.overlays.get();
     let nodes = overlays.as_ref().map(|overlays| by_node(overlays)).unwrap_or_default();
     for reach in by_peer(probes) {

@@ -63,7 +63,7 @@ fn run(node: &Node, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 commands: vec![format!("docker node update {} {}", flags.join(" "), present.id)],
             });
         }
-        steps.push(remove_node(here.into(), node, present));
+        steps.push(remove_node(here, node, present));
         finding.remedy(Remedy {
             title: format!("Remove the stale entry of {}", node.name).into(),
             risk: Risk::Safe,

@@ -75,7 +75,7 @@ fn each_layer_has_its_state_and_reason() {
 #[test]
 fn a_layer_that_was_not_observed_is_unknown_with_the_reason() {
     let matrix = paths(&[(Need::Probes, "probes.json", PROBES), (Need::Overlays, "overlays.json", "[]")]);
-    let not_asked = "not asked: not in the bundle";
+    let not_asked = "not collected: not in the bundle";
     assert_eq!(of(&matrix, Layer::GossipUdp), (State::Unknown, "", not_asked));
     assert_eq!(of(&matrix, Layer::Clock), (State::Unknown, "", not_asked));
     assert_eq!(matrix.listened_ms, None);

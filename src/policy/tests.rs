@@ -46,7 +46,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_may_have_been_meant() 
         "[threshold]\n\"swarm/autolock-locked\" = \"1%\"",
         "2: \"swarm/autolock-locked\" has no threshold",
     );
-    refused("[threshold]\n\"host/disk-full\" = \"200%\"", "2: \"200%\" is no part of a disk");
+    refused("[threshold]\n\"host/disk-full\" = \"200%\"", "2: \"200%\" is not a percentage, such as 10%");
     refused("[[ignore]]\ncheck = \"swarm/autolock-locked\"", "1: missing field `reason`");
     refused("[[ignore]]\ncheck = \"swarm/autolock-locked\"\nreason = \" \"", "1: a reason is expected");
     refused(

@@ -157,7 +157,8 @@ impl Fix {
 
 /// What was said of what was done, without the plans and the report.
 fn fix_lines(said: &str) -> String {
-    let starts = ["Not applied", "Failed", "Rolling back", "Not rolled back", "Fixed", "... ", "swarm-doctor: "];
+    let starts =
+        ["Not applied", "Failed", "Rolling back", "Not rolled back", "Fixed", "... ", "swarm-doctor: "];
     let mut lines = Vec::new();
     let mut inside = false;
     for line in said.lines() {

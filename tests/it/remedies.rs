@@ -1,6 +1,12 @@
 //! Every remedy of every fixture on a host in memory: it is planned, applied and undone to the byte; and whatever goes wrong
 //! at whichever durable act, the host is in the old or the new state afterwards and the engine runs.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a broken fixture has to stop the test, which prints its counts"
+)]
+
 use crate::support::scenarios;
 use checks::{Step, Target};
 use std::collections::BTreeMap;

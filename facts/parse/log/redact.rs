@@ -401,7 +401,9 @@ fn go_value(here: &Cursor<'_>) -> Option<Range<usize>> {
     let (text, at) = (here.text, here.at);
     let name = name_before(text, at);
     let before = text[..name.start].bytes().next_back()?;
-    let starts = matches!(before, b'[' | b'{') || before == b' ' && here.has_bracket;
+    // `${NAME:-default}` is a variable of a shell or a compose file.
+    let is_variable = text[..name.start].ends_with("${");
+    let starts = matches!(before, b'[' | b'{') && !is_variable || before == b' ' && here.has_bracket;
     if !starts || text[at + 1..].starts_with([' ', ':', '/']) || !is_secret(&text[name]) {
         return None;
     }

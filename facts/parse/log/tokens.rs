@@ -1,6 +1,6 @@
 //! Tokens that are known by their looks, wherever they stand.
 
-use super::redact::{floor, run};
+use super::redact::run;
 use std::ops::Range;
 
 /// How a token begins that tells of nothing else, and how long the rest of it is at least.
@@ -47,9 +47,6 @@ const WEBHOOKS: &[&str] = &[
     "api.telegram.org/bot",
 ];
 
-/// The longest token that is followed, in bytes.
-const MAX_TOKEN: usize = 16 << 10;
-
 /// A token of a known kind, a JSON web token, or what bears one in a header.
 pub(super) fn token(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = &text[at..];
@@ -60,7 +57,7 @@ pub(super) fn token(text: &str, at: usize) -> Option<Range<usize>> {
     }
     let of_token = |from: usize| {
         let is_of_token = |b: u8| b.is_ascii_alphanumeric() || b"-_.~+/=".contains(&b);
-        run(&text[..floor(text, from + MAX_TOKEN)], from, is_of_token)
+        run(text, from, is_of_token)
     };
     if let Some(address) = WEBHOOKS.iter().find(|address| rest.starts_with(**address)) {
         let start = at + address.len();
@@ -73,6 +70,11 @@ pub(super) fn token(text: &str, at: usize) -> Option<Range<usize>> {
         return (end - start >= 8 && !is_word || end - start >= 20).then_some(start..end);
     }
     if rest.starts_with("eyJ") {
+        // The head ends at the first dot; only where a body follows is the rest read.
+        let head = run(text, at, |b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if head - at <= 8 || !text[head..].starts_with(".eyJ") {
+            return None;
+        }
         let end = of_token(at);
         let parts: Vec<&str> = text[at..end].splitn(3, '.').collect();
         return matches!(parts[..], [head, body, _] if head.len() > 8 && body.starts_with("eyJ"))

@@ -227,10 +227,7 @@ impl Names {
             Some((name, tag)) if !tag.contains('/') => name,
             _ => name,
         };
-        let known = |part: &str| {
-            PROGRAMS.iter().any(|program| program.name == part || program.images.contains(&part))
-        };
-        self.images.extend(name.split('/').filter(|part| !known(part)).map(ToOwned::to_owned));
+        self.images.extend(name.split('/').filter(|part| !is_public(part)).map(ToOwned::to_owned));
     }
 
     /// Gives each name its pseudonym.
@@ -327,11 +324,52 @@ fn escaped(bytes: &[u8], at: usize) -> bool {
     at > 1 && bytes[at - 2] == b'\\' && matches!(bytes[at - 1], b'n' | b't' | b'r')
 }
 
+/// Parts of public images that checks know by name, beside those of [`PROGRAMS`].
+const PUBLIC: &[&str] = &[
+    "agent",
+    "clickhouse-server",
+    "containrrr",
+    "couchdb",
+    "diun",
+    "docker",
+    "gitea",
+    "gitlab-ce",
+    "gitlab-ee",
+    "influxdb",
+    "library",
+    "mariadb-galera",
+    "minio",
+    "mysql",
+    "nats",
+    "neo4j",
+    "nickfedor",
+    "opensearch",
+    "portainer",
+    "portainer-ce",
+    "portainer-ee",
+    "postgis",
+    "postgres",
+    "postgresql",
+    "swarmpit",
+    "timescaledb",
+    "traefik",
+    "vault",
+    "watchtower",
+];
+
+/// Whether this part of an image's name is that of a public program.
+fn is_public(part: &str) -> bool {
+    PUBLIC.contains(&part)
+        || PROGRAMS.iter().any(|program| program.name == part || program.images.contains(&part))
+}
+
 /// Whether a name tells whose it is: it is no common word, no known program's, no number and no single
 /// letter.
 fn tells(name: &str) -> bool {
-    let known = PROGRAMS.iter().any(|program| program.name == name || program.images.contains(&name));
-    name.len() > 1 && !known && !COMMON.contains(&name) && name.bytes().any(|byte| byte.is_ascii_alphabetic())
+    name.len() > 1
+        && !is_public(name)
+        && !COMMON.contains(&name)
+        && name.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 #[cfg(test)]

@@ -195,7 +195,7 @@ async fn says_how_many_it_leaves_out() {
     let artifacts = each((0..7).map(|n| n.to_string()), 5, rest, inspect).await;
     assert_eq!(artifacts.len(), 6);
     let ArtifactStatus::Failed { why } = &artifacts[5].entry.status else { panic!("{artifacts:?}") };
-    assert_eq!(why.to_string(), "not asked: 2 of 7 are left out; this run inspects no more than 5");
+    assert_eq!(why.to_string(), "not collected: 2 of 7 are left out; this run inspects no more than 5");
 }
 
 #[tokio::test]
