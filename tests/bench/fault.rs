@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::words::Words;
 
-/// One fault: how it is made and healed, and what has to be said of it.
+/// One fault: how it is made and undone, and what the doctor has to report.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Fault {
@@ -38,9 +38,9 @@ pub struct Fault {
     /// How it is made.
     #[serde(default)]
     pub make: Vec<Step>,
-    /// How it is healed.
+    /// How it is undone.
     #[serde(default)]
-    pub heal: Vec<Step>,
+    pub undo: Vec<Step>,
     /// What has to be said, and where.
     pub expect: Vec<Expect>,
     /// The values of what is varied, by upper-case name.
@@ -93,7 +93,7 @@ pub struct Step {
     pub file: Option<String>,
     /// Its text.
     pub text: Option<String>,
-    /// A program that runs until healing begins.
+    /// A program that runs until it is undone.
     pub spawn: Option<String>,
     /// A script that is run until it succeeds.
     pub wait: Option<String>,
@@ -164,11 +164,11 @@ pub struct Expect {
     pub silent: bool,
     /// How many seconds it may take to show.
     pub within: Option<u64>,
-    /// What heals it there, where the doctor can.
+    /// The fix there, if the doctor has one.
     pub fix: Option<Fix>,
 }
 
-/// What heals a fault: `run --fix` on the node where it was looked for.
+/// The fix of a fault: `run --fix` on the node of the expectation.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fix {
@@ -215,7 +215,7 @@ impl Fault {
 
     fn check(&self) -> Result<()> {
         ensure!(!self.expect.is_empty(), "nothing is expected");
-        for step in self.make.iter().chain(&self.heal) {
+        for step in self.make.iter().chain(&self.undo) {
             let kinds = [
                 step.sh.is_some(),
                 step.engine.is_some(),

@@ -1,4 +1,4 @@
-//! A fault that the doctor heals by itself: it is healed, stays so for a second look, and what was done can be taken
+//! A fault that the doctor heals : it is fixed, stays fixed when checked again, and what was done can be taken
 //! back to the byte, or it was said before that it cannot.
 
 use std::fmt;
@@ -48,7 +48,7 @@ pub struct Fixed {
     pub level: String,
     /// How it was taken back.
     pub undone: Undone,
-    /// How long it took to heal.
+    /// How long the fix took.
     pub seconds: f64,
 }
 
@@ -69,9 +69,9 @@ pub enum Undone {
 impl fmt::Display for Fixed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let undone = match self.undone {
-            Undone::ToTheByte => "healed, undone to the byte",
-            Undone::Final => "healed, final as it said",
-            Undone::Stays => "healed, nothing to undo",
+            Undone::ToTheByte => "fixed, undone to the byte",
+            Undone::Final => "fixed, final as it said",
+            Undone::Stays => "fixed, nothing to undo",
             Undone::Refused => "refused",
         };
         write!(f, "{} {undone} {:.0} s", self.level, self.seconds)
@@ -94,8 +94,8 @@ impl Fix {
             return Ok(fixed(Undone::Refused));
         }
         let history = node.exec(&["swarm-doctor", "history"])?.stdout;
-        let healed: Vec<&str> = history.lines().filter(|line| line.contains("  fixed")).collect();
-        ensure!(!healed.is_empty(), "nothing was healed: {said}; history: {history:?}");
+        let receipts: Vec<&str> = history.lines().filter(|line| line.contains("  fixed")).collect();
+        ensure!(!receipts.is_empty(), "nothing was fixed: {said}; history: {history:?}");
         let mut left = Vec::new();
         let clean = scene.lab.wait("silence", CLEAN, || {
             let report = Report::of(node, &[])?;
@@ -116,15 +116,15 @@ impl Fix {
         }
         if self.last {
             ensure!(
-                healed.iter().any(|line| line.contains("cannot be undone")),
+                receipts.iter().any(|line| line.contains("cannot be undone")),
                 "undo is offered: {history}"
             );
             return Ok(fixed(Undone::Final));
         }
-        if healed.iter().all(|line| line.contains("nothing to undo")) {
+        if receipts.iter().all(|line| line.contains("nothing to undo")) {
             return Ok(fixed(Undone::Stays));
         }
-        for line in healed.iter().rev() {
+        for line in receipts.iter().rev() {
             let receipt = line.split_whitespace().next().unwrap_or_default();
             let confirm = format!("{receipt}={}", node.name());
             let undo =

@@ -1,5 +1,5 @@
 //! The fault bench: each fault is made in a swarm of real engines, the doctor has to say it first, and has to
-//! be silent again once it is healed.
+//! be silent again once it is undone.
 //!
 //! A fault is one file below `tests/live/faults/`; [`Fault`] says what may stand in it.
 

@@ -73,7 +73,7 @@ pub enum Verdict {
     Owed(String),
     /// It was named, and its fix did not do what it has to.
     NotFixed(String),
-    /// It was not silent after healing.
+    /// A finding was left after it was undone.
     NotHealed(String),
     /// The fault could not be made.
     Broken(String),
@@ -170,11 +170,11 @@ impl Bench {
         if fault.fresh || (self.fix && last) {
             return outcomes;
         }
-        let healed = stage
+        let undone = stage
             .end_spawned()
-            .and_then(|()| stage.perform(&fault.heal, &mut words))
+            .and_then(|()| stage.perform(&fault.undo, &mut words))
             .and_then(|()| stage.wait_for_health());
-        match healed {
+        match undone {
             Ok(()) => *scene = Some(stage),
             Err(error) => {
                 let verdict = Verdict::NotHealed(format!("{error:#}"));

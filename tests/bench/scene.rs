@@ -1,4 +1,4 @@
-//! A lab in which faults are made and healed.
+//! A lab in which faults are made and undone.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::fault::{EngineStep, Fault, Power, Step, Swarm};
 use crate::report::Report;
 use crate::words::Words;
 
-/// How long healing may take to show.
+/// How long the findings may take to end once the fault is undone.
 const HEALED: Duration = Duration::from_secs(120);
 
-/// A lab in which faults are made and healed.
+/// A lab in which faults are made and undone.
 pub(crate) struct Scene {
     pub(crate) lab: Lab,
     pub(crate) swarm: Swarm,
@@ -72,7 +72,7 @@ impl Scene {
                 said = report.lines();
                 Ok(said.is_empty() && report.exit == 0)
             });
-            silent.with_context(|| format!("healed, and {} still says {said:?}", node.name()))?;
+            silent.with_context(|| format!("undone, and {} still reports {said:?}", node.name()))?;
         }
         Ok(())
     }

@@ -23,8 +23,8 @@ const COMMON: &[&str] = &[
     "busybox",
     "complete",
     "config",
-    "containerd",
     "container",
+    "containerd",
     "daemon",
     "data",
     "debug",
@@ -97,6 +97,7 @@ const COMMON: &[&str] = &[
     "root",
     "run",
     "running",
+    "sentinel",
     "server",
     "service",
     "services",
@@ -327,6 +328,9 @@ fn escaped(bytes: &[u8], at: usize) -> bool {
 /// Parts of public images that checks know by name, beside those of [`PROGRAMS`].
 const PUBLIC: &[&str] = &[
     "agent",
+    "bitnami",
+    "bitnamilegacy",
+    "redis-sentinel",
     "clickhouse-server",
     "containrrr",
     "couchdb",
