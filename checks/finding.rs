@@ -199,7 +199,7 @@ impl Evidence {
 pub struct Finding {
     /// The id of the check that says so.
     pub check: Str,
-    /// How much it weighs.
+    /// Severity of the finding.
     pub severity: Severity,
     /// How sure it is.
     pub confidence: Confidence,
@@ -338,7 +338,7 @@ impl Finding {
         self
     }
 
-    /// Says how much it weighs, where that differs from the check's own weight.
+    /// Sets a severity other than the check's own.
     pub fn severity(&mut self, severity: Severity) -> &mut Self {
         self.severity = severity;
         self

@@ -37,7 +37,7 @@ pub use target::Target;
 pub use thresholds::Thresholds;
 pub use view::View;
 
-/// Every built-in check. Where findings weigh the same, this order decides which is shown first.
+/// Every built-in check. Findings of one severity are shown in this order.
 pub fn built_in() -> impl Iterator<Item = &'static BuiltIn> {
     [
         join::CHECKS,

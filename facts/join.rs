@@ -77,8 +77,7 @@ pub struct Spoken {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Authority {
     /// The manager returned it.
-    #[serde(rename = "returned")]
-    Told {
+    Returned {
         /// The certificate, where it can be read.
         certificate: Option<Certificate>,
         /// SHA-256 of the returned certificate, in hex: the first part of a join token.

@@ -8,7 +8,7 @@ use crate::log::{Line, Log};
 /// A step of the way, in the order in which they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// Somebody told the engine to join.
+    /// The engine was asked to join.
     Asked,
     /// The certificate was asked for.
     Requested,
@@ -42,7 +42,7 @@ static FIRST: Age = Age {
 };
 
 /// From 17.06 on: the engine tells of gossip; of its manager since 18.03, of VXLAN since 19.03. A manager is chosen
-/// anew whenever a session breaks, and of that no more may be left than gossip's own lines; so these count, too.
+/// again whenever a session breaks, and of that no more may be left than gossip's own lines; so these count, too.
 static LATER: Age = Age {
     steps: &[
         (Step::Registered, "waiting 0s before registering session"),
@@ -54,7 +54,7 @@ static LATER: Age = Age {
     ],
 };
 
-/// What ends all that was before: the engine starts, leaves the swarm or is told to.
+/// What ends all that was before: the engine starts, leaves the swarm or is asked to leave.
 const ENDS: [&str; 4] = [
     "Starting up",
     "{Action=leave,",
@@ -90,7 +90,7 @@ pub struct WayIn<'a> {
     pub reached: Option<(Step, &'a Line)>,
     /// The step that should have come next, and the words a line of it begins with.
     pub missing: Option<(Step, &'static str)>,
-    /// What went wrong last, and was not healed since.
+    /// What went wrong last, and was not recovered since.
     pub trouble: Option<&'a Line>,
     /// The answer to whoever asked: nothing of the join comes after it.
     pub answered: Option<&'a Line>,
@@ -121,7 +121,7 @@ impl<'a> WayIn<'a> {
         let mut join = Self { reached: None, missing: None, trouble: None, answered: None };
         for line in lines {
             if let Some(step) = age.step(line) {
-                // A session that broke begins anew, and an engine until 24 names its agent again and again.
+                // A session that broke begins again, and an engine until 24 names its agent again and again.
                 let again = join.reached.is_some_and(|(reached, _)| step <= reached && step != Step::Asked);
                 if !again {
                     join.reached = Some((step, line));
@@ -129,9 +129,9 @@ impl<'a> WayIn<'a> {
                 if step == Step::Asked {
                     join.answered = None;
                 }
-                let healed =
+                let recovered =
                     |trouble: &&Line| complaint(trouble).flatten().is_some_and(|healer| step >= healer);
-                join.trouble = join.trouble.filter(|trouble| !healed(trouble));
+                join.trouble = join.trouble.filter(|trouble| !recovered(trouble));
             } else if let Some(healer) = complaint(line) {
                 if healer == Some(Step::Registered) {
                     // Without a certificate it is at the beginning, whatever gossip still says as it ends.
@@ -196,7 +196,7 @@ mod tests {
     }
 
     /// The last step, the missing one and the trouble.
-    fn told(text: &str) -> Option<(Option<Step>, Option<Step>, Option<String>)> {
+    fn outcome(text: &str) -> Option<(Option<Step>, Option<Step>, Option<String>)> {
         let log = log(text);
         let join = WayIn::of(&log)?;
         let trouble = join.trouble.map(|line| line.message.clone());
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn sees_which_step_never_came() {
-        let (reached, missing, trouble) = told(BAD).unwrap();
+        let (reached, missing, trouble) = outcome(BAD).unwrap();
         assert_eq!((reached, missing), (Some(Step::Certified), Some(Step::Agent)));
         assert_eq!(trouble, None);
         let log = log(BAD);
@@ -225,7 +225,7 @@ mod tests {
             ("Initializing Libnetwork Agent", Step::Gossip),
         ] {
             let text = lines(&["Starting up", "waiting 0s before registering session", until]);
-            assert_eq!(told(&text).unwrap().1, Some(missing), "{until}");
+            assert_eq!(outcome(&text).unwrap().1, Some(missing), "{until}");
         }
     }
 
@@ -239,37 +239,40 @@ mod tests {
             ("28.5.2", include_str!("way_in/28.5.2")),
         ];
         for (engine, text) in whole {
-            assert_eq!(told(text), Some((Some(Step::Gossip), None, None)), "{engine}");
+            assert_eq!(outcome(text), Some((Some(Step::Gossip), None, None)), "{engine}");
         }
         // What was bad before does not count.
-        assert_eq!(told(&[BAD, GOOD].concat()), Some((Some(Step::Gossip), None, None)));
+        assert_eq!(outcome(&[BAD, GOOD].concat()), Some((Some(Step::Gossip), None, None)));
     }
 
     #[test]
     fn keeps_the_trouble_until_it_is_healed() {
         let refused = "failed to retrieve remote root CA certificate";
-        let (reached, missing, trouble) = told(&lines(&["Starting up", refused])).unwrap();
+        let (reached, missing, trouble) = outcome(&lines(&["Starting up", refused])).unwrap();
         assert_eq!((reached, missing), (None, Some(Step::Registered)));
         assert_eq!(trouble.as_deref(), Some(refused));
-        let healed = lines(&[refused, "waiting 0s before registering session"]);
-        assert_eq!(told(&healed).unwrap().2, None);
+        let recovered = lines(&[refused, "waiting 0s before registering session"]);
+        assert_eq!(outcome(&recovered).unwrap().2, None);
         let broken = lines(&["waiting 0s before registering session", "agent: session failed"]);
-        assert_eq!(told(&broken).unwrap().2.as_deref(), Some("agent: session failed"));
+        assert_eq!(outcome(&broken).unwrap().2.as_deref(), Some("agent: session failed"));
         let failed = "Failed creating ingress network: network sandbox join failed";
         let late = lines(&["New memberlist node - Node:a", failed, "NetworkDB stats a(b)"]);
-        assert_eq!(told(&late).unwrap().2.as_deref(), Some(failed));
+        assert_eq!(outcome(&late).unwrap().2.as_deref(), Some(failed));
     }
 
     #[test]
     fn a_node_that_left_is_on_no_way() {
-        assert_eq!(told(&lines(&["New memberlist node", "shutting down certificate renewal routine"])), None);
-        assert_eq!(told(&lines(&["Starting up", "API listen on /run/docker.sock"])), None);
-        assert_eq!(told(""), None);
+        assert_eq!(
+            outcome(&lines(&["New memberlist node", "shutting down certificate renewal routine"])),
+            None
+        );
+        assert_eq!(outcome(&lines(&["Starting up", "API listen on /run/docker.sock"])), None);
+        assert_eq!(outcome(""), None);
         let renewed = ["Waiting for TLS certificate to be issued...", "Downloaded new TLS credentials"];
-        assert_eq!(told(&lines(&renewed)), None);
+        assert_eq!(outcome(&lines(&renewed)), None);
         // A session that broke, long after the join.
         let again =
             ["agent: session failed", "waiting 0s before registering session", "NetworkDB stats a(b)"];
-        assert_eq!(told(&lines(&again)), Some((Some(Step::Gossip), None, None)));
+        assert_eq!(outcome(&lines(&again)), Some((Some(Step::Gossip), None, None)));
     }
 }

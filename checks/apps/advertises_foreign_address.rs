@@ -60,7 +60,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 
 /// What a member advertises that leads to another task or to none.
 fn astray<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m HostSetting, Wrong)> {
-    // A ZooKeeper server lists its peers; nobody reads what it lists about itself.
+    // A ZooKeeper server lists its peers; no server reads its own entry.
     if !member.is_clustered() || member.program.name == "zookeeper" {
         return Vec::new();
     }

@@ -24,7 +24,7 @@ check! {
     "host/ipsec-modules-missing": Error, "the kernel cannot encrypt overlay networks";
     healthy "the kernel supports encrypted overlay networks";
     needs Networks, EngineLog, OsRelease;
-    caused_by "host/kernel-updated-no-reboot";
+    caused_by "host/kernel-updated-no-reboot", "network/encrypted-in-clear";
     for each Host: run
 }
 

@@ -30,7 +30,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
     let answer = super::tls_answer(join)?;
     let root = match &answer.authority {
-        RootCa::Told { certificate, .. } => certificate.as_ref(),
+        RootCa::Returned { certificate, .. } => certificate.as_ref(),
         RootCa::Untold { .. } => None,
     };
     let now = view.snapshot.taken;

@@ -31,7 +31,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let Some(token) = &join.token else { return Err(super::not_applicable(join, "no token was given")) };
     let Token::Sound { authority: expected, .. } = token else { return Ok(()) };
     let answer = super::tls_answer(join)?;
-    let RootCa::Told { digest, .. } = &answer.authority else {
+    let RootCa::Returned { digest, .. } = &answer.authority else {
         return Err(super::not_applicable(join, "its root CA is not known"));
     };
     if digest == expected {

@@ -116,7 +116,7 @@ pub(crate) fn seconds_since(at: Option<Timestamp>, view: &View<'_>) -> i64 {
     at.map_or(0, |at| view.snapshot.taken.as_second() - at.as_second())
 }
 
-/// Whether a task is on a node that is down: swarm counts it as running, and nobody can reach it.
+/// Whether a task is on a node that is down: swarm counts it as running, and it is unreachable.
 pub(crate) fn is_on_down_node(task: &Task, nodes: &[facts::swarm::Node]) -> bool {
     nodes.iter().any(|node| task.node.as_ref() == Some(&node.id) && node.state == NodeState::Down)
 }

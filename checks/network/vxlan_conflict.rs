@@ -26,6 +26,7 @@ check! {
     "network/vxlan-conflict": Error, "another VXLAN device has the VNI of an overlay";
     healthy "the VNI of every overlay is free for it";
     needs Overlays, Networks, EngineLog, EngineProcess, SwarmState;
+    caused_by "host/vxlan-missing";
     for each Host: run
 }
 
@@ -89,9 +90,11 @@ fn belongs_to(device: &VxlanDevice, network: &Network) -> bool {
 /// The last task that failed because a VXLAN device exists, if that is recent.
 fn last_failure<'a>(log: &'a Log, view: &View<'_>) -> Option<&'a Line> {
     let now = log.ends.unwrap_or(view.snapshot.taken).as_second();
+    let failed = |line: &&Line| error_of(line).contains("error creating vxlan interface: ");
     let exists = |line: &&Line| error_of(line).contains("error creating vxlan interface: file exists");
     let fresh = |line: &&Line| line.at.is_none_or(|at| now - at.as_second() <= FRESH_SECONDS);
-    life(log).iter().rev().find(exists).filter(fresh)
+    // A later failure for another reason, such as a missing module, is the present one.
+    life(log).iter().rev().find(failed).filter(exists).filter(fresh)
 }
 
 /// The line with its error, which is a field beside the message.

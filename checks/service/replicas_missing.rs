@@ -42,7 +42,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             Some(wanted) => usize::try_from(wanted).unwrap_or(usize::MAX),
             None => nodes.iter().filter(|node| has_to_run(service, node)).count(),
         };
-        // Swarm counts a task on a down node as running, and nobody can reach it.
+        // Swarm counts a task on a down node as running, and it is unreachable.
         let running = slots
             .iter()
             .filter(|slot| slot.running().is_some_and(|task| !is_on_down_node(task, nodes)))

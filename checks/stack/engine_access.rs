@@ -1,7 +1,8 @@
 use super::{compose, edit, line, subject};
 use crate::placement::{is_open, satisfies};
-use crate::{Evidence, Findings, Judged, View};
-use facts::stack::{At, Compose, StackService};
+use crate::{Confidence, Evidence, Findings, Judged, Remedy, View};
+use facts::Seen;
+use facts::stack::{At, Compose, Stack, StackService};
 use facts::swarm::Node;
 
 check! {
@@ -37,7 +38,7 @@ struct Access<'a> {
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let stack = view.snapshot.stack.get()?;
     let compose = compose(stack)?;
-    let nodes = view.snapshot.nodes.get()?;
+    let nodes = view.snapshot.nodes.get();
     for service in &compose.services {
         let name = &service.name.value;
         if let Some((server, number)) = unreachable_server(service, compose) {
@@ -85,20 +86,36 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             }
         }
         let constraints: Vec<String> = service.constraints.iter().map(|text| text.value.clone()).collect();
+        let manager_only = constraints.iter().any(|text| text.replace(' ', "") == "node.role==manager");
+        let Ok(nodes) = &nodes else {
+            // Without the node list it is unknown whether the swarm has workers.
+            if access.manager && !manager_only {
+                let summary =
+                    format!("{name} runs {}, and no constraint keeps its tasks on managers", access.title);
+                out.report(subject(service), summary, line(stack, service.name.line))
+                    .confidence(Confidence::Medium)
+                    .remedy(constrain(stack, name));
+            }
+            continue;
+        };
         let worker = |node: &&Node| !node.wants_manager && is_open(node) && satisfies(&constraints, node);
         if let Some(worker) = nodes.iter().find(worker).filter(|_| access.manager) {
             let summary =
                 format!("{name} runs {}, and its tasks may run on worker {}", access.title, worker.name);
             out.report(subject(service), summary, line(stack, service.name.line))
                 .with(Evidence::value(nodes, format!("{}: role worker", worker.name)))
-                .remedy(edit(
-                    stack,
-                    format!("Constrain {name} to managers"),
-                    "add under deploy.placement.constraints: - node.role == manager",
-                ));
+                .remedy(constrain(stack, name));
         }
     }
-    Ok(())
+    nodes.map(drop)
+}
+
+fn constrain(stack: &Seen<Stack>, name: &str) -> Remedy {
+    edit(
+        stack,
+        format!("Constrain {name} to managers"),
+        "add under deploy.placement.constraints: - node.role == manager",
+    )
 }
 
 fn access(service: &StackService) -> Option<Access<'_>> {

@@ -64,7 +64,7 @@ fn hear(peers: &[IpAddr], window: Duration) -> io::Result<GossipCapture> {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN)) => break,
             Err(error) => return Err(error),
         };
-        // What came in before the filter was there is told apart here.
+        // What came in before the filter was there is separated here.
         let Some(packet) = packet.get(..size).and_then(packet::read) else { continue };
         match (heard.contains_key(&packet.from), heard.contains_key(&packet.to)) {
             (true, false) => heard.entry(packet.from).or_default().received(packet.content, began.elapsed()),

@@ -59,7 +59,7 @@ pub use stack::StackFile;
 pub struct Options {
     /// Where the engine is spoken to.
     pub endpoint: Endpoint,
-    /// Somebody named that engine. The default one is this machine's, and nobody else's.
+    /// The engine was named by an option. The default engine is the one of this host.
     pub engine_named: bool,
     /// The directory that stands for `/` when files are read.
     pub root: PathBuf,
@@ -342,12 +342,12 @@ fn engine_hostname(bundle: &Bundle) -> Option<String> {
     info.get("Name")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
-/// The place of what nobody looked for.
+/// The slot of an artifact that was not collected.
 fn unseen(need: Need) -> Place {
     Place::new(need, format!("unseen/{}", need.name()), need.name())
 }
 
-/// Collects one kind of artifact. A need that nobody collects does not compile.
+/// Collects one kind of artifact. A need without a collector does not compile.
 async fn collect(need: Need, session: &Session) -> Vec<Artifact> {
     match need {
         Need::Ping => engine_api::ping(session).await,
@@ -411,10 +411,10 @@ where
     T: Send + 'static,
     R: FnOnce() -> Result<T, Why> + Send + 'static,
 {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().spawn(move || drop(tell.send(read())));
+    let (send, received) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().spawn(move || drop(send.send(read())));
     thread.map_err(|error| why(&error, "start a thread"))?;
-    told.await.unwrap_or_else(|_| Err(Why::Unreachable { what: "the thread that read it died".into() }))
+    received.await.unwrap_or_else(|_| Err(Why::Unreachable { what: "the thread that read it died".into() }))
 }
 
 /// A gap in words for an error of the operating system.

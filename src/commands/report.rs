@@ -101,7 +101,7 @@ async fn fix_and_report(
     if !summary.is_empty() {
         console.say(MessageKind::Plain, &summary);
     }
-    // A fix that failed is told apart from a finding that was not touched.
+    // A fix that failed differs from a finding that was not touched.
     Ok(exit.unwrap_or(code))
 }
 

@@ -122,10 +122,10 @@ fn an_ignore_names_a_check_a_subject_a_reason_and_a_last_day() {
     }
 }
 
-/// A check that finds what it is told to.
-struct Told(Meta, Vec<(Severity, Subject, &'static str)>);
+/// A check with scripted findings.
+struct Scripted(Meta, Vec<(Severity, Subject, &'static str)>);
 
-impl Told {
+impl Scripted {
     fn new(
         id: &'static str,
         causes: &'static [checks::Str],
@@ -136,7 +136,7 @@ impl Told {
     }
 }
 
-impl Check for Told {
+impl Check for Scripted {
     fn meta(&self) -> &Meta {
         &self.0
     }
@@ -157,7 +157,7 @@ fn node(name: &str) -> Subject {
     Subject::Node(name.into())
 }
 
-fn judged(policy: &Policy, checks: &[Told]) -> Diagnosis {
+fn judged(policy: &Policy, checks: &[Scripted]) -> Diagnosis {
     let manifest = Manifest {
         schema: facts::bundle::SCHEMA.into(),
         tool: "0.1.0".into(),
@@ -197,10 +197,10 @@ fn old_ids_are_accepted_everywhere_with_a_notice() {
     assert_eq!(renamed, 3, "{:?}", diagnosis.notes);
 }
 
-fn quorum_and_node() -> [Told; 2] {
+fn quorum_and_node() -> [Scripted; 2] {
     [
-        Told::new("swarm/lost-quorum", &[], vec![(Severity::Error, Subject::Cluster, "no leader")]),
-        Told::new("swarm/node-down", CAUSE, vec![(Severity::Error, node("n2"), "n2 is down")]),
+        Scripted::new("swarm/lost-quorum", &[], vec![(Severity::Error, Subject::Cluster, "no leader")]),
+        Scripted::new("swarm/node-down", CAUSE, vec![(Severity::Error, node("n2"), "n2 is down")]),
     ]
 }
 
@@ -251,7 +251,7 @@ fn a_cause_that_was_not_asked_for_is_shown_only_with_what_was() {
     let policy = Policy::from(chosen(&["network/peer-unreachable"]).unwrap());
     let [quorum, _] = quorum_and_node();
     let silent = (Severity::Error, node("n2"), "n2 is silent");
-    let both = [quorum, Told::new("network/peer-unreachable", CAUSE, vec![silent])];
+    let both = [quorum, Scripted::new("network/peer-unreachable", CAUSE, vec![silent])];
     let diagnosis = judged(&policy, &both);
     assert_eq!(diagnosis.findings[0].finding.check, "swarm/lost-quorum");
     assert_eq!(diagnosis.findings[0].consequences[0].check, "network/peer-unreachable");
@@ -283,14 +283,14 @@ fn only_what_is_not_in_the_baseline_counts() {
     let more = |severity| {
         let found =
             vec![(severity, node("n2"), "n2 is down for 5 s"), (Severity::Warning, node("n2"), "n2 is new")];
-        judged(&policy, &[Told::new("swarm/node-down", &[], found)])
+        judged(&policy, &[Scripted::new("swarm/node-down", &[], found)])
     };
     let counts =
         |diagnosis: &Diagnosis| diagnosis.all_findings().map(|one| one.summary.clone()).collect::<Vec<_>>();
     assert_eq!(counts(&more(Severity::Error)), ["n2 is new"]);
     let before = baseline(&judged(
         &Policy::default(),
-        &[Told::new("swarm/node-down", &[], vec![(Severity::Warning, node("n2"), "n2 is slow")])],
+        &[Scripted::new("swarm/node-down", &[], vec![(Severity::Warning, node("n2"), "n2 is slow")])],
     ));
     assert_eq!(counts(&judged(&before, &quorum_and_node()[1..])), ["n2 is down"]);
 }
@@ -299,8 +299,8 @@ fn only_what_is_not_in_the_baseline_counts() {
 fn what_is_gone_and_still_in_the_baseline_is_said() {
     let policy = baseline(&judged(&Policy::default(), &quorum_and_node()));
     let healed = [
-        Told::new("swarm/lost-quorum", &[], Vec::new()),
-        Told::new("swarm/node-down", CAUSE, vec![(Severity::Error, node("n2"), "n2 is down")]),
+        Scripted::new("swarm/lost-quorum", &[], Vec::new()),
+        Scripted::new("swarm/node-down", CAUSE, vec![(Severity::Error, node("n2"), "n2 is down")]),
     ];
     let diagnosis = judged(&policy, &healed);
     assert!(diagnosis.notes[0].starts_with("resolved, and still in the baseline "), "{:?}", diagnosis.notes);

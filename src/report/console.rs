@@ -41,7 +41,7 @@ impl Console {
 
     fn with(&self, write: impl FnOnce(&mut ReportWriter<'_>) -> io::Result<()>) {
         let mut text = Vec::new();
-        // Writing into memory cannot fail, and a message that nobody reads must not stop the work.
+        // Writing into memory cannot fail, and an unread message must not stop the work.
         drop(write(&mut ReportWriter::new(&mut text, self.terminal)));
         drop(match self.stream {
             Stream::Error => io::stderr().write_all(&text),

@@ -51,7 +51,7 @@ mod tests {
     use facts::{Need, Source};
 
     /// A warning of each of these nodes, in these words.
-    fn causes(told: &[(&str, &str)]) -> Vec<Cause> {
+    fn causes(given: &[(&str, &str)]) -> Vec<Cause> {
         let meta = Meta {
             id: "host/problem".into(),
             title: "a node has a problem".into(),
@@ -63,7 +63,7 @@ mod tests {
             remaining: false,
         };
         let mut found = Findings::of(&meta);
-        for (node, says) in told {
+        for (node, says) in given {
             let source = Source { need: Need::Disk, artifact: "a".into(), origin: "a".into() };
             let proof = Evidence::Value { source, shown: "x".into() };
             found.report(Subject::Node((*node).into()), *says, proof);
@@ -74,8 +74,8 @@ mod tests {
 
     #[test]
     fn the_same_of_many_nodes_is_one_thing_and_another_value_is_another() {
-        let told = [("a", "a is ill"), ("b", "b is ill"), ("c", "c is ill"), ("d", "d is dead")];
-        let causes = causes(&told);
+        let given = [("a", "a is ill"), ("b", "b is ill"), ("c", "c is ill"), ("d", "d is dead")];
+        let causes = causes(&given);
         let sizes: Vec<usize> = grouped(&causes).map(<[Cause]>::len).collect();
         assert_eq!(sizes, [3, 1]);
         assert_eq!(elsewhere(&causes[..3], "").as_deref(), Some("The same on 2 more nodes: b, c"));
@@ -85,8 +85,8 @@ mod tests {
     #[test]
     fn of_very_many_only_some_are_named() {
         let names: Vec<String> = (0..500).map(|at| format!("n{at}")).collect();
-        let told: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "ill")).collect();
-        let said = elsewhere(&causes(&told), " (-v shows all)").unwrap();
+        let given: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "ill")).collect();
+        let said = elsewhere(&causes(&given), " (-v shows all)").unwrap();
         assert!(said.starts_with("The same on 499 more nodes: n1, n2, "), "{said}");
         assert!(said.ends_with(", n12, 487 more (-v shows all)"), "{said}");
     }

@@ -1,4 +1,4 @@
-//! Diagnoses for the tests of the formats, made by the judge itself from checks that say what they are told.
+//! Diagnoses for the tests of the formats, made by the judge itself from scripted checks.
 
 mod ailments;
 

@@ -120,7 +120,8 @@ fn a_node_that_is_killed_between_two_swarms_is_put_back_and_joins_with_the_next_
         let command = node.command(&["sh", "-c", &script, "sh", limit, check]).unwrap();
         command.stdin(format!("{token}\n")).timeout(Duration::from_secs(300)).run().unwrap()
     };
-    let told = |what: &str| node.docker(&["info", "--format", &format!("{{{{.Swarm.{what}}}}}")]).unwrap();
+    let reported =
+        |what: &str| node.docker(&["info", "--format", &format!("{{{{.Swarm.{what}}}}}")]).unwrap();
     let ill = || {
         let join = "docker swarm leave --force; docker swarm join --advertise-addr 192.0.2.99 --token $1 192.0.2.1:2377";
         node.shell(join, &[&token]).unwrap();
@@ -136,11 +137,11 @@ fn a_node_that_is_killed_between_two_swarms_is_put_back_and_joins_with_the_next_
         ill();
         let seconds = format!("{:.3}", whole * ((number * 37) % 61 + 1) as f64 / 64.0);
         cut += u64::from(!fix(&seconds).stdout.contains("Fixed"));
-        between += u64::from(told("LocalNodeState") != "active");
+        between += u64::from(reported("LocalNodeState") != "active");
         let second = fix("300");
         let said = format!("after {seconds} s: {}{}", second.stdout, second.stderr);
         assert_eq!(
-            (told("LocalNodeState").as_str(), told("NodeAddr").as_str()),
+            (reported("LocalNodeState").as_str(), reported("NodeAddr").as_str()),
             ("active", "192.0.2.2"),
             "{said}"
         );

@@ -1,4 +1,4 @@
-//! A swarm that is founded anew: never on a manager that knows less than another, and with a way back that works as it
+//! A swarm that is re-created with --force-new-cluster: never on a manager that knows less than another, and with a way back that works as it
 //! is printed.
 
 use crate::live::doctor::install;

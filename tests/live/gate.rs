@@ -84,13 +84,13 @@ fn every_exit_code_has_its_situation() {
     ends(node, &["--baseline", "/etc/hostname"], 2, "not a report");
 
     // Who may not look cannot tell.
-    let nobody = |flags: &[&str]| {
+    let without_root = |flags: &[&str]| {
         let words = [&["swarm-doctor", "run"], flags].concat();
         node.command(&words).unwrap().user(65534, 65534).run().unwrap().status.code()
     };
-    assert_eq!((nobody(&[]), nobody(&["--allow-unknown"])), (Some(3), Some(0)));
+    assert_eq!((without_root(&[]), without_root(&["--allow-unknown"])), (Some(3), Some(0)));
 
-    // Nobody is there to be asked.
+    // Standard input is not a terminal.
     ends(node, &["run", "--fix"], 5, "standard input is not a terminal");
 
     // Interrupted: while it listens, while it waits, and while it watches.

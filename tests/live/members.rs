@@ -86,7 +86,7 @@ fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_say
     let services = node.docker(&["service", "ls", "-q"]).unwrap();
     assert_eq!(services.lines().count(), 2, "{services}");
 
-    // What was known before comes back as it was printed, and the swarm can be founded anew once more.
+    // The old state is restored as it was printed, and the swarm can be re-created once more.
     obey(&lab, &said, &|line| {
         line.contains("/swarm.new")
             || line.contains("cp -a")

@@ -58,16 +58,17 @@ fn etcd(settings: &Settings, _: Version) -> Config {
     };
     let tells = |what: &str, host_settings: Vec<(HostSetting, Option<u16>)>| -> Vec<Endpoint> {
         let reachable = host_settings.iter().any(|(host_setting, _)| !is_loopback(&host_setting.host));
-        let told = host_settings
+        let configured = host_settings
             .into_iter()
             .filter(move |(host_setting, _)| !reachable || !is_loopback(&host_setting.host));
-        told.map(|(host_setting, port)| Endpoint {
-            what: what.into(),
-            bind: None,
-            advertise: Some(host_setting),
-            port,
-        })
-        .collect()
+        configured
+            .map(|(host_setting, port)| Endpoint {
+                what: what.into(),
+                bind: None,
+                advertise: Some(host_setting),
+                port,
+            })
+            .collect()
     };
     let mut endpoints = listens("peer port", host_settings("listen-peer-urls", "ETCD_LISTEN_PEER_URLS"));
     endpoints.extend(listens("client port", host_settings("listen-client-urls", "ETCD_LISTEN_CLIENT_URLS")));

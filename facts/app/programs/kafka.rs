@@ -60,9 +60,9 @@ fn kafka(settings: &Settings, _: Version) -> Config {
         let pairs = text.split(',').filter_map(|part| part.trim().split_once("://"));
         pairs.map(|(_, rest)| rest.to_owned()).collect()
     };
-    let told = parts(&advertised);
+    let configured = parts(&advertised);
     // A listener for the host itself is right beside one for the cluster; it is wrong where all are so.
-    let reachable = told.iter().any(|rest| !is_loopback(host_of(rest)));
+    let reachable = configured.iter().any(|rest| !is_loopback(host_of(rest)));
     let mut endpoints = Vec::new();
     for rest in parts(&listeners) {
         endpoints.extend(listeners.as_ref().map(|setting| Endpoint {
@@ -72,7 +72,7 @@ fn kafka(settings: &Settings, _: Version) -> Config {
             port: port_of(&rest),
         }));
     }
-    for rest in told {
+    for rest in configured {
         let host = host_of(&rest);
         endpoints.extend(advertised.as_ref().filter(|_| !reachable || !is_loopback(host)).map(|setting| {
             Endpoint {

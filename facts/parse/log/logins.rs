@@ -83,7 +83,7 @@ pub(super) fn login(here: &Cursor<'_>) -> Option<Range<usize>> {
     }
 }
 
-/// `-p value` of a program that nobody knows: no port, protocol, path or project of its own says what else it may be.
+/// `-p value` of an unknown program: no port, protocol, path or project of its own says what else it may be.
 fn unknown(here: &Cursor<'_>, end: usize) -> Option<Range<usize>> {
     let text = here.text;
     const PROTOCOLS: [&str; 8] = ["tcp", "udp", "icmp", "icmpv6", "ipv6-icmp", "esp", "sctp", "all"];

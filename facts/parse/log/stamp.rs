@@ -211,7 +211,7 @@ impl Calendar {
     }
 }
 
-/// The zone of the log's clock, where it and the engine's told the same moment.
+/// The zone of the log's clock, if it and the engine's clock agree.
 fn zone_between(outer: Stamp, inner: Timestamp) -> Option<Offset> {
     const QUARTER: i64 = 900;
     let utc = Offset::UTC.to_datetime(inner);

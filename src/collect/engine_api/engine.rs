@@ -164,7 +164,7 @@ async fn ask<T>(
             let prefix = version.map(|(major, minor)| format!("/v{major}.{minor}")).unwrap_or_default();
             let answer = transport.send(request, &prefix, most).await;
             kept.get_or_init(|| answer);
-            // To hand it on as well would only have bollard decode what nobody reads.
+            // To hand it on as well would have bollard decode an answer that is not used.
             Err(std::io::Error::other("the answer is on the tape").into())
         }
     };

@@ -249,7 +249,7 @@ async fn tells_why_nobody_answers() {
     let what = format!("connect {host}: Connection refused");
     assert_eq!(missed(&session(&host, 300), Need::Ping).await, Why::Unreachable { what });
 
-    // Nobody accepts: the first callers wait in the queue, and later ones are turned away by the kernel.
+    // No program accepts: the first callers wait in the queue, and later ones are turned away by the kernel.
     std::fs::remove_file(&path).unwrap();
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let began = Instant::now();

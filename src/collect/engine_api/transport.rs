@@ -157,7 +157,7 @@ impl Transport {
 }
 
 /// Connects to a socket. One whose queue is full does not let a caller wait, so we ask again: an engine
-/// that takes nobody in is one that hangs, and the caller's deadline says so.
+/// that accepts no connection hangs, and the caller's deadline says so.
 async fn unix(path: &Path) -> io::Result<UnixStream> {
     loop {
         match UnixStream::connect(path).await {

@@ -63,9 +63,9 @@ struct Other(mpsc::Sender<Box<dyn FnOnce() + Send>>);
 impl Other {
     /// Runs a job on the other host, and waits for its result.
     fn does<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        let (tell, told) = mpsc::channel();
-        self.0.send(Box::new(move || drop(tell.send(job())))).unwrap();
-        told.recv().unwrap()
+        let (send, received) = mpsc::channel();
+        self.0.send(Box::new(move || drop(send.send(job())))).unwrap();
+        received.recv().unwrap()
     }
 }
 

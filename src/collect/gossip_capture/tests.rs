@@ -90,7 +90,7 @@ fn the_kernels_filter_lets_gossip_esp_and_refusals_through_and_nothing_else() {
         let addr = |last| IpAddr::from([192, 0, 2, last]);
         Some(Packet { from: addr(from), to: addr(to), content })
     };
-    // On the loopback each is heard going out and coming in, and nobody listens on that port of the other address.
+    // On the loopback each is heard going out and coming in, and nothing listens on that port of the other address.
     for expected in
         [packet(1, 2, Content::Gossip(110)), packet(1, 2, Content::Esp), packet(2, 1, Content::Refused)]
     {

@@ -96,7 +96,7 @@ fn returned(pem: &[u8]) -> Authority {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    Authority::Told { certificate: certificate_of_pem(pem).ok(), digest }
+    Authority::Returned { certificate: certificate_of_pem(pem).ok(), digest }
 }
 
 /// Field 1 of the one message of an answer: five bytes before the message, then its tag and its length.

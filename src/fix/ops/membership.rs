@@ -235,8 +235,8 @@ async fn manager_of_token(digest: &str, info: &Value, context: &FixContext<'_>) 
         };
         why = match context.system.greet(addr, HANDSHAKE).await {
             Greeting::Tls(answer) => match answer.authority {
-                Authority::Told { digest: theirs, .. } if theirs == digest => return Ok(addr),
-                Authority::Told { .. } => {
+                Authority::Returned { digest: theirs, .. } if theirs == digest => return Ok(addr),
+                Authority::Returned { .. } => {
                     format!("the join token belongs to another swarm than the manager at {addr}")
                 }
                 Authority::Untold { what } => {

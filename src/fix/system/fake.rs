@@ -139,7 +139,7 @@ impl FakeSystem {
             value.as_object_mut().and_then(|value| value.remove("UpdateStatus"));
         }
         state.chains.retain(|_, rules| !rules.is_empty());
-        // Handles and ids are assigned anew.
+        // Handles and ids are assigned again.
         for rules in state.chains.values_mut() {
             rules.iter_mut().for_each(|(_, handle)| *handle = 0);
         }
@@ -769,7 +769,7 @@ impl System for FakeSystem {
             facts::join::Token::Sound { authority, .. } => authority,
             facts::join::Token::Malformed { .. } => String::new(),
         };
-        let authority = Authority::Told { certificate: None, digest };
+        let authority = Authority::Returned { certificate: None, digest };
         let answer = Spoken { protocol: None, certificate: None, authority };
         Box::pin(std::future::ready(Greeting::Tls(Box::new(answer))))
     }

@@ -257,7 +257,7 @@ impl System for RealSystem {
             if answer.trim_ascii().is_empty() {
                 return Ok(Value::Null);
             }
-            // A join answers with text, which nobody reads.
+            // A join answers with text, which is not used.
             Ok(serde_json::from_slice(&answer).unwrap_or(Value::Null))
         })
     }

@@ -33,7 +33,7 @@ impl Layout {
     pub(super) fn of(number: usize) -> Self {
         let rows = |columns: usize| number.div_ceil(columns) as f64;
         if number <= RING {
-            // Of three, two stand at the same height, and nobody beneath.
+            // Of three, two stand at the same height, and none below.
             let height = match number {
                 ..3 => 120.0,
                 3 => 310.0,

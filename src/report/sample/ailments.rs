@@ -1,4 +1,4 @@
-//! Checks that say what they are told.
+//! Scripted checks.
 
 use checks::{BuiltIn, Confidence, Evidence, Findings, Judged, Meta, Remedy, Risk, Run, Step, Subject, View};
 use facts::{Gap, Need, NodeName, Source, Why};

@@ -16,7 +16,7 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 hostname guest
 ip link set lo up
-# Nobody answers there, and says so at once: an engine looks a name up before it takes the image that it has.
+# No program answers there, and the refusal is immediate: an engine looks a name up before it takes the image that it has.
 echo 'nameserver 127.0.0.1' >/etc/resolv.conf
 depmod
 case " $(cat /proc/cmdline) " in

@@ -79,12 +79,12 @@ fn zones(dice: &mut Dice) -> (Vec<(&'static str, String)>, bool) {
         }
         for _ in 0..dice.below(4) {
             let (number, protocol) = dice.one(PORT).split_once('/').unwrap();
-            let whom = match dice.below(3) {
+            let source = match dice.below(3) {
                 0 => String::new(),
                 1 => format!("<source address=\"{}\"/>", dice.one(SOURCE)),
                 _ => format!("<source address=\"{}\" invert=\"True\"/>", dice.one(SOURCE)),
             };
-            let family = if whom.is_empty() && dice.percent(50) { "" } else { " family=\"ipv4\"" };
+            let family = if source.is_empty() && dice.percent(50) { "" } else { " family=\"ipv4\"" };
             let first = if dice.percent(30) { " priority=\"-10\"" } else { "" };
             let done = dice.one(&[
                 "<accept/>",
@@ -99,7 +99,7 @@ fn zones(dice: &mut Dice) -> (Vec<(&'static str, String)>, bool) {
                 done.to_owned()
             };
             text += &format!(
-                "<rule{family}{first}>{whom}<port port=\"{number}\" protocol=\"{protocol}\"/>{done}</rule>\n"
+                "<rule{family}{first}>{source}<port port=\"{number}\" protocol=\"{protocol}\"/>{done}</rule>\n"
             );
         }
         text + "</zone>\n"

@@ -67,7 +67,7 @@ struct Tally {
     open: usize,
     /// On what they depend, and how often.
     on: BTreeMap<String, usize>,
-    told: usize,
+    notified: usize,
     /// Rules that were named as what decides, and have counted the packets.
     named: usize,
     contradictions: Vec<String>,
@@ -83,9 +83,9 @@ type RuleName = (String, String, u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Said {
     Comes,
-    /// It does not, and its sender is told or not, where that can be said.
+    /// It does not, and its sender is notified or not, if that is known.
     Ends {
-        told: Option<bool>,
+        notified: Option<bool>,
         by: String,
         rule: Option<RuleName>,
     },
@@ -148,7 +148,7 @@ fn the_kernel_does_what_the_doctor_says() {
         tallies.extend(made_by_chance(&of_tool));
         tallies.extend(of_daemons.into_iter().map(|one| one.join().unwrap()));
     });
-    told(&tallies);
+    print_table(&tallies);
     println!("{} s", began.elapsed().as_secs());
     hold(&tallies);
 }
@@ -178,15 +178,15 @@ fn the_kernel_forwards_what_the_doctor_says() {
             }
         }
     }
-    told(&tallies);
+    print_table(&tallies);
     hold(&tallies);
 }
 
 /// Says what came of it.
-fn told(tallies: &BTreeMap<Tool, Tally>) {
+fn print_table(tallies: &BTreeMap<Tool, Tally>) {
     println!(
         "{:24} {:>8} {:>7} {:>9} {:>6} {:>6} {:>11}",
-        "tool", "rulesets", "refused", "questions", "told", "named", "cannot tell"
+        "tool", "rulesets", "refused", "questions", "notified", "named", "cannot tell"
     );
     for (tool, tally) in tallies {
         let share = 100.0 * tally.open as f64 / tally.questions.max(1) as f64;
@@ -196,7 +196,7 @@ fn told(tallies: &BTreeMap<Tool, Tally>) {
             tally.rulesets,
             tally.refused,
             tally.questions,
-            tally.told,
+            tally.notified,
             tally.named
         );
         for (on, times) in &tally.on {
@@ -351,7 +351,7 @@ fn compare(wire: &mut Wire, name: &str, tally: &mut Tally) {
         tally.questions += 1;
         let holds = match said {
             Said::Comes => seen == Seen::Came,
-            Said::Ends { told: Some(false), .. } => seen == Seen::Lost,
+            Said::Ends { notified: Some(false), .. } => seen == Seen::Lost,
             // What tells the sender may be lost itself.
             Said::Ends { .. } => seen != Seen::Came,
             Said::Open(on) => {
@@ -360,7 +360,8 @@ fn compare(wire: &mut Wire, name: &str, tally: &mut Tally) {
                 true
             }
         };
-        tally.told += usize::from(matches!(said, Said::Ends { told: Some(true), .. }) && seen == Seen::Told);
+        tally.notified +=
+            usize::from(matches!(said, Said::Ends { notified: Some(true), .. }) && seen == Seen::Notified);
         if !holds {
             tally.contradictions.push(format!("{asked:?}: said {said:?}, seen {seen:?}: {name}"));
         }
@@ -391,18 +392,22 @@ fn said(rules: &Ruleset, wire: &Wire, asked: &Question) -> Said {
             let rule = place.rule.filter(|_| !maybe_dropped_earlier && !place.table.legacy);
             let rule =
                 rule.map(|(_, rule)| (place.table.family.to_string(), place.table.name.clone(), rule.handle));
-            Said::Ends { told: (!maybe_dropped_earlier).then_some(rejected.is_some()), by: by(&place), rule }
+            Said::Ends {
+                notified: (!maybe_dropped_earlier).then_some(rejected.is_some()),
+                by: by(&place),
+                rule,
+            }
         }
         Outcome::Undetermined { depends_on: on, .. } => Said::Open(on),
         Outcome::Redirected { how, .. } => Said::Open(how.to_owned()),
-        // A connection takes more than its first packet, and nobody tells the caller what became of the others.
+        // A connection takes more than its first packet, and the caller does not learn what happens to the others.
         Outcome::Passes if asked.protocol == Protocol::Tcp => {
             let mut said = Said::Comes;
             for flow in [Flow::Answer, Flow::Further] {
                 match evaluate(rules, &wire.packet(asked, flow)) {
                     Outcome::Passes => {}
                     Outcome::Blocked { location: place, .. } => {
-                        return Said::Ends { told: None, by: by(&place), rule: None };
+                        return Said::Ends { notified: None, by: by(&place), rule: None };
                     }
                     Outcome::Undetermined { depends_on: on, .. } => said = Said::Open(on),
                     Outcome::Redirected { how, .. } => said = Said::Open(how.to_owned()),

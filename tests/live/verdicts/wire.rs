@@ -20,7 +20,7 @@ const BRIDGE: &str = "docker_gwbridge";
 pub(super) const BEHIND: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 2);
 /// By then, what gets through has come, even on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What nobody waits for gets this long. A wire of this kind delivers before the call that sends returns.
+/// Packets without a waiting reader get this long. A wire of this kind delivers before the call that sends returns.
 const GRACE: Duration = Duration::from_millis(4);
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -60,9 +60,9 @@ impl Machine {
 
     /// Does something there, and waits for what comes of it.
     pub(super) fn does<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        let (tell, told) = mpsc::channel();
-        self.tell.as_ref().unwrap().send(Box::new(move || drop(tell.send(job())))).unwrap();
-        told.recv().unwrap()
+        let (send, received) = mpsc::channel();
+        self.tell.as_ref().unwrap().send(Box::new(move || drop(send.send(job())))).unwrap();
+        received.recv().unwrap()
     }
 
     /// Runs a program there, with this as its input: what it prints, or its complaint where it fails.
@@ -105,7 +105,7 @@ pub(super) struct Question {
     pub(super) port: u16,
     /// The port that its sender calls from.
     pub(super) from: u16,
-    /// Whether the doctor is told which that is.
+    /// Whether the doctor knows which that is.
     pub(super) from_is_known: bool,
     /// Of what goes through: it comes for a port that is published here.
     pub(super) published: bool,
@@ -116,8 +116,8 @@ pub(super) struct Question {
 pub(super) enum Seen {
     /// It came.
     Came,
-    /// Its sender was told that it did not.
-    Told,
+    /// Its sender was notified that it did not.
+    Notified,
     /// Nothing was heard of it.
     Lost,
 }
@@ -348,9 +348,9 @@ impl Wire {
         drop(answering);
         let stray: Vec<_> = came.intersection(&self.lost).collect();
         assert!(stray.is_empty(), "datagrams that were taken for lost came late: {stray:?}");
-        let seen = calls.iter().map(|call| match call.told {
+        let seen = calls.iter().map(|call| match call.notified {
             _ if came.contains(&call.id) => Seen::Came,
-            true => Seen::Told,
+            true => Seen::Notified,
             false => Seen::Lost,
         });
         let seen: Vec<_> = seen.collect();
@@ -406,7 +406,7 @@ struct Call {
     protocol: Protocol,
     id: u32,
     sent: bool,
-    told: bool,
+    notified: bool,
 }
 
 impl Call {
@@ -418,7 +418,7 @@ impl Call {
         socket.set_reuse_address(true).unwrap();
         socket.bind(&at(packet.source, packet.source_port)).unwrap();
         let to = at(packet.destination, packet.destination_port);
-        let mut call = Self { socket, protocol: packet.protocol, id, sent: false, told: false };
+        let mut call = Self { socket, protocol: packet.protocol, id, sent: false, notified: false };
         let done = match packet.protocol {
             Protocol::Tcp => {
                 // It ends without a farewell that would have to get through.
@@ -450,9 +450,9 @@ impl Call {
 
     fn takes(&mut self, error: &io::Error) {
         match error.raw_os_error() {
-            // The call itself is told when a filter on the way out drops, or one at the device does.
+            // The call itself is notified when a filter on the way out drops, or one at the device does.
             Some(libc::EPERM | libc::ENOBUFS | libc::EINPROGRESS | libc::EAGAIN) => {}
-            Some(_) => self.told = true,
+            Some(_) => self.notified = true,
             None => panic!("{error}"),
         }
     }

@@ -66,7 +66,7 @@ fn words(scenario: &str, node: &str) -> &'static [&'static str] {
         }
         ("esp-in", "node2") => &["ESP (IP protocol 50) from ", "-A INPUT -p esp -j DROP"],
         ("esp-out", "node2") => &["ESP (IP protocol 50) to ", "inet site out"],
-        ("asleep", _) => &["the engine asked for it in vain"],
+        ("asleep", _) => &["dockerd failed to load it"],
         _ => &[],
     }
 }
