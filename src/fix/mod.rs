@@ -78,6 +78,12 @@ impl<'a> FixContext<'a> {
         }
     }
 
+    /// Binds the context to the engine as it was examined just now.
+    async fn renew(&mut self, diagnosis: &Diagnosis) {
+        self.identity = self.system.identity().await;
+        self.cluster.clone_from(&diagnosis.header.cluster_id);
+    }
+
     async fn get(&self, path: &str) -> Result<Value> {
         self.system.api(Method::GET, path, &Value::Null).await
     }

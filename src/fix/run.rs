@@ -24,7 +24,7 @@ pub(super) async fn apply_all(
     context: &FixContext<'_>,
     progress: &dyn Progress,
 ) -> Result<()> {
-    for operation in operations {
+    for (index, operation) in operations.iter_mut().enumerate() {
         context.ensure_not_interrupted().await?;
         operation.save(receipt, context)?;
         receipt.note(&Event::Applying { operation: Box::new(operation.clone()) })?;
@@ -32,6 +32,10 @@ pub(super) async fn apply_all(
         if let Err(error) = operation.apply(&receipt.directory, context).await {
             // The first error is the one that counts.
             drop(receipt.note(&Event::Failed { why: error.to_string() }));
+            // An operation that was refused changed nothing, so there is nothing of it to roll back.
+            if matches!(error, FixError::Refused(_) | FixError::Changed { .. }) {
+                drop(receipt.note(&Event::Reverted { index }));
+            }
             return Err(error);
         }
         receipt.note(&Event::Applied)?;

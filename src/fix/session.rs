@@ -85,7 +85,9 @@ impl Session<'_> {
         }
         let state = State::lock(&self.fixing.receipts.state_dir)?;
         if self.recover(&state.receipts, &context).await? {
+            // What was rolled back may have been the membership.
             diagnosis = self.examine().await?;
+            context.renew(&diagnosis).await;
         }
         let familiar: BTreeSet<_> = Plan::all(&diagnosis, &context.here).iter().map(Plan::key).collect();
         let mut tally = Tally::default();
@@ -95,6 +97,7 @@ impl Session<'_> {
                 Answer::Apply(plan, planned) => {
                     self.apply(&plan, planned, &state.receipts, &context, &mut tally).await?;
                     diagnosis = self.settled(&familiar, &context).await?;
+                    context.renew(&diagnosis).await;
                 }
                 Answer::Skip => {}
                 Answer::Quit => break,

@@ -130,13 +130,13 @@ fn a_node_that_is_killed_between_two_swarms_is_put_back_and_joins_with_the_next_
     ill();
     let began = Instant::now();
     let whole = fix("300");
-    assert!(whole.stdout.contains("Fixed"), "{}{}", whole.stdout, whole.stderr);
+    assert!(whole.stdout.contains("Fixed 1"), "{}{}", whole.stdout, whole.stderr);
     let whole = began.elapsed().as_secs_f64();
     let (mut cut, mut between) = (0, 0);
     for number in 0..kills() / 2 {
         ill();
         let seconds = format!("{:.3}", whole * ((number * 37) % 61 + 1) as f64 / 64.0);
-        cut += u64::from(!fix(&seconds).stdout.contains("Fixed"));
+        cut += u64::from(!fix(&seconds).stdout.contains("Fixed 1"));
         between += u64::from(reported("LocalNodeState") != "active");
         let second = fix("300");
         let said = format!("after {seconds} s: {}{}", second.stdout, second.stderr);

@@ -153,7 +153,7 @@ fn a_check_that_is_asked_alone_has_little_collected() {
     }
     let all = kinds(&[]);
     assert!(all.is_superset(&alone) && all.len() > 2 * alone.len(), "{all:?}");
-    ends(node, &["run", "host/disk-full"], 0, "Healthy: 1 check looked");
+    ends(node, &["run", "host/disk-full"], 0, "Healthy: 1 check passed");
     ends(node, &["run", "host/disk-full", "--stats"], 0, "ms disk room");
 
     // A reader that has read enough, or cannot read, is no reason to panic.

@@ -19,7 +19,7 @@ fn assert_named(report: &Report, words: &str) {
 }
 
 #[test]
-fn a_hung_and_a_dead_engine_are_told_apart_and_the_rest_is_judged() {
+fn a_hung_and_a_dead_engine_are_distinguished_and_the_rest_is_judged() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).workers(1).up().unwrap();
     let node = lab.node("node1");
@@ -29,5 +29,5 @@ fn a_hung_and_a_dead_engine_are_told_apart_and_the_rest_is_judged() {
     node.thaw_engine().unwrap();
     lab.wait("healthy manager", Duration::from_secs(60), || Ok(run(node).exit == 0)).unwrap();
     node.kill_engine().unwrap();
-    assert_named(&run(node), "dead");
+    assert_named(&run(node), "is not running");
 }

@@ -26,7 +26,7 @@ fn what_cannot_be_changed_is_said_and_stays() {
             "rm $F; mv /etc/docker/real $F",
         ),
         ("chown 4242 $F", "it belongs to the user 4242", "chown 0 $F"),
-        ("ln $F /etc/docker/twin", "it has 2 names", "rm /etc/docker/twin"),
+        ("ln $F /etc/docker/twin", "it has 2 hard links", "rm /etc/docker/twin"),
         (
             "mv /etc/docker /srv/docker; ln -s /srv/docker /etc/docker",
             "leads to /srv/docker",
@@ -44,7 +44,7 @@ fn what_cannot_be_changed_is_said_and_stays() {
         ),
         (
             "mkdir -p /var/lib/swarm-doctor; mount -t tmpfs -o size=4k,mode=700,nr_inodes=2 tmpfs /var/lib/swarm-doctor",
-            "nothing is changed without a journal",
+            "Nothing is changed without a journal",
             "umount /var/lib/swarm-doctor",
         ),
         (
@@ -54,14 +54,14 @@ fn what_cannot_be_changed_is_said_and_stays() {
         ),
         (
             "mkdir -p /var/lib/swarm-doctor; chmod 777 /var/lib/swarm-doctor",
-            "others may write to it",
+            "other users can write to it",
             "chmod 700 /var/lib/swarm-doctor",
         ),
         (
             "mkdir -p /var/lib/swarm-doctor; chmod 700 /var/lib/swarm-doctor; : > /var/lib/swarm-doctor/lock
              setsid --fork sh -c 'echo $$ > /run/holder; exec flock /var/lib/swarm-doctor/lock sleep 300' > /dev/null 2>&1
              until ! flock -n /var/lib/swarm-doctor/lock true; do sleep 0.1; done",
-            "is at work on this node",
+            "is changing this node",
             "kill -- -$(cat /run/holder); until flock -n /var/lib/swarm-doctor/lock true; do sleep 0.1; done",
         ),
     ];
@@ -121,5 +121,5 @@ fn nobody_to_ask_is_nobody_who_agreed() {
     // An engine that dies in the middle: the reload finds no engine, and the file is as it was.
     node.kill_engine().unwrap();
     let output = node.exec(&["swarm-doctor", "fix", "engine/live-restore", "--yes"]).unwrap();
-    assert!(output.stdout.contains("Fixed"), "{}{}", output.stdout, output.stderr);
+    assert!(output.stdout.contains("Fixed 1"), "{}{}", output.stdout, output.stderr);
 }

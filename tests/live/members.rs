@@ -82,7 +82,7 @@ fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_say
     let lost = || Ok(!node.exec(&["docker", "node", "ls"])?.success());
     lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
     let said = fix(node, "swarm/lost-quorum", "");
-    assert!(said.contains("Fixed"), "{said}");
+    assert!(said.contains("Fixed 1"), "{said}");
     let services = node.docker(&["service", "ls", "-q"]).unwrap();
     assert_eq!(services.lines().count(), 2, "{services}");
 
@@ -100,7 +100,7 @@ fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_say
     assert!(lost().unwrap());
     node.remove_file("/var/lib/docker/swarm.new").unwrap();
     let said = fix(node, "swarm/lost-quorum", "");
-    assert!(said.contains("Fixed"), "{said}");
+    assert!(said.contains("Fixed 1"), "{said}");
 
     for name in ["node2", "node3"] {
         lab.node(name).power_on().unwrap();
@@ -131,7 +131,7 @@ fn managers_that_may_come_back_forbid_a_new_swarm() {
     others().iter().for_each(|other| other.freeze_engine().unwrap());
     lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
     let said = flat(&fix(node, "swarm/lost-quorum", ""));
-    assert!(!said.contains("... ") && !said.contains("Fixed"), "{said}");
+    assert!(!said.contains("... ") && !said.contains("Fixed 1"), "{said}");
     assert!(said.contains("a new cluster would leave two swarms"), "{said}");
     others().iter().for_each(|other| other.thaw_engine().unwrap());
     wait_for_managers(&lab, &["node1", "node2", "node3"]);
@@ -182,6 +182,6 @@ fn a_manager_that_moved_is_demoted_by_another_and_joins_again() {
     assert!(said.contains("Failed: POST /swarm/join"), "{said}");
     assert_eq!(moved.docker(&["info", "--format", "{{.Swarm.NodeAddr}}"]).unwrap(), "192.0.2.3");
     let said = flat(&fix(moved, check, &token));
-    assert!(said.contains("Fixed"), "{said}");
+    assert!(said.contains("Fixed 1"), "{said}");
     wait_for_managers(&lab, &["node1", "node2", "node3"]);
 }

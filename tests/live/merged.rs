@@ -140,7 +140,7 @@ fn three_bundles_name_the_cause_that_the_live_run_names() {
     let after = Bundles::of(lab.nodes());
     assert_eq!(after.judged(), [cause]);
     let changes = self::changes(&self::difference(&before.path("node3"), &after.path("node3")));
-    assert!(changes.iter().any(|it| it.contains("eth0 192.0.2.3/24: held -> -")), "{changes:#?}");
+    assert!(changes.iter().any(|it| it.contains("eth0 192.0.2.3/24: present -> -")), "{changes:#?}");
     node3.shell("ip addr flush dev eth0; ip addr add 192.0.2.3/24 dev eth0", &[]).unwrap();
     lab.wait("all nodes", Duration::from_secs(120), || down().map(|down| !down)).unwrap();
     // Gossip complains for a while of what it could not reach.

@@ -40,6 +40,8 @@ struct Level {
     mapping: bool,
     /// The key whose value comes next; in a list, the item before.
     last: Option<String>,
+    /// The last items of a list, as JSON: a program and its flags tell which item is a password.
+    items: Vec<String>,
     /// Whether the next scalar is a key.
     expects_key: bool,
 }
@@ -69,8 +71,12 @@ fn values(text: &str) -> Option<Vec<Replacement>> {
                 next(&mut levels, Some(value.into_owned()));
             }
             Event::Alias(_) => next(&mut levels, None),
-            Event::MappingStart(..) => levels.push(Level { mapping: true, last: None, expects_key: true }),
-            Event::SequenceStart(..) => levels.push(Level { mapping: false, last: None, expects_key: false }),
+            Event::MappingStart(..) => {
+                levels.push(Level { mapping: true, last: None, items: Vec::new(), expects_key: true })
+            }
+            Event::SequenceStart(..) => {
+                levels.push(Level { mapping: false, last: None, items: Vec::new(), expects_key: false })
+            }
             Event::MappingEnd | Event::SequenceEnd => {
                 levels.pop();
                 next(&mut levels, None);
@@ -106,7 +112,24 @@ fn next(levels: &mut [Level], text: Option<String>) {
             return;
         }
     }
+    if let Some(text) = text.as_deref().filter(|_| !level.mapping) {
+        if level.items.len() == MAX_ITEMS {
+            level.items.remove(0);
+        }
+        level.items.push(serde_json::Value::from(text).to_string());
+    }
     level.last = text;
+}
+
+/// How many items before a value are read with it.
+const MAX_ITEMS: usize = 16;
+
+/// The value as the items before it make it: `redis-cli`, `-a` and a password, or `curl`, `-u` and `user:***`.
+fn argument(items: &[String], value: &str) -> Option<String> {
+    let item = serde_json::Value::from(value).to_string();
+    let list = format!("[{},{item}]", items.join(","));
+    let clean: Vec<String> = serde_json::from_str(&redact_text(&list)).ok()?;
+    clean.into_iter().next_back().filter(|clean| clean != value)
 }
 
 /// The value without its secret; `None` where it holds none.
@@ -123,7 +146,9 @@ fn clean(level: Option<&Level>, value: &str) -> Option<String> {
         }
         None => false,
     };
-    let clean = if whole { masked(value) } else { redact_text(value).into_owned() };
+    let of_list = || level.filter(|level| !level.mapping).and_then(|level| argument(&level.items, value));
+    let clean =
+        if whole { masked(value) } else { of_list().unwrap_or_else(|| redact_text(value).into_owned()) };
     (clean != value).then_some(clean)
 }
 
