@@ -91,7 +91,7 @@ fn what_cannot_be_changed_is_said_and_stays() {
     let history = node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
     assert!(!history.contains("interrupted"), "{history}");
     let receipt = history.lines().rfind(|line| line.contains("  fixed")).unwrap();
-    let undo = ["swarm-doctor", "undo", receipt.split_whitespace().next().unwrap()];
+    let undo = ["swarm-doctor", "undo", receipt.split_whitespace().next().unwrap(), "--yes"];
     assert!(node.exec(&undo).unwrap().success());
     assert_eq!(mode().trim(), "640 0:4242");
     assert_eq!(String::from_utf8(node.read_file(FILE).unwrap()).unwrap(), OLD);

@@ -142,8 +142,8 @@ fn managers_that_may_come_back_forbid_a_new_swarm() {
     }
     lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
     let said = flat(&fix(node, "swarm/lost-quorum", ""));
-    assert!(said.contains("Not applied: the manager at 192.0.2.2 may return"), "{said}");
-    assert!(said.contains("behind a firewall"), "{said}");
+    // Hosts that a firewall hides look like hosts that are down: the confidence is not high, so nothing is applied.
+    assert!(said.contains("Not applied: a destructive fix needs a finding with high confidence"), "{said}");
     for other in others() {
         other.shell("nft delete table ip shut", &[]).unwrap();
     }
@@ -159,13 +159,23 @@ fn a_manager_that_moved_is_demoted_by_another_and_joins_again() {
     install(moved);
     moved.stop_engine().unwrap();
     moved.shell("ip addr flush dev eth0; ip addr add 192.0.2.33/24 dev eth0", &[]).unwrap();
-    moved.start_engine(&[]).unwrap();
     let check = "swarm/stale-advertise-addr";
-    let listed = || {
-        let said = first.exec(&["swarm-doctor", "run", "--dry-run"])?.stdout;
-        Ok(said.contains(&format!("{check} on node3")))
-    };
-    lab.wait("the moved manager", PATIENCE, listed).unwrap();
+    // The agent of the moved manager picks a manager at random, itself included. Only a session with another one shows
+    // its new address, so the engine is started until it has one.
+    let mut planned = String::new();
+    let named = (0..8).any(|_| {
+        moved.start_engine(&[]).unwrap();
+        let listed = || {
+            planned = first.exec(&["swarm-doctor", "run", "--dry-run"])?.stdout;
+            Ok(planned.contains(&format!("{check} on node3")))
+        };
+        let named = lab.wait("the moved manager", Duration::from_secs(15), listed).is_ok();
+        if !named {
+            moved.stop_engine().unwrap();
+        }
+        named
+    });
+    assert!(named, "{planned}");
     let said = flat(&fix(moved, check, "rubbish"));
     assert!(!said.contains("... "), "{said}");
     let said = flat(&fix(first, check, ""));

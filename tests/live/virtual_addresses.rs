@@ -32,7 +32,7 @@ fn a_silent_virtual_address_is_put_down_to_the_kernel_and_proven_by_its_tasks() 
             let proof = silent["evidence"][0]["text"].as_str().unwrap_or_default();
             Ok(kernel["check"] == "host/ipvs-missing"
                 && silent["check"] == "network/vip-unreachable"
-                && proof.matches("task address").count() == 2
+                && proof.matches(", task ").count() == 2
                 && proof.contains(":8080/tcp open"))
         });
         assert!(folded.is_ok(), "{}: {last}", node.name());
