@@ -46,8 +46,17 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 let shown = format!(
                     "ManagerStatus.Addr: {raft}, unreachable; Status.State: ready; Status.Addr: {session}"
                 );
-                out.report(Subject::Node(name.clone()), summary, Evidence::value(nodes, shown))
-                    .remedy(rejoin_manager(name, &session.to_string(), view));
+                let finding = out.report(Subject::Node(name.clone()), summary, Evidence::value(nodes, shown));
+                // A second witness beside the node list: this node's own probes of the old address.
+                if let Ok(probes) = host.probes.get() {
+                    let old = probes.iter().filter(|probe| probe.peer.addr == raft.ip());
+                    let tried: Vec<_> =
+                        old.map(|probe| format!("{} {}", probe.attempt, probe.outcome)).collect();
+                    if !tried.is_empty() {
+                        finding.with(Evidence::value(probes, format!("{}: {}", raft.ip(), tried.join(", "))));
+                    }
+                }
+                finding.remedy(rejoin_manager(name, &session.to_string(), view));
             }
             match moved_worker(host, view) {
                 // An address that every host has for itself is local-advertise-addr.
