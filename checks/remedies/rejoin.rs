@@ -131,7 +131,8 @@ pub(crate) fn remove_old_entry(node: &NodeName, view: &View<'_>) -> Step {
     }
     commands.push(format!("docker node rm {}", id.as_deref().unwrap_or("OLD-ID")));
     Step::Manual {
-        node: view.manager().filter(|manager| manager != node).map_or(Target::AnyManager, Target::Node),
+        // It comes last, so it must not look like a part of what this manager does first.
+        node: Target::AnyManager,
         text: "once the old entry is down, remove it by its ID".into(),
         commands,
     }
