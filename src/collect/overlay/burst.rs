@@ -4,6 +4,7 @@
 //! them wrongly inside VXLAN packets breaks TCP alone, which an echo does not show.
 
 use super::echo::{IcmpSocket, Request, SMALL, Sent};
+use crate::collect::probe::{BURST_ECHOES, BURST_INTERVAL};
 use facts::link::{Burst, Outcome};
 use facts::overlay::{Echo, Peer};
 use socket2::{Domain, Socket, Type};
@@ -11,14 +12,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-/// The number of echoes to each node.
-const ECHOES: usize = 10;
-/// The time between two echoes to one node.
-const INTERVAL: Duration = Duration::from_millis(50);
 /// How long the last replies may take.
 const TIMEOUT: Duration = Duration::from_millis(300);
 /// The echoes before which unanswered SYNs are repeated, each from a new port.
-const SYN_AT: [usize; 3] = [0, 3, 6];
+const SYN_AT: [u32; 3] = [0, 3, 6];
 /// A port that nothing listens on (tcpmux): a reset is the expected answer, and an open port is an answer as well.
 const CLOSED_PORT: u16 = 1;
 
@@ -34,7 +31,7 @@ pub(super) fn measure(peers: &mut [Peer], answers_tcp: impl Fn(Ipv4Addr) -> bool
     let mut sent = Sent::new();
     let mut syns: Vec<(usize, Socket)> = Vec::new();
     let mut answers: Vec<Option<Outcome>> = vec![None; peers.len()];
-    for round in 0..ECHOES {
+    for round in 0..BURST_ECHOES {
         let from = requests.len();
         for at in &answering {
             let Some(peer) = peers.get(*at) else { continue };
@@ -47,8 +44,8 @@ pub(super) fn measure(peers: &mut [Peer], answers_tcp: impl Fn(Ipv4Addr) -> bool
             }
         }
         sent.extend(socket.send(&mut requests, from));
-        let last = round + 1 == ECHOES;
-        let until = Instant::now() + if last { TIMEOUT } else { INTERVAL };
+        let last = round + 1 == BURST_ECHOES;
+        let until = Instant::now() + if last { TIMEOUT } else { BURST_INTERVAL };
         socket.receive(&mut sent, &mut requests, until)?;
         // Replies that are all there leave time until the next round.
         if !last {

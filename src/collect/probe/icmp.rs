@@ -1,6 +1,6 @@
 //! ICMP echoes.
 
-use super::outcome;
+use super::{BURST_ECHOES, BURST_INTERVAL, outcome};
 use facts::link::{Burst, Outcome};
 use futures_util::future::join_all;
 use std::net::IpAddr;
@@ -12,9 +12,6 @@ use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence,
 /// The number of echoes to a silent peer: one packet may be lost.
 const TRIES: u32 = 2;
 
-/// The number of echoes of a burst, and the time between them.
-const ECHOES: u32 = 10;
-const INTERVAL: Duration = Duration::from_millis(50);
 /// The timeout of an echo of a burst is four times the first round-trip time, within these limits.
 const LATE: Duration = Duration::from_millis(300);
 const LATEST: Duration = Duration::from_millis(1000);
@@ -61,8 +58,8 @@ impl Echoes {
         };
         let client = client?.as_ref().ok()?;
         let timeout = LATE.max(Duration::from_micros(first_us.saturating_mul(4))).min(LATEST);
-        let echoes = (0..ECHOES).map(|at| async move {
-            tokio::time::sleep(INTERVAL * at).await;
+        let echoes = (0..BURST_ECHOES).map(|at| async move {
+            tokio::time::sleep(BURST_INTERVAL * at).await;
             let number = self.sequence.fetch_add(1, Ordering::Relaxed);
             let mut pinger = client.pinger(addr, PingIdentifier(identifier())).await;
             pinger.timeout(timeout);

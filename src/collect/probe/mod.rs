@@ -14,6 +14,10 @@ pub(super) use tcp::connect;
 
 /// The port of gossip between nodes.
 const GOSSIP: u16 = 7946;
+/// A burst: the number of echoes to each node, on the underlay and over an overlay.
+pub(super) const BURST_ECHOES: u32 = 10;
+/// The time between two of them. Every run waits for the whole burst.
+pub(super) const BURST_INTERVAL: Duration = Duration::from_millis(10);
 /// The number of concurrent probes: a process usually may open 1024 files.
 const AT_ONCE: usize = 512;
 
