@@ -1,6 +1,6 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 check! {
     /// `vm.max_map_count` is too low for Elasticsearch or OpenSearch on this node.
@@ -14,21 +14,21 @@ check! {
     /// Set `vm.max_map_count` to 262144 on each node that may run the service.
     ///
     /// ## When it is wrong
-    /// When the program runs as a single node (`discovery.type=single-node`), which skips the check.
+    /// When the value was raised after the line was logged, until the task has restarted.
     ///
     /// Source: Elasticsearch docs "Virtual memory" and "Bootstrap checks"; OpenSearch docs "Important settings".
-    "host/max-map-count-low": Warning, "vm.max_map_count is too low for a search engine on this node";
+    "host/max-map-count-low": Error, "vm.max_map_count is too low for a search engine on this node";
     healthy "vm.max_map_count suffices for the services on this node";
-    needs Sysctls, Containers, Services;
+    needs Sysctls, Apps;
     for each Host: run
 }
 
 const KEY: &str = "vm.max_map_count";
 const REQUIRED: u64 = 262_144;
-/// Images whose programs check the setting.
-const IMAGES: [&str; 2] = ["elasticsearch", "opensearch"];
+/// What both programs log when they exit for it.
+const LOGGED: &str = "vm.max_map_count";
 
-fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
+fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let sysctls = host.sysctls.get()?;
     let Some(value) = sysctls.value(KEY).and_then(|value| value.trim().parse::<u64>().ok()) else {
         return Ok(());
@@ -36,38 +36,28 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if value >= REQUIRED {
         return Ok(());
     }
-    let containers = host.containers.get()?;
-    let services = view.snapshot.services.get().map(|services| services.value.as_slice()).unwrap_or_default();
-    let single = |name: &str| {
-        let service = services.iter().find(|service| service.name == name);
-        service.is_some_and(|service| {
-            service.env.get("discovery.type").is_some_and(|kind| kind == "single-node")
-        })
-    };
-    // `docker.elastic.co/elasticsearch/elasticsearch:8.13.0@sha256:...`, not `elasticsearch-exporter`.
-    let program = |image: &str| {
-        let path = image.split('@').next().unwrap_or(image);
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let name = name.split(':').next().unwrap_or(name);
-        IMAGES.contains(&name)
-    };
-    let affected: BTreeSet<&str> = containers
-        .iter()
-        .filter(|container| program(&container.image) && !single(&container.service_name))
-        .map(|container| container.service_name.as_str())
-        .collect();
-    if affected.is_empty() {
+    let apps = host.apps.get()?;
+    // A single node and an old version run with a low value, so the value alone is no finding.
+    let logged = apps.apps.iter().filter_map(|app| {
+        let line = app.log.iter().rfind(|line| line.contains(LOGGED) && line.contains("too low"))?;
+        Some((app, line))
+    });
+    let lines: BTreeMap<&str, (&str, &String)> =
+        logged.map(|(app, line)| (app.service_name.as_str(), (app.name.as_str(), line))).collect();
+    if lines.is_empty() {
         return Ok(());
     }
-    let names = affected.into_iter().collect::<Vec<_>>().join(", ");
+    let names = lines.keys().copied().collect::<Vec<_>>().join(", ");
     let summary = format!("{KEY} is {value} on {}, and {names} needs {REQUIRED}", host.name);
-    out.report(
-        Subject::Node(host.name.clone()),
-        summary,
-        Evidence::value(sysctls, format!("{KEY} = {value}")),
-    )
-    .with(Evidence::value(containers, format!("tasks of {names} on this node")))
-    .remedy(Remedy {
+    let first = Evidence::value(sysctls, format!("{KEY} = {value}"));
+    let finding = out.report(Subject::Node(host.name.clone()), summary, first);
+    for (container, line) in lines.values() {
+        finding.with(Evidence::value(apps, format!("log of {container}: {line}")));
+    }
+    for service in lines.keys() {
+        finding.also_affects(Subject::Service((*service).to_owned()));
+    }
+    finding.remedy(Remedy {
         title: format!("Set {KEY} to {REQUIRED} on {}", host.name).into(),
         risk: Risk::Safe,
         impact: "Running tasks are not affected.".into(),

@@ -90,7 +90,7 @@ pub struct App {
     /// The HTTP requests to it, and their results.
     #[serde(rename = "asked")]
     pub http_probes: Vec<HttpProbe>,
-    /// Lines of its own log about addresses.
+    /// Lines of its own log about addresses and limits.
     pub log: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The lines of a container's log: those about addresses, and the last ones.
+//! The lines of a container's log: those about addresses and limits, and the last ones.
 
 use super::inspected::Inspected;
 use crate::collect::Session;
@@ -7,12 +7,12 @@ use crate::collect::Session;
 const TAIL: u32 = 300;
 /// How many of the last lines of an exited container are kept.
 const LAST: u32 = 5;
-/// How many of the lines about addresses are kept.
+/// How many of the lines about addresses and limits are kept.
 const MOST: usize = 40;
 /// The longest line that is kept, in characters.
 const MOST_CHARS: usize = 400;
 
-/// What lines about addresses contain.
+/// What lines about addresses and limits contain.
 const SIGNS: &[&str] = &[
     "Cannot assign requested address",
     "cannot assign requested address",
@@ -32,9 +32,10 @@ const SIGNS: &[&str] = &[
     "This node is not requested endpoint",
     "-- Node disconnected from cluster",
     "no Cluster Coordinator",
+    "vm.max_map_count",
 ];
 
-/// The lines about addresses, the oldest first; none where the log cannot be read back.
+/// The lines about addresses and limits, the oldest first; none where the log cannot be read back.
 pub(super) async fn lines(session: &Session, inspected: &Inspected) -> Vec<String> {
     let text = text(session, inspected, TAIL).await;
     let matters = |line: &&str| SIGNS.iter().any(|sign| line.contains(sign));
