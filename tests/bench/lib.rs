@@ -3,6 +3,7 @@
 //!
 //! A fault is one file below `tests/live/faults/`; [`Fault`] says what may stand in it.
 
+mod churn;
 mod fault;
 mod fix;
 mod health;
@@ -12,6 +13,7 @@ mod scene;
 mod table;
 mod words;
 
+pub use churn::churn;
 pub use fault::{Fault, Swarm, faults};
 pub use health::healthy;
 pub use report::Report;

@@ -106,13 +106,13 @@ impl Report {
 }
 
 /// `check on subject: summary`.
-fn line(finding: &Value) -> String {
+pub(crate) fn line(finding: &Value) -> String {
     let word = |key: &str| finding[key].as_str().unwrap_or_default();
     format!("{} ({}) on {}: {}", word("check"), word("severity"), subject_of(finding), word("summary"))
 }
 
 /// A subject as it is shown to people.
-fn subject_of(finding: &Value) -> String {
+pub(crate) fn subject_of(finding: &Value) -> String {
     let subject = &finding["subject"];
     let word = |key: &str| subject[key].as_str().unwrap_or_default().to_owned();
     match subject["kind"].as_str() {

@@ -5,7 +5,7 @@ use bench::{Bench, Fault, Swarm};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub(crate) struct Faults {
@@ -35,6 +35,9 @@ pub(crate) struct Faults {
     /// Instead of faults, so many runs on healthy swarms
     #[arg(long, value_name = "RUNS", conflicts_with_all = ["names", "ci", "list", "json", "workers"])]
     healthy: Option<usize>,
+    /// Instead of faults, run on a healthy swarm that changes for so many minutes
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["names", "ci", "list", "json", "workers", "healthy"])]
+    churn: Option<u64>,
     /// The program under test; it is built where none is named
     #[arg(long, value_name = "FILE")]
     doctor: Option<PathBuf>,
@@ -60,9 +63,10 @@ impl Faults {
             None => build()?,
         };
         let bench = Bench { doctor, engines: self.engines, jobs: self.jobs, fix: self.fix };
-        match self.healthy {
-            Some(runs) => healthy(&bench, runs),
-            None => broken(&bench, faults, self.json.as_deref()),
+        match (self.healthy, self.churn) {
+            (Some(runs), _) => healthy(&bench, runs),
+            (None, Some(minutes)) => churn(&bench, minutes),
+            (None, None) => broken(&bench, faults, self.json.as_deref()),
         }
     }
 
@@ -107,6 +111,15 @@ fn healthy(bench: &Bench, runs: usize) -> Result<ExitCode> {
     for alarm in &alarms {
         println!("false alarm: {alarm}");
     }
+    Ok(if alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn churn(bench: &Bench, minutes: u64) -> Result<ExitCode> {
+    let (runs, alarms) = bench::churn(bench, Duration::from_secs(60 * minutes), |line| println!("{line}"))?;
+    for alarm in &alarms {
+        println!("not confirmed: {alarm}");
+    }
+    println!("{runs} runs, {} alarms that the settled swarm does not confirm", alarms.len());
     Ok(if alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
