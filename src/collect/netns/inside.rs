@@ -57,7 +57,12 @@ pub(super) fn examine(container: &Container, probe_vips: bool) -> Inside {
             }
             Ok(netns)
         };
-        collect().map_err(|error| why(&error, "examine the network namespace"))
+        let netns = collect().map_err(|error| why(&error, "examine the network namespace"))?;
+        // The engine takes the DNS server down with the container, and this thread outlives both in the namespace.
+        if process.has_ended() {
+            return Err(Why::NotApplicable { reason: "the container stopped while it was examined".into() });
+        }
+        Ok(netns)
     });
     Inside { netns, hosts, resolv_conf }
 }
@@ -142,6 +147,11 @@ impl Process {
         setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| {
             why(&errno.into(), &format!("enter the network namespace of process {}", self.pid))
         })
+    }
+
+    /// Whether the process is gone or a zombie, which has no namespaces.
+    fn has_ended(&self) -> bool {
+        self.open_at("ns/net", OFlag::O_RDONLY).is_err()
     }
 
     /// Files mounted into the container that have the extension of a configuration file.
