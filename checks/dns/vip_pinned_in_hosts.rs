@@ -144,9 +144,13 @@ fn own_names(
         view.snapshot.services.get().ok().and_then(|s| s.iter().find(|s| s.id == container.service));
     let netns = container.netns.get();
     let mut names = vec![&container.service_name];
-    // The hostname may be an alias of the service, and then resolves to the VIP as well.
-    names
-        .extend(Some(&container.hostname).filter(|name| !name.eq_ignore_ascii_case(&container.service_name)));
+    // The hostname may be an alias of the service, and then resolves to the VIP as well. One that the engine made of the
+    // container's id is an alias of every task, and resolves to the VIP for a moment while the service changes.
+    let chosen = |name: &&String| {
+        !name.eq_ignore_ascii_case(&container.service_name)
+            && !container.id.as_str().starts_with(name.as_str())
+    };
+    names.extend(Some(&container.hostname).filter(chosen));
     for name in names {
         let Some(line) = hosts.lines_for(name).next() else { continue };
         // DNS answers come first; the manager's list is used where DNS could not be asked.
