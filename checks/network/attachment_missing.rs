@@ -1,4 +1,5 @@
 use crate::model::address_demand::{Demand, NO_ADDRESS};
+use crate::model::task_slots::{seconds_since, slots};
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
 use facts::service::{Service, Task};
@@ -40,14 +41,12 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let services = view.snapshot.services.get()?;
     let tasks = view.snapshot.tasks.get()?;
     let nodes = view.snapshot.nodes.get()?;
-    let now = view.snapshot.taken.as_second();
-    let fresh = |task: &&Task| task.since.is_some_and(|at| now - at.as_second() <= FRESH_SECONDS);
+    let fresh = |task: &&Task| seconds_since(task.since, view) <= FRESH_SECONDS;
     let rejected = |task: &&Task| NO_ADDRESS.iter().any(|words| task.error.contains(words));
     for service in services.iter() {
-        let Some(task) = tasks.iter().filter(|task| task.service == service.id).filter(fresh).find(rejected)
-        else {
-            continue;
-        };
+        // A slot that runs a task again has recovered.
+        let refused = slots(service, tasks).into_iter().flat_map(|slot| slot.refused(view));
+        let Some(task) = refused.filter(fresh).find(rejected) else { continue };
         let count = nodes.len() as u64;
         let overlays = networks.iter().filter(|network| network.driver == "overlay");
         let demands: Vec<_> = overlays.filter_map(|network| Demand::of(network, services, count)).collect();
