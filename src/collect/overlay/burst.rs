@@ -8,6 +8,7 @@ use crate::collect::probe::{BURST_ECHOES, BURST_INTERVAL};
 use facts::link::{Burst, Outcome};
 use facts::overlay::{Echo, Peer};
 use socket2::{Domain, Socket, Type};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -20,6 +21,9 @@ const SYN_AT: [u32; 3] = [0, 3, 6];
 const CLOSED_PORT: u16 = 1;
 
 /// Measures every peer that answered an echo. TCP is probed on endpoints that answer a SYN to a closed port.
+///
+/// Where echoes are lost, a second burst shows whether the endpoint is still there: one whose engine stopped in the middle
+/// of the first has no loss to report.
 pub(super) fn measure(peers: &mut [Peer], answers_tcp: impl Fn(Ipv4Addr) -> bool) -> io::Result<()> {
     let answering: Vec<usize> =
         (0..peers.len()).filter(|at| peers.get(*at).is_some_and(Peer::answers)).collect();
@@ -27,20 +31,52 @@ pub(super) fn measure(peers: &mut [Peer], answers_tcp: impl Fn(Ipv4Addr) -> bool
         return Ok(());
     }
     let mut socket = IcmpSocket::open()?;
+    let mut syns = Syns::new(peers.len());
+    let mut times = send(&mut socket, peers, &answering, &mut syns, &answers_tcp)?;
+    let lossy: Vec<usize> =
+        answering.iter().copied().filter(|at| times.get(at).is_some_and(|it| it.contains(&None))).collect();
+    if !lossy.is_empty() {
+        for (at, more) in send(&mut socket, peers, &lossy, &mut syns, &answers_tcp)? {
+            if more.iter().any(Option::is_some) {
+                times.entry(at).or_default().extend(more);
+            } else {
+                times.remove(&at);
+            }
+        }
+    }
+    for (at, times) in times {
+        let Some(peer) = peers.get_mut(at) else { continue };
+        peer.burst = Some(Burst::of(&times));
+        if answers_tcp(peer.endpoint) {
+            peer.tcp = Some(syns.outcomes.get(at).cloned().flatten().unwrap_or(Outcome::Filtered));
+        }
+    }
+    Ok(())
+}
+
+/// The SYNs that were sent, by peer.
+struct Syns {
+    open: Vec<(usize, Socket)>,
+    outcomes: Vec<Option<Outcome>>,
+}
+
+/// Sends a burst to these peers, and gives the round-trip times in microseconds in the order sent, `None` for a lost echo.
+fn send(
+    socket: &mut IcmpSocket,
+    peers: &[Peer],
+    to: &[usize],
+    syns: &mut Syns,
+    answers_tcp: impl Fn(Ipv4Addr) -> bool,
+) -> io::Result<BTreeMap<usize, Vec<Option<u64>>>> {
     let mut requests: Vec<Request> = Vec::new();
     let mut sent = Sent::new();
-    let mut syns: Vec<(usize, Socket)> = Vec::new();
-    let mut answers: Vec<Option<Outcome>> = vec![None; peers.len()];
     for round in 0..BURST_ECHOES {
         let from = requests.len();
-        for at in &answering {
+        for at in to {
             let Some(peer) = peers.get(*at) else { continue };
             requests.push(Request { node: *at, to: peer.endpoint, size: SMALL, echo: None });
-            if SYN_AT.contains(&round) && answers.get(*at) == Some(&None) && answers_tcp(peer.endpoint) {
-                match connect(peer.endpoint) {
-                    Ok(socket) => syns.push((*at, socket)),
-                    Err(outcome) => set(&mut answers, *at, outcome),
-                }
+            if SYN_AT.contains(&round) && answers_tcp(peer.endpoint) {
+                syns.send(*at, peer.endpoint);
             }
         }
         sent.extend(socket.send(&mut requests, from));
@@ -51,33 +87,45 @@ pub(super) fn measure(peers: &mut [Peer], answers_tcp: impl Fn(Ipv4Addr) -> bool
         if !last {
             std::thread::sleep(until.saturating_duration_since(Instant::now()));
         }
-        for (at, socket) in &syns {
-            if let Some(outcome) = outcome_of(socket) {
-                set(&mut answers, *at, outcome);
+        syns.collect();
+    }
+    let mut times: BTreeMap<usize, Vec<Option<u64>>> = BTreeMap::new();
+    for request in requests {
+        times.entry(request.node).or_default().push(match request.echo {
+            Some(Echo::Answered { took_us }) => Some(took_us),
+            _ => None,
+        });
+    }
+    Ok(times)
+}
+
+impl Syns {
+    fn new(peers: usize) -> Self {
+        Self { open: Vec::new(), outcomes: vec![None; peers] }
+    }
+
+    /// Sends a SYN to a peer that has not answered one yet.
+    fn send(&mut self, at: usize, addr: Ipv4Addr) {
+        if self.outcomes.get(at) == Some(&None) {
+            match connect(addr) {
+                Ok(socket) => self.open.push((at, socket)),
+                Err(outcome) => self.set(at, outcome),
             }
         }
     }
-    for at in answering {
-        let Some(peer) = peers.get_mut(at) else { continue };
-        let times: Vec<Option<u64>> = requests
-            .iter()
-            .filter(|request| request.node == at)
-            .map(|request| match request.echo {
-                Some(Echo::Answered { took_us }) => Some(took_us),
-                _ => None,
-            })
-            .collect();
-        peer.burst = Some(Burst::of(&times));
-        if answers_tcp(peer.endpoint) {
-            peer.tcp = Some(answers.get(at).cloned().flatten().unwrap_or(Outcome::Filtered));
+
+    fn collect(&mut self) {
+        let answered: Vec<_> =
+            self.open.iter().filter_map(|(at, socket)| Some((*at, outcome_of(socket)?))).collect();
+        for (at, outcome) in answered {
+            self.set(at, outcome);
         }
     }
-    Ok(())
-}
 
-fn set(answers: &mut [Option<Outcome>], at: usize, outcome: Outcome) {
-    if let Some(answer) = answers.get_mut(at).filter(|answer| answer.is_none()) {
-        *answer = Some(outcome);
+    fn set(&mut self, at: usize, outcome: Outcome) {
+        if let Some(answer) = self.outcomes.get_mut(at).filter(|answer| answer.is_none()) {
+            *answer = Some(outcome);
+        }
     }
 }
 
@@ -138,6 +186,30 @@ mod tests {
         assert_eq!((burst.sent, burst.received), (10, 10));
         assert_eq!(peer.tcp, Some(Outcome::Refused { errno: libc::ECONNREFUSED }));
         assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+
+    #[test]
+    fn a_path_that_loses_some_packets_is_measured_twice() {
+        let commands = &[
+            "nft add table inet t",
+            "nft add chain inet t in { type filter hook input priority 0 ; }",
+            "nft add rule inet t in icmp type echo-request numgen inc mod 2 == 0 drop",
+        ];
+        let Some((peer, _)) = measured(commands) else { return };
+        let burst = peer.burst.unwrap();
+        assert_eq!((burst.sent, burst.received), (20, 10));
+    }
+
+    #[test]
+    fn an_endpoint_that_is_gone_in_the_second_burst_has_no_loss() {
+        let commands = &[
+            "nft add table inet t",
+            "nft add chain inet t in { type filter hook input priority 0 ; }",
+            "nft add rule inet t in icmp type echo-request limit rate 1/hour burst 3 packets accept",
+            "nft add rule inet t in icmp type echo-request drop",
+        ];
+        let Some((peer, _)) = measured(commands) else { return };
+        assert_eq!((peer.burst, peer.tcp), (None, None));
     }
 
     #[test]
