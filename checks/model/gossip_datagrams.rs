@@ -8,14 +8,16 @@ use facts::link::Outcome;
 use facts::log::{Line, Log};
 use facts::swarm::LocalState;
 use facts::way_in::gossip;
-use facts::{Host, NodeName, Seen};
+use facts::{Gap, Host, NodeName, Seen, Why};
 use regex::Regex;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-/// memberlist repeats its complaint every 1 to 5 seconds in a small swarm, and less often in a large one.
+/// memberlist probes one node each second, so that it repeats its complaint every 1 to 5 seconds in a small swarm, and
+/// less often in a large one. Complaints of the last three rounds count, and of this many seconds at least.
 const FRESH_SECONDS: i64 = 20;
+const ROUNDS: i64 = 3;
 /// Complaints that stopped for longer than this many of their own longest intervals are over.
 const MISSED_INTERVALS: i64 = 2;
 /// How many seconds a complaint may be late on a busy node.
@@ -49,14 +51,20 @@ pub(crate) fn report(
         reach.and_then(|reach| reach.gossip()).is_some_and(|outcome| *outcome != Outcome::Open)
     };
     let mut cuts: Vec<Cut<'_>> = Vec::new();
-    for (member, lines) in log.map(|log| complaints(log, view)).unwrap_or_default() {
+    let mut once: Vec<(NodeName, &Seen<Log>, &Line)> = Vec::new();
+    let members = i64::try_from(reaches.len() + 1).unwrap_or(i64::MAX);
+    let recent = FRESH_SECONDS.max(members.saturating_mul(ROUNDS));
+    for (member, lines) in log.map(|log| complaints(log, view, recent)).unwrap_or_default() {
         let addr = log.and_then(|log| addr_of(log, &member));
         let heard = addr.zip(capture).and_then(|(addr, capture)| Some((capture, capture.with(addr)?)));
         // The capture is newer than the log.
         let proven = heard.is_some_and(|(capture, heard)| capture.gossip(heard) == Gossip::Proven);
         if !addr.is_some_and(closed) && !proven {
             let to = addr.map(|addr| view.name_of(addr)).unwrap_or_else(|| member.as_str().into());
-            cuts.push(Cut { to, lines, heard: None });
+            match (lines.as_slice(), log) {
+                ([line], Some(log)) => once.push((to, log, line)),
+                _ => cuts.push(Cut { to, lines, heard: None }),
+            }
         }
     }
     for heard in capture.iter().flat_map(|capture| &capture.peers) {
@@ -68,6 +76,15 @@ pub(crate) fn report(
         match cuts.iter_mut().find(|cut| cut.to == to) {
             Some(cut) => cut.heard = Some((heard, verdict)),
             None => cuts.push(Cut { to, lines: Vec::new(), heard: Some((heard, verdict)) }),
+        }
+    }
+    for (to, log, line) in once {
+        match cuts.iter_mut().find(|cut| cut.to == to) {
+            Some(cut) => cut.lines.push(line),
+            // A busy host misses a datagram now and then.
+            None => {
+                out.inconclusive(Subject::Link { from: host.name.clone(), to }, complained_once(log, line))
+            }
         }
     }
     let all = cuts.len() > 1 && cuts.len() >= reaches.len();
@@ -82,8 +99,11 @@ pub(crate) fn report(
             None => {
                 let Some(first) = evidence.next() else { continue };
                 let captured = cut.heard.is_some();
-                let finding =
-                    if all { report_all(host, first, out) } else { report_one(host, &cut, first, out) };
+                let finding = if all {
+                    report_all(host, first, out)
+                } else {
+                    report_one(host, &cut, recent, first, out)
+                };
                 let confidence = if captured { Confidence::High } else { Confidence::Medium };
                 finding.about(Flow::udp(GOSSIP_PORT)).confidence(confidence)
             }
@@ -108,6 +128,7 @@ fn report_all<'f>(host: &Host, first: Evidence, out: &'f mut Findings<'_>) -> &'
 fn report_one<'f>(
     host: &Host,
     cut: &Cut<'_>,
+    recent: i64,
     first: Evidence,
     out: &'f mut Findings<'_>,
 ) -> &'f mut crate::Finding {
@@ -118,8 +139,7 @@ fn report_one<'f>(
     let (summary, at) = match cut.heard {
         None => {
             let times = cut.lines.len();
-            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-            (format!("{blocked}: memberlist logged it {times} in the last {FRESH_SECONDS} s"), to)
+            (format!("{blocked}: memberlist logged it {times} times in the last {recent} s"), to)
         }
         Some((_, Gossip::Refused)) => {
             (format!("{port} from {here} to {to} is rejected with an ICMP error {while_tcp}"), to)
@@ -161,9 +181,9 @@ fn describe(heard: &PeerCapture, listened_ms: u64) -> String {
 }
 
 /// memberlist's complaints that TCP passes and UDP does not, by member, where they go on.
-fn complaints<'a>(log: &'a Seen<Log>, view: &View<'_>) -> BTreeMap<String, Vec<&'a Line>> {
+fn complaints<'a>(log: &'a Seen<Log>, view: &View<'_>, recent: i64) -> BTreeMap<String, Vec<&'a Line>> {
     let now = log.ends.unwrap_or(view.snapshot.taken).as_second();
-    let fresh = |line: &&Line| line.at.is_none_or(|at| now - at.as_second() <= FRESH_SECONDS);
+    let fresh = |line: &&Line| line.at.is_none_or(|at| now - at.as_second() <= recent);
     let mut complaints: BTreeMap<String, Vec<&Line>> = BTreeMap::new();
     for line in gossip(log).iter().filter(fresh) {
         if let Some(member) = member_without_udp(&line.message) {
@@ -175,6 +195,13 @@ fn complaints<'a>(log: &'a Seen<Log>, view: &View<'_>) -> BTreeMap<String, Vec<&
         goes_on(&times, now)
     });
     complaints
+}
+
+/// The gap for a single complaint. It leaves the question open, so that `--wait` runs again.
+fn complained_once(log: &Seen<Log>, line: &Line) -> Gap {
+    let what =
+        format!("memberlist complained once, which a busy host may cause; run again: {}", line.message);
+    Gap { source: log.source.clone(), why: Why::Undecidable { what } }
 }
 
 /// Whether the next complaint is not overdue: a fault that was fixed leaves its lines in the log.

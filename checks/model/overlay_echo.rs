@@ -8,7 +8,7 @@ use facts::log::Log;
 use facts::overlay::{Capture, DataPlane, Echo, EchoPath, Overlay, Peer, SizedEcho};
 use facts::swarm::SwarmState;
 use facts::{Gap, Host, Seen, Timestamp, Why};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// The echoes of one node over every shared overlay.
@@ -163,24 +163,58 @@ fn describe_tcp(outcome: &Outcome) -> &'static str {
 
 /// For how many seconds after a node joined gossip its endpoints may still be missing here, and ours there. The longest
 /// seen was 2.5 s.
-pub(crate) const SETTLE_SECONDS: i64 = 10;
+const SETTLE_SECONDS: i64 = 10;
+/// The same for a node that gossip had given up. Its endpoints were forgotten, and come back with the bulk sync that each
+/// node does with one other node every 30 s.
+const SETTLE_AGAIN_SECONDS: i64 = 60;
 
-/// The nodes that joined gossip within the last `within` seconds, with their age in seconds. After a start of this
-/// engine these are all nodes.
-pub(crate) fn recently_joined(log: &Log, now: Timestamp, within: i64) -> BTreeMap<IpAddr, i64> {
-    let mut joined = BTreeMap::new();
-    for line in &log.lines {
-        let Some(ago) = line.at.map(|at| now.as_second() - at.as_second()) else { continue };
-        let name_and_addr =
-            || line.message.strip_prefix("Node ")?.strip_suffix(", joined gossip cluster")?.split_once('/');
-        if ago <= within
-            && let Some((_, addr)) = name_and_addr()
-            && let Ok(addr) = addr.parse()
-        {
-            joined.insert(addr, ago);
-        }
+/// The nodes whose endpoints may still be on the way.
+#[derive(Default)]
+pub(crate) struct Joins {
+    by_addr: BTreeMap<IpAddr, i64>,
+    /// When this node last learned that others had given it up: any of them may have forgotten its endpoints.
+    refuted: Option<i64>,
+}
+
+impl Joins {
+    /// The joins that happened a moment ago. After a start of this engine these are all nodes.
+    pub(crate) fn unsettled(log: &Log, now: Timestamp) -> Self {
+        Self::lately(log, now, SETTLE_SECONDS, SETTLE_AGAIN_SECONDS)
     }
-    joined
+
+    /// The joins of the last `first` seconds, or of the last `again` seconds for a node that had been given up.
+    ///
+    /// Source: moby `daemon/libnetwork/networkdb/event_delegate.go`, `NotifyJoin`, `NotifyLeave`; memberlist `state.go`,
+    /// `refute`.
+    pub(crate) fn lately(log: &Log, now: Timestamp, first: i64, again: i64) -> Self {
+        let (mut joins, mut left) = (Self::default(), BTreeSet::new());
+        for line in &log.lines {
+            let Some(ago) = line.at.map(|at| now.as_second() - at.as_second()) else { continue };
+            let refutes = line.message.starts_with("memberlist: Refuting a suspect message")
+                || line.message.starts_with("memberlist: Refuting a dead message");
+            if refutes && ago <= again {
+                joins.refuted = Some(ago);
+            }
+            let addr_before = |end: &str| {
+                let (_, addr) = line.message.strip_prefix("Node ")?.strip_suffix(end)?.split_once('/')?;
+                addr.parse::<IpAddr>().ok()
+            };
+            if let Some(addr) = addr_before(", left gossip cluster") {
+                left.insert(addr);
+            }
+            if let Some(addr) = addr_before(", joined gossip cluster")
+                && ago <= if left.contains(&addr) { again } else { first }
+            {
+                joins.by_addr.insert(addr, ago);
+            }
+        }
+        joins
+    }
+
+    /// How many seconds ago the node joined, if its endpoints may still be on the way.
+    pub(crate) fn ago(&self, node: IpAddr) -> Option<i64> {
+        self.by_addr.get(&node).copied().or(self.refuted)
+    }
 }
 
 /// The gap for a silent node that joined gossip a moment ago. It leaves the question open, so that `--wait` runs again.

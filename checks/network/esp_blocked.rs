@@ -1,7 +1,5 @@
 use crate::model::blocked_port::run_on_peer;
-use crate::model::overlay_echo::{
-    NodeEchoes, OverlayEcho, SETTLE_SECONDS, by_node, gaps, is_up, recently_joined, too_early,
-};
+use crate::model::overlay_echo::{Joins, NodeEchoes, OverlayEcho, by_node, gaps, is_up, too_early};
 use crate::model::reachability::by_peer;
 use crate::{Confidence, Evidence, Finding, Findings, Flow, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Log};
@@ -51,15 +49,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let reach = |node: &NodeEchoes<'_>| {
         reaches.iter().find(|reach| reach.peer.addr == node.node).filter(|reach| is_up(reach))
     };
-    let joined =
-        log.as_ref().map(|log| recently_joined(log, view.snapshot.taken, SETTLE_SECONDS)).unwrap_or_default();
+    let joined = log.as_ref().map(|log| Joins::unsettled(log, view.snapshot.taken)).unwrap_or_default();
     let mut cut = Vec::new();
     for node in comparable.iter().filter(|node| !node.answers(true)) {
         let Some(reach) = reach(node) else { continue };
-        match (&log, joined.get(&node.node)) {
+        match (&log, joined.ago(node.node)) {
             (Ok(log), Some(seconds)) => {
                 let to = view.name_of_peer(reach.peer);
-                out.inconclusive(Subject::Link { from: host.name.clone(), to }, too_early(log, *seconds));
+                out.inconclusive(Subject::Link { from: host.name.clone(), to }, too_early(log, seconds));
             }
             _ => cut.push((node, reach)),
         }

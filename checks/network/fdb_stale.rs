@@ -1,4 +1,4 @@
-use crate::model::overlay_echo::{OverlayEcho, data_path_addr, gaps, is_up, recently_joined, too_early};
+use crate::model::overlay_echo::{Joins, OverlayEcho, data_path_addr, gaps, is_up, too_early};
 use crate::model::reachability::by_peer;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::overlay::DataPlane;
@@ -31,6 +31,10 @@ check! {
     caused_by "swarm/stale-advertise-addr";
     for each Host: run
 }
+
+/// After how many seconds every node knows every endpoint. A lost update is repeated by the bulk sync that each node does
+/// with one other node every 30 s.
+const SYNC_SECONDS: i64 = 120;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let overlays = host.overlays.get()?;
@@ -84,10 +88,6 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-/// After how many seconds every node knows every endpoint. A lost update is repeated by the bulk sync that each node does
-/// with one other node every 30 s.
-const SYNC_SECONDS: i64 = 120;
-
 /// Reports the nodes that gossip lists on the ingress network, that are up, and that have no forwarding entry.
 fn missing(
     host: &Host,
@@ -110,12 +110,12 @@ fn missing(
             return Ok(());
         }
     };
-    let joined = recently_joined(log, view.snapshot.taken, SYNC_SECONDS);
+    let joined = Joins::lately(log, view.snapshot.taken, SYNC_SECONDS, SYNC_SECONDS);
     let (early, lacking): (Vec<IpAddr>, Vec<IpAddr>) =
-        lacking.into_iter().partition(|addr| joined.contains_key(addr));
+        lacking.into_iter().partition(|addr| joined.ago(*addr).is_some());
     for addr in early {
         let to = view.name_of(addr);
-        let seconds = joined.get(&addr).copied().unwrap_or_default();
+        let seconds = joined.ago(addr).unwrap_or_default();
         out.inconclusive(Subject::Link { from: host.name.clone(), to }, too_early(log, seconds));
     }
     let names: Vec<NodeName> = lacking.iter().map(|addr| view.name_of(*addr)).collect();

@@ -1,6 +1,6 @@
 use crate::model::blocked_port::{Direction, open_port};
 use crate::model::overlay_echo::{
-    NodeEchoes, OverlayEcho, SETTLE_SECONDS, by_node, data_path_addr, gaps, is_up, recently_joined, too_early,
+    Joins, NodeEchoes, OverlayEcho, by_node, data_path_addr, gaps, is_up, too_early,
 };
 use crate::model::reachability::{Reach, by_peer};
 use crate::{Confidence, Evidence, Finding, Findings, Flow, Judged, Subject, View};
@@ -58,15 +58,14 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let up: Vec<&NodeEchoes<'_>> = nodes.iter().filter(up).collect();
     let log = host.log.get();
-    let joined =
-        log.as_ref().map(|log| recently_joined(log, view.snapshot.taken, SETTLE_SECONDS)).unwrap_or_default();
+    let joined = log.as_ref().map(|log| Joins::unsettled(log, view.snapshot.taken)).unwrap_or_default();
     let mut silent = Vec::new();
     for node in up.iter().filter(|node| node.is_silent()) {
         let reach = reach_of(&reaches, node);
         let to = reach.map_or_else(|| view.name_of(node.node), |reach| view.name_of_peer(reach.peer));
-        match (&log, joined.get(&node.node)) {
+        match (&log, joined.ago(node.node)) {
             (Ok(log), Some(seconds)) => {
-                out.inconclusive(Subject::Link { from: host.name.clone(), to }, too_early(log, *seconds));
+                out.inconclusive(Subject::Link { from: host.name.clone(), to }, too_early(log, seconds));
             }
             _ => silent.push((node, reach, to)),
         }

@@ -111,7 +111,6 @@ fn changes(difference: &Value) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "open: a step after the move differs between the merged and the live run"]
 fn three_bundles_name_the_cause_that_the_live_run_names() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).workers(2).up().unwrap();
