@@ -47,8 +47,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         for vni in &network.vnis {
             let foreign = found.iter().find(|device| device.vni == *vni && !belongs_to(device, network));
             let (Some(device), Some(namespaces)) = (foreign, namespaces) else { continue };
-            explained = true;
             let line = failed.filter(|(_, line)| names_subnet_of(line, network));
+            if line.is_none() && may_be_on_its_way(device, network) {
+                continue;
+            }
+            explained = true;
             let finding = report_device(host, device, Some(network), namespaces, out);
             match line {
                 Some((log, line)) => drop(finding.with(evidence(log, line))),
@@ -85,6 +88,13 @@ fn belongs_to(device: &VxlanDevice, network: &Network) -> bool {
         return false;
     };
     id.len() >= 8 && network.id.as_str().starts_with(id)
+}
+
+/// Whether the device may be one that the engine creates in the host's namespace, names `vx-VNI-ID` and moves to that of the
+/// network (`libnetwork/drivers/overlay/ov_network.go`, `generateVxlanName`).
+fn may_be_on_its_way(device: &VxlanDevice, network: &Network) -> bool {
+    let id = device.name.strip_prefix("vx-").and_then(|rest| rest.split_once('-')).map(|(_, id)| id);
+    device.namespace.is_none() && id.is_some_and(|id| id.len() >= 5 && network.id.as_str().starts_with(id))
 }
 
 /// The last task that failed because a VXLAN device exists, if that is recent.
