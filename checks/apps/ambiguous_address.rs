@@ -1,6 +1,6 @@
 use crate::model::app_member::{Member, members};
-use crate::remedy::shell_quote;
-use crate::{Confidence, Findings, Judged, Remedy, Risk, Severity, Step, Target, View};
+use crate::remedies::app_address::configure;
+use crate::{Confidence, Findings, Judged, Severity, View};
 use facts::app::Requirement;
 
 check! {
@@ -53,19 +53,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 let held: Vec<String> = app.addresses.iter().map(|it| it.addr.to_string()).collect();
                 finding.with(member.shown(format!("{}: its addresses are {}", app.name, held.join(", "))));
             }
-            finding.remedy(Remedy {
-                title: format!("Configure the address that {} advertises", member.service).into(),
-                risk: Risk::Disruptive,
-                impact: "The tasks of the service restart.".into(),
-                steps: vec![Step::Manual {
-                    node: view.manager().map_or(Target::AnyManager, Target::Node),
-                    text: format!("set {fix}"),
-                    commands: vec![format!(
-                        "docker service inspect --pretty {}",
-                        shell_quote(member.service)
-                    )],
-                }],
-            });
+            finding.remedy(configure(member, "advertises", fix, view));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 use crate::model::app_member::members;
-use crate::remedy::shell_quote;
-use crate::{Findings, Judged, Remedy, Risk, Step, Target, View};
+use crate::remedies::app_address::configure;
+use crate::{Findings, Judged, View};
 use facts::app::Requirement;
 
 check! {
@@ -48,19 +48,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let finding = out.report(member.subject(), summary, member.evidence(setting));
             let vips: Vec<String> = primary.vips.iter().map(|(_, vip)| vip.to_string()).collect();
             finding.with(member.shown(format!("{}: VIP {}", primary.name, vips.join(", "))));
-            finding.remedy(Remedy {
-                title: format!("Configure the address that {} announces", member.service).into(),
-                risk: Risk::Disruptive,
-                impact: "The tasks of the service restart.".into(),
-                steps: vec![Step::Manual {
-                    node: view.manager().map_or(Target::AnyManager, Target::Node),
-                    text: format!("set {fix}"),
-                    commands: vec![format!(
-                        "docker service inspect --pretty {}",
-                        shell_quote(member.service)
-                    )],
-                }],
-            });
+            finding.remedy(configure(member, "announces", fix, view));
         }
     }
     Ok(())

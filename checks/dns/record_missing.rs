@@ -1,4 +1,4 @@
-use crate::model::service_discovery::Expected;
+use crate::model::service_discovery::{Expected, examined_containers};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::container::{Answer, Container, Netns};
@@ -30,38 +30,22 @@ check! {
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let expected = Expected::of(view)?;
-    for host in &view.snapshot.hosts {
-        let containers = match host.containers.get() {
-            Ok(containers) => containers,
-            Err(gap) => {
-                out.inconclusive(Subject::Node(host.name.clone()), gap);
-                continue;
-            }
+    let mut reported = BTreeSet::new();
+    for (host, container, netns) in examined_containers(view, out) {
+        let Some(service) = expected.services.value.iter().find(|it| it.id == container.service) else {
+            continue;
         };
-        let mut reported = BTreeSet::new();
-        for container in &containers.value {
-            let netns = match container.netns.get() {
-                Ok(netns) => netns,
-                Err(gap) => {
-                    out.inconclusive(Subject::Service(container.service_name.clone()), gap);
-                    continue;
-                }
-            };
-            let Some(service) = expected.services.value.iter().find(|it| it.id == container.service) else {
-                continue;
-            };
-            let name = format!("tasks.{}", service.name);
-            let answer = netns.answers.iter().find(|answer| answer.name == name);
-            let Some(answer) = answer.filter(|answer| is_answer(answer)) else { continue };
-            if !expected.covers(host) || !expected.is_settled(service, host) {
-                continue;
-            }
-            let tasks = resolvable(service, container, host, &expected);
-            let absent: Vec<&(&Task, Vec<IpAddr>)> =
-                tasks.iter().filter(|(_, addrs)| !addrs.iter().any(|addr| returns(answer, addr))).collect();
-            if !absent.is_empty() && reported.insert(&service.name) {
-                report(host, (container, netns), service, answer, &absent, tasks.len(), out);
-            }
+        let name = format!("tasks.{}", service.name);
+        let answer = netns.answers.iter().find(|answer| answer.name == name);
+        let Some(answer) = answer.filter(|answer| is_answer(answer)) else { continue };
+        if !expected.covers(host) || !expected.is_settled(service, host) {
+            continue;
+        }
+        let tasks = resolvable(service, container, host, &expected);
+        let absent: Vec<&(&Task, Vec<IpAddr>)> =
+            tasks.iter().filter(|(_, addrs)| !addrs.iter().any(|addr| returns(answer, addr))).collect();
+        if !absent.is_empty() && reported.insert((&host.name, &service.name)) {
+            report(host, (container, netns), service, answer, &absent, tasks.len(), out);
         }
     }
     Ok(())

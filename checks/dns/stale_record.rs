@@ -1,4 +1,4 @@
-use crate::model::service_discovery::{Expected, is_live};
+use crate::model::service_discovery::{Expected, examined_containers, is_live};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::container::{Container, Netns};
@@ -31,27 +31,11 @@ check! {
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let expected = Expected::of(view)?;
-    for host in &view.snapshot.hosts {
-        let containers = match host.containers.get() {
-            Ok(containers) => containers,
-            Err(gap) => {
-                out.inconclusive(Subject::Node(host.name.clone()), gap);
-                continue;
-            }
-        };
-        let mut reported = BTreeSet::new();
-        for container in &containers.value {
-            let netns = match container.netns.get() {
-                Ok(netns) => netns,
-                Err(gap) => {
-                    out.inconclusive(Subject::Service(container.service_name.clone()), gap);
-                    continue;
-                }
-            };
-            let Some((service, stale)) = stale_addresses(host, container, netns, &expected) else { continue };
-            if !stale.is_empty() && reported.insert(&service.name) {
-                report(host, container, netns, service, &stale, out);
-            }
+    let mut reported = BTreeSet::new();
+    for (host, container, netns) in examined_containers(view, out) {
+        let Some((service, stale)) = stale_addresses(host, container, netns, &expected) else { continue };
+        if !stale.is_empty() && reported.insert((&host.name, &service.name)) {
+            report(host, container, netns, service, &stale, out);
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The endpoints that the managers expect on a network, and the records of them in NetworkDB of one node.
 
-use crate::View;
+use crate::{Findings, Subject, View};
+use facts::container::{Container, Netns};
 use facts::network::{EndpointRecord, Network};
 use facts::service::{Service, Task};
 use facts::swarm::{Node, NodeState};
@@ -21,6 +22,30 @@ pub(crate) struct Expected<'a> {
     pub(crate) services: &'a Seen<Vec<Service>>,
     pub(crate) nodes: &'a Seen<Vec<Node>>,
     taken: Timestamp,
+}
+
+/// The containers whose namespace was examined, with their node; the others are unknown.
+pub(crate) fn examined_containers<'a>(
+    view: &View<'a>,
+    out: &mut Findings<'_>,
+) -> Vec<(&'a Host, &'a Container, &'a Seen<Netns>)> {
+    let mut examined = Vec::new();
+    for host in &view.snapshot.hosts {
+        let containers = match host.containers.get() {
+            Ok(containers) => containers,
+            Err(gap) => {
+                out.inconclusive(Subject::Node(host.name.clone()), gap);
+                continue;
+            }
+        };
+        for container in &containers.value {
+            match container.netns.get() {
+                Ok(netns) => examined.push((host, container, netns)),
+                Err(gap) => out.inconclusive(Subject::Service(container.service_name.clone()), gap),
+            }
+        }
+    }
+    examined
 }
 
 impl<'a> Expected<'a> {

@@ -1,5 +1,6 @@
 //! Remedies that several checks propose.
 
+pub(crate) mod app_address;
 pub(crate) mod init_flags;
 pub(crate) mod join_token;
 pub(crate) mod rejoin;
