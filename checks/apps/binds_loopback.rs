@@ -2,9 +2,10 @@ use crate::model::app_member::{Member, first_per_service, members};
 use crate::model::app_naming::own_name;
 use crate::model::host_scope::{HostScope, scope_of_literal};
 use crate::{Evidence, Findings, Judged, View};
-use facts::Seen;
 use facts::app::{Endpoint, HostSetting};
 use facts::container::{Container, Netns};
+use facts::host::Listener;
+use facts::{Gap, Seen};
 use std::iter;
 
 check! {
@@ -30,21 +31,29 @@ check! {
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let all = members(view, out);
-    for (member, (endpoint, host_setting), rest) in first_per_service(&all, loopback_only) {
+    for (member, (endpoint, host_setting), rest) in
+        first_per_service(&all, |member| loopback_only(member, view))
+    {
+        let sockets = sockets(member, view, out);
+        let on_port: Vec<_> = sockets.iter().filter(|(_, it)| Some(it.port) == endpoint.port).collect();
+        let at = match (scope_of_literal(&host_setting.host), on_port.first()) {
+            (Some(HostScope::Loopback), _) | (_, None) => super::at(&host_setting.host, endpoint.port),
+            // The setting names a host, and the name resolves to loopback in the container.
+            (_, Some((_, listener))) => super::at(&listener.addr.to_string(), endpoint.port),
+        };
         let summary = format!(
-            "{} in {} listens as its {} only at {} ({})",
+            "{} in {} listens as its {} only at {at} ({})",
             member.program.title,
             member.name(),
             endpoint.what,
-            super::at(&host_setting.host, endpoint.port),
             host_setting.setting
         );
-        let sockets = sockets(member, endpoint, view, out);
         let host_settings: Vec<&HostSetting> =
             iter::once(host_setting).chain(rest.map(|(_, host_setting)| host_setting)).collect();
         let finding = out.report(member.subject(), summary, member.evidence(&host_setting.setting));
-        for socket in sockets {
-            finding.with(socket);
+        for (netns, it) in on_port {
+            let shown = format!("a socket listens at {}:{}/{}", it.addr, it.port, it.protocol);
+            finding.with(Evidence::value(netns, shown));
         }
         for probe in
             member.app.iter().flat_map(|app| &app.http_probes).filter(|probe| probe.host.is_none()).take(6)
@@ -61,47 +70,56 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 /// What others need to reach and only the member itself can.
-fn loopback_only<'m>(member: &'m Member<'_>) -> Vec<(&'m Endpoint, &'m HostSetting)> {
+fn loopback_only<'m>(member: &'m Member<'_>, view: &View<'_>) -> Vec<(&'m Endpoint, &'m HostSetting)> {
     let is_sought = member.config.clustered || member.is_published();
     let bound = is_sought.then(|| member.bound()).into_iter().flatten();
-    bound.filter(|(endpoint, _)| only_loopback(member, endpoint)).collect()
+    let listeners: Vec<&Listener> =
+        namespaces(member, view).filter_map(Result::ok).flat_map(|netns| &netns.listeners).collect();
+    bound.filter(|(endpoint, _)| only_loopback(member, endpoint, &listeners)).collect()
 }
 
-/// Whether all that is bound for the same purpose is loopback.
-fn only_loopback(member: &Member<'_>, endpoint: &Endpoint) -> bool {
+/// Whether all that is bound for the same purpose is loopback. The sockets decide where the program listens, otherwise the
+/// settings: a name in them may resolve to loopback, and a setting may be overridden.
+fn only_loopback(member: &Member<'_>, endpoint: &Endpoint, listeners: &[&Listener]) -> bool {
     let mut same = member.bound().filter(|(other, _)| other.what == endpoint.what);
-    same.all(|(_, host_setting)| scope_of_literal(&host_setting.host) == Some(HostScope::Loopback))
+    same.all(|(other, host_setting)| {
+        let mut on_port = listeners.iter().filter(|it| Some(it.port) == other.port).peekable();
+        if on_port.peek().is_some() {
+            on_port.all(|it| it.addr.is_loopback())
+        } else {
+            scope_of_literal(&host_setting.host) == Some(HostScope::Loopback)
+        }
+    })
 }
 
-/// The sockets that listen on the port, as the kernel lists them in the container.
-fn sockets(
+/// The namespace of the member's container, or why it was not examined.
+fn namespaces<'v>(
     member: &Member<'_>,
-    endpoint: &Endpoint,
-    view: &View<'_>,
+    view: &View<'v>,
+) -> impl Iterator<Item = Result<&'v Seen<Netns>, Gap>> {
+    let container = member.app.map(|app| &app.container);
+    view.snapshot.hosts.iter().filter_map(move |host| {
+        let containers = match host.containers.get() {
+            Ok(containers) => containers,
+            Err(gap) => return container.map(|_| Err(gap)),
+        };
+        let own = containers.value.iter().find(|it: &&Container| Some(&it.id) == container)?;
+        Some(own.netns.get())
+    })
+}
+
+/// The sockets that listen in the container, as the kernel lists them.
+fn sockets<'v>(
+    member: &Member<'_>,
+    view: &View<'v>,
     out: &mut Findings<'_>,
-) -> Vec<Evidence> {
-    let Some(app) = member.app else { return Vec::new() };
+) -> Vec<(&'v Seen<Netns>, &'v Listener)> {
     let mut sockets = Vec::new();
-    for host in &view.snapshot.hosts {
-        let netns = host.containers.get().and_then(|containers| {
-            match containers.iter().find(|container: &&Container| container.id == app.container) {
-                Some(container) => container.netns.get().map(Some),
-                None => Ok(None),
-            }
-        });
+    for netns in namespaces(member, view) {
         match netns {
-            Ok(netns) => sockets.extend(netns.into_iter().flat_map(|netns| listening(netns, endpoint.port))),
+            Ok(netns) => sockets.extend(netns.listeners.iter().map(|listener| (netns, listener))),
             Err(gap) => out.inconclusive(member.subject(), gap),
         }
     }
     sockets
-}
-
-fn listening(netns: &Seen<Netns>, port: Option<u16>) -> Vec<Evidence> {
-    let on_port = netns.listeners.iter().filter(|it| Some(it.port) == port);
-    on_port
-        .map(|it| {
-            Evidence::value(netns, format!("a socket listens at {}:{}/{}", it.addr, it.port, it.protocol))
-        })
-        .collect()
 }
