@@ -127,7 +127,11 @@ pub enum Command {
     /// Explain a check: why it matters, and how to fix it
     Explain {
         /// Id of the check, or an unambiguous part of it
-        check: String,
+        #[arg(required_unless_present = "log")]
+        check: Option<String>,
+        /// Name the checks that know this line of a log instead
+        #[arg(long, value_name = "LINE", conflicts_with = "check")]
+        log: Option<String>,
     },
     /// Write a commented configuration file
     Init {

@@ -1,6 +1,6 @@
 //! Commands that describe the program: list, explain, init, man.
 
-use super::print;
+use super::{log_line, print};
 use crate::cli::{Cli, When};
 use crate::error::{ExpectedError, notice};
 use crate::exit::ExitCode;
@@ -28,6 +28,25 @@ pub(super) fn explain(text: &str) -> Result<ExitCode, ExpectedError> {
     let shown = report::explain(found.check, Terminal::stdout(When::Auto), &mut text)
         .and_then(|()| pager::show(&text));
     print(|_| shown)
+}
+
+/// Names the checks that know a line of a log.
+pub(super) fn explain_log(line: &str) -> Result<ExitCode, ExpectedError> {
+    let found = log_line::findings(line)?;
+    print(|out| {
+        if found.is_empty() {
+            return writeln!(
+                out,
+                "No check reports this line by itself. run lists errors like it under engine/unexplained-errors."
+            );
+        }
+        writeln!(out, "With this line in the log of a healthy node, run reports:")?;
+        for finding in &found {
+            writeln!(out, "{} ({})", finding.check, finding.severity.as_str())?;
+            writeln!(out, "  {}", report::Printable::new(&finding.summary))?;
+        }
+        writeln!(out, "More: swarm-doctor explain {}", found[0].check)
+    })
 }
 
 pub(super) fn init(path: &Path, force: bool) -> Result<ExitCode, ExpectedError> {

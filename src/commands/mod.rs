@@ -3,6 +3,7 @@
 mod bundles;
 mod complete;
 mod info;
+mod log_line;
 mod output;
 mod report;
 mod version;
@@ -31,7 +32,8 @@ pub fn execute(command: Command, began: Instant) -> Result<ExitCode, ExpectedErr
         Command::Collect(collect) => bundles::collect(&collect),
         Command::Diff(diff) => bundles::diff(&diff),
         Command::List { verbose, json } => info::list(verbose, json),
-        Command::Explain { check } => info::explain(&check),
+        Command::Explain { check: Some(check), log: None } => info::explain(&check),
+        Command::Explain { log, .. } => info::explain_log(&log.unwrap_or_default()),
         Command::Init { file, force } => info::init(&file, force),
         Command::Schema { of } => {
             let schema = match of {
