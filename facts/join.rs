@@ -1,92 +1,87 @@
-//! What a machine sees of a swarm that it has yet to join.
+//! What a host that is not a member sees of a swarm before it joins.
 
 use crate::link::Outcome;
 use crate::swarm::Certificate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// The manager that was named, and what was seen of it. Its secret is the only thing of a token that is not here.
+/// The manager to join through, and the token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
-    /// The manager as it was named, with its port, such as `m1.example.com:2377`.
+    /// The manager as given by the user, with its port, such as `m1.example.com:2377`.
     pub target: String,
-    /// The token, where one was given.
+    /// `None` if no token was given.
     pub token: Option<Token>,
-    /// Where the manager is, or why its name leads nowhere.
+    /// The result of resolving and probing the manager.
     pub found: Found,
 }
 
-/// Where a manager is.
+/// The result of resolving the hostname of a manager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Found {
-    /// The name has no address.
-    #[serde(rename = "unresolved")]
-    Nowhere {
-        /// Why, in the words of whoever was asked.
+    /// The hostname cannot be resolved.
+    Unresolved {
+        /// The error of the resolver.
         what: String,
     },
-    /// It has one.
-    #[serde(rename = "resolved")]
-    At(Box<Manager>),
+    /// The hostname has an address, and the manager was probed there.
+    Resolved(Box<Manager>),
 }
 
-/// A manager as it looks from a machine that is to join.
+/// A manager, probed from the host that joins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manager {
-    /// Its address and port.
+    /// The probed address and port.
     pub addr: SocketAddr,
-    /// The address from which this machine reaches it, where there is a way at all.
+    /// The source address of packets to it; `None` without a route.
     pub from: Option<IpAddr>,
-    /// What came of a connection to its manager port.
+    /// A TCP connection to its manager port.
     pub port: Outcome,
-    /// What came of a connection to 7946/tcp.
+    /// A TCP connection to its port 7946.
     pub gossip: Outcome,
-    /// What it said where TLS was begun.
+    /// The TLS handshake on the manager port; `None` if the port is not open, or is 7946.
     pub greeting: Option<Greeting>,
 }
 
-/// How whoever listens on the manager port answers to the first words of a join.
+/// The result of a TLS handshake on the manager port, without a client certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Greeting {
-    /// TLS did not come about.
-    #[serde(rename = "no-tls")]
-    Silent {
-        /// What it ended in.
+    /// The handshake failed.
+    NoTls {
+        /// The error.
         what: String,
     },
-    /// TLS came about.
-    Tls(Box<Spoken>),
+    /// The handshake succeeded.
+    Tls(Box<TlsAnswer>),
 }
 
-/// What was said over TLS.
+/// What the server sent over TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spoken {
-    /// The protocol that was agreed on (ALPN). A manager says `h2`, or nothing.
+pub struct TlsAnswer {
+    /// The negotiated protocol (ALPN). A manager selects `h2` or none.
     pub protocol: Option<String>,
-    /// The certificate that it showed, where it can be read.
+    /// The server certificate; `None` if it cannot be parsed.
     pub certificate: Option<Certificate>,
-    /// The swarm's authority, as it tells everyone who asks.
-    #[serde(rename = "root_ca")]
-    pub authority: Authority,
+    /// The root CA of the swarm, which a manager returns without authentication.
+    pub root_ca: RootCa,
 }
 
 /// The answer to `docker.swarmkit.v1.CA/GetRootCACertificate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Authority {
+pub enum RootCa {
     /// The manager returned it.
     Returned {
-        /// The certificate, where it can be read.
+        /// `None` if the certificate cannot be parsed.
         certificate: Option<Certificate>,
         /// SHA-256 of the returned certificate, in hex: the first part of a join token.
         digest: String,
     },
     /// The manager did not return it.
-    #[serde(rename = "unavailable")]
-    Untold {
-        /// What came in its place.
+    Unavailable {
+        /// The error or the answer instead.
         what: String,
     },
 }
@@ -95,48 +90,46 @@ pub enum Authority {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Token {
-    /// It is one in form.
-    #[serde(rename = "valid")]
-    Sound {
-        /// The SHA-256 of the authority of the swarm that it is for, in hex.
-        #[serde(rename = "root_ca")]
-        authority: String,
-        /// The swarm demands FIPS (`SWMTKN-2-1-`).
+    /// The format is valid.
+    Valid {
+        /// SHA-256 of the root CA of the swarm that the token is for, in hex.
+        root_ca: String,
+        /// The swarm requires FIPS (`SWMTKN-2-1-`).
         fips: bool,
     },
-    /// It is none, and no engine takes it.
+    /// The format is invalid; every engine rejects it.
     Malformed {
-        /// What is wrong with it.
+        /// The format error.
         flaw: Flaw,
     },
 }
 
-/// What is wrong with what was given for a join token.
+/// A format error of a join token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Flaw {
-    /// There is nothing in it.
+    /// It has no characters.
     Empty,
-    /// It is a key that unlocks managers, `SWMKEY-`.
+    /// It is an unlock key (`SWMKEY-`).
     UnlockKey,
     /// It does not begin with `SWMTKN-1-` or `SWMTKN-2-`.
     Foreign,
-    /// It has another number of parts between its hyphens.
+    /// The number of parts between hyphens is wrong.
     Parts {
-        /// How many there are.
+        /// The number of parts.
         has: usize,
-        /// How many there have to be.
+        /// The required number of parts.
         wants: usize,
     },
     /// A part is too short or too long.
     Length {
         /// `authority` or `secret`.
         part: String,
-        /// How many characters it has.
+        /// Its length in characters.
         has: usize,
-        /// How many it has to have.
+        /// The required length in characters.
         wants: usize,
     },
-    /// The part that names the authority is no number in base 36 of 256 bits.
+    /// The digest of the root CA is not a number of at most 256 bits in base 36.
     NoDigest,
 }

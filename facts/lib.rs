@@ -13,6 +13,7 @@ pub mod gossip_capture;
 pub mod host;
 mod ids;
 pub mod join;
+pub mod join_progress;
 mod json_repair;
 pub mod link;
 pub mod log;
@@ -24,7 +25,6 @@ mod snapshot;
 pub mod stack;
 pub mod swarm;
 mod text;
-pub mod way_in;
 
 pub use fact::{Fact, Gap, Need, Seen, Source, Why};
 #[cfg(feature = "testing")]

@@ -78,7 +78,7 @@ fn next(snapshot: &Snapshot, token: &str) -> Vec<Step> {
     let Some(host) = snapshot.hosts.first() else { return Vec::new() };
     match host.join.get() {
         Ok(join) => match &join.found {
-            Found::At(manager) => {
+            Found::Resolved(manager) => {
                 let from = manager.from.map(|from| format!("--advertise-addr {from} ")).unwrap_or_default();
                 let command = format!(
                     "docker swarm join --token {} {from}{}",
@@ -87,7 +87,7 @@ fn next(snapshot: &Snapshot, token: &str) -> Vec<Step> {
                 );
                 joining(host, command, join.token.is_some())
             }
-            Found::Nowhere { .. } => Vec::new(),
+            Found::Unresolved { .. } => Vec::new(),
         },
         Err(_) => inviting(host),
     }

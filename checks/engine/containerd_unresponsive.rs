@@ -74,7 +74,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     };
     let recent =
         |line: &&Line| line.at.is_some_and(|at| view.snapshot.taken.duration_since(at).as_mins() < RECENT);
-    let line = facts::way_in::life(log)
+    let line = facts::join_progress::since_start(log)
         .iter()
         .rev()
         .filter(recent)

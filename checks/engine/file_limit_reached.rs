@@ -1,7 +1,7 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::engine::{EngineProcess, Process};
+use facts::join_progress::since_start;
 use facts::log::{Line, Program};
-use facts::way_in::life;
 use facts::{Host, Seen};
 
 /// The age in minutes up to which a log line counts.
@@ -35,7 +35,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         |line: &&Line| line.at.is_some_and(|at| view.snapshot.taken.duration_since(at).as_mins() < RECENT);
     let contains = |line: &Line, words: &str| line.message.contains(words) || line.error().contains(words);
     let of_engine = |line: &&Line| line.program == Program::Engine;
-    let lines = || life(log).iter().rev().filter(of_engine).filter(recent);
+    let lines = || since_start(log).iter().rev().filter(of_engine).filter(recent);
     let files = "too many open files";
     let forks = "resource temporarily unavailable";
     let (line, what, limit) = match lines().find(|line| contains(line, files)) {

@@ -2,8 +2,8 @@ use super::kernel_log::contains;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::Host;
 use facts::host::ModuleState;
+use facts::join_progress::since_start;
 use facts::swarm::LocalState;
-use facts::way_in::life;
 
 check! {
     /// Bridged packets do not pass the iptables rules: `br_netfilter` is not loaded, or `bridge-nf-call-iptables` is 0.
@@ -48,7 +48,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         .is_some_and(|module| matches!(module.state, ModuleState::Loaded | ModuleState::BuiltIn));
     let load = Step::LoadModule { node: node().into(), module: "br_netfilter".into() };
     let set = Step::SetSysctl { node: node().into(), key: KEY.into(), to: "1".into() };
-    if !active && let Some(line) = life(log).iter().rev().find(|line| contains(line, REFUSED)) {
+    if !active && let Some(line) = since_start(log).iter().rev().find(|line| contains(line, REFUSED)) {
         let summary = "dockerd cannot create docker_gwbridge because kernel module br_netfilter is not loaded: tasks on \
                        overlay networks fail on this node";
         out.report(Subject::Node(node()), summary, Evidence::log(log, line)).remedy(Remedy {

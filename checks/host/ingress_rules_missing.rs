@@ -5,8 +5,8 @@ use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject,
 use facts::Host;
 use facts::firewall::{Expr, Field, Outcome, Rule, Ruleset, Table, Verdict, conditions, evaluate};
 use facts::host::{ModuleState, Protocol};
+use facts::join_progress::since_start;
 use facts::swarm::LocalState;
-use facts::way_in::life;
 use std::collections::BTreeSet;
 
 check! {
@@ -52,7 +52,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let log = host.log.get()?;
-    if life(log).iter().any(|line| line.message.starts_with("Could not get ipvs family information")) {
+    if since_start(log).iter().any(|line| line.message.starts_with("Could not get ipvs family information")) {
         return Ok(());
     }
     let firewall = host.firewall.get()?;

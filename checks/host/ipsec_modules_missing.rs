@@ -2,8 +2,8 @@ use super::kernel_log::contains;
 use super::packages::missing_module_steps;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
+use facts::join_progress::since_start;
 use facts::log::Line;
-use facts::way_in::life;
 
 check! {
     /// The kernel has no IPsec support, or iptables cannot match VXLAN packets, so encrypted overlay networks do not work.
@@ -53,7 +53,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
                 && (!text.starts_with("could not") || no_match(line).is_some())
         })
     };
-    let found = life(log).iter().rev().find_map(|line| Some((line, failure(line)?)));
+    let found = since_start(log).iter().rev().find_map(|line| Some((line, failure(line)?)));
     let Some((line, (text, module, effect))) = found else { return Ok(()) };
     // A network that was removed since is no problem; a rejected task leaves the network off the list.
     if encrypted.is_empty() && !text.starts_with("required") {

@@ -1,7 +1,7 @@
 use super::packages::missing_module_steps;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::host::{Module, ModuleState, Modules};
-use facts::way_in::life;
+use facts::join_progress::since_start;
 use facts::{Gap, Host, Seen, Why};
 
 check! {
@@ -66,7 +66,8 @@ const UNKNOWN_FAMILY: &str = "Could not get ipvs family information from the ker
 /// A module that was not needed yet is not a problem. One that the engine failed to load is.
 fn not_loaded(host: &Host, modules: &Seen<Modules>, module: &Module, out: &mut Findings<'_>) -> Judged {
     let log = host.log.get()?;
-    let Some(line) = life(log).iter().rev().find(|line| line.message.starts_with(UNKNOWN_FAMILY)) else {
+    let Some(line) = since_start(log).iter().rev().find(|line| line.message.starts_with(UNKNOWN_FAMILY))
+    else {
         return Ok(());
     };
     let summary = "Kernel module ip_vs is installed but not loaded, and dockerd failed to load it: service VIPs and \

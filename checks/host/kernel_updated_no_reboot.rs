@@ -3,8 +3,8 @@ use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, Target, View};
 use facts::Host;
 use facts::host::ModuleState;
+use facts::join_progress::since_start;
 use facts::swarm::LocalState;
-use facts::way_in::life;
 
 check! {
     /// The kernel package was updated and the host was not rebooted: the modules of the running kernel are gone.
@@ -58,7 +58,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
     }
     let log = host.log.get()?;
-    let failed = life(log).iter().rev().find(|line| {
+    let failed = since_start(log).iter().rev().find(|line| {
         contains(line, "not found in directory /lib/modules")
             || contains(line, "error creating vxlan interface: operation not supported")
             || contains(line, "Could not get ipvs family information from the kernel")

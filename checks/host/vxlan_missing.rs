@@ -2,8 +2,8 @@ use super::kernel_log::contains;
 use super::packages::missing_module_steps;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Subject, View};
 use facts::host::ModuleState;
+use facts::join_progress::since_start;
 use facts::swarm::LocalState;
-use facts::way_in::life;
 use facts::{Gap, Host, Why};
 
 check! {
@@ -36,8 +36,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let module = modules.0.get("vxlan");
     let missing = module.filter(|module| module.state == ModuleState::Missing);
     let log = host.log.get();
-    let refused =
-        log.as_ref().ok().and_then(|log| life(log).iter().rev().find(|line| contains(line, UNSUPPORTED)));
+    let refused = log
+        .as_ref()
+        .ok()
+        .and_then(|log| since_start(log).iter().rev().find(|line| contains(line, UNSUPPORTED)));
     // A module that was loaded after the refusal ended it.
     let loaded =
         module.is_some_and(|module| matches!(module.state, ModuleState::Loaded | ModuleState::BuiltIn));

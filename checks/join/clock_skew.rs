@@ -1,5 +1,5 @@
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
-use facts::join::Authority as RootCa;
+use facts::join::RootCa;
 use facts::swarm::Certificate;
 use facts::{Host, Timestamp};
 
@@ -29,9 +29,9 @@ check! {
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
     let answer = super::tls_answer(join)?;
-    let root = match &answer.authority {
+    let root = match &answer.root_ca {
         RootCa::Returned { certificate, .. } => certificate.as_ref(),
-        RootCa::Untold { .. } => None,
+        RootCa::Unavailable { .. } => None,
     };
     let now = view.snapshot.taken;
     let of = [("root CA", root), ("manager", answer.certificate.as_ref())];

@@ -32,8 +32,8 @@ check! {
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
     let manager = match &join.found {
-        Found::At(manager) => manager,
-        Found::Nowhere { what } => {
+        Found::Resolved(manager) => manager,
+        Found::Unresolved { what } => {
             let summary = format!("the hostname of the manager, {}, cannot be resolved", join.target);
             let shown = format!("looking up {}: {what}", join.target);
             out.report(super::link(host, join), summary, Evidence::value(join, shown))

@@ -13,7 +13,7 @@ mod token_of_another_swarm;
 
 use crate::model::blocked_port::{Direction, open_port};
 use crate::{BuiltIn, Remedy, Subject};
-use facts::join::{Found, Greeting, Join, Manager, Spoken};
+use facts::join::{Found, Greeting, Join, Manager, TlsAnswer};
 use facts::link::Outcome;
 use facts::{Gap, Host, NodeName, Seen, Why};
 
@@ -34,13 +34,13 @@ pub const CHECKS: &[&BuiltIn] = &[
 /// The manager, where its hostname resolves.
 fn manager(seen: &Seen<Join>) -> Result<&Manager, Gap> {
     match &seen.found {
-        Found::At(manager) => Ok(manager),
-        Found::Nowhere { .. } => Err(not_applicable(seen, "its hostname cannot be resolved")),
+        Found::Resolved(manager) => Ok(manager),
+        Found::Unresolved { .. } => Err(not_applicable(seen, "its hostname cannot be resolved")),
     }
 }
 
 /// The TLS answer of the manager.
-fn tls_answer(seen: &Seen<Join>) -> Result<&Spoken, Gap> {
+fn tls_answer(seen: &Seen<Join>) -> Result<&TlsAnswer, Gap> {
     match &manager(seen)?.greeting {
         Some(Greeting::Tls(answer)) => Ok(answer),
         _ => Err(not_applicable(seen, "no manager answers there")),

@@ -38,7 +38,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             format!("given port: {GOSSIP}"),
         ),
         None => return Ok(()),
-        Some(Greeting::Silent { what }) => (
+        Some(Greeting::NoTls { what }) => (
             format!("{endpoint} accepts connections and does not use TLS, so it is not a manager"),
             format!("TLS: {what}"),
         ),

@@ -1,6 +1,6 @@
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Target, View};
 use facts::Host;
-use facts::join::Authority as RootCa;
+use facts::join::RootCa;
 
 check! {
     /// The manager does not return the root CA of its swarm.
@@ -25,7 +25,7 @@ check! {
 
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
-    let RootCa::Untold { what } = &super::tls_answer(join)?.authority else { return Ok(()) };
+    let RootCa::Unavailable { what } = &super::tls_answer(join)?.root_ca else { return Ok(()) };
     let address = super::manager(join)?.addr.ip().to_string();
     let summary = format!("the manager at {} does not return its root CA: {what}", join.target);
     out.report(super::link(host, join), summary, Evidence::value(join, what))

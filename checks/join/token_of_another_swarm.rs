@@ -1,7 +1,7 @@
 use crate::remedies::join_token::print_token;
 use crate::{Evidence, Findings, Judged, Subject, View};
 use facts::Host;
-use facts::join::{Authority as RootCa, Token};
+use facts::join::{RootCa, Token};
 
 check! {
     /// The join token belongs to another swarm than the manager, or is older than the present root CA.
@@ -29,9 +29,9 @@ check! {
 fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let join = host.join.get()?;
     let Some(token) = &join.token else { return Err(super::not_applicable(join, "no token was given")) };
-    let Token::Sound { authority: expected, .. } = token else { return Ok(()) };
+    let Token::Valid { root_ca: expected, .. } = token else { return Ok(()) };
     let answer = super::tls_answer(join)?;
-    let RootCa::Returned { digest, .. } = &answer.authority else {
+    let RootCa::Returned { digest, .. } = &answer.root_ca else {
         return Err(super::not_applicable(join, "its root CA is not known"));
     };
     if digest == expected {

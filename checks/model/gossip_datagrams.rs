@@ -4,10 +4,10 @@ use super::blocked_port::{Direction, open_port};
 use super::reachability::{GOSSIP_PORT, by_peer};
 use crate::{Confidence, Evidence, Findings, Flow, Subject, View};
 use facts::gossip_capture::{Gossip, GossipCapture, PeerCapture};
+use facts::join_progress::since_gossip_start;
 use facts::link::Outcome;
 use facts::log::{Line, Log};
 use facts::swarm::LocalState;
-use facts::way_in::gossip;
 use facts::{Gap, Host, NodeName, Seen, Why};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -185,7 +185,7 @@ fn complaints<'a>(log: &'a Seen<Log>, view: &View<'_>, recent: i64) -> BTreeMap<
     let now = log.ends.unwrap_or(view.snapshot.taken).as_second();
     let fresh = |line: &&Line| line.at.is_none_or(|at| now - at.as_second() <= recent);
     let mut complaints: BTreeMap<String, Vec<&Line>> = BTreeMap::new();
-    for line in gossip(log).iter().filter(fresh) {
+    for line in since_gossip_start(log).iter().filter(fresh) {
         if let Some(member) = member_without_udp(&line.message) {
             complaints.entry(member.to_owned()).or_default().push(line);
         }

@@ -1,7 +1,7 @@
 //! Which file of the engine's state an error is about.
 
+use facts::join_progress::since_start;
 use facts::log::{Level, Line, Log, Program};
-use facts::way_in::life;
 use facts::{Fact, Gap, Host, Why};
 
 /// A state file, or a group of them.
@@ -96,7 +96,7 @@ pub(crate) fn damaged_file(error: &str, host: &Host) -> Result<Option<(StateFile
 /// The last error about a state file of an engine that does not start.
 pub(crate) fn start_error<'a>(log: &'a Log, host: &Host) -> Option<(StateFile, &'a Line)> {
     let by_engine = |line: &&Line| line.program == Program::Engine;
-    life(log).iter().rev().filter(by_engine).find_map(|line| {
+    since_start(log).iter().rev().filter(by_engine).find_map(|line| {
         let message = line.message.to_ascii_lowercase();
         let contains = |words: &[&str]| words.iter().any(|part| message.contains(part));
         let file = if contains(&["cluster component: "])
@@ -121,7 +121,7 @@ fn malformed<T>(fact: &Fact<T>) -> bool {
 
 /// The file that crashed the engine, by the packages in the first stack trace.
 pub(crate) fn crash(log: &Log) -> Option<(StateFile, &Line)> {
-    let life = life(log);
+    let life = since_start(log);
     let is_crash =
         |line: &Line| line.message.starts_with("panic: ") || line.message.starts_with("fatal error: ");
     let at = life.iter().rposition(is_crash)?;

@@ -1,8 +1,8 @@
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::firewall::{Expr, Hook, Ruleset};
+use facts::join_progress::since_start;
 use facts::log::{Line, Log};
 use facts::overlay::Overlay;
-use facts::way_in::life;
 use facts::{Host, Seen};
 
 check! {
@@ -64,7 +64,7 @@ fn refused_rule(log: &Log) -> Option<&Line> {
         let text = &line.message;
         text.contains("could not install mangle rule") || text.contains("ailed to add mangle rule")
     };
-    life(log).iter().rev().find(of_rule)
+    since_start(log).iter().rev().find(of_rule)
 }
 
 fn report(

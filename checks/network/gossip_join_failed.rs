@@ -1,8 +1,8 @@
 use crate::model::blocked_port::{Direction, open_port, run_on_peer};
 use crate::model::reachability::{GOSSIP_PORT, by_peer};
 use crate::{Confidence, Evidence, Findings, Flow, Judged, Remedy, Risk, Step, Subject, View};
+use facts::join_progress::since_gossip_start;
 use facts::log::{Line, Log};
-use facts::way_in::gossip;
 use facts::{Host, NodeName, Seen, Timestamp};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -191,7 +191,7 @@ fn remedy(to: NodeName, addr: IpAddr, reason: Reason, host: &Host) -> Remedy {
 /// The failures by address since gossip last started, without the addresses that were reached later.
 fn failed(log: &Seen<Log>) -> BTreeMap<IpAddr, Failure<'_>> {
     let mut failed: BTreeMap<IpAddr, Failure<'_>> = BTreeMap::new();
-    for line in gossip(log) {
+    for line in since_gossip_start(log) {
         if let Some(addr) = reached(&line.message) {
             failed.remove(&addr);
         }

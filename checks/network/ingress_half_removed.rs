@@ -1,8 +1,8 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::Host;
+use facts::join_progress::since_start;
 use facts::log::{Line, Log};
 use facts::network::Network;
-use facts::way_in::life;
 
 check! {
     /// The ingress network was removed from the swarm, and this node still has it.
@@ -66,7 +66,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 /// The line in which the engine failed to delete this very network, if the network was created before it.
 fn failed_removal<'a>(log: &'a Log, network: &Network) -> Option<&'a Line> {
     let start = format!("Failed to delete ingress network {}", network.id);
-    let line = life(log).iter().rev().find(|line| line.message.starts_with(&start))?;
+    let line = since_start(log).iter().rev().find(|line| line.message.starts_with(&start))?;
     let older = line.at.zip(network.created).is_some_and(|(at, created)| at < created);
     (!older).then_some(line)
 }

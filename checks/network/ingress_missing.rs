@@ -1,9 +1,9 @@
 use crate::model::join_evidence::{message, progress};
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::join_progress::JoinProgress;
 use facts::log::Line;
 use facts::network::Network;
 use facts::swarm::LocalState;
-use facts::way_in::WayIn;
 use facts::{Gap, Host, Seen, Why};
 
 check! {
@@ -96,7 +96,7 @@ fn without_endpoint(
     }
     let log = host.log.get()?;
     // Without a failure the network was re-created, and the endpoint comes with the first task that publishes a port.
-    let failed = WayIn::of(log).filter(|join| join.missing.is_none()).and_then(|join| join.trouble);
+    let failed = JoinProgress::of(log).filter(|join| join.missing.is_none()).and_then(|join| join.error);
     let Some(line) = failed.filter(|line| !is_older_than(line, ingress)) else {
         return Ok(());
     };
@@ -120,20 +120,20 @@ fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>)
     let log = host.log.get()?;
     // If no step of the join is missing and nothing failed, the network was re-created, and it comes with the first task
     // that publishes a port.
-    let Some(join) = WayIn::of(log) else { return Ok(()) };
+    let Some(join) = JoinProgress::of(log) else { return Ok(()) };
     // Another node that was examined with this one may list a network that is newer than the failure.
     let elsewhere = view.snapshot.hosts.iter().filter_map(|other| other.networks.get().ok());
     let mut current = elsewhere.flat_map(|networks| networks.iter()).filter(|network| network.ingress);
-    if join.trouble.is_some_and(|line| current.any(|network| is_older_than(line, network))) {
+    if join.error.is_some_and(|line| current.any(|network| is_older_than(line, network))) {
         return Ok(());
     }
     let summary = "this worker has no ingress network";
     let subject = Subject::Node(host.name.clone());
     // A step that is absent from the log proves nothing where lines are missing.
-    if join.trouble.is_none() && join.missing.is_some() {
+    if join.error.is_none() && join.missing.is_some() {
         facts::log::Log::gap_since(log, join.reached.and_then(|(_, line)| line.at))?;
     }
-    let finding = match (join.trouble, join.missing, join.reached) {
+    let finding = match (join.error, join.missing, join.reached) {
         (Some(line), _, _) => {
             let summary = format!("{summary}: {}", message(line));
             out.report(subject, summary, first).with(Evidence::log(log, line))
@@ -145,7 +145,7 @@ fn worker(host: &Host, view: &View<'_>, first: Evidence, out: &mut Findings<'_>)
             .confidence(Confidence::Medium),
         _ => return Ok(()),
     };
-    let words = join.trouble.map(message).unwrap_or_default();
+    let words = join.error.map(message).unwrap_or_default();
     finding.remedy(remedy(host, &words));
     Ok(())
 }

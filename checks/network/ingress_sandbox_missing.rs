@@ -1,7 +1,7 @@
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::join_progress::since_start;
 use facts::log::{Line, Log};
 use facts::network::Network;
-use facts::way_in::life;
 use facts::{Host, Seen};
 
 check! {
@@ -72,7 +72,7 @@ fn failed_balancer<'a>(log: &'a Log, ingress: &Network, now: i64) -> Option<&'a 
             && line.message.contains(ingress.id.as_str())
     };
     let fresh = |line: &&Line| line.at.is_none_or(|at| now - at.as_second() <= FRESH_SECONDS);
-    life(log).iter().rev().find(of_ingress).filter(fresh)
+    since_start(log).iter().rev().find(of_ingress).filter(fresh)
 }
 
 fn report<'f>(

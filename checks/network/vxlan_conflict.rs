@@ -1,9 +1,9 @@
 use crate::remedy::shell_quote;
 use crate::{Confidence, Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use facts::join_progress::since_start;
 use facts::log::{Line, Log};
 use facts::network::Network;
 use facts::overlay::{EngineNamespaces, VxlanDevice};
-use facts::way_in::life;
 use facts::{Host, Seen};
 
 check! {
@@ -104,7 +104,7 @@ fn last_failure<'a>(log: &'a Log, view: &View<'_>) -> Option<&'a Line> {
     let exists = |line: &&Line| error_of(line).contains("error creating vxlan interface: file exists");
     let fresh = |line: &&Line| line.at.is_none_or(|at| now - at.as_second() <= FRESH_SECONDS);
     // A later failure for another reason, such as a missing module, is the present one.
-    life(log).iter().rev().find(failed).filter(exists).filter(fresh)
+    since_start(log).iter().rev().find(failed).filter(exists).filter(fresh)
 }
 
 /// The line with its error, which is a field beside the message.

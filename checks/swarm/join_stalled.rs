@@ -1,8 +1,8 @@
 use crate::model::join_evidence::{add_evidence, message, progress};
 use crate::remedies::rejoin::{join_command, join_target};
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
+use facts::join_progress::{JoinProgress, Step as JoinStep};
 use facts::swarm::LocalState;
-use facts::way_in::{Step as JoinStep, WayIn};
 use facts::{Gap, Host, Why};
 
 check! {
@@ -50,29 +50,29 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         Err(_) => {}
     }
     let log = host.log.get()?;
-    let Some(join) = WayIn::of(log) else { return Ok(()) };
+    let Some(join) = JoinProgress::of(log) else { return Ok(()) };
     let error = info.ok().filter(|info| !info.swarm.error.is_empty());
-    if join.missing.is_none() && join.trouble.is_none() {
+    if join.missing.is_none() && join.error.is_none() {
         return Ok(());
     }
     // An error after a completed join is not a stalled join.
     if join.missing.is_none() && error.is_some() {
         return Ok(());
     }
-    let trouble = join.trouble.map(|line| format!(": {}", message(line)));
+    let trouble = join.error.map(|line| format!(": {}", message(line)));
     let without = match join.reached {
-        Some((step, _)) if step >= JoinStep::Certified => ", so it has no ingress network",
+        Some((step, _)) if step >= JoinStep::CertificateReceived => ", so it has no ingress network",
         _ => "",
     };
     let summary = format!("{}{without}{}", progress(&join), trouble.unwrap_or_default());
-    let last = join.trouble.or(join.reached.map(|(_, line)| line)).or(join.answered);
+    let last = join.error.or(join.reached.map(|(_, line)| line)).or(join.response);
     let Some(last) = last else { return Ok(()) };
     let age = |at: facts::Timestamp| view.snapshot.taken.as_second() - at.as_second();
-    if join.trouble.is_none() && last.at.is_some_and(|at| age(at) < STEP_SECONDS) {
+    if join.error.is_none() && last.at.is_some_and(|at| age(at) < STEP_SECONDS) {
         return Ok(());
     }
     // A step that is absent from the log proves nothing where lines are missing.
-    if join.trouble.is_none() {
+    if join.error.is_none() {
         facts::log::Log::gap_since(log, join.reached.and_then(|(_, line)| line.at))?;
     }
     let finding = out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, last));
@@ -84,7 +84,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     Ok(())
 }
 
-fn remedy(host: &Host, join: &WayIn<'_>, view: &View<'_>) -> Remedy {
+fn remedy(host: &Host, join: &JoinProgress<'_>, view: &View<'_>) -> Remedy {
     let node = host.name.clone();
     let by_hand = |text: &str, commands: &[&str]| Step::Manual {
         node: node.clone().into(),
@@ -92,7 +92,7 @@ fn remedy(host: &Host, join: &WayIn<'_>, view: &View<'_>) -> Remedy {
         commands: commands.iter().map(|command| (*command).to_owned()).collect(),
     };
     let first = match join.reached.map(|(step, _)| step) {
-        None | Some(JoinStep::Asked | JoinStep::Requested) => by_hand(
+        None | Some(JoinStep::Started | JoinStep::CertificateRequested) => by_hand(
             "check that 2377/tcp of the manager is reachable, and print a fresh token there",
             &["sudo swarm-doctor run", "docker swarm join-token worker"],
         ),

@@ -1,7 +1,7 @@
 use crate::remedies::rejoin::join_target;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
+use facts::join_progress::since_start;
 use facts::log::{Line, Log};
-use facts::way_in::life;
 use facts::{Host, Seen, Source};
 
 check! {
@@ -52,7 +52,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let ago = |line: &Line| line.at.map(|at| view.snapshot.taken.duration_since(at).as_secs_f64());
     let recent = |line: &&Line| ago(line).is_some_and(|seconds| seconds <= COUNTED_SECONDS);
     let failures: Vec<&Line> =
-        life(log).iter().filter(|line| line.message == FAILED).filter(recent).collect();
+        since_start(log).iter().filter(|line| line.message == FAILED).filter(recent).collect();
     let Some(last) = failures.last() else { return Ok(()) };
     let times: u32 = failures.iter().map(|line| line.repeated.max(1)).sum();
     let overdue = |seconds: f64| seconds > next_failure_within(&failures).min(LATEST_SECONDS);

@@ -3,12 +3,12 @@
 use crate::join::{Flaw, Token};
 use std::fmt::Write as _;
 
-/// How long the part is that names the authority: 256 bits in base 36.
-const AUTHORITY: usize = 50;
-/// How long the secret is.
-const SECRET: usize = 25;
+/// Length of the digest of the root CA: 256 bits in base 36.
+const DIGEST_LENGTH: usize = 50;
+/// Length of the secret.
+const SECRET_LENGTH: usize = 25;
 
-/// What a join token says, and nothing that would let anyone join.
+/// Parses a join token and drops its secret.
 pub fn token(text: &str) -> Token {
     read(text).unwrap_or_else(|flaw| Token::Malformed { flaw })
 }
@@ -26,18 +26,18 @@ fn read(text: &str) -> Result<Token, Flaw> {
         ["SWMTKN", "2", fips @ ("0" | "1"), ..] => (5, *fips == "1"),
         _ => return Err(Flaw::Foreign),
     };
-    let [.., authority, secret] = parts.as_slice() else { return Err(Flaw::Foreign) };
+    let [.., digest, secret] = parts.as_slice() else { return Err(Flaw::Foreign) };
     if parts.len() != wants {
         return Err(Flaw::Parts { has: parts.len(), wants });
     }
-    for (part, text, wants) in [("authority", authority, AUTHORITY), ("secret", secret, SECRET)] {
+    for (part, text, wants) in [("authority", digest, DIGEST_LENGTH), ("secret", secret, SECRET_LENGTH)] {
         let has = text.chars().count();
         if has != wants {
             return Err(Flaw::Length { part: part.into(), has, wants });
         }
     }
-    let authority = hex(authority).ok_or(Flaw::NoDigest)?;
-    Ok(Token::Sound { authority, fips })
+    let root_ca = hex(digest).ok_or(Flaw::NoDigest)?;
+    Ok(Token::Valid { root_ca, fips })
 }
 
 /// A number of at most 256 bits, from base 36 to base 16.
@@ -76,14 +76,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_names_its_authority_and_keeps_its_secret() {
+    fn a_valid_token_gives_the_root_ca_digest_without_the_secret() {
         let sound = token(&format!("SWMTKN-1-{DIGEST}-{SECRET}"));
         let authority = "9a5b9d9dc2e2ca7bd8d6bb4e5ce8a1a6ea7b4d9f24e6e6a1d4d6e5d4b5e6f7a8";
-        let Token::Sound { authority: digest, fips: false } = &sound else { panic!("{sound:?}") };
+        let Token::Valid { root_ca: digest, fips: false } = &sound else { panic!("{sound:?}") };
         assert_eq!(digest.len(), authority.len());
         assert!(!format!("{sound:?}").contains(SECRET));
-        assert!(matches!(token(&format!("SWMTKN-2-1-{DIGEST}-{SECRET}")), Token::Sound { fips: true, .. }));
-        assert!(matches!(token(&format!("SWMTKN-2-0-{DIGEST}-{SECRET}")), Token::Sound { fips: false, .. }));
+        assert!(matches!(token(&format!("SWMTKN-2-1-{DIGEST}-{SECRET}")), Token::Valid { fips: true, .. }));
+        assert!(matches!(token(&format!("SWMTKN-2-0-{DIGEST}-{SECRET}")), Token::Valid { fips: false, .. }));
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! The first words of a join: TLS without a certificate of one's own, and the question for the swarm's authority.
+//! The first request of a join: a TLS handshake without a client certificate, then `GetRootCACertificate`.
 //!
-//! Every node that joins asks so (`ca/certificates.go`, `GetRemoteCA`), before it shows its token. A manager answers
-//! everyone and logs nothing.
+//! Every joining node sends it before its token (swarmkit `ca/certificates.go`, `GetRemoteCA`). A manager answers without
+//! authentication and logs nothing.
 
 use crate::collect::tls::accepting;
 use bytes::Bytes;
-use facts::join::{Authority, Greeting, Spoken};
+use facts::join::{Greeting, RootCa, TlsAnswer};
 use facts::parse::{certificate_of_der, certificate_of_pem};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http2;
@@ -23,35 +23,35 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-/// The call that needs neither token nor certificate.
+/// The gRPC method; it needs neither token nor client certificate.
 const CALL: &str = "docker.swarmkit.v1.CA/GetRootCACertificate";
-/// A message of no fields: not compressed, and 0 bytes long.
+/// An empty gRPC message: not compressed, 0 bytes long.
 const EMPTY: &[u8] = &[0, 0, 0, 0, 0];
-/// The most that is read of an answer. A certificate takes less than 1 KiB, and a rotation sends a few.
-const MOST: usize = 1 << 16;
+/// Maximum size of the answer in bytes. A certificate takes less than 1 KiB; a CA rotation returns several.
+const MAX_SIZE: usize = 1 << 16;
 
-/// Asks who is there.
+/// Performs the handshake and requests the root CA, each within `deadline`.
 pub(crate) async fn greet(addr: SocketAddr, deadline: Duration) -> Greeting {
-    let silent = |what: String| Greeting::Silent { what };
-    let late = || format!("no answer within {} ms", deadline.as_millis());
-    let stream = match timeout(deadline, begin(addr)).await {
+    let no_tls = |what: String| Greeting::NoTls { what };
+    let timed_out = || format!("no answer within {} ms", deadline.as_millis());
+    let stream = match timeout(deadline, handshake(addr)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(what)) => return silent(what),
-        Err(_) => return silent(late()),
+        Ok(Err(what)) => return no_tls(what),
+        Err(_) => return no_tls(timed_out()),
     };
     let (_, session) = stream.get_ref();
     let protocol = session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
-    let shown = session.peer_certificates().and_then(|chain| chain.first());
-    let certificate = shown.and_then(|der| certificate_of_der(der).ok());
-    let authority = match timeout(deadline, authority(stream, addr)).await {
-        Ok(Ok(authority)) => authority,
-        Ok(Err(what)) => Authority::Untold { what },
-        Err(_) => Authority::Untold { what: late() },
+    let server = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = server.and_then(|der| certificate_of_der(der).ok());
+    let root_ca = match timeout(deadline, root_ca(stream, addr)).await {
+        Ok(Ok(root_ca)) => root_ca,
+        Ok(Err(what)) => RootCa::Unavailable { what },
+        Err(_) => RootCa::Unavailable { what: timed_out() },
     };
-    Greeting::Tls(Box::new(Spoken { protocol, certificate, authority }))
+    Greeting::Tls(Box::new(TlsAnswer { protocol, certificate, root_ca }))
 }
 
-async fn begin(addr: SocketAddr) -> Result<TlsStream<TcpStream>, String> {
+async fn handshake(addr: SocketAddr) -> Result<TlsStream<TcpStream>, String> {
     let mut config = accepting().map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = TcpStream::connect(addr).await.map_err(|error| error.to_string())?;
@@ -59,7 +59,7 @@ async fn begin(addr: SocketAddr) -> Result<TlsStream<TcpStream>, String> {
     connector.connect(ServerName::from(addr.ip()), stream).await.map_err(|error| innermost(&error))
 }
 
-async fn authority(stream: TlsStream<TcpStream>, addr: SocketAddr) -> Result<Authority, String> {
+async fn root_ca(stream: TlsStream<TcpStream>, addr: SocketAddr) -> Result<RootCa, String> {
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| innermost(&error))?;
     let request = Request::post(format!("https://{addr}/{CALL}"))
@@ -70,36 +70,37 @@ async fn authority(stream: TlsStream<TcpStream>, addr: SocketAddr) -> Result<Aut
     let exchange = async move {
         let answer = sender.send_request(request).await.map_err(|error| innermost(&error))?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MOST).collect().await.map_err(|error| innermost(error.as_ref()))?;
-        // An answer without a message has its trailers in its head.
+        let body = Limited::new(body, MAX_SIZE).collect().await.map_err(|error| innermost(error.as_ref()))?;
+        // A gRPC answer without a message (trailers-only) has its trailers in the headers.
         let trailers = body.trailers().cloned().unwrap_or_default();
-        let said = |name| trailers.get(name).or_else(|| head.headers.get(name))?.to_str().ok();
-        match (said("grpc-status"), pem(&body.to_bytes())) {
+        let trailer = |name| trailers.get(name).or_else(|| head.headers.get(name))?.to_str().ok();
+        match (trailer("grpc-status"), pem(&body.to_bytes())) {
             (Some("0"), Some(pem)) => Ok(returned(&pem)),
             (Some("0"), None) => Err("an answer without a certificate".to_owned()),
-            (Some(status), _) => {
-                Err(format!("gRPC status {status}: {}", said("grpc-message").unwrap_or("no reason is given")))
-            }
+            (Some(status), _) => Err(format!(
+                "gRPC status {status}: {}",
+                trailer("grpc-message").unwrap_or("no reason is given")
+            )),
             (None, _) => Err(format!("HTTP status {}, and no gRPC", head.status.as_u16())),
         }
     };
     let driven = tokio::spawn(connection);
     let answer = exchange.await;
-    // The sender is gone, and with it the connection comes to its end in good order: with a word of farewell.
+    // The sender is dropped, so hyper closes the connection in order (GOAWAY).
     let _ = driven.await;
     answer
 }
 
-fn returned(pem: &[u8]) -> Authority {
+fn returned(pem: &[u8]) -> RootCa {
     let digest = Sha256::digest(pem).iter().fold(String::new(), |mut hex, byte| {
         // Writing into a string does not fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    Authority::Returned { certificate: certificate_of_pem(pem).ok(), digest }
+    RootCa::Returned { certificate: certificate_of_pem(pem).ok(), digest }
 }
 
-/// Field 1 of the one message of an answer: five bytes before the message, then its tag and its length.
+/// Field 1 of the protobuf message: after the gRPC header of five bytes, its tag and its length.
 fn pem(body: &[u8]) -> Option<Vec<u8>> {
     let [0, _, _, _, _, 0x0a, message @ ..] = body else { return None };
     let mut length = 0_usize;
@@ -112,7 +113,7 @@ fn pem(body: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// hyper and rustls name the stage they came to; what happened there is in the innermost error.
+/// The innermost error: hyper and rustls wrap the cause in the stage that failed.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut what = error;
     while let Some(inner) = what.source() {

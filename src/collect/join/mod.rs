@@ -1,4 +1,4 @@
-//! A manager of the swarm that this machine is to join, seen from here and before anything is changed.
+//! Probes the manager through which this host would join. Changes nothing.
 
 mod manager;
 
@@ -15,21 +15,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 
-/// The port of gossip between nodes.
+/// The gossip port (memberlist), fixed in libnetwork.
 const GOSSIP: u16 = 7946;
-/// How long the manager may take to say who it is, in units of the deadline of one probe.
-const PATIENCE: u32 = 3;
+/// Timeout of the TLS handshake, as a multiple of the deadline of one probe.
+const TLS_DEADLINES: u32 = 3;
 
-/// Which swarm is to be joined.
+/// The swarm to join.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The manager, as for `docker swarm join`: a name or an address, and a port unless it is 2377.
+    /// The manager, as for `docker swarm join`: a hostname or an address, with a port unless it is 2377.
     pub manager: String,
-    /// The join token, where it was given.
+    /// The join token; `None` if it was not given.
     pub token: Option<Secret>,
 }
 
-/// A text that nothing prints.
+/// A text that `Debug` shows as `***`.
 #[derive(Clone)]
 pub struct Secret(pub String);
 
@@ -48,15 +48,15 @@ pub(super) async fn join(session: &Session) -> Vec<Artifact> {
         return vec![place.missed(why)];
     }
     let found = match tokio::net::lookup_host(&named).await.map(|mut addrs| addrs.next()) {
-        Ok(Some(addr)) => Found::At(Box::new(look(addr, session.options.probe_deadline).await)),
-        Ok(None) => Found::Nowhere { what: "the name has no address".into() },
-        Err(error) => Found::Nowhere { what: error.to_string() },
+        Ok(Some(addr)) => Found::Resolved(Box::new(probe(addr, session.options.probe_deadline).await)),
+        Ok(None) => Found::Unresolved { what: "the name has no address".into() },
+        Err(error) => Found::Unresolved { what: error.to_string() },
     };
     let token = target.token.as_ref().map(|token| facts::parse::token(token.0.trim()));
     vec![place.kept_as_json(&Join { target: named, token, found })]
 }
 
-/// The manager with its port, in the way in which docker reads it.
+/// The manager with its port, parsed as `docker swarm join` does.
 pub(crate) fn with_port(named: &str) -> String {
     if let Ok(ip) = named.parse::<IpAddr>() {
         return SocketAddr::from((ip, MANAGER_PORT)).to_string();
@@ -67,18 +67,18 @@ pub(crate) fn with_port(named: &str) -> String {
     }
 }
 
-async fn look(addr: SocketAddr, deadline: Duration) -> Manager {
+async fn probe(addr: SocketAddr, deadline: Duration) -> Manager {
     let gossip = SocketAddr::from((addr.ip(), GOSSIP));
     let (from, port, gossip) = tokio::join!(from(addr), connect(addr, deadline), connect(gossip, deadline));
     let mut greeting = None;
-    // Gossip takes TLS for a broken message and says so in its log; it is known by its port.
+    // memberlist logs a TLS handshake as a malformed message, so the gossip port is not asked.
     if port == Outcome::Open && addr.port() != GOSSIP {
-        greeting = Some(greet(addr, deadline * PATIENCE).await);
+        greeting = Some(greet(addr, deadline * TLS_DEADLINES).await);
     }
     Manager { addr, from, port, gossip, greeting }
 }
 
-/// The address that the kernel takes for packets to the manager. Nothing is sent.
+/// The source address that the kernel selects for packets to the manager. Sends nothing.
 async fn from(addr: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = if addr.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
     let socket = UdpSocket::bind((any, 0)).await.ok()?;
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manager_without_a_port_has_the_usual_one() {
+    fn a_manager_without_a_port_gets_2377() {
         for (named, whole) in [
             ("192.0.2.1", "192.0.2.1:2377"),
             ("192.0.2.1:4242", "192.0.2.1:4242"),

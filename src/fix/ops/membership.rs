@@ -4,7 +4,7 @@ use super::{Change, Operation, Planned, Reversal, engine, items, swarm_state, te
 use crate::collect::with_port;
 use crate::fix::error::{FixError, Result};
 use crate::fix::{FixContext, Level};
-use facts::join::{Authority, Greeting, Token};
+use facts::join::{Greeting, RootCa, Token};
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -164,13 +164,13 @@ pub(super) async fn plan_join(
                    manager prints it: docker swarm join-token worker";
         FixError::Refused(why.into())
     })?;
-    let Token::Sound { authority, .. } = facts::parse::token(token.0.trim()) else {
+    let Token::Valid { root_ca, .. } = facts::parse::token(token.0.trim()) else {
         return Err(FixError::Refused("the join token is malformed".into()));
     };
     if let Some(advertise) = advertise {
         ensure_advertisable(advertise, context)?;
     }
-    let manager = manager_of_token(&authority, &info, context).await?;
+    let manager = manager_of_token(&root_ca, &info, context).await?;
     let old = recorded(&info, context);
     let held = |key: &str| {
         old[key].as_str().filter(|text| address_of(text).is_some_and(|addr| context.system.holds(addr)))
@@ -234,16 +234,16 @@ async fn manager_of_token(digest: &str, info: &Value, context: &FixContext<'_>) 
             continue;
         };
         why = match context.system.greet(addr, HANDSHAKE).await {
-            Greeting::Tls(answer) => match answer.authority {
-                Authority::Returned { digest: theirs, .. } if theirs == digest => return Ok(addr),
-                Authority::Returned { .. } => {
+            Greeting::Tls(answer) => match answer.root_ca {
+                RootCa::Returned { digest: theirs, .. } if theirs == digest => return Ok(addr),
+                RootCa::Returned { .. } => {
                     format!("the join token belongs to another swarm than the manager at {addr}")
                 }
-                Authority::Untold { what } => {
+                RootCa::Unavailable { what } => {
                     format!("the manager at {addr} does not send its root CA: {what}")
                 }
             },
-            Greeting::Silent { what } => format!("the manager at {addr} does not answer: {what}"),
+            Greeting::NoTls { what } => format!("the manager at {addr} does not answer: {what}"),
         };
     }
     Err(FixError::Refused(why))

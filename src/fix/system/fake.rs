@@ -5,7 +5,7 @@ use super::{Answer, Identity, NeighbourStatus, ServiceManager, System};
 use crate::fix::error::{CommandFailure, FixError, Result};
 use crate::fix::signals::{Interrupts, Signal};
 use checks::{FirewallChange, ServiceChange, Step};
-use facts::join::{Authority, Greeting, Spoken};
+use facts::join::{Greeting, RootCa, TlsAnswer};
 use facts::log::Log;
 use facts::swarm::RaftLog;
 use facts::{Timestamp, Why};
@@ -766,11 +766,11 @@ impl System for FakeSystem {
 
     fn greet(&self, _addr: SocketAddr, _limit: Duration) -> Answer<'_, Greeting> {
         let digest = match facts::parse::token(TOKEN) {
-            facts::join::Token::Sound { authority, .. } => authority,
+            facts::join::Token::Valid { root_ca, .. } => root_ca,
             facts::join::Token::Malformed { .. } => String::new(),
         };
-        let authority = Authority::Returned { certificate: None, digest };
-        let answer = Spoken { protocol: None, certificate: None, authority };
+        let root_ca = RootCa::Returned { certificate: None, digest };
+        let answer = TlsAnswer { protocol: None, certificate: None, root_ca };
         Box::pin(std::future::ready(Greeting::Tls(Box::new(answer))))
     }
 
