@@ -1,98 +1,98 @@
-//! One change to a packet filter that lets packets through, in the language of who keeps its rules.
+//! One change of firewall rules that accepts packets, as a command of the program that manages the rules.
 
 use crate::remedy::shell_quote;
 
-/// One change to a packet filter. Each is one program with its arguments, and no shell.
+/// One change of firewall rules. Each is one program with its arguments, run without a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FirewallChange {
-    /// firewalld opens a port.
+    /// Open a port in firewalld.
     FirewalldPort {
-        /// The zone; the default one where none is named.
+        /// `None` is the default zone.
         zone: Option<String>,
         /// The port, such as `7946/udp`.
         port: String,
-        /// For every start instead of for now.
+        /// Permanent configuration (`--permanent`) instead of runtime.
         permanent: bool,
     },
-    /// firewalld forgets a rich rule that forbids.
+    /// Remove a rejecting or dropping rich rule from firewalld.
     FirewalldRichRule {
-        /// The zone; the default one where none is named.
+        /// `None` is the default zone.
         zone: Option<String>,
         /// The rule.
         rule: String,
-        /// For every start instead of for now.
+        /// Permanent configuration (`--permanent`) instead of runtime.
         permanent: bool,
     },
-    /// firewalld takes an interface into a zone.
+    /// Add an interface to a zone of firewalld.
     FirewalldInterface {
         /// The zone.
         zone: &'static str,
         /// The interface.
         interface: &'static str,
-        /// For every start instead of for now.
+        /// Permanent configuration (`--permanent`) instead of runtime.
         permanent: bool,
     },
-    /// ufw lets through what comes from an interface.
+    /// Allow forwarding from an interface in ufw (`ufw route allow in on`).
     UfwRoute {
         /// The interface.
         interface: &'static str,
     },
-    /// ufw allows a port.
+    /// Allow a port in ufw.
     UfwAllow {
         /// The port, such as `7946/udp`.
         port: String,
-        /// Outward.
+        /// Outgoing instead of incoming.
         out: bool,
-        /// Before all its other rules.
+        /// Insert it before all other rules.
         first: bool,
     },
-    /// ufw forgets a rule that forbids a port.
+    /// Delete a rule of ufw that denies a port.
     UfwDelete {
-        /// What it does, such as `deny`.
+        /// Its action, such as `deny`.
         verb: &'static str,
         /// The port, such as `7946/udp`.
         port: String,
-        /// Outward.
+        /// Outgoing instead of incoming.
         out: bool,
     },
-    /// iptables forgets a rule.
+    /// Delete a rule of iptables.
     IptablesDelete {
-        /// `iptables` or one of its kin.
+        /// Such as `iptables` or `ip6tables-nft`.
         program: &'static str,
         /// The table.
         table: String,
         /// The chain.
         chain: String,
-        /// The rule, one word of the command each.
+        /// The rule as arguments of the command.
         rule: Vec<String>,
-        /// Its number in the chain, from 1.
+        /// Its position in the chain, from 1.
         number: usize,
     },
-    /// iptables takes a rule before all others of a chain.
+    /// Insert a rule of iptables at the start of a chain.
     IptablesInsert {
-        /// `iptables` or one of its kin.
+        /// Such as `iptables` or `ip6tables-nft`.
         program: &'static str,
         /// The table.
         table: String,
         /// The chain.
         chain: String,
-        /// The rule, one word of the command each.
+        /// The rule as arguments of the command.
         rule: Vec<String>,
     },
-    /// nft forgets a rule.
+    /// Delete a rule of nft.
     NftDelete {
         /// Family, table and chain.
         chain: [String; 3],
-        /// The rule.
+        /// The handle of the rule.
         handle: u64,
     },
-    /// nft takes a rule.
+    /// Insert a rule of nft.
     NftInsert {
         /// Family, table and chain.
         chain: [String; 3],
-        /// Before this rule, where one is named; else before all.
+        /// Insert it before the rule with this handle; `None` is the start of the chain.
         before: Option<u64>,
-        /// The rule, one word of the command each.
+        /// The rule as arguments of the command.
         rule: Vec<String>,
     },
 }
@@ -100,20 +100,20 @@ pub enum FirewallChange {
 impl FirewallChange {
     /// The program and its arguments.
     pub fn argv(&self) -> Vec<String> {
-        self.with(Way::Do)
+        self.arguments(Direction::Apply)
     }
 
-    /// What takes it back, where that is one program with its arguments too.
+    /// The program that reverts it, with its arguments; `None` for nft, where a handle must be looked up first.
     pub fn inverse(&self) -> Option<Vec<String>> {
         match self {
             Self::NftDelete { .. } | Self::NftInsert { .. } => None,
-            _ => Some(self.with(Way::Undo)),
+            _ => Some(self.arguments(Direction::Revert)),
         }
     }
 
-    /// The command a person would type for it.
+    /// The command with its arguments quoted for a shell.
     pub fn command(&self) -> String {
-        // Flags begin with dashes and are meant so; what one is set to is quoted by itself.
+        // An option is not quoted, only its value.
         let shown = |text: &String| match (text.strip_prefix('-'), text.split_once('=')) {
             (Some(_), Some((flag, value))) => format!("{flag}={}", shell_quote(value)),
             (Some(flag), None) if flag.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => text.clone(),
@@ -122,39 +122,39 @@ impl FirewallChange {
         self.argv().iter().map(shown).collect::<Vec<_>>().join(" ")
     }
 
-    fn with(&self, way: Way) -> Vec<String> {
-        let back = way == Way::Undo;
+    fn arguments(&self, direction: Direction) -> Vec<String> {
+        let revert = direction == Direction::Revert;
         let mut argv: Vec<String> = Vec::new();
         let mut put = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
         match self {
             Self::FirewalldPort { zone, port, permanent } => {
-                let verb = if back { "remove" } else { "add" };
+                let verb = if revert { "remove" } else { "add" };
                 put(&["firewall-cmd"]);
                 argv.extend(zone.iter().map(|zone| format!("--zone={zone}")));
                 argv.push(format!("--{verb}-port={port}"));
                 argv.extend(permanent.then(|| "--permanent".to_owned()));
             }
             Self::FirewalldRichRule { zone, rule, permanent } => {
-                let verb = if back { "add" } else { "remove" };
+                let verb = if revert { "add" } else { "remove" };
                 put(&["firewall-cmd"]);
                 argv.extend(zone.iter().map(|zone| format!("--zone={zone}")));
                 argv.extend(permanent.then(|| "--permanent".to_owned()));
                 argv.push(format!("--{verb}-rich-rule={rule}"));
             }
             Self::FirewalldInterface { zone, interface, permanent } => {
-                let verb = if back { "remove" } else { "change" };
+                let verb = if revert { "remove" } else { "change" };
                 put(&["firewall-cmd"]);
                 argv.extend(permanent.then(|| "--permanent".to_owned()));
                 argv.extend([format!("--zone={zone}"), format!("--{verb}-interface={interface}")]);
             }
             Self::UfwRoute { interface } => {
                 put(&["ufw", "route"]);
-                put(if back { &["delete"] } else { &[] });
+                put(if revert { &["delete"] } else { &[] });
                 put(&["allow", "in", "on", interface]);
             }
             Self::UfwAllow { port, out, first } => {
                 put(&["ufw"]);
-                match (back, first) {
+                match (revert, first) {
                     (true, _) => put(&["delete"]),
                     (false, true) => put(&["insert", "1"]),
                     (false, false) => {}
@@ -166,7 +166,7 @@ impl FirewallChange {
                 put(&[port]);
             }
             Self::UfwDelete { verb, port, out } => {
-                put(&["ufw", if back { "prepend" } else { "delete" }, verb]);
+                put(&["ufw", if revert { "prepend" } else { "delete" }, verb]);
                 if *out {
                     put(&["out"]);
                 }
@@ -177,7 +177,7 @@ impl FirewallChange {
                 if table != "filter" {
                     put(&["-t", table]);
                 }
-                match back {
+                match revert {
                     true => put(&["-I", chain, &number.to_string()]),
                     false => put(&["-D", chain]),
                 }
@@ -188,7 +188,7 @@ impl FirewallChange {
                 if table != "filter" {
                     put(&["-t", table]);
                 }
-                put(&[if back { "-D" } else { "-I" }, chain]);
+                put(&[if revert { "-D" } else { "-I" }, chain]);
                 argv.extend(rule.iter().cloned());
             }
             Self::NftDelete { chain: [family, table, chain], handle } => {
@@ -207,7 +207,7 @@ impl FirewallChange {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Do,
-    Undo,
+enum Direction {
+    Apply,
+    Revert,
 }

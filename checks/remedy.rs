@@ -2,16 +2,16 @@
 
 use crate::{Step, Str};
 
-/// A proposal.
+/// A proposed change, with its steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remedy {
     /// An imperative.
     pub title: Str,
-    /// Effect of applying it.
+    /// What applying it can do.
     pub risk: Risk,
-    /// What will be felt while it is done, in one sentence.
+    /// The effect on the user's workload while it is applied, in one sentence.
     pub impact: Str,
-    /// What to do, in order.
+    /// In order.
     pub steps: Vec<Step>,
 }
 
@@ -29,7 +29,7 @@ pub enum Risk {
 }
 
 impl Risk {
-    /// The word for it, in lower case.
+    /// As in reports, options and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Safe => "safe",
@@ -40,8 +40,8 @@ impl Risk {
     }
 }
 
-/// A word of a command that means nothing but itself to a shell. Names come from the cluster, and whoever reads
-/// a command at 3 a.m. copies it.
+/// Quotes one argument for a POSIX shell if it needs quotes. Names come from the cluster, and operators copy the displayed
+/// commands.
 pub fn shell_quote(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "._-:/@%+=,".contains(char);
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
@@ -55,7 +55,7 @@ mod tests {
     use super::shell_quote;
 
     #[test]
-    fn a_name_that_would_be_a_command_is_quoted() {
+    fn an_argument_with_shell_characters_is_quoted() {
         assert_eq!(shell_quote("node-1.example.net"), "node-1.example.net");
         assert_eq!(shell_quote("x; reboot"), "'x; reboot'");
         assert_eq!(shell_quote("it's"), r"'it'\''s'");

@@ -1,41 +1,41 @@
-//! One change of what a service asks for, as `docker service update` has it.
+//! One change of the specification of a service, as an option of `docker service update`.
 
 use crate::remedy::shell_quote;
 use crate::{Step, Target, View};
 use facts::service::Service;
 
-/// One change of what a service asks for.
+/// One change of the specification of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceChange {
-    /// The tasks get this hostname, which may be a template.
+    /// Set the hostname of the tasks (`--hostname`); may be a template.
     Hostname(String),
-    /// The tasks get this value in their environment.
+    /// Set an environment variable of the tasks (`--env-add`).
     Environment {
         /// The variable.
         name: String,
         /// Its value, which may be a template.
         value: String,
     },
-    /// A line goes out of the hosts files of the tasks.
+    /// Remove an entry from the hosts files of the tasks (`--host-rm`).
     HostEntryGone {
-        /// The name on it.
+        /// The hostname of the entry.
         name: String,
-        /// The address on it.
+        /// The address of the entry.
         addr: String,
     },
-    /// A published port leads to another one of the tasks.
+    /// Change the target port of a published port (`--publish-rm`, `--publish-add`).
     Port {
-        /// The port that is published.
+        /// The published port.
         published: u16,
-        /// Where it leads.
+        /// The current target port.
         from: u16,
-        /// Where it has to lead.
+        /// The new target port.
         to: u16,
     },
 }
 
 impl ServiceChange {
-    /// The part of `docker service update` that does it.
+    /// The options of `docker service update`.
     pub(crate) fn flag(&self) -> String {
         match self {
             Self::Hostname(name) => format!("--hostname {}", shell_quote(name)),
@@ -52,7 +52,7 @@ impl ServiceChange {
     }
 }
 
-/// The step that makes these changes, on a manager that was looked at, or else on any.
+/// The step that makes these changes, on the examined manager if there is one, else on any manager.
 pub(crate) fn update(view: &View<'_>, service: &str, text: String, changes: Vec<ServiceChange>) -> Step {
     let services = view.snapshot.services.get().ok();
     let listed = services.and_then(|services| services.iter().find(|other| other.name == service));

@@ -1,4 +1,4 @@
-//! One thing to do on one node.
+//! One step of a remedy on one node.
 
 use crate::remedies::rejoin::join_command;
 use crate::remedy::shell_quote;
@@ -9,13 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 /// The file for the kernel settings of a swarm.
 pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-swarm.conf";
 
-/// One thing to do in one place. The list is closed on purpose: each step can be shown, backed up, applied, and undone or
-/// declared final.
+/// One step of a remedy. The set is closed: each step can be displayed, backed up, applied, and either reverted or declared
+/// irreversible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Set or remove a key of a JSON file.
     EditJson {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
         /// The file.
         file: String,
@@ -26,7 +26,7 @@ pub enum Step {
     },
     /// Repair the syntax of a JSON file.
     RepairJson {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
         /// The file.
         file: String,
@@ -35,7 +35,7 @@ pub enum Step {
     },
     /// Set a kernel parameter, now and at every boot.
     SetSysctl {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
         /// Its dotted name.
         key: String,
@@ -44,14 +44,14 @@ pub enum Step {
     },
     /// Load a kernel module, now and at every boot.
     LoadModule {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
         /// Its name.
         module: String,
     },
     /// Change firewall rules so that they accept the swarm's packets.
     ChangeFirewall {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
         /// What the changes do, as an imperative.
         text: String,
@@ -60,22 +60,22 @@ pub enum Step {
     },
     /// Make dockerd reload its configuration (SIGHUP).
     ReloadEngine {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
     },
     /// Start dockerd if it does not run.
     StartEngine {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
     },
     /// Restart dockerd.
     RestartEngine {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
     },
     /// Set the availability of a node to active.
     ActivateNode {
-        /// The manager that carries it out.
+        /// The manager on which it is applied.
         node: Target,
         /// The node's name.
         name: NodeName,
@@ -84,7 +84,7 @@ pub enum Step {
     },
     /// Remove an entry from the node list.
     RemoveNode {
-        /// The manager that carries it out.
+        /// The manager on which it is applied.
         node: Target,
         /// The node id of the entry.
         id: String,
@@ -93,7 +93,7 @@ pub enum Step {
     },
     /// Change the specification of a service.
     UpdateService {
-        /// The manager that carries it out.
+        /// The manager on which it is applied.
         node: Target,
         /// The service's name.
         service: String,
@@ -104,12 +104,12 @@ pub enum Step {
     },
     /// Create the ingress network.
     CreateIngress {
-        /// The manager that carries it out.
+        /// The manager on which it is applied.
         node: Target,
     },
     /// Remove the ingress network and create it with another subnet.
     RecreateIngress {
-        /// The manager that carries it out.
+        /// The manager on which it is applied.
         node: Target,
         /// The network's name.
         network: String,
@@ -120,12 +120,12 @@ pub enum Step {
     },
     /// Unlock the manager; the unlock key is asked for.
     Unlock {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
     },
     /// Re-create the cluster from the raft log of this manager (`--force-new-cluster`), without the other managers.
     ForceNewCluster {
-        /// The manager that carries it out.
+        /// The manager on which it is applied.
         node: Target,
         /// The managers that are removed from the cluster, as displayed.
         lost: Vec<String>,
@@ -143,27 +143,27 @@ pub enum Step {
     },
     /// Demote a manager to worker.
     DemoteManager {
-        /// The manager that carries it out.
+        /// The manager on which it is applied.
         node: Target,
         /// The manager.
         name: NodeName,
-        /// Its id, where it is known.
+        /// Its id, if known.
         id: Option<String>,
     },
     /// Leave the swarm.
     Leave {
-        /// Who leaves.
+        /// The node that leaves.
         node: Target,
         /// Needed for a manager, and for a node that no manager lists.
         force: bool,
     },
     /// Join the swarm again; the join token is asked for.
     Join {
-        /// Who joins.
+        /// The node that joins.
         node: Target,
         /// The address to advertise; none keeps the previous one.
         advertise: Option<String>,
-        /// As a manager.
+        /// Join as manager, not as worker.
         manager: bool,
         /// The manager through which it joins, if one is known.
         through: Option<SocketAddr>,
@@ -177,7 +177,7 @@ pub enum Step {
     },
     /// Add an address to an interface.
     AddAddress {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
         /// The interface.
         device: String,
@@ -188,17 +188,17 @@ pub enum Step {
     },
     /// An instruction that only a person can carry out.
     Manual {
-        /// Where.
+        /// The node on which it is applied.
         node: Target,
-        /// What.
+        /// The instruction.
         text: String,
-        /// The commands to type, possibly none.
+        /// Commands for it, possibly none.
         commands: Vec<String>,
     },
 }
 
 impl Step {
-    /// Where it is carried out.
+    /// The node on which it is applied.
     pub fn target(&self) -> &Target {
         match self {
             Self::EditJson { node, .. }
@@ -226,7 +226,7 @@ impl Step {
         }
     }
 
-    /// Its kind, as reports name it.
+    /// Its kind in JSON reports.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::EditJson { .. } => "edit-json",
@@ -254,7 +254,6 @@ impl Step {
         }
     }
 
-    /// What the changes do, as an imperative.
     /// What it does, as an imperative.
     pub fn text(&self) -> String {
         match self {
@@ -328,7 +327,7 @@ impl Step {
         }
     }
 
-    /// The commands that a person types for it, on a host with systemd.
+    /// The equivalent commands, on a host with systemd.
     pub fn commands(&self) -> Vec<String> {
         let one = |command: &str| vec![command.to_owned()];
         match self {
@@ -404,7 +403,7 @@ impl Step {
     }
 }
 
-/// A JSON pointer as a person writes it: `/log-opts/max-size` is `"log-opts" > "max-size"`.
+/// A JSON pointer in readable form: `/log-opts/max-size` is `"log-opts" > "max-size"`.
 fn json_key(pointer: &str) -> String {
     let name = |name: &str| format!("{:?}", name.replace("~1", "/").replace("~0", "~"));
     pointer.split('/').skip(1).map(name).collect::<Vec<_>>().join(" > ")

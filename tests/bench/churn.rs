@@ -1,4 +1,4 @@
-//! A healthy swarm while it changes: what is said then must hold once it has settled.
+//! A healthy swarm under change: a warning or error during a change must still be present after the swarm has settled.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::report::{Report, line, subject_of};
 use crate::run::Bench;
 use crate::scene::Scene;
 
-/// What operators do all day, on a manager unless a node is named; in turn, again and again.
+/// Common operations, repeated in this order.
 const CHANGES: [Change; 18] = [
     on_manager("network create", "until docker network create -d overlay churn; do sleep 0.5; done"),
     on_manager(
@@ -40,7 +40,7 @@ const CHANGES: [Change; 18] = [
     Change { name: "engine restart", node: "node3", act: Act::Restart },
     on_manager("remove a service", "docker service rm api"),
     on_manager("remove the other", "docker service rm web"),
-    // Refused until the last task has gone; and the name stays taken until the engine has removed it, too.
+    // The engine refuses until the last task has ended, and keeps the name until the network is removed on the node as well.
     on_manager("remove the networks", "for name in churn second; do until docker network rm $name; do sleep 0.5; done; done"),
 ];
 
@@ -59,33 +59,34 @@ const fn on_manager(name: &'static str, script: &'static str) -> Change {
     Change { name, node: "node1", act: Act::Shell(script) }
 }
 
-/// How long a change is left alone before the next.
-const BETWEEN: Duration = Duration::from_secs(2);
+/// Pause between two changes.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Time limit for the swarm to settle after the last change.
 const SETTLED: Duration = Duration::from_secs(120);
 
-/// Changes a healthy swarm for so long while the doctor runs on its nodes in turn, and gives back how often it ran and
-/// each warning or error that the settled swarm does not show.
+/// Changes a healthy swarm for `time` while the doctor runs on its nodes in turn. Returns the number of runs, and each
+/// warning or error that is absent after the swarm has settled.
 ///
 /// # Errors
 ///
-/// Fails where a swarm does not come up or a change is refused.
+/// If the swarm does not start or a change fails.
 pub fn churn(bench: &Bench, time: Duration, progress: impl Fn(&str)) -> Result<(usize, Vec<String>)> {
     let scene = Scene::up(Swarm { managers: 1, workers: 2, nodes: 0 }, &bench.engines, &bench.doctor)?;
     let lab = &scene.lab;
     let end = Instant::now() + time;
     let now = AtomicUsize::new(0);
-    let (runs, said) = thread::scope(|scope| {
+    let (runs, reported) = thread::scope(|scope| {
         let changes = scope.spawn(|| -> Result<()> {
             while Instant::now() < end {
                 for (number, change) in CHANGES.iter().enumerate() {
                     now.store(number, Ordering::Relaxed);
                     change.make(lab).with_context(|| change.name)?;
-                    thread::sleep(BETWEEN);
+                    thread::sleep(PAUSE);
                 }
             }
             Ok(())
         });
-        let mut said: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut reported: BTreeMap<(String, String), String> = BTreeMap::new();
         let mut runs = 0;
         for node in lab.nodes().iter().cycle() {
             if changes.is_finished() {
@@ -97,20 +98,20 @@ pub fn churn(bench: &Bench, time: Duration, progress: impl Fn(&str)) -> Result<(
             let during = &CHANGES[before..=now.load(Ordering::Relaxed).max(before)];
             let change = during[0].name;
             for (key, line) in alarms(&report) {
-                // An engine that restarts is down, and is said to be.
+                // During its restart, an engine is reported as down; that is correct.
                 if during.iter().any(|it| matches!(it.act, Act::Restart) && key.1.contains(it.node)) {
                     continue;
                 }
                 let line = format!("{}, during {change}: {line}", node.name());
                 progress(&line);
-                said.entry(key).or_insert(line);
+                reported.entry(key).or_insert(line);
             }
         }
         let changed = changes.join().map_err(|_| anyhow::anyhow!("the changes panicked"))?;
-        changed.map(|()| (runs, said))
+        changed.map(|()| (runs, reported))
     })?;
     let mut settled = Vec::new();
-    // What never settles is damage, and was rightly said.
+    // A finding that stays is real damage, so a timeout is not an error here.
     let _ = lab.wait("silence", SETTLED, || {
         settled.clear();
         for node in lab.nodes() {
@@ -118,7 +119,7 @@ pub fn churn(bench: &Bench, time: Duration, progress: impl Fn(&str)) -> Result<(
         }
         Ok(settled.is_empty())
     });
-    let unconfirmed = said.into_iter().filter(|(key, _)| !settled.contains(key));
+    let unconfirmed = reported.into_iter().filter(|(key, _)| !settled.contains(key));
     Ok((runs, unconfirmed.map(|(_, line)| line).collect()))
 }
 

@@ -1,4 +1,4 @@
-//! What a fault is, as it stands in its file.
+//! The file format of a fault.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,57 +7,57 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::words::Words;
+use crate::variables::Variables;
 
-/// One fault: how it is made and undone, and what the doctor has to report.
+/// One fault: how to inject and undo it, and what the doctor must report.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Fault {
-    /// Its path below the folder of all faults, without the ending, and what was varied.
+    /// Path below the folder of all faults without extension, followed by the varied values.
     #[serde(skip)]
     pub name: String,
-    /// What is done to the swarm, in one sentence.
+    /// The fault in one sentence.
     pub say: String,
-    /// The swarm that it is done to.
+    /// Size of the swarm.
     #[serde(default)]
     pub swarm: Swarm,
-    /// Whether it is part of the subset that CI runs.
+    /// Part of the subset that CI runs.
     #[serde(default)]
     pub ci: bool,
-    /// Whether the swarm is of no use to others afterwards.
+    /// The swarm is not usable for other faults afterwards.
     #[serde(default)]
     pub fresh: bool,
-    /// The engines that know the fault; all where none is named.
+    /// Engines with which the fault exists; all if empty.
     #[serde(default)]
     pub engines: Vec<String>,
-    /// Why the doctor cannot say it yet, where that is known.
+    /// Known not to be reported yet, with the reason.
     pub owed: Option<String>,
-    /// Variables that make one fault of each combination of their values.
+    /// Variables with their values; each combination is a separate fault.
     #[serde(default)]
     pub vary: BTreeMap<String, Vec<String>>,
-    /// How it is made.
+    /// Steps that inject it.
     #[serde(default)]
     pub make: Vec<Step>,
-    /// How it is undone.
+    /// Steps that undo it.
     #[serde(default)]
     pub undo: Vec<Step>,
-    /// What has to be said, and where.
+    /// Expected reports.
     pub expect: Vec<Expect>,
-    /// The values of what is varied, by upper-case name.
+    /// The varied values, by upper-case name.
     #[serde(skip)]
-    pub values: Words,
+    pub values: Variables,
 }
 
-/// The swarm that a fault is done to.
+/// The size of a swarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Swarm {
-    /// How many managers.
+    /// Number of managers.
     pub managers: usize,
-    /// How many workers.
+    /// Number of workers.
     #[serde(default)]
     pub workers: usize,
-    /// How many machines outside the swarm; they are numbered after its members.
+    /// Number of nodes outside the swarm; numbered after its members.
     #[serde(default)]
     pub nodes: usize,
 }
@@ -68,56 +68,56 @@ impl Default for Swarm {
     }
 }
 
-/// One thing that is done on one node.
+/// One step on one node.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// The node.
+    /// Node that runs the step.
     pub on: String,
-    /// A script, run as root.
+    /// Run a script as root.
     pub sh: Option<String>,
-    /// The script has to fail.
+    /// The script must fail.
     #[serde(default)]
     pub fails: bool,
-    /// What the script prints becomes this variable.
+    /// Store the output of the script in this variable.
     #[serde(rename = "let")]
     pub variable: Option<String>,
-    /// Something done to the engine.
+    /// Start, stop or pause the engine.
     pub engine: Option<EngineStep>,
-    /// The flags that the engine is started with.
+    /// Flags of dockerd for a start.
     #[serde(default)]
     pub flags: Vec<String>,
-    /// The power.
+    /// Switch the node on or off.
     pub power: Option<Power>,
-    /// A file that is written.
+    /// Write this file.
     pub file: Option<String>,
-    /// Its text.
+    /// Content of the file.
     pub text: Option<String>,
-    /// A program that runs until it is undone.
+    /// Start a script that runs until the fault is undone.
     pub spawn: Option<String>,
-    /// A script that is run until it succeeds.
+    /// Repeat a script until it succeeds.
     pub wait: Option<String>,
-    /// How many seconds that may take.
+    /// Time limit of `sh` or `wait`, in seconds.
     pub within: Option<u64>,
 }
 
-/// What is done to an engine.
+/// An action on dockerd.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineStep {
-    /// Ended as the system would end it.
+    /// SIGTERM, and wait for its exit.
     Stop,
-    /// Started, until it answers.
+    /// Start, and wait until the API answers.
     Start,
-    /// Both.
+    /// Stop and start.
     Restart,
-    /// Killed.
+    /// SIGKILL.
     Kill,
-    /// Stopped by a signal.
+    /// SIGSTOP.
     Freeze,
-    /// Let go on.
+    /// SIGCONT.
     Thaw,
-    /// Started, and it ends at once.
+    /// Start, and expect an immediate exit.
     FailsToStart,
 }
 
@@ -125,46 +125,46 @@ pub enum EngineStep {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Power {
-    /// On.
+    /// Boot the node.
     On,
-    /// Off.
+    /// Kill all processes of the node.
     Off,
 }
 
-/// What has to be said, and where.
+/// An expected report.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// The node where the doctor runs.
+    /// Node where the doctor runs.
     pub from: String,
-    /// The command and its flags; `run` where none is given.
+    /// Command with arguments; `run` if empty.
     #[serde(default)]
     pub run: Vec<String>,
-    /// The check that has to be first.
+    /// Check of the first finding.
     pub check: Option<String>,
-    /// Subject of the finding, as the report shows it.
+    /// Subject of the finding, as displayed.
     pub subject: Option<String>,
-    /// What its summary has to hold.
+    /// Texts that the summary must contain.
     #[serde(default)]
     pub words: Vec<String>,
-    /// What its evidence has to hold.
+    /// Texts that the evidence must contain.
     #[serde(default)]
     pub proof: Vec<String>,
-    /// What its remedy has to hold.
+    /// Texts that the remedy must contain.
     #[serde(default)]
     pub remedy: Vec<String>,
-    /// What the whole report must not hold.
+    /// Texts that the report must not contain.
     #[serde(default)]
     pub never: Vec<String>,
-    /// Other findings that are true as well.
+    /// Checks with further correct findings.
     #[serde(default)]
     pub also: Vec<String>,
-    /// Nothing may be said.
+    /// No finding is expected.
     #[serde(default)]
     pub silent: bool,
-    /// How many seconds it may take to show.
+    /// Time limit in seconds.
     pub within: Option<u64>,
-    /// The fix there, if the doctor has one.
+    /// Its fix, if the doctor has one.
     pub fix: Option<Fix>,
 }
 
@@ -172,42 +172,42 @@ pub struct Expect {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fix {
-    /// The level that it takes.
+    /// Required level (`--fix=LEVEL`).
     pub level: String,
-    /// More flags.
+    /// Further options.
     #[serde(default)]
     pub flags: Vec<String>,
-    /// What it reads from standard input.
+    /// Standard input.
     pub stdin: Option<String>,
-    /// It is said before that it cannot be taken back.
+    /// The plan must declare it irreversible.
     #[serde(default, rename = "final")]
     pub last: bool,
-    /// It has to be refused, in these words.
+    /// The fix must be refused with this text.
     pub refused: Option<String>,
-    /// The check that still finds there what another node has to do.
+    /// Check that still has a finding, because another node has to act.
     pub leaves: Option<String>,
-    /// What has to succeed there afterwards.
+    /// Script that must succeed on the node after the fix.
     pub then: Option<String>,
 }
 
 impl Fault {
-    /// The faults of one file, one for each combination of what it varies.
+    /// The faults of one file, one for each combination of varied values.
     fn of_file(path: &Path, name: &str) -> Result<Vec<Self>> {
         let text = fs::read_to_string(path)?;
         let plan: Self = toml::from_str(&text)?;
         plan.check()?;
-        let mut combinations = vec![(name.to_owned(), Words::default())];
+        let mut combinations = vec![(name.to_owned(), Variables::default())];
         for (key, values) in &plan.vary {
-            let extend = |(name, words): &(String, Words)| {
+            let extend = |(name, variables): &(String, Variables)| {
                 let one = |value: &String| {
-                    (format!("{name} {value}"), words.clone().with(&key.to_uppercase(), value))
+                    (format!("{name} {value}"), variables.clone().with(&key.to_uppercase(), value))
                 };
                 values.iter().map(one).collect::<Vec<_>>()
             };
             combinations = combinations.iter().flat_map(extend).collect();
         }
-        let named = |(name, values): (String, Words)| {
-            let say = values.put_into(&plan.say);
+        let named = |(name, values): (String, Variables)| {
+            let say = values.substitute(&plan.say);
             Self { name, say, values, ..plan.clone() }
         };
         Ok(combinations.into_iter().map(named).collect())
@@ -225,7 +225,7 @@ impl Fault {
                 step.wait.is_some(),
             ];
             let count = kinds.iter().filter(|given| **given).count();
-            ensure!(count == 1, "a step on {} does {count} things and has to do one", step.on);
+            ensure!(count == 1, "a step on {} has {count} actions instead of one", step.on);
             ensure!(step.file.is_some() == step.text.is_some(), "a file needs its text");
         }
         for expect in &self.expect {
@@ -235,7 +235,10 @@ impl Fault {
     }
 }
 
-/// All faults below a folder, in the order of their names.
+/// All faults below a folder, sorted by name.
+///
+/// # Errors
+/// If a file cannot be read or is invalid.
 pub fn faults(folder: &Path) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
     for path in files(folder)? {
@@ -267,13 +270,13 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn every_file_can_be_read() {
+    fn every_fault_file_is_valid() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../live/faults");
         assert!(!faults(&folder).unwrap().is_empty());
     }
 
     #[test]
-    fn a_step_does_one_thing_and_something_is_expected() {
+    fn a_step_with_two_actions_or_no_expectation_is_rejected() {
         let read = |text: &str| toml::from_str::<Fault>(text).unwrap().check();
         let expect = "[[expect]]\nfrom = \"node1\"\nsilent = true\n";
         assert!(read(&format!("say = 'x'\n{expect}")).is_ok());

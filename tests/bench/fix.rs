@@ -1,5 +1,5 @@
-//! A fault that the doctor heals : it is fixed, stays fixed when checked again, and what was done can be taken
-//! back to the byte, or it was said before that it cannot.
+//! The fix of a fault: it resolves the finding, the next run does not find it again, and undo restores the previous state to
+//! the byte, unless the plan declared the fix irreversible.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,21 +11,21 @@ use serde::Serialize;
 use crate::fault::{Expect, Fix};
 use crate::report::Report;
 use crate::scene::Scene;
-use crate::words::Words;
+use crate::variables::Variables;
 
-/// How long the last traces of a fault may take to go.
+/// Time limit for the finding to disappear after the fix.
 const CLEAN: Duration = Duration::from_secs(90);
-/// How long a fix may take.
+/// Time limit of a fix.
 const FIXING: Duration = Duration::from_secs(300);
 
-/// What a fix could have changed: each file of the configuration, the rules and the settings.
+/// Prints everything that a fix can change: configuration files, firewall rules, settings, service specifications.
 const STATE: &str = r#"
     find /etc -xdev -type f ! -name '*.swarm-doctor' ! -path '/etc/docker/key.json' -exec sha256sum {} + | sort -k2
     find /etc -xdev -name '*.swarm-doctor'
-    # An engine that starts puts its own rules elsewhere in the list, and some of them twice; with each network that it makes
-    # it takes the way to the user's rules out and puts it first again.
+    # A starting engine inserts its rules at other positions, some of them twice. For each network it creates, it deletes
+    # the jump to DOCKER-USER and inserts it first again.
     iptables-save | grep -v '^[#:]\|docker_gwbridge\|FORWARD -j DOCKER-USER$' | sort -u
-    # firewalld keeps the chains of a zone that it once had a use for, and nothing leads there any more.
+    # firewalld keeps the chains of a zone that is no longer active, without a jump to them.
     idle='^$'
     if active=$(firewall-cmd --get-active-zones 2> /dev/null); then
         for zone in $(firewall-cmd --get-zones); do
@@ -35,34 +35,34 @@ const STATE: &str = r#"
     nft --stateless list ruleset | grep -v docker_gwbridge | grep -vE "$idle" | sort -u
     cat /proc/sys/net/ipv4/ip_forward
     ip -brief -4 addr show dev eth0
-    # A worker that is asked for services notes the refusal in its log.
+    # A worker would log an error for each request for services.
     if [ "$(docker info --format '{{.Swarm.ControlAvailable}}' 2> /dev/null)" = true ]; then
         docker service ls -q | xargs -r docker service inspect --format '{{json .Spec}}'
     fi
 "#;
 
-/// What became of fixing a fault.
+/// A fix that worked.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fixed {
-    /// The level that it took.
+    /// The level of the fix (`--fix=LEVEL`).
     pub level: String,
-    /// How it was taken back.
+    /// The result of undoing it.
     pub undone: Undone,
-    /// How long the fix took.
+    /// Duration of the fix.
     pub seconds: f64,
 }
 
-/// How a fix was taken back.
+/// The result of undoing a fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undone {
-    /// To the byte.
+    /// Undo restored the previous state to the byte.
     ToTheByte,
-    /// It was said before that it cannot be.
+    /// The plan declared it irreversible.
     Final,
-    /// What was done stays, as an engine that runs again does.
+    /// There is nothing to undo, for example after a start of the engine.
     Stays,
-    /// Nothing was done, and rightly so.
+    /// The fix was refused, as expected.
     Refused,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Fixed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let undone = match self.undone {
             Undone::ToTheByte => "fixed, undone to the byte",
-            Undone::Final => "fixed, final as it said",
+            Undone::Final => "fixed, irreversible as declared",
             Undone::Stays => "fixed, nothing to undo",
             Undone::Refused => "refused",
         };
@@ -79,36 +79,42 @@ impl fmt::Display for Fixed {
 }
 
 impl Fix {
-    /// Fixes, looks, and unfixes.
-    pub(crate) fn prove(&self, scene: &Scene, expect: &Expect, words: &Words) -> Result<Fixed> {
+    /// Applies the fix, checks again, and undoes it.
+    ///
+    /// # Errors
+    /// If the finding stays, or undo does not restore the previous state.
+    pub(crate) fn verify(&self, scene: &Scene, expect: &Expect, variables: &Variables) -> Result<Fixed> {
         let node = scene.lab.node(&expect.from);
         node.remove_file("/var/lib/swarm-doctor")?;
         let before = state(node)?;
         let began = Instant::now();
-        let said = self.run(node, words)?;
+        let output = self.run(node, variables)?;
         let seconds = began.elapsed().as_secs_f64();
         let fixed = |undone| Fixed { level: self.level.clone(), undone, seconds };
         if let Some(wanted) = &self.refused {
-            ensure!(said.contains(wanted.as_str()), "no {wanted:?} in {said}");
+            ensure!(output.contains(wanted.as_str()), "no {wanted:?} in {output}");
             same(&before, &state(node)?)?;
             return Ok(fixed(Undone::Refused));
         }
         let history = node.exec(&["swarm-doctor", "history"])?.stdout;
         let receipts: Vec<&str> = history.lines().filter(|line| line.contains("  fixed")).collect();
-        ensure!(!receipts.is_empty(), "nothing was fixed: {said}; history: {history:?}");
-        let mut left = Vec::new();
+        ensure!(!receipts.is_empty(), "nothing was fixed: {output}; history: {history:?}");
+        let mut remaining = Vec::new();
         let clean = scene.lab.wait("silence", CLEAN, || {
             let report = Report::of(node, &[])?;
-            left = report.lines();
+            remaining = report.lines();
             let check = expect.check.as_deref().unwrap_or_default();
-            left.retain(|line| !self.leaves.as_ref().is_some_and(|leaves| line.starts_with(leaves)));
-            // What is given up for good stays away, and is still missed.
-            Ok(!left.iter().any(|line| line.starts_with(check) || (line.contains("(error)") && !self.last)))
+            remaining.retain(|line| !self.leaves.as_ref().is_some_and(|leaves| line.starts_with(leaves)));
+            // After an irreversible fix, errors about what was given up remain.
+            Ok(!remaining
+                .iter()
+                .any(|line| line.starts_with(check) || (line.contains("(error)") && !self.last)))
         });
-        clean.with_context(|| format!("after the fix is said {left:?}; the fix said {said}"))?;
+        clean
+            .with_context(|| format!("findings after the fix: {remaining:?}; output of the fix: {output}"))?;
         if let Some(script) = &self.then {
             let mut command = node.command(&["sh", "-euc", script])?;
-            for (name, value) in words.iter() {
+            for (name, value) in variables.iter() {
                 command = command.env(name, value);
             }
             let output = command.run()?;
@@ -136,32 +142,32 @@ impl Fix {
         Ok(fixed(Undone::ToTheByte))
     }
 
-    fn run(&self, node: &Node, words: &Words) -> Result<String> {
+    fn run(&self, node: &Node, variables: &Variables) -> Result<String> {
         let level = format!("--fix={}", self.level);
         let mut command = vec!["swarm-doctor", "run", &level, "--yes"];
-        let flags: Vec<String> = self.flags.iter().map(|flag| words.put_into(flag)).collect();
+        let flags: Vec<String> = self.flags.iter().map(|flag| variables.substitute(flag)).collect();
         command.extend(flags.iter().map(String::as_str));
         let mut command = node.command(&command)?.timeout(FIXING);
         if let Some(text) = &self.stdin {
-            command = command.stdin(words.put_into(text).into_bytes());
+            command = command.stdin(variables.substitute(text).into_bytes());
         }
         let output = command.run()?;
         if output.status.code().is_none_or(|code| code > 5) {
             bail!("the fix ended with {}: {}{}", output.status, output.stdout, output.stderr);
         }
-        let said = format!("{}{}", output.stdout, output.stderr);
-        // Where nothing was done, the plans tell why.
-        Ok(Some(fix_lines(&said)).filter(|lines| !lines.is_empty()).unwrap_or(said))
+        let text = format!("{}{}", output.stdout, output.stderr);
+        // If nothing was applied, the plans have the reason.
+        Ok(Some(fix_lines(&text)).filter(|lines| !lines.is_empty()).unwrap_or(text))
     }
 }
 
-/// What was said of what was done, without the plans and the report.
-fn fix_lines(said: &str) -> String {
+/// The lines about applied operations, without plans and report.
+fn fix_lines(output: &str) -> String {
     let starts =
         ["Not applied", "Failed", "Rolling back", "Not rolled back", "Fixed", "... ", "swarm-doctor: "];
     let mut lines = Vec::new();
     let mut inside = false;
-    for line in said.lines() {
+    for line in output.lines() {
         inside = starts.iter().any(|start| line.starts_with(start)) || (inside && line.starts_with("  "));
         lines.extend(inside.then(|| line.trim()));
     }
@@ -173,8 +179,11 @@ fn state(node: &Node) -> Result<String> {
 }
 
 fn same(before: &str, after: &str) -> Result<()> {
-    let gone: Vec<_> = before.lines().filter(|line| !after.lines().any(|other| other == *line)).collect();
-    let come: Vec<_> = after.lines().filter(|line| !before.lines().any(|other| other == *line)).collect();
-    ensure!(gone.is_empty() && come.is_empty(), "not as it was before; gone: {gone:?}; come: {come:?}");
+    let removed: Vec<_> = before.lines().filter(|line| !after.lines().any(|other| other == *line)).collect();
+    let added: Vec<_> = after.lines().filter(|line| !before.lines().any(|other| other == *line)).collect();
+    ensure!(
+        removed.is_empty() && added.is_empty(),
+        "the state differs from before the fix; removed: {removed:?}; added: {added:?}"
+    );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Healthy swarms of several shapes: nothing may be said of them but what is true of their kernel.
+//! Healthy swarms of several sizes: every finding is a false alarm, except a missing kernel module.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::report::Report;
 use crate::run::Bench;
 use crate::scene::Scene;
 
-/// The shapes, in turn.
-const SHAPES: [Swarm; 4] = [
+/// Sizes, used in turn.
+const SIZES: [Swarm; 4] = [
     Swarm { managers: 1, workers: 0, nodes: 0 },
     Swarm { managers: 3, workers: 0, nodes: 0 },
     Swarm { managers: 1, workers: 2, nodes: 0 },
     Swarm { managers: 3, workers: 2, nodes: 0 },
 ];
 
-/// How services are published, or not.
+/// Names of services and their options of `docker service create`.
 const SERVICES: [(&str, &[&str]); 4] = [
     ("vip", &["--replicas", "2"]),
     ("dnsrr", &["--endpoint-mode", "dnsrr"]),
@@ -26,17 +26,17 @@ const SERVICES: [(&str, &[&str]); 4] = [
     ("ingress", &["--publish", "8080:80", "--replicas", "2"]),
 ];
 
-/// Brings healthy swarms up, until the doctor has run so many times, and gives back every finding.
+/// Starts healthy swarms until the doctor has run `runs` times; returns every finding.
 pub fn healthy(bench: &Bench, runs: usize, progress: impl Fn(&str)) -> Result<Vec<String>> {
     let mut alarms = Vec::new();
     let mut done = 0;
-    for swarm in SHAPES.iter().cycle() {
+    for swarm in SIZES.iter().cycle() {
         if done >= runs {
             break;
         }
         let scene = Scene::up(*swarm, &bench.engines, &bench.doctor)?;
         let manager = scene.lab.node("node1");
-        // Half of the runs are on a swarm that does nothing yet.
+        // Half of the runs are on a swarm without services.
         for busy in [false, true] {
             if busy {
                 manager.docker(&["network", "create", "-d", "overlay", "app"])?;

@@ -1,7 +1,7 @@
-//! The fault bench: each fault is made in a swarm of real engines, the doctor has to say it first, and has to
-//! be silent again once it is undone.
+//! The fault bench: it injects each fault into a swarm of real engines. The doctor must report it as its first finding, and
+//! must report nothing after the fault is undone.
 //!
-//! A fault is one file below `tests/live/faults/`; [`Fault`] says what may stand in it.
+//! A fault is one file below `tests/live/faults/`; [`Fault`] is its format.
 
 mod churn;
 mod fault;
@@ -11,7 +11,7 @@ mod report;
 mod run;
 mod scene;
 mod table;
-mod words;
+mod variables;
 
 pub use churn::churn;
 pub use fault::{Fault, Swarm, faults};

@@ -1,32 +1,32 @@
-//! What the doctor said, as the bench reads it.
+//! A JSON report of the doctor, compared with the expectation.
 
 use anyhow::{Context, Result};
 use lab::Node;
 use serde_json::Value;
 
 use crate::fault::Expect;
-use crate::words::Words;
+use crate::variables::Variables;
 
-/// The one thing that is true of every swarm on a kernel without IPVS, as that of CI may be.
+/// The check that finds something in every swarm on a kernel without IPVS, such as in CI.
 const KERNEL: &str = "host/ipvs-missing";
 
-/// What the doctor said.
+/// One run of the doctor.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The exit code.
+    /// -1 after a signal.
     pub exit: i32,
     /// The JSON report.
     pub json: Value,
 }
 
-/// How far a report is from what was expected.
+/// The differences between a report and the expectation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Match {
-    /// Where the expected finding came out, from 1.
+    /// Position of the expected finding, from 1.
     pub(crate) rank: Option<usize>,
     /// Findings that are neither expected nor consequences.
     pub(crate) others: Vec<String>,
-    /// What is missing or too much.
+    /// Missing or forbidden texts.
     pub(crate) wrong: Vec<String>,
 }
 
@@ -37,11 +37,11 @@ impl Match {
 }
 
 impl Report {
-    /// Runs the doctor in a node.
-    pub fn of(node: &Node, words: &[String]) -> Result<Self> {
+    /// Runs the doctor in a node; `run` if there are no arguments.
+    pub fn of(node: &Node, arguments: &[String]) -> Result<Self> {
         let mut command = vec!["swarm-doctor"];
-        command.extend(words.iter().map(String::as_str));
-        if words.is_empty() {
+        command.extend(arguments.iter().map(String::as_str));
+        if arguments.is_empty() {
             command.push("run");
         }
         command.extend(["-o", "json"]);
@@ -52,7 +52,7 @@ impl Report {
         Ok(Self { exit: output.status.code().unwrap_or(-1), json })
     }
 
-    /// The findings in the order they are shown, without consequences and without what is true of the kernel.
+    /// The findings in order of display, without consequences and without a missing IPVS.
     pub fn findings(&self) -> impl Iterator<Item = &Value> {
         self.json["findings"].as_array().into_iter().flatten().filter(|finding| finding["check"] != KERNEL)
     }
@@ -62,10 +62,10 @@ impl Report {
         self.findings().map(line).collect()
     }
 
-    pub(crate) fn against(&self, expect: &Expect, words: &Words) -> Match {
+    pub(crate) fn against(&self, expect: &Expect, variables: &Variables) -> Match {
         let mut result = Match::default();
         let expected = |finding: &&Value| {
-            let subject = expect.subject.as_ref().map(|subject| words.put_into(subject));
+            let subject = expect.subject.as_ref().map(|subject| variables.substitute(subject));
             Some(finding["check"].as_str().unwrap_or_default()) == expect.check.as_deref()
                 && subject.is_none_or(|wanted| wanted == subject_of(finding))
         };
@@ -73,16 +73,16 @@ impl Report {
         let others = self.findings().filter(|finding| !expected(finding) && !also(finding));
         result.others = others.map(line).collect();
         let whole = self.json.to_string();
-        for never in expect.never.iter().map(|text| words.put_into(text)) {
+        for never in expect.never.iter().map(|text| variables.substitute(text)) {
             if whole.contains(&never) {
-                result.wrong.push(format!("{never:?} is said"));
+                result.wrong.push(format!("{never:?} is in the report"));
             }
         }
         if expect.silent {
             return result;
         }
         let Some((at, finding)) = self.findings().enumerate().find(|(_, finding)| expected(finding)) else {
-            result.wrong.push(format!("not said; the first is {:?}", self.lines().first()));
+            result.wrong.push(format!("not reported; the first finding is {:?}", self.lines().first()));
             return result;
         };
         result.rank = Some(at + 1);
@@ -95,7 +95,7 @@ impl Report {
             ("remedy", &expect.remedy, text(&finding["remedy"])),
         ];
         for (part, wanted, text) in parts {
-            for wanted in wanted.iter().map(|wanted| words.put_into(wanted)) {
+            for wanted in wanted.iter().map(|wanted| variables.substitute(wanted)) {
                 if !text.contains(&wanted) {
                     result.wrong.push(format!("no {wanted:?} in its {part}: {text:?}"));
                 }
@@ -111,7 +111,7 @@ pub(crate) fn line(finding: &Value) -> String {
     format!("{} ({}) on {}: {}", word("check"), word("severity"), subject_of(finding), word("summary"))
 }
 
-/// A subject as it is shown to people.
+/// The subject as displayed in text reports.
 pub(crate) fn subject_of(finding: &Value) -> String {
     let subject = &finding["subject"];
     let word = |key: &str| subject[key].as_str().unwrap_or_default().to_owned();
@@ -124,7 +124,7 @@ pub(crate) fn subject_of(finding: &Value) -> String {
     }
 }
 
-/// All strings in a value, one a line, as a reader would see them.
+/// All strings in a JSON value, one per line.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{text}\n"),

@@ -1,4 +1,4 @@
-//! Making faults, one after the other in each of a few labs, and judging what is said of them.
+//! Injecting faults, one at a time in each of several labs, and comparing the reports with the expectations.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -13,76 +13,76 @@ use crate::fault::{Expect, Fault};
 use crate::fix::Fixed;
 use crate::report::{Match, Report};
 use crate::scene::Scene;
-use crate::words::Words;
+use crate::variables::Variables;
 
-/// How long a fault may take to show where its file does not say.
+/// Default time limit for a fault to be reported, in seconds.
 const WITHIN: u64 = 75;
-/// How long to look for a fault that is known not to show.
+/// Time limit for a fault that is known not to be reported yet, in seconds.
 const OWED_WITHIN: u64 = 6;
-/// How often, and how far apart, silence has to be seen before it counts.
+/// Number of consecutive runs without findings that count as silence, and the pause between them.
 const SILENCE: (u32, Duration) = (3, Duration::from_secs(2));
-/// The pause between two looks.
+/// Pause between two runs.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// What the faults are made with.
+/// The settings of the bench.
 #[derive(Clone, Debug)]
 pub struct Bench {
     /// The program under test.
     pub doctor: PathBuf,
-    /// The engines, dealt out to the nodes in turn; the host's own where none is named.
+    /// Engines, assigned to the nodes round-robin; if empty, the engine installed on this host.
     pub engines: Vec<String>,
-    /// How many labs are up at once.
+    /// Number of labs at the same time.
     pub jobs: usize,
-    /// Whether what has a remedy is fixed and unfixed, too.
+    /// Apply and undo fixes as well.
     pub fix: bool,
 }
 
-/// What was said of one fault on one node.
+/// The result of one expectation of a fault.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    /// The fault.
+    /// Name of the fault.
     pub fault: String,
-    /// Where the doctor ran, and what of it.
+    /// The node where the doctor ran, with its arguments.
     pub from: String,
-    /// What was expected.
+    /// The expected check and subject, or `silence`.
     pub expected: String,
-    /// Where that came out, from 1.
+    /// Position of the expected finding, from 1.
     pub rank: Option<usize>,
     /// Findings that are neither expected nor consequences.
     pub others: Vec<String>,
-    /// How it ended.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What became of fixing it, where that was tried.
+    /// The result of its fix; `None` if none was applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed: Option<Fixed>,
-    /// How long the fault took from the first step to this verdict.
+    /// Duration from the first step to this verdict.
     pub seconds: f64,
 }
 
-/// How a fault ended.
+/// The verdict on one expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", content = "why", rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It was said first, or silence was kept.
+    /// The expected finding was the first one, or there was none as expected.
     Named,
-    /// It was not, or not in the words that were expected.
+    /// The expected finding was absent, not the first one, or without an expected text.
     Missed(String),
-    /// It was, and with it what is not so.
+    /// There were other findings as well.
     FalseAlarm,
-    /// It is known not to show yet.
+    /// Known not to be reported yet.
     Owed(String),
-    /// It was named, and its fix did not do what it has to.
+    /// The finding was correct, and its fix failed.
     NotFixed(String),
-    /// A finding was left after it was undone.
-    NotHealed(String),
-    /// The fault could not be made.
+    /// A finding remained after the fault was undone.
+    NotResolved(String),
+    /// The fault could not be injected.
     Broken(String),
-    /// These engines do not know the fault.
+    /// The fault does not exist with these engines.
     Skipped,
 }
 
 impl Verdict {
-    /// Whether the bench has failed by it.
+    /// Whether this verdict fails the bench.
     #[must_use]
     pub fn fails(&self) -> bool {
         !matches!(self, Self::Named | Self::Owed(_) | Self::Skipped)
@@ -90,11 +90,10 @@ impl Verdict {
 }
 
 impl Bench {
-    /// Makes all these faults. `progress` gets each outcome as it comes; they are given back in the order of the
-    /// faults.
+    /// Runs all faults. `progress` receives each outcome at once; the result is in the order of the faults.
     pub fn run(&self, faults: Vec<Fault>, progress: impl Fn(&Outcome) + Sync) -> Vec<Outcome> {
         let mut waiting: Vec<_> = faults.into_iter().enumerate().collect();
-        // Those that share a swarm come together, and those that spoil it come last.
+        // Faults with the same swarm share a lab; faults that leave it unusable run last.
         waiting.sort_by_key(|(number, fault)| (fault.swarm, fault.fresh, *number));
         let waiting = Mutex::new(waiting);
         let done = Mutex::new(Vec::new());
@@ -116,7 +115,7 @@ impl Bench {
         done.into_iter().flat_map(|(_, outcomes)| outcomes).collect()
     }
 
-    /// Makes one fault, in the lab that is there where that fits.
+    /// Runs one fault, in the current lab if its swarm has the right size.
     fn one(&self, fault: &Fault, scene: &mut Option<Scene>) -> Vec<Outcome> {
         let began = Instant::now();
         let outcome = |expect: &Expect, matched: Match, verdict| Outcome {
@@ -136,13 +135,13 @@ impl Bench {
         let broken = |error: &anyhow::Error| {
             vec![outcome(&fault.expect[0], Match::default(), Verdict::Broken(format!("{error:#}")))]
         };
-        match self.knows(fault) {
+        match self.supports(fault) {
             Ok(true) => {}
             Ok(false) => return vec![outcome(&fault.expect[0], Match::default(), Verdict::Skipped)],
             Err(error) => return broken(&error),
         }
         if scene.as_ref().is_none_or(|scene| scene.swarm != fault.swarm) {
-            // The old lab goes before the new one comes.
+            // Take the old lab down before the new one starts.
             drop(scene.take());
             match Scene::up(fault.swarm, &self.engines, &self.doctor) {
                 Ok(up) => *scene = Some(up),
@@ -150,16 +149,16 @@ impl Bench {
             }
         }
         let Some(mut stage) = scene.take() else { return Vec::new() };
-        let mut words = stage.words(fault);
-        if let Err(error) = stage.perform(&fault.make, &mut words) {
+        let mut variables = stage.variables(fault);
+        if let Err(error) = stage.perform(&fault.make, &mut variables) {
             return broken(&error);
         }
         let mut outcomes = Vec::new();
         for expect in &fault.expect {
-            let (matched, mut verdict) = judge(&stage, fault, expect, &words);
+            let (matched, mut verdict) = judge(&stage, fault, expect, &variables);
             let mut fixed = None;
             if let (Some(fix), true, Verdict::Named) = (&expect.fix, self.fix, &verdict) {
-                match fix.prove(&stage, expect, &words) {
+                match fix.verify(&stage, expect, &variables) {
                     Ok(done) => fixed = Some(done),
                     Err(error) => verdict = Verdict::NotFixed(format!("{error:#}")),
                 }
@@ -172,29 +171,29 @@ impl Bench {
         }
         let undone = stage
             .end_spawned()
-            .and_then(|()| stage.perform(&fault.undo, &mut words))
+            .and_then(|()| stage.perform(&fault.undo, &mut variables))
             .and_then(|()| stage.wait_for_health());
         match undone {
             Ok(()) => *scene = Some(stage),
             Err(error) => {
-                let verdict = Verdict::NotHealed(format!("{error:#}"));
+                let verdict = Verdict::NotResolved(format!("{error:#}"));
                 outcomes.push(outcome(&fault.expect[0], Match::default(), verdict));
             }
         }
         outcomes
     }
 
-    fn knows(&self, fault: &Fault) -> Result<bool> {
+    fn supports(&self, fault: &Fault) -> Result<bool> {
         let host = Engine::host().context("there is no engine here")?;
-        let mine: Vec<&str> = match self.engines.as_slice() {
+        let used: Vec<&str> = match self.engines.as_slice() {
             [] => vec![host.version()],
             engines => engines.iter().map(String::as_str).collect(),
         };
-        Ok(fault.engines.is_empty() || mine.iter().all(|engine| fault.engines.iter().any(|e| e == engine)))
+        Ok(fault.engines.is_empty() || used.iter().all(|engine| fault.engines.iter().any(|e| e == engine)))
     }
 }
 
-/// The next fault: one that fits the lab that is there, else the first.
+/// The next fault: the first that fits the current lab, else the first.
 fn next(waiting: &Mutex<Vec<(usize, Fault)>>, scene: Option<&Scene>) -> Option<(usize, Fault)> {
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     let fits = |(_, fault): &(usize, Fault)| scene.is_some_and(|scene| scene.swarm == fault.swarm);
@@ -202,19 +201,19 @@ fn next(waiting: &Mutex<Vec<(usize, Fault)>>, scene: Option<&Scene>) -> Option<(
     (!waiting.is_empty()).then(|| waiting.remove(at))
 }
 
-/// Runs the doctor until it says what is expected, or the time is up.
-fn judge(scene: &Scene, fault: &Fault, expect: &Expect, words: &Words) -> (Match, Verdict) {
+/// Runs the doctor until its report matches the expectation, or until the time limit.
+fn judge(scene: &Scene, fault: &Fault, expect: &Expect, variables: &Variables) -> (Match, Verdict) {
     let Some(node) = scene.lab.nodes().iter().find(|node| node.name() == expect.from) else {
         return (Match::default(), Verdict::Broken(format!("there is no node {}", expect.from)));
     };
-    let arguments: Vec<String> = expect.run.iter().map(|word| words.put_into(word)).collect();
+    let arguments: Vec<String> = expect.run.iter().map(|word| variables.substitute(word)).collect();
     let within = if fault.owed.is_some() { OWED_WITHIN } else { expect.within.unwrap_or(WITHIN) };
     let deadline = Instant::now() + Duration::from_secs(within);
     let needed = if expect.silent { SILENCE.0 } else { 1 };
     let mut seen = 0;
     loop {
         let matched = match Report::of(node, &arguments) {
-            Ok(report) => report.against(expect, words),
+            Ok(report) => report.against(expect, variables),
             Err(error) => Match { wrong: vec![format!("{error:#}")], ..Match::default() },
         };
         seen = if matched.holds() { seen + 1 } else { 0 };

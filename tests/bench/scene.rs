@@ -1,4 +1,4 @@
-//! A lab in which faults are made and undone.
+//! A lab in which faults are injected and undone.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use lab::{Lab, Node};
 
 use crate::fault::{EngineStep, Fault, Power, Step, Swarm};
 use crate::report::Report;
-use crate::words::Words;
+use crate::variables::Variables;
 
-/// How long the findings may take to end once the fault is undone.
-const HEALED: Duration = Duration::from_secs(120);
+/// Time limit for all findings to disappear after the fault is undone.
+const RECOVERY: Duration = Duration::from_secs(120);
 
-/// A lab in which faults are made and undone.
+/// A lab with a swarm of one size.
 pub(crate) struct Scene {
     pub(crate) lab: Lab,
     pub(crate) swarm: Swarm,
@@ -21,7 +21,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Brings a swarm up, with the doctor in each node.
+    /// Starts a swarm and copies the doctor to each node.
     pub(crate) fn up(swarm: Swarm, engines: &[String], doctor: &Path) -> Result<Self> {
         let engines: Vec<&str> = engines.iter().map(String::as_str).collect();
         let builder = Lab::builder().managers(swarm.managers).workers(swarm.workers).nodes(swarm.nodes);
@@ -32,24 +32,24 @@ impl Scene {
         Ok(Self { lab, swarm, spawned: 0 })
     }
 
-    /// The variables that every script of a fault finds.
-    pub(crate) fn words(&self, fault: &Fault) -> Words {
-        let mut words = fault.values.clone();
+    /// The values that the fault varies, and `NODE1`, `NODE2`, ... with the addresses of the nodes.
+    pub(crate) fn variables(&self, fault: &Fault) -> Variables {
+        let mut variables = fault.values.clone();
         for node in self.lab.nodes() {
-            words.set(&node.name().to_uppercase(), node.address());
+            variables.set(&node.name().to_uppercase(), node.address());
         }
-        words
+        variables
     }
 
-    /// Does these steps, one after the other.
-    pub(crate) fn perform(&mut self, steps: &[Step], words: &mut Words) -> Result<()> {
+    /// Runs the steps in order.
+    pub(crate) fn perform(&mut self, steps: &[Step], variables: &mut Variables) -> Result<()> {
         for (step, number) in steps.iter().zip(1..) {
-            self.step(step, words).with_context(|| format!("step {number} on {}", step.on))?;
+            self.step(step, variables).with_context(|| format!("step {number} on {}", step.on))?;
         }
         Ok(())
     }
 
-    /// Ends what runs in the background.
+    /// Kills the programs that `spawn` steps started.
     pub(crate) fn end_spawned(&mut self) -> Result<()> {
         let script = r#"for file in /run/lab/spawned.*; do
             [ -e "$file" ] || continue
@@ -62,27 +62,27 @@ impl Scene {
         Ok(())
     }
 
-    /// Waits until the doctor has nothing to say on any member that is on, and all engines answer.
+    /// Waits until the doctor reports no finding on any member and exits with 0.
     pub(crate) fn wait_for_health(&self) -> Result<()> {
         let members = self.swarm.managers + self.swarm.workers;
         for node in &self.lab.nodes()[..members] {
-            let mut said = Vec::new();
-            let silent = self.lab.wait("silence", HEALED, || {
+            let mut findings = Vec::new();
+            let silent = self.lab.wait("silence", RECOVERY, || {
                 let report = Report::of(node, &[])?;
-                said = report.lines();
-                Ok(said.is_empty() && report.exit == 0)
+                findings = report.lines();
+                Ok(findings.is_empty() && report.exit == 0)
             });
-            silent.with_context(|| format!("undone, and {} still reports {said:?}", node.name()))?;
+            silent.with_context(|| format!("undone, and {} still reports {findings:?}", node.name()))?;
         }
         Ok(())
     }
 
-    fn step(&mut self, step: &Step, words: &mut Words) -> Result<()> {
-        let name = words.put_into(&step.on);
+    fn step(&mut self, step: &Step, variables: &mut Variables) -> Result<()> {
+        let name = variables.substitute(&step.on);
         let node = self.lab.nodes().iter().find(|node| node.name() == name);
         let node = node.with_context(|| format!("there is no node {name}"))?;
         if let Some(script) = &step.sh {
-            let output = script_in(node, script, words, step.within)?;
+            let output = script_in(node, script, variables, step.within)?;
             ensure!(
                 output.success() != step.fails,
                 "`{script}` ended with {}, and was {}: {}{}",
@@ -92,10 +92,10 @@ impl Scene {
                 output.stderr
             );
             if let Some(variable) = &step.variable {
-                words.set(variable, output.stdout.trim());
+                variables.set(variable, output.stdout.trim());
             }
         } else if let Some(engine) = step.engine {
-            let flags: Vec<String> = step.flags.iter().map(|flag| words.put_into(flag)).collect();
+            let flags: Vec<String> = step.flags.iter().map(|flag| variables.substitute(flag)).collect();
             engine_step(node, engine, &flags.iter().map(String::as_str).collect::<Vec<_>>())?;
         } else if let Some(power) = step.power {
             match power {
@@ -103,22 +103,22 @@ impl Scene {
                 Power::Off => node.power_off()?,
             }
         } else if let (Some(file), Some(text)) = (&step.file, &step.text) {
-            node.write_file(&words.put_into(file), words.put_into(text))?;
+            node.write_file(&variables.substitute(file), variables.substitute(text))?;
         } else if let Some(script) = &step.spawn {
             self.spawned += 1;
             let file = format!("/run/lab/spawned.{}", self.spawned);
-            // In a group of its own, so that all of it can be ended.
+            // A separate process group, so that all of it can be killed.
             let start = r#"setsid --fork sh -c 'echo $$ > "$1"; exec sh -euc "$2"' sh "$@" < /dev/null > /dev/null 2>&1
                 until [ -s "$1" ]; do sleep 0.05; done"#;
             let mut command = node.command(&["sh", "-euc", start, "sh", &file, script])?;
-            for (name, value) in words.iter() {
+            for (name, value) in variables.iter() {
                 command = command.env(name, value);
             }
             ensure!(command.run()?.success(), "failed to start `{script}`");
         } else if let Some(script) = &step.wait {
             let limit = Duration::from_secs(step.within.unwrap_or(60));
             self.lab.wait("success", limit, || {
-                let output = script_in(node, script, words, None)?;
+                let output = script_in(node, script, variables, None)?;
                 ensure!(output.success(), "`{script}`: {}{}", output.stdout, output.stderr);
                 Ok(true)
             })?;
@@ -127,9 +127,9 @@ impl Scene {
     }
 }
 
-fn script_in(node: &Node, script: &str, words: &Words, within: Option<u64>) -> Result<lab::Output> {
+fn script_in(node: &Node, script: &str, variables: &Variables, within: Option<u64>) -> Result<lab::Output> {
     let mut command = node.command(&["sh", "-euc", script, "sh"])?;
-    for (name, value) in words.iter() {
+    for (name, value) in variables.iter() {
         command = command.env(name, value);
     }
     if let Some(seconds) = within {
@@ -141,7 +141,7 @@ fn script_in(node: &Node, script: &str, words: &Words, within: Option<u64>) -> R
 fn engine_step(node: &Node, step: EngineStep, flags: &[&str]) -> Result<()> {
     match step {
         EngineStep::Stop => node.stop_engine(),
-        // A fix that was tried may have started it.
+        // A fix may have started it.
         EngineStep::Start if node.engine_answers() && flags.is_empty() => Ok(()),
         EngineStep::Start => node.start_engine(flags),
         EngineStep::Restart => {

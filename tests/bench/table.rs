@@ -1,4 +1,4 @@
-//! The outcomes for people.
+//! The outcomes as a table.
 
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -33,7 +33,7 @@ fn verdict(verdict: &Verdict) -> String {
         Verdict::FalseAlarm => "FALSE ALARM".to_owned(),
         Verdict::Owed(why) => format!("owed: {why}"),
         Verdict::NotFixed(why) => format!("NOT FIXED: {why}"),
-        Verdict::NotHealed(why) => format!("NOT HEALED: {why}"),
+        Verdict::NotResolved(why) => format!("NOT RESOLVED: {why}"),
         Verdict::Broken(why) => format!("BROKEN: {why}"),
         Verdict::Skipped => "not on this engine".to_owned(),
     }

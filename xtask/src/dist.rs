@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: one stripped static binary that runs on an empty root.
+//! `cargo xtask dist`: one stripped static binary that runs in an empty root file system.
 
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Builds the binary into `target/dist` and shows that it needs nothing but a kernel.
+/// Builds the binary into `target/dist` and verifies that it needs only a kernel.
 pub(crate) fn dist() -> anyhow::Result<()> {
     let built = build("dist")?;
     let folder = crate::root().join("target/dist");
@@ -57,7 +57,7 @@ fn origin() -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// Runs it where there is nothing else: no libraries, no /proc, no /etc. Needs root; says so where it is not.
+/// Runs it in a root file system without libraries, /proc and /etc. Without root, prints that this is skipped.
 fn on_an_empty_root(binary: &Path) -> anyhow::Result<()> {
     let empty = tempfile::tempdir()?;
     std::fs::copy(binary, empty.path().join("swarm-doctor"))?;

@@ -9,43 +9,43 @@ use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub(crate) struct Faults {
-    /// Only faults whose names begin so, such as `firewall` or `quorum/one-of-two`
+    /// Only faults whose names start with this, such as `firewall` or `quorum/one-of-two`
     names: Vec<String>,
-    /// Engine version or Debian suite; several are dealt out to the nodes in turn
+    /// Engine version or Debian suite; several are assigned to the nodes round-robin
     #[arg(long = "engine", value_name = "VERSION")]
     engines: Vec<String>,
-    /// Also write the outcomes here
+    /// Also write the outcomes to this JSON file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only those that CI runs
+    /// Only the faults that CI runs
     #[arg(long)]
     ci: bool,
-    /// Only those that the doctor can heal: each is fixed, looked at again, and unfixed
+    /// Only faults with a fix: apply it, check again, undo it
     #[arg(long)]
     fix: bool,
-    /// Only list them
+    /// List the faults and exit
     #[arg(long)]
     list: bool,
-    /// In a swarm of one manager and so many workers, where a fault is made in the usual one
+    /// Number of workers, for faults in a swarm of the default size
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(2..))]
     workers: Option<u8>,
-    /// How many labs are up at once
+    /// Number of labs at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     jobs: usize,
-    /// Instead of faults, so many runs on healthy swarms
+    /// Run the doctor this often on healthy swarms, without faults
     #[arg(long, value_name = "RUNS", conflicts_with_all = ["names", "ci", "list", "json", "workers"])]
     healthy: Option<usize>,
-    /// Instead of faults, run on a healthy swarm that changes for so many minutes
+    /// Run the doctor for this time on a healthy swarm that changes, without faults
     #[arg(long, value_name = "MINUTES", conflicts_with_all = ["names", "ci", "list", "json", "workers", "healthy"])]
     churn: Option<u64>,
-    /// The program under test; it is built where none is named
+    /// The program under test [default: build it]
     #[arg(long, value_name = "FILE")]
     doctor: Option<PathBuf>,
 }
 
 impl Faults {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let faults = self.chosen()?;
+        let faults = self.selected()?;
         if self.list {
             for fault in &faults {
                 println!("{}: {}", fault.name, fault.say);
@@ -55,7 +55,7 @@ impl Faults {
         let missing = lab::missing();
         ensure!(missing.is_empty(), "no lab can run here: {}", missing.join(", "));
         let doctor = match self.doctor {
-            // In a node it goes by its file's name.
+            // In a node it is installed under its file name.
             Some(doctor) => {
                 ensure!(doctor.ends_with("swarm-doctor"), "{} is not called swarm-doctor", doctor.display());
                 doctor
@@ -70,14 +70,14 @@ impl Faults {
         }
     }
 
-    fn chosen(&self) -> Result<Vec<Fault>> {
+    fn selected(&self) -> Result<Vec<Fault>> {
         let mut faults = bench::faults(&crate::root().join("tests/live/faults"))?;
         faults.retain(|fault| !self.ci || fault.ci);
         faults.retain(|fault| !self.fix || fault.expect.iter().any(|expect| expect.fix.is_some()));
         if !self.names.is_empty() {
             for name in &self.names {
                 let any = faults.iter().any(|fault| fault.name.starts_with(name.as_str()));
-                ensure!(any, "no fault's name begins with {name:?}; --list shows them");
+                ensure!(any, "no fault's name starts with {name:?}; --list shows them");
             }
             faults.retain(|fault| self.names.iter().any(|name| fault.name.starts_with(name.as_str())));
         }
@@ -123,7 +123,7 @@ fn churn(bench: &Bench, minutes: u64) -> Result<ExitCode> {
     Ok(if alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Builds the doctor, and says where it is.
+/// Builds the doctor; returns its path.
 fn build() -> Result<PathBuf> {
     let status =
         Command::new("cargo").current_dir(crate::root()).args(["build", "--bin", "swarm-doctor"]).status();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use swarm_doctor::report::{Format, Human, Page};
 
-/// Writes the pages, or with `check` says which ones differ.
+/// Writes the pages; with `check`, only lists those that differ.
 pub(crate) fn generate(check: bool) -> anyhow::Result<()> {
     let mut stale = Vec::new();
     for (path, content) in pages()? {
@@ -55,7 +55,7 @@ fn pages() -> anyhow::Result<BTreeMap<PathBuf, String>> {
     Ok(pages)
 }
 
-/// The README, with the end of the report of `demo` between its marks: what an operator sees at the bottom of the screen.
+/// The README, with the end of the report of `demo` between its markers.
 fn readme() -> anyhow::Result<String> {
     const BEGIN: &str = "<!-- demo -->\n";
     const END: &str = "<!-- /demo -->";

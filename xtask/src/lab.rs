@@ -14,9 +14,9 @@ use crate::vm;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Brings a lab up
+    /// Start a lab
     Up(Up),
-    /// Runs a command in a node, with its exit code
+    /// Run a command in a node; returns its exit code
     Exec {
         #[command(flatten)]
         name: Name,
@@ -26,28 +26,28 @@ pub(crate) enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Shows all labs and their nodes
+    /// List labs and their nodes
     Status,
-    /// Takes a lab down
+    /// Stop and remove a lab
     Down {
         #[command(flatten)]
         name: Name,
-        /// All labs on this machine, those of running tests as well
+        /// All labs on this host, including those of running tests
         #[arg(long)]
         all: bool,
     },
-    /// Runs the doctor on a kernel that has IPVS, or lacks it, in an emulated guest
+    /// Run the doctor in an emulated guest, on a kernel with and without IPVS
     Vm(vm::Vm),
-    /// Lists the engines, and fetches those named
+    /// List engines, and download those named
     Engines {
-        /// Versions or Debian suites to fetch
+        /// Versions or Debian suites to download
         engines: Vec<String>,
     },
 }
 
 #[derive(Args)]
 pub(crate) struct Name {
-    /// Which lab, if there is more than one
+    /// Name of the lab; needed if there are several
     #[arg(long = "lab", default_value = "lab")]
     name: String,
 }
@@ -56,16 +56,16 @@ pub(crate) struct Name {
 pub(crate) struct Up {
     #[command(flatten)]
     name: Name,
-    /// How many managers
+    /// Number of managers
     #[arg(long, default_value_t = 1)]
     managers: usize,
-    /// How many workers
+    /// Number of workers
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// How many nodes outside the swarm
+    /// Number of nodes outside the swarm
     #[arg(long, default_value_t = 0)]
     nodes: usize,
-    /// Engine version or Debian suite, dealt out in turn; the host's own by default
+    /// Engine version or Debian suite, assigned to the nodes round-robin [default: engine of the host]
     #[arg(long = "engine", value_name = "VERSION")]
     engines: Vec<String>,
 }
@@ -122,7 +122,7 @@ fn exec(lab: &str, node: &str, words: &[String]) -> Result<ExitCode> {
         .into_std()
         .status()
         .context("failed to start nsenter")?;
-    // As a shell does it.
+    // As a shell does: 128 plus the number of the signal.
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
     Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
@@ -168,7 +168,7 @@ fn list_engines(wanted: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Prints the lab and its nodes; that a reader such as `head` has gone by then is no failure.
+/// Prints the lab and its nodes. A closed pipe, for example with `head`, is not an error.
 fn show(lab: &Lab) {
     let mut text = format!("{} in {}\n", lab.name(), lab.dir().display());
     for node in lab.nodes() {
@@ -180,7 +180,7 @@ fn show(lab: &Lab) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// What the node is now, which is not always what it was made to be.
+/// The current role of the node, which a test may have changed.
 fn state(node: &Node) -> String {
     if node.pid1().is_none() {
         return "off".to_owned();

@@ -23,10 +23,10 @@ use std::process::ExitCode;
 enum Xtask {
     /// Install missing packages with apt, then run all checks and tests
     Test {
-        /// Also run heavy readers of reports: a browser, validators
+        /// Also run slow format tests: a browser, validators
         #[arg(long, conflicts_with = "quick")]
         all: bool,
-        /// Only what needs no root and no engine: format, lints, pages, tests without live ones
+        /// Only what needs neither root nor an engine: format, lints, pages, tests except live ones
         #[arg(long)]
         quick: bool,
     },
@@ -34,7 +34,7 @@ enum Xtask {
     Dist,
     /// Write the pages that are generated from the code
     Generate {
-        /// Only name the pages that differ
+        /// Only list the pages that differ
         #[arg(long)]
         check: bool,
     },
@@ -50,7 +50,7 @@ enum Xtask {
         /// Node to record
         #[arg(long, default_value = "node1")]
         node: String,
-        /// Which lab
+        /// Name of the lab
         #[arg(long, default_value = "lab")]
         lab: String,
     },
@@ -60,9 +60,9 @@ enum Xtask {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
-    /// Make faults in real swarms; the doctor has to name each one first
+    /// Inject faults into real swarms; the doctor must report each first
     Faults(faults::Faults),
-    /// A swarm of real engines on this machine
+    /// Manage swarms of real engines on this host
     #[command(subcommand)]
     Lab(lab::Command),
 }
@@ -86,13 +86,13 @@ fn main() -> ExitCode {
     })
 }
 
-/// The top of the checkout.
+/// The root of the checkout.
 fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
-/// Where cargo builds.
+/// The target directory of cargo.
 fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

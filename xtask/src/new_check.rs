@@ -19,7 +19,7 @@ check! {
     /// ## When it is wrong
     /// TODO
     ///
-    /// Source: TODO: the upstream file or issue that this rests on.
+    /// Source: TODO: the upstream file or issue.
     "ID": Warning, "todo: the problem as a statement";
     healthy "todo: what holds when the check passes";
     needs Nodes;
@@ -70,7 +70,7 @@ pub(crate) fn new_check(id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Collects a bundle on a node of the lab that is up, and unpacks it into `fixtures/FOLDER`.
+/// Collects a bundle on a node of a running lab and unpacks it into `fixtures/FOLDER`.
 pub(crate) fn record_fixture(folder: &str, node: &str, lab: &str) -> anyhow::Result<()> {
     let target = crate::root().join("fixtures").join(folder);
     ensure!(!target.exists(), "{} exists already", target.display());

@@ -1,14 +1,14 @@
-//! Cargo, for tests of which some deal with engines that have time-outs of their own.
+//! `cargo test`, with a second run of failed live tests: a stalled host lets engines time out.
 
 use anyhow::Context;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-/// More failures than these are no accident of a busy machine.
+/// With more failures than this, a busy host is not the cause and nothing runs again.
 const FEW: usize = 3;
 
-/// Runs cargo, and says whether it ended well. Where a few live tests failed, those run once more alone: a machine that
-/// stands still for half a minute lets engines time out, which is no fault of the program. Both outcomes are printed.
+/// Runs cargo; returns whether it succeeded. A few failed live tests run a second time, one at a time: a host that stalls for
+/// 30 s lets engines time out. Both results are printed.
 pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<bool> {
     let (passed, lines) = run(arguments)?;
     let failed: Vec<&str> = ended(&lines, "FAILED").collect();
@@ -18,18 +18,18 @@ pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<bool> {
     println!("== UNSTEADY, once more alone: {}", failed.join(", "));
     let alone = [&["test", "--test", "it", "--", "--test-threads", "1", "--exact"], &failed[..]].concat();
     let (passed, lines) = run(&alone)?;
-    // One that is no live test is not run by that.
+    // This runs live tests only, so a different failed test is missing in the output.
     let passed = passed && ended(&lines, "ok").count() == failed.len();
     println!("== UNSTEADY, alone: {}", if passed { "passed" } else { "failed again, or no live test" });
     Ok(passed)
 }
 
-/// The names of the tests that ended so.
+/// The names of the tests with this result.
 fn ended<'a>(lines: &'a [String], how: &'a str) -> impl Iterator<Item = &'a str> {
     lines.iter().filter_map(move |line| line.strip_prefix("test ")?.strip_suffix(how)?.strip_suffix(" ... "))
 }
 
-/// Whether cargo ended well, and what it wrote, which is passed on as it comes.
+/// Runs cargo and forwards its output; returns whether it succeeded, and the output.
 fn run(arguments: &[&str]) -> anyhow::Result<(bool, Vec<String>)> {
     let mut child = Command::new("cargo")
         .current_dir(crate::root())

@@ -5,8 +5,8 @@ use anyhow::bail;
 use std::process::Command;
 use std::time::Instant;
 
-/// Runs every step and stops at the first that fails; with `all` also the heavy ones, with `quick` only those that
-/// need no root and no engine.
+/// Runs the steps until the first failure; with `all` also the slow ones, with `quick` only those that need neither root nor
+/// an engine.
 pub(crate) fn test(all: bool, quick: bool) -> anyhow::Result<()> {
     if !quick {
         install(all)?;
@@ -19,7 +19,7 @@ pub(crate) fn test(all: bool, quick: bool) -> anyhow::Result<()> {
     ];
     if quick {
         steps.push((
-            "tests without live ones",
+            "tests except live tests",
             &["test", "--workspace", "--no-fail-fast", "--", "--skip", "live::"],
         ));
     } else {
@@ -28,7 +28,7 @@ pub(crate) fn test(all: bool, quick: bool) -> anyhow::Result<()> {
     }
     if all {
         steps.push((
-            "heavy readers of reports",
+            "slow format tests",
             &["test", "--test", "it", "formats::", "--", "--ignored", "--nocapture"],
         ));
         steps.push((
@@ -47,7 +47,7 @@ pub(crate) fn test(all: bool, quick: bool) -> anyhow::Result<()> {
     if quick {
         return Ok(());
     }
-    // A lab that outlives its tests is a leak: it fails here, and is taken down.
+    // A lab that remains after its tests is a leak: it is taken down, and this step fails.
     let left = lab::sweep()?;
     if !left.is_empty() {
         bail!("tests left labs behind: {}", left.join(", "));
@@ -55,7 +55,7 @@ pub(crate) fn test(all: bool, quick: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs with apt what the live tests need, and who reads reports; without root they are skipped and say why.
+/// Installs packages for the live tests and the format tests with apt. Without root, these tests are skipped with a reason.
 fn install(all: bool) -> anyhow::Result<()> {
     let mut missing = lab::missing();
     let readers = consumers::missing(all);
@@ -69,7 +69,7 @@ fn install(all: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let apt = |arguments: &[&str]| {
-        // Debian's docker.io would start an engine on this machine; a policy of 101 keeps services from starting.
+        // Debian's docker.io would start an engine on this host; `policy-rc.d` with exit code 101 prevents it.
         Command::new("apt-get")
             .args(["-q", "-y"])
             .args(arguments)
@@ -94,7 +94,7 @@ fn install(all: bool) -> anyhow::Result<()> {
     }
 }
 
-/// `policy-rc.d` for as long as it lives, unless the machine has one of its own.
+/// A temporary `policy-rc.d`, unless the host already has one; removed on drop.
 struct Policy(Option<&'static str>);
 
 impl Policy {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use swarm_doctor::bundle::{Writer, each, is_format_1, upgrade, write};
 
-/// Rewrites each bundle; one of the present format stays as it is.
+/// Rewrites each bundle; one in the current format stays unchanged.
 pub(crate) fn upgrade_all(paths: &[PathBuf]) -> anyhow::Result<()> {
     for path in paths {
         let upgraded = if path.is_dir() { folder(path) } else { file(path) };
@@ -20,7 +20,7 @@ pub(crate) fn upgrade_all(paths: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A `.tar.zst`. Reading it upgrades it, so it only has to be written again.
+/// A `.tar.zst` file. Reading upgrades it, so writing it again is enough.
 fn file(path: &Path) -> anyhow::Result<bool> {
     let mut bundles = Vec::new();
     each(path, &mut |bundle| bundles.push(bundle)).map_err(anyhow::Error::msg)?;

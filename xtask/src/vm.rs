@@ -1,4 +1,4 @@
-//! `cargo xtask lab vm`: the doctor where VIPs work, and where the kernel has no IPVS, in a guest.
+//! `cargo xtask lab vm`: runs the doctor in a guest, on a kernel with IPVS and on one without.
 
 mod report;
 
@@ -16,16 +16,16 @@ use report::Report;
 
 #[derive(Args)]
 pub(crate) struct Vm {
-    /// Only with IPVS, as most servers are
+    /// Only on a kernel with IPVS, as on most servers
     #[arg(long, conflicts_with = "without_ipvs")]
     with_ipvs: bool,
-    /// Only without, as where the distribution's extra modules are not installed
+    /// Only on a kernel without IPVS, as without the distribution's extra modules
     #[arg(long)]
     without_ipvs: bool,
-    /// The most that one guest may take, in minutes
+    /// Timeout for one guest, in minutes
     #[arg(long, default_value_t = 30)]
     limit: u64,
-    /// Print what the doctor found as well
+    /// Print the findings as well
     #[arg(long)]
     findings: bool,
 }
@@ -44,16 +44,16 @@ impl Vm {
             let took = began.elapsed().as_secs();
             passed &= end.is_ok();
             ends.push(match end {
-                Ok(reports) => format!("pass: {name}, all {reports} reports are right, {took} s"),
+                Ok(reports) => format!("pass: {name}, all {reports} reports are as expected, {took} s"),
                 Err(error) => format!("FAIL: {name}, after {took} s: {error:#}"),
             });
         }
         println!("{}", ends.join("\n"));
-        ensure!(passed, "the doctor is not right in every guest");
+        ensure!(passed, "a report differs from the expectation");
         Ok(())
     }
 
-    /// Boots one guest, holds each report in it to what is expected, and tells how many there were.
+    /// Boots one guest and compares each report with the expectation; returns the number of reports.
     fn boot(&self, guest: &Guest, doctor: &Path, ipvs: bool) -> Result<usize> {
         let folder = tempfile::tempdir()?;
         let payload = folder.path().join("payload");
@@ -75,7 +75,7 @@ impl Vm {
             if self.findings {
                 println!("{:#}", report.json["findings"]);
             }
-            if let Err(error) = report.hold_to(ipvs) {
+            if let Err(error) = report.verify(ipvs) {
                 wrong.push(format!("{report}\n{error:#}\n{:#}", report.json["findings"]));
             }
             seen.push(format!("{} {}", report.scenario, report.node));
@@ -83,7 +83,7 @@ impl Vm {
         })?;
         ensure!(
             wrong.is_empty(),
-            "{} of {} reports are wrong:\n{}",
+            "{} of {} reports differ from the expectation:\n{}",
             wrong.len(),
             seen.len(),
             wrong.join("\n")
@@ -96,7 +96,7 @@ impl Vm {
     }
 }
 
-/// The doctor, built for this machine, whose Debian release is the guest's.
+/// Builds the doctor for this host; the guest has the same Debian release.
 fn doctor() -> Result<PathBuf> {
     let status = Command::new("cargo")
         .current_dir(crate::root())

@@ -1,4 +1,4 @@
-//! What the engine says, kept as it was sent.
+//! Answers of the Docker Engine API, saved unchanged.
 
 mod engine;
 mod transport;
@@ -22,14 +22,14 @@ use std::future::Future;
 
 pub(crate) use engine::Engine;
 
-/// The most networks that are inspected.
-const MOST_NETWORKS: usize = 64;
-/// The most containers that are inspected.
-const MOST_CONTAINERS: usize = 200;
-/// How many inspections run at once.
+/// Maximum number of inspected networks.
+const MAX_NETWORKS: usize = 64;
+/// Maximum number of inspected containers.
+const MAX_CONTAINERS: usize = 200;
+/// Number of concurrent inspections.
 const AT_ONCE: usize = 16;
 
-/// The answer to the first request, and its headers.
+/// Status and headers of the answer to `GET /_ping`.
 pub(super) async fn ping(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Ping, "engine/ping.json", "GET /_ping");
     let answer = session.engine().await.and_then(Engine::ping);
@@ -42,35 +42,35 @@ pub(super) async fn ping(session: &Session) -> Vec<Artifact> {
     }]
 }
 
-/// What the engine says of itself.
+/// `docker info`.
 pub(super) async fn info(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Info, "engine/info.json", "GET /info");
     vec![get(session, place, async |docker| docker.info().await).await]
 }
 
-/// The versions of the engine and its parts.
+/// `docker version`: the engine and its components.
 pub(super) async fn version(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Version, "engine/version.json", "GET /version");
     vec![get(session, place, async |docker| docker.version().await).await]
 }
 
-/// The settings of the swarm.
+/// `GET /swarm`: the specification of the swarm.
 pub(super) async fn swarm(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Swarm, "engine/swarm.json", "GET /swarm");
     let call = async |docker: Docker| docker.inspect_swarm().await;
     vec![get_from_manager(session, place, "managers know its settings", call).await]
 }
 
-/// The nodes of the swarm.
+/// `docker node ls`.
 pub(super) async fn nodes(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Nodes, "engine/nodes.json", "GET /nodes");
     let call = async |docker: Docker| docker.list_nodes(None).await;
     vec![get_from_manager(session, place, "managers list nodes", call).await]
 }
 
-/// The services of the swarm, with the number of their tasks where the engine counts them.
+/// The services, with the number of their tasks if the engine reports it.
 pub(super) async fn services(session: &Session) -> Vec<Artifact> {
-    let counted = session.engine().await.is_ok_and(|engine| engine.speaks((1, 41)));
+    let counted = session.engine().await.is_ok_and(|engine| engine.supports((1, 41)));
     let origin = if counted { "GET /services?status=true" } else { "GET /services" };
     let place = Place::new(Need::Services, "engine/services.json", origin);
     let options = counted.then(|| ListServicesOptionsBuilder::new().status(true).build());
@@ -78,14 +78,14 @@ pub(super) async fn services(session: &Session) -> Vec<Artifact> {
     vec![get_from_manager(session, place, "managers list services", call).await]
 }
 
-/// The tasks of the swarm, those that ended too.
+/// All tasks, including those that ended.
 pub(super) async fn tasks(session: &Session) -> Vec<Artifact> {
     let place = Place::new(Need::Tasks, "engine/tasks.json", "GET /tasks");
     let call = async |docker: Docker| docker.list_tasks(None).await;
     vec![get_from_manager(session, place, "managers list tasks", call).await]
 }
 
-/// The names of the swarm's secrets and configs; none where they could not be listed. What they hold is let go.
+/// The names of secrets, and the names and contents of configs; `None` if they could not be listed.
 pub(super) async fn secrets_and_configs(
     session: &Session,
 ) -> (Option<Vec<String>>, Option<BTreeMap<String, String>>) {
@@ -114,7 +114,7 @@ pub(super) async fn secrets_and_configs(
     (listed(secrets).map(|secrets| secrets.into_keys().collect()), listed(configs))
 }
 
-/// The networks, and more of ingress and of the overlays that something on this node is attached to.
+/// All networks, and details of the ingress network and of overlay networks to which a local container is attached.
 pub(super) async fn networks(session: &Session) -> Vec<Artifact> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -129,14 +129,14 @@ pub(super) async fn networks(session: &Session) -> Vec<Artifact> {
     let (list, attached) =
         tokio::join!(get(session, place, async |docker| docker.list_networks(None).await), attached(session));
     let mut listed: Vec<Listed> = read(&list).unwrap_or_default();
-    // The engine lists in any order; ingress comes first, so that it is never among those left out.
+    // The engine's order is arbitrary; the ingress network comes first, so the limit never cuts it off.
     listed.sort_by(|a, b| (b.ingress, &a.id).cmp(&(a.ingress, &b.id)));
     let mut artifacts = vec![list];
-    let near = |network: &Listed| match &attached {
+    let is_attached = |network: &Listed| match &attached {
         Ok(ids) => ids.contains(&network.id),
         Err(_) => false,
     };
-    let wanted = listed.into_iter().filter(|it| it.driver == "overlay" && (it.ingress || near(it)));
+    let wanted = listed.into_iter().filter(|it| it.driver == "overlay" && (it.ingress || is_attached(it)));
     let inspect = async |id: String| {
         let origin = format!("GET /networks/{id}?verbose=true");
         let place = Place::new(Need::Networks, format!("engine/networks/{id}.json"), origin);
@@ -144,15 +144,15 @@ pub(super) async fn networks(session: &Session) -> Vec<Artifact> {
         get(session, place, async |docker: Docker| docker.inspect_network(&id, Some(options)).await).await
     };
     let rest = Place::new(Need::Networks, "engine/networks/rest.json", "GET /networks/ID?verbose=true");
-    artifacts.extend(each(wanted.map(|network| network.id), MOST_NETWORKS, rest.clone(), inspect).await);
-    // A list that was missed as well has said so already.
+    artifacts.extend(each(wanted.map(|network| network.id), MAX_NETWORKS, rest.clone(), inspect).await);
+    // If the list failed as well, its artifact already has the reason.
     if let (Err(why), ArtifactStatus::Collected) = (attached, &artifacts[0].entry.status) {
         artifacts.push(rest.missed(why));
     }
     artifacts
 }
 
-/// The containers that run tasks, and more of each.
+/// The containers of tasks, with details of each.
 pub(super) async fn containers(session: &Session) -> Vec<Artifact> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -172,11 +172,11 @@ pub(super) async fn containers(session: &Session) -> Vec<Artifact> {
     };
     let rest = Place::new(Need::Containers, "engine/containers/rest.json", "GET /containers/ID/json");
     let mut artifacts = vec![list];
-    artifacts.extend(each(listed.into_iter().map(|it| it.id), MOST_CONTAINERS, rest, inspect).await);
+    artifacts.extend(each(listed.into_iter().map(|it| it.id), MAX_CONTAINERS, rest, inspect).await);
     artifacts
 }
 
-/// The ids of the networks that the containers running here are attached to.
+/// The ids of the networks to which local running containers are attached.
 async fn attached(session: &Session) -> Result<BTreeSet<String>, Why> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -200,14 +200,14 @@ async fn attached(session: &Session) -> Result<BTreeSet<String>, Why> {
     Ok(networks.filter_map(|(_, attachment)| Some(attachment?.network)).collect())
 }
 
-/// Inspects each thing, the first so many of them; the rest becomes one gap.
+/// Inspects up to `most` objects; the rest becomes one gap.
 async fn each<F: Future<Output = Artifact>>(
     ids: impl Iterator<Item = String>,
     most: usize,
     rest: Place,
     inspect: impl Fn(String) -> F,
 ) -> Vec<Artifact> {
-    // An id becomes part of a path in the bundle, so it must not be able to lead anywhere else.
+    // An id becomes part of a path in the bundle and must not traverse directories.
     let ids: Vec<_> =
         ids.filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric())).collect();
     let left = ids.len().saturating_sub(most);
@@ -220,7 +220,7 @@ async fn each<F: Future<Output = Artifact>>(
     artifacts
 }
 
-/// The answer of a manager to one call of bollard; `only` says why no worker is asked.
+/// The answer of a manager to one call of bollard; `only` is the reason why a worker is not asked.
 async fn get_from_manager<T>(
     session: &Session,
     place: Place,
@@ -233,7 +233,7 @@ async fn get_from_manager<T>(
     }
 }
 
-/// Whether the engine can answer for the swarm, by its own word: to ask a worker would only earn an error.
+/// Whether the engine reports itself as a manager; a worker would answer with an error.
 async fn manages(session: &Session, only: &str) -> Result<(), Why> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -281,7 +281,7 @@ async fn get<T>(session: &Session, place: Place, call: impl AsyncFnOnce(Docker) 
     }
 }
 
-/// What an artifact says, where it is there and says it.
+/// The parsed content of an artifact; `None` if it is absent or malformed.
 fn read<T: DeserializeOwned>(artifact: &Artifact) -> Option<T> {
     serde_json::from_slice(artifact.content.as_deref()?).ok()
 }

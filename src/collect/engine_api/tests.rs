@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
-/// An engine that answers from a table, and remembers what it was asked.
+/// An HTTP server that answers from a table and records the requested paths.
 struct Fake {
     session: Session,
     asked: Arc<Mutex<Vec<String>>>,
     directory: tempfile::TempDir,
 }
 
-/// A status line's tail, headers and a body; a body of `hang` is never sent.
+/// Status, headers and body for a path; the body `hang` is never sent.
 type Answers = fn(&str) -> (&'static str, &'static str, &'static str);
 
 fn session(host: &str, deadline_ms: u64) -> Session {
@@ -122,7 +122,7 @@ fn manager(path: &str) -> (&'static str, &'static str, &'static str) {
 }
 
 #[tokio::test]
-async fn speaks_the_version_that_the_engine_speaks() {
+async fn uses_the_api_version_of_an_older_engine() {
     let fake = fake(manager);
     assert_eq!(fake.text(Need::Info).await, INFO_OF_MANAGER);
     let ping: Ping = serde_json::from_str(&fake.text(Need::Ping).await).unwrap();
@@ -131,7 +131,7 @@ async fn speaks_the_version_that_the_engine_speaks() {
 }
 
 #[tokio::test]
-async fn speaks_no_newer_version_than_it_knows() {
+async fn uses_its_newest_api_version_with_a_newer_engine() {
     let fake = fake(|path| match path {
         "/_ping" => ("200 OK", "Api-Version: 1.999\r\n", "OK"),
         _ => ("200 OK", "", "{}"),
@@ -159,7 +159,7 @@ async fn asks_an_engine_without_the_header_for_its_version() {
 }
 
 #[tokio::test]
-async fn keeps_each_failure_apart() {
+async fn a_failed_request_does_not_affect_the_others() {
     let fake = fake(manager);
     assert_eq!(fake.look(Need::Services).await, ArtifactStatus::Collected);
     let no_leader = Why::Refused { status: 500, what: "The swarm does not have a leader.".into() };
@@ -189,7 +189,7 @@ async fn inspects_what_this_node_is_attached_to() {
 }
 
 #[tokio::test]
-async fn says_how_many_it_leaves_out() {
+async fn the_gap_has_the_number_of_networks_over_the_limit() {
     let rest = Place::new(Need::Containers, "engine/containers/rest.json", "");
     let inspect = async |id: String| Place::new(Need::Containers, id, "").absent();
     let artifacts = each((0..7).map(|n| n.to_string()), 5, rest, inspect).await;
@@ -232,7 +232,7 @@ async fn asks_only_managers_about_the_swarm() {
 }
 
 #[tokio::test]
-async fn tells_why_nobody_answers() {
+async fn a_failed_connection_has_its_reason() {
     let missed = async |session: &Session, need| match &session.artifacts(need).await[0].entry.status {
         ArtifactStatus::Failed { why } => why.clone(),
         look => panic!("{look:?}"),
@@ -249,7 +249,7 @@ async fn tells_why_nobody_answers() {
     let what = format!("connect {host}: Connection refused");
     assert_eq!(missed(&session(&host, 300), Need::Ping).await, Why::Unreachable { what });
 
-    // No program accepts: the first callers wait in the queue, and later ones are turned away by the kernel.
+    // Nothing accepts: the first connections wait in the accept queue, and the kernel refuses later ones with EAGAIN.
     std::fs::remove_file(&path).unwrap();
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let began = Instant::now();

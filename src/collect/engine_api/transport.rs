@@ -1,4 +1,4 @@
-//! One request to the engine and its whole answer, over a unix socket, TCP or TLS.
+//! One request to the engine and its complete answer, over a unix socket, TCP or TLS.
 
 use crate::collect::endpoint::{Address, Endpoint, Tcp, Tls};
 use crate::collect::tls::Unverified;
@@ -25,19 +25,19 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-/// How long to wait before a socket whose queue is full is tried again.
+/// Pause before another attempt to connect to a socket whose accept queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(20);
 
-/// The way to an engine. Each request makes a connection of its own, so that none waits behind another.
+/// Connections to one engine. Each request opens a separate connection, so that none waits for another.
 pub(super) struct Transport {
     endpoint: Endpoint,
     tls: Option<TlsConnector>,
 }
 
-/// What an engine answered, as it was sent.
+/// An HTTP answer of the engine.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
-    /// What was asked, such as `GET /info`.
+    /// The request, such as `GET /info`.
     pub(super) asked: String,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -45,7 +45,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The body, where the answer is not an error.
+    /// The body of a 2xx answer.
+    ///
+    /// # Errors
+    /// The engine's error message for any other status.
     pub(super) fn good(self) -> Result<Bytes, Why> {
         #[derive(Deserialize)]
         struct Message {
@@ -56,7 +59,7 @@ impl Answer {
         }
         let what = match serde_json::from_slice(&self.body) {
             Ok(Message { message }) => message,
-            // Something between us and the engine speaks: of a page of HTML its beginning is enough.
+            // A proxy answered, for example with an HTML page; its first 500 characters are enough.
             Err(_) => String::from_utf8_lossy(&self.body).trim().chars().take(500).collect(),
         };
         let what = match what.as_str() {
@@ -71,14 +74,14 @@ impl Answer {
         })
     }
 
-    /// A header that is plain text.
+    /// A non-empty header in ASCII.
     pub(super) fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name)?.to_str().ok().filter(|value| !value.is_empty()).map(str::to_owned)
     }
 }
 
 impl Transport {
-    /// Reads what TLS needs; no connection is made yet.
+    /// Reads certificates and key for TLS. Does not connect.
     pub(super) async fn to(endpoint: Endpoint) -> Result<Self, Why> {
         let tls = match &endpoint.address {
             Address::Tcp(Tcp { tls: Some(tls), .. }) => {
@@ -90,7 +93,7 @@ impl Transport {
         Ok(Self { endpoint, tls })
     }
 
-    /// Sends a request whose path has `prefix` put before it, and takes the answer if it is not too long.
+    /// Sends a request with `prefix` before its path, and reads an answer of at most `most` bytes.
     pub(super) async fn send(
         &self,
         request: BollardRequest,
@@ -134,10 +137,10 @@ impl Transport {
         let (mut sender, connection) = handshake.map_err(|error| unanswered(&asked, &error))?;
         let answer = async {
             let answer = sender.send_request(request).await.map_err(|error| unanswered(&asked, &error))?;
-            taken(&asked, answer, most).await
+            read_answer(&asked, answer, most).await
         };
         let mut answer = pin!(answer);
-        // The connection has to be driven along; it may end before the last of the answer has been taken.
+        // hyper needs the connection polled; it may end before the answer has been read completely.
         tokio::select! {
             answer = &mut answer => answer,
             _ = connection => answer.await,
@@ -147,7 +150,7 @@ impl Transport {
     fn unconnected(&self, error: &io::Error) -> Why {
         let doing = format!("connect {}", self.endpoint);
         match error.raw_os_error() {
-            // The system's words without the number that std puts behind them.
+            // The system's message without the error number that std appends.
             Some(code) if error.kind() != io::ErrorKind::PermissionDenied => {
                 Why::Unreachable { what: format!("{doing}: {}", nix::Error::from_raw(code).desc()) }
             }
@@ -156,8 +159,8 @@ impl Transport {
     }
 }
 
-/// Connects to a socket. One whose queue is full does not let a caller wait, so we ask again: an engine
-/// that accepts no connection hangs, and the caller's deadline says so.
+/// Connects to a socket. A full accept queue returns EAGAIN at once, so this retries until the caller's deadline: an engine
+/// that accepts no connection hangs.
 async fn unix(path: &Path) -> io::Result<UnixStream> {
     loop {
         match UnixStream::connect(path).await {
@@ -167,7 +170,7 @@ async fn unix(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-async fn taken(asked: &str, answer: Response<Incoming>, most: usize) -> Result<Answer, Why> {
+async fn read_answer(asked: &str, answer: Response<Incoming>, most: usize) -> Result<Answer, Why> {
     let (parts, body) = answer.into_parts();
     let body = match Limited::new(body, most).collect().await {
         Ok(body) => body.to_bytes(),
@@ -186,7 +189,7 @@ fn unanswered(asked: &str, error: &hyper::Error) -> Why {
     if error.is_parse() {
         return malformed(asked, error);
     }
-    // hyper only names the stage it came to; what happened there is in the innermost error.
+    // hyper wraps the cause in the stage that failed; the innermost error is the cause.
     let mut what: &dyn Error = error;
     while let Some(inner) = what.source() {
         what = inner;

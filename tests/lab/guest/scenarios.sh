@@ -167,4 +167,4 @@ on node2 sh -c '
 say "node2's engine runs again, and a task of web on it"
 running 'web 2' 'back 2' 'single 1' 'direct 2'
 traffic "$answering"
-report healed
+report resolved

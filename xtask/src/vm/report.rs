@@ -1,4 +1,4 @@
-//! One report of the doctor in the guest, and what it has to say.
+//! One report of the doctor in the guest, and the expected findings.
 
 use std::fmt;
 
@@ -6,18 +6,17 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 pub(super) struct Report {
-    /// What was done before it.
+    /// Name of the scenario, a step of `tests/lab/guest/scenarios.sh`.
     pub(super) scenario: String,
-    /// The node it ran on.
     pub(super) node: String,
     exit: i32,
     pub(super) json: Value,
 }
 
-/// A finding as `severity check`, and what is folded under it.
+/// A finding as `severity check`, with its consequences.
 type Finding<'a> = (&'a str, &'a [&'a str]);
 
-/// What the guest's script does, in its order.
+/// The scenarios of the guest's script, in order.
 pub(super) fn scenarios(ipvs: bool) -> &'static [&'static str] {
     match ipvs {
         true => &[
@@ -31,34 +30,34 @@ pub(super) fn scenarios(ipvs: bool) -> &'static [&'static str] {
             "sealed-again",
             "mistakes",
             "emptied",
-            "healed",
+            "resolved",
         ],
         false => &["before-swarm", "idle", "used"],
     }
 }
 
-const PINNED: Finding<'static> = ("warning dns/vip-pinned-in-hosts", &[]);
+const VIP_IN_HOSTS: Finding<'static> = ("warning dns/vip-pinned-in-hosts", &[]);
 
-/// What has to be said, and nothing else.
+/// All expected findings.
 fn expected(scenario: &str, node: &str, ipvs: bool) -> Result<&'static [Finding<'static>]> {
     Ok(match (scenario, node, ipvs) {
-        ("before-swarm" | "idle" | "used" | "sealed" | "sealed-again" | "healed", _, true)
+        ("before-swarm" | "idle" | "used" | "sealed" | "sealed-again" | "resolved", _, true)
         | ("emptied", "node1", true) => &[],
         ("esp-in" | "esp-out", "node1", true) => &[("error network/esp-blocked", &[])],
         ("esp-in" | "esp-out", "node2", true) => {
             &[("error host/firewall-drops-swarm", &["error network/esp-blocked"])]
         }
-        ("mistakes", "node1", true) => &[("error service/target-port-closed", &[]), PINNED],
-        ("mistakes", "node2", true) => &[PINNED],
+        ("mistakes", "node1", true) => &[("error service/target-port-closed", &[]), VIP_IN_HOSTS],
+        ("mistakes", "node2", true) => &[VIP_IN_HOSTS],
         ("emptied", "node2", true) => &[("error network/vip-unreachable", &[])],
         ("before-swarm", _, false) => &[("warning host/ipvs-missing", &[])],
         ("asleep", _, true) => &[("error host/ipvs-missing", &["error network/vip-unreachable"])],
         ("idle" | "used", _, false) => &[("warning host/ipvs-missing", &["warning network/vip-unreachable"])],
-        _ => bail!("nothing is known of {scenario}"),
+        _ => bail!("no expectation for {scenario}"),
     })
 }
 
-/// What the summary of the first finding has to hold, where the check alone says too little.
+/// Texts that the summary of the first finding must contain.
 fn words(scenario: &str, node: &str) -> &'static [&'static str] {
     match (scenario, node) {
         ("esp-in" | "esp-out", "node1") => {
@@ -91,8 +90,11 @@ impl Report {
         list(&self.json["findings"]).iter().map(one).collect()
     }
 
-    /// Whether it says what it has to, with the exit code that goes with it, and leaves nothing open.
-    pub(super) fn hold_to(&self, ipvs: bool) -> Result<()> {
+    /// Compares findings and exit code with the expectation; no check may be incomplete.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(super) fn verify(&self, ipvs: bool) -> Result<()> {
         let expected = expected(&self.scenario, &self.node, ipvs)?;
         let found = self.findings();
         let same = found.len() == expected.len()
