@@ -1,4 +1,4 @@
-//! What a lab is to be, and the steps that bring it up.
+//! The settings of a lab, and the steps that start it.
 
 use std::iter;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use crate::node::{Node, Role};
 use crate::{image, registry, swarm, switch};
 
-/// What a lab is to be.
+/// The settings of a lab.
 #[derive(Clone, Debug, Default)]
 #[must_use = "no lab is there before `up`"]
 pub struct Builder {
@@ -25,26 +25,25 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// So many managers, the first of which initialises the swarm.
+    /// Number of managers; the first one initialises the swarm.
     pub fn managers(mut self, count: usize) -> Self {
         self.managers = count;
         self
     }
 
-    /// So many workers.
+    /// Number of workers.
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = count;
         self
     }
 
-    /// So many nodes, after the managers and workers, that are in no swarm.
+    /// Number of nodes outside the swarm, numbered after managers and workers.
     pub fn nodes(mut self, count: usize) -> Self {
         self.loners = count;
         self
     }
 
-    /// The engines by version or by Debian suite, dealt out to the nodes in turn; the host's own if there are
-    /// none.
+    /// Engines by version or Debian suite, assigned to the nodes round-robin; the engine of the host if empty.
     pub fn engines(mut self, versions: &[&str]) -> Self {
         self.engines = versions.iter().map(|&version| version.to_owned()).collect();
         self
@@ -56,7 +55,7 @@ impl Builder {
         self
     }
 
-    /// A name for `Lab::open`; otherwise the lab makes one up.
+    /// A name for `Lab::open`; by default, a unique one is generated.
     pub fn name(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
@@ -68,7 +67,7 @@ impl Builder {
         self
     }
 
-    /// Brings the lab up. With a swarm, it waits until all nodes are Ready and have heard of each other.
+    /// Starts the lab. With a swarm, waits until all nodes are Ready and know each other by gossip.
     pub fn up(self) -> Result<Lab> {
         let roles: Vec<Role> =
             [(Role::Manager, self.managers), (Role::Worker, self.workers), (Role::None, self.loners)]
@@ -89,7 +88,7 @@ impl Builder {
         switch::widen_neighbour_table(roles.len())?;
 
         let dir = registry::claim(self.name.as_deref())?;
-        // From here on, an early return drops the lab and so takes it down.
+        // From here on, an early return drops the lab, which takes it down.
         let mut lab = Lab::new(dir.clone());
         let switch = switch::start(&dir, |switch| registry::set_switch(&dir, switch))?;
         let nodes =
@@ -113,7 +112,7 @@ impl Builder {
     }
 }
 
-/// Does something to all nodes, a few at a time, and gives back the first error.
+/// Runs `work` on all nodes, several at a time; returns the first error.
 pub(crate) fn each(nodes: &[Node], work: impl Fn(&Node) -> Result<()> + Sync) -> Result<()> {
     let at_once = thread::available_parallelism().map_or(4, |cores| cores.get() * 2);
     let queue = Mutex::new(nodes.iter());

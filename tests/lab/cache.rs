@@ -1,4 +1,4 @@
-//! What takes long to get and is the same for every lab.
+//! A cache of downloads and builds that all labs share.
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 
-/// Where a thing of this name is or would be.
+/// The path of an item, whether or not it exists.
 pub(crate) fn place(name: &str) -> PathBuf {
     let dir = env::var_os("SWARM_LAB_CACHE").map_or_else(|| "/var/cache/swarm-lab".into(), PathBuf::from);
     dir.join(name)
 }
 
-/// The file or directory of this name; `make` makes it, at another place, if it is not there. It is there
-/// whole or not at all, and two processes that want it at once wait for each other.
+/// The file or directory of this name. If it is missing, `make` creates it at a temporary path and it is renamed, so that it
+/// is complete or absent. A lock serialises processes.
 pub(crate) fn item(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let place = place(name);
     if place.exists() {
@@ -24,7 +24,7 @@ pub(crate) fn item(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result
     let dir = place.parent().context("the cache has no directory")?;
     let step = || format!("failed to prepare {}", dir.display());
     fs::create_dir_all(dir).with_context(step)?;
-    // An unpacked engine brings setuid programs of another Debian release, which no user may run.
+    // An unpacked engine contains setuid programs of another Debian release, which users must not run.
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).with_context(step)?;
     let file = dir.join(format!("{name}.lock"));
     let lock = OpenOptions::new().create(true).append(true).open(file).with_context(step)?;

@@ -1,4 +1,4 @@
-//! The cgroups of the containers in a lab: the one thing that outlives the namespaces.
+//! The cgroups of the containers in a lab; they remain after the namespaces are gone.
 
 use std::fs;
 use std::io;
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// The cgroup, below each hierarchy's root, of everything a lab's engines start. Cgroups are common to the
-/// whole machine, so it is named after the lab's full path: `$SWARM_LAB_DIR` may make two labs of one name.
+/// The parent cgroup of everything that a lab's engines start, relative to the root of a hierarchy. Cgroups are global to the
+/// host, so its name contains the full path of the lab: with `$SWARM_LAB_DIR`, two labs can have the same name.
 pub(crate) fn path(lab: &Path) -> PathBuf {
     Path::new("swarm-lab").join(lab.display().to_string().trim_start_matches('/').replace('/', "-"))
 }
@@ -22,15 +22,15 @@ pub(crate) fn remove(lab: &Path) -> Result<()> {
         let cgroup = hierarchy.join(path(lab));
         if cgroup.is_dir() {
             remove_tree(&cgroup).with_context(|| format!("failed to remove cgroup {}", cgroup.display()))?;
-            // Other labs may have theirs in it.
+            // It may contain cgroups of other labs.
             let _ = cgroup.parent().map(fs::remove_dir);
         }
     }
     Ok(())
 }
 
-/// The files in a cgroup cannot be removed and need not be: only the directories, from the bottom up. A
-/// process that was killed stays in its cgroup for a moment after it is gone from everywhere else.
+/// Removes the directories bottom-up; the files in a cgroup cannot be removed separately. A killed process stays in its
+/// cgroup for a moment after its exit.
 fn remove_tree(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;

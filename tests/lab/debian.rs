@@ -1,4 +1,4 @@
-//! Debian's packages, unpacked into a root file system without installing them.
+//! Debian packages, unpacked into a root file system without installing them.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,15 +10,15 @@ use anyhow::{Context, Result, ensure};
 
 use crate::program::run;
 
-/// The name of a root in the cache. One that was made of other packages has another.
+/// The name of a root file system in the cache; it depends on the list of packages.
 pub(crate) fn name_of(root: &str, packages: &str) -> String {
     let mut hasher = DefaultHasher::new();
     packages.hash(&mut hasher);
     format!("{root}-{:08x}", hasher.finish() as u32)
 }
 
-/// Downloads with the host's `apt`, but with lists, state and cache of its own, and unpacks without running
-/// any maintainer script: the host's package database never hears of it.
+/// Downloads with the host's `apt` but with separate lists, state and cache, and unpacks without maintainer scripts: the
+/// package database of the host does not change.
 pub(crate) fn unpack(suite: &str, packages: &str, root: &Path) -> Result<()> {
     let apt = root.with_extension("apt");
     for path in [
@@ -45,7 +45,7 @@ pub(crate) fn unpack(suite: &str, packages: &str, root: &Path) -> Result<()> {
     with("apt-get", &["update"])?;
     let mut words = vec!["install", "--yes", "--no-install-recommends", "--download-only"];
     words.extend(packages.split_whitespace());
-    // Newer releases have the `docker` command in a package of its own.
+    // Newer releases have the `docker` command in the separate package docker-cli.
     words.extend(with("apt-cache", &["show", "docker-cli"]).is_ok().then_some("docker-cli"));
     with("apt-get", &words)?;
 
@@ -62,7 +62,7 @@ pub(crate) fn unpack(suite: &str, packages: &str, root: &Path) -> Result<()> {
     configure(root).context("failed to do what maintainer scripts would have done")
 }
 
-/// The Debian mirror that this machine's own apt uses.
+/// The Debian mirror in the apt configuration of the host.
 fn mirror() -> Result<String> {
     let targets = ["indextargets", "--format", "$(REPO_URI)", "Identifier: Packages", "Label: Debian"];
     let printed = run(Command::new("apt-get").args(targets))?;
@@ -92,7 +92,7 @@ fn configure(root: &Path) -> Result<()> {
             symlink("xtables-nft-multi", link)?;
         }
     }
-    // What ufw's maintainer script copies.
+    // The maintainer script of ufw copies these.
     for name in ["before", "before6", "after", "after6", "user", "user6"] {
         fs::copy(
             root.join(format!("usr/share/ufw/iptables/{name}.rules")),

@@ -1,4 +1,4 @@
-//! A node's `dockerd`: starting, stopping, killing and freezing it.
+//! The dockerd of a node: start, stop, SIGKILL, SIGSTOP and SIGCONT.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::node::Node;
-use crate::patience::seconds;
+use crate::time_limit::seconds;
 
-/// The service of a node without systemd: whoever wants the engine started again has to find it, as on any machine.
+/// The init script of dockerd, because nodes have no systemd; fixes find it as on any host.
 const SERVICE: &str = "/etc/init.d/docker";
 
 impl Node {
@@ -22,9 +22,9 @@ impl Node {
         self.expect(&[&[SERVICE, "start"], flags].concat()).with_context(step)?;
         let deadline = Instant::now() + seconds(60);
         while !self.engine_answers() {
-            // In this order: asked the other way round, an engine that starts in between would seem to have ended.
+            // In this order: in the other one, an engine that starts in between would seem to have exited.
             if self.pid_file().is_some() && self.engine_pid().is_none() {
-                // The last words are still on their way to the log.
+                // The last lines may not be in the log yet.
                 sleep(Duration::from_millis(300));
                 bail!("{}: its engine ended at once:\n{}", self.name(), self.log_tail());
             }
@@ -39,25 +39,25 @@ impl Node {
         Ok(())
     }
 
-    /// Asks the engine to stop, as `systemctl stop docker` does, and waits until it has.
+    /// Sends SIGTERM, as `systemctl stop docker` does, and waits for the exit.
     pub fn stop_engine(&self) -> Result<()> {
         self.signal_engine("TERM")?;
         self.wait_for_engine_to_end()
     }
 
-    /// Kills the engine alone. Its containers, its socket and its pid file are left behind, as after a crash.
+    /// Sends SIGKILL to dockerd only. Containers, socket and pid file remain, as after a crash.
     pub fn kill_engine(&self) -> Result<()> {
         self.signal_engine("KILL")?;
         self.wait_for_engine_to_end()
     }
 
-    /// Stops `dockerd` in its tracks: its ports stay open, and it does not answer.
+    /// Sends SIGSTOP: the ports stay open, and the API does not answer.
     pub fn freeze_engine(&self) -> Result<()> {
         self.signal_engine("STOP")?;
         let pid = self.engine_pid().with_context(|| format!("{}: its engine does not run", self.name()))?;
         let state = || self.peek(&format!("proc/{pid}/status"));
         let deadline = Instant::now() + Duration::from_secs(10);
-        // On a busy machine a thread may answer once more before the signal has reached all of them.
+        // On a busy host, a thread may answer before the signal has stopped all threads.
         while !state().is_some_and(|status| status.contains("\nState:\tT")) {
             ensure!(Instant::now() < deadline, "{}: its engine does not stop", self.name());
             sleep(Duration::from_millis(20));
@@ -65,12 +65,12 @@ impl Node {
         Ok(())
     }
 
-    /// Lets a frozen `dockerd` go on.
+    /// Sends SIGCONT.
     pub fn thaw_engine(&self) -> Result<()> {
         self.signal_engine("CONT")
     }
 
-    /// The pid of `dockerd` as seen inside the node; nothing when it does not run.
+    /// The pid of `dockerd` in the pid namespace of the node; `None` if it does not run.
     #[must_use]
     pub fn engine_pid(&self) -> Option<u32> {
         let pid = self.pid_file()?;
@@ -117,12 +117,12 @@ impl Node {
         Ok(())
     }
 
-    /// Our own note of the pid; a test may do with docker.pid what it likes.
+    /// The pid in a separate file of the lab; tests may change docker.pid.
     fn pid_file(&self) -> Option<u32> {
         self.peek("run/lab/dockerd.pid")?.trim().parse().ok()
     }
 
-    /// Reads a file of the node from outside; only for paths without symbolic links.
+    /// Reads a file of the node from the host; the path must not contain symbolic links.
     fn peek(&self, path: &str) -> Option<String> {
         fs::read_to_string(format!("/proc/{}/root/{path}", self.pid1()?)).ok()
     }

@@ -12,11 +12,10 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group};
 
 use crate::namespaces;
-use crate::patience::seconds;
 use crate::process::{Process, exits_within};
+use crate::time_limit::seconds;
 
-/// A program to run in all of a node's namespaces, as root and with a clean environment unless requested
-/// otherwise.
+/// A program to run in all namespaces of a node. By default it runs as root with a clean environment.
 #[derive(Debug)]
 #[must_use = "nothing runs before `run`"]
 pub struct Exec {
@@ -29,14 +28,14 @@ pub struct Exec {
     user: Option<(u32, u32)>,
 }
 
-/// What a program in a node left behind.
+/// Exit status and output of a program.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote to its standard output; bytes that are not UTF-8 are replaced.
+    /// Standard output; invalid UTF-8 is replaced.
     pub stdout: String,
-    /// What it wrote to its standard error; bytes that are not UTF-8 are replaced.
+    /// Standard error; invalid UTF-8 is replaced.
     pub stderr: String,
 }
 
@@ -53,13 +52,13 @@ impl Exec {
         }
     }
 
-    /// What the program reads from its standard input; nothing by default.
+    /// Standard input; empty by default.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
     }
 
-    /// How long it may run before it and its process group are killed; two minutes by default.
+    /// Time limit, after which the process group is killed; two minutes by default.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
@@ -71,27 +70,25 @@ impl Exec {
         self
     }
 
-    /// One more variable in its environment.
+    /// Adds an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The same as a command of the standard library, to be started with streams of one's own. The time limit
-    /// and the standard input given here have no effect on it.
+    /// Converts it to a command of the standard library. Time limit and standard input are not applied.
     pub fn into_std(self) -> Command {
         self.command()
     }
 
-    /// Runs it to its end. An exit code other than zero is no error, a time-out is.
+    /// Runs it and waits. A timeout is an error; a non-zero exit code is not.
     pub fn run(self) -> Result<Output> {
         let (status, stdout, stderr) = self.run_bytes()?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Output { status, stdout: text(stdout), stderr: text(stderr) })
     }
 
-    /// Files in memory stand in for pipes: a daemon that the program leaves behind cannot hold them open
-    /// against us.
+    /// Uses memory files instead of pipes: a daemon that the program starts could keep a pipe open.
     pub(crate) fn run_bytes(self) -> Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
         let what = || format!("{}: failed to run `{}`", self.node, self.words.join(" "));
         let (mut stdin, mut stdout, mut stderr) = (memory_file()?, memory_file()?, memory_file()?);
@@ -107,7 +104,7 @@ impl Exec {
             kill_process_group(pid, Signal::KILL).with_context(what)?;
         }
         let status = child.wait().with_context(what)?;
-        // nsenter was the parent of the rest, and waits for none of it once it is killed.
+        // The killed nsenter was the parent and no longer waits for its children.
         while !in_time && test_kill_process_group(pid).is_ok() {
             sleep(Duration::from_millis(5));
         }
@@ -132,7 +129,7 @@ impl Exec {
 }
 
 impl Output {
-    /// Whether it ended with exit code zero.
+    /// Whether the exit code is zero.
     #[must_use]
     pub fn success(&self) -> bool {
         self.status.success()

@@ -1,5 +1,5 @@
-//! A guest with a kernel of its own, for what this machine's kernel lacks: IPVS. The processor is emulated, so it
-//! needs nothing of this machine but time, and a lab runs in it as it does outside.
+//! A QEMU guest with a kernel that has IPVS, for hosts without it. The CPU is emulated, so no hardware virtualisation is
+//! needed. A lab runs in the guest as it does on the host.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -14,14 +14,14 @@ use crate::engine::PACKAGES;
 use crate::program::run;
 use crate::{cache, debian, image};
 
-/// The Debian packages that a guest needs on this machine.
+/// The Debian packages that a guest needs on the host.
 pub const GUEST_APT_PACKAGES: [&str; 4] = ["qemu-system-x86", "e2fsprogs", "tar", "util-linux"];
 
 const PROGRAMS: [&str; 5] = [QEMU, "mke2fs", "tar", "setpriv", "timeout"];
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// What is in the guest besides an engine: the kernel for clouds, which is small, and what the lab starts.
+/// Packages in the guest besides the engine: the small cloud kernel, and programs that the lab needs.
 const MORE_PACKAGES: &str = "linux-image-cloud-amd64 kmod busybox-static curl ipvsadm";
 
 /// A kernel and a root file system to boot.
@@ -31,7 +31,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The guest of this machine's own Debian release, so that its programs run there; built if the cache lacks it.
+    /// The guest with the Debian release of the host, so that the host's programs run there; built if it is not in the cache.
     pub fn find() -> Result<Self> {
         let absent = |program: &&str| run(Command::new("which").arg(program)).is_err();
         let absent: Vec<&str> = PROGRAMS.into_iter().filter(absent).collect();
@@ -49,9 +49,9 @@ impl Guest {
         Ok(Self { dir })
     }
 
-    /// Boots it, runs `run` of the payload directory as `sh -eu`, and hands out each line that this writes. The
-    /// words go to the kernel; `without=ip_vs` takes that module away. Nothing that is written in there stays, and
-    /// the payload directory is used up.
+    /// Boots the guest, runs `run` of the payload directory with `sh -eu`, and passes on each line of output. `words` are
+    /// kernel parameters; `without=ip_vs` removes that module. Changes in the guest are discarded, and the payload directory
+    /// is consumed.
     pub fn run(
         &self,
         payload: &Path,
@@ -60,7 +60,7 @@ impl Guest {
         mut said: impl FnMut(&str) -> Result<()>,
     ) -> Result<()> {
         fs::write(payload.join("init"), include_str!("guest/init.sh"))?;
-        // The guest has no compiler to build the lab's image with.
+        // The guest has no compiler, so the host builds the image of the lab.
         let image = image::tar()?;
         let cache = payload.join("cache");
         fs::create_dir_all(&cache)?;
@@ -78,7 +78,7 @@ impl Guest {
         let mut machine = Machine(self.boot(&archive, &console, words, limit)?);
         let lines = BufReader::new(machine.0.stdout.take().context("QEMU has no output")?).lines();
         for line in lines {
-            // QEMU has it open. Whatever ends us leaves nothing large behind.
+            // QEMU has it open, so it can be removed now; nothing large remains if this process is killed.
             drop(fs::remove_file(&archive));
             let line = line.context("failed to read what the guest says")?;
             match line.strip_prefix("end ") {
@@ -92,7 +92,7 @@ impl Guest {
 
     fn boot(&self, payload: &Path, console: &Path, words: &[&str], limit: Duration) -> Result<Child> {
         let disk = |file: &Path, more: &str| format!("file={},format=raw,if=virtio,{more}", file.display());
-        // It ends with us, however we end.
+        // The guest ends with this process, also after SIGKILL (PR_SET_PDEATHSIG).
         Command::new("setpriv")
             .args(["--pdeathsig", "TERM", "timeout", &limit.as_secs().to_string()])
             .args([QEMU, "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"])
@@ -114,12 +114,12 @@ impl Guest {
     }
 }
 
-/// A running guest; it ends with this.
+/// A running guest; killed on drop.
 struct Machine(Child);
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // `timeout` passes TERM on, and would leave QEMU alone were it killed.
+        // `timeout` forwards SIGTERM to QEMU; SIGKILL would leave QEMU running.
         if let Some(pid) = rustix::process::Pid::from_raw(self.0.id().cast_signed()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
@@ -146,7 +146,7 @@ fn build(suite: &str, packages: &str, dir: &Path) -> Result<()> {
     fs::copy(root.join(format!("boot/vmlinuz-{release}")), dir.join("vmlinuz"))?;
     let mut order: Vec<String> = Vec::new();
     for driver in ["virtio_pci", "virtio_blk", "ext4"] {
-        // What is part of the kernel has a line of another kind.
+        // A built-in driver has a line in a different format.
         let lines = inside(&["modprobe", "--set-version", &release, "--show-depends", driver])?;
         let files = lines.lines().filter_map(|line| line.strip_prefix("insmod "));
         order.extend(files.map(|file| file.trim().to_owned()));
@@ -161,7 +161,7 @@ fn build(suite: &str, packages: &str, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The drivers of the disks, and a busybox that loads them.
+/// An initrd with the disk drivers and a busybox that loads them.
 fn initrd(root: &Path, drivers: &[String], initrd: &Path) -> Result<()> {
     let stage = initrd.with_extension("stage");
     for path in ["bin", "modules", "proc", "dev", "root"] {

@@ -49,7 +49,7 @@ fn build(tar: &Path) -> Result<()> {
         .map(drop)
 }
 
-/// A program that needs nothing of the image's root, and no crate.
+/// Builds the stand-in for NiFi: static, without crates.
 fn stand_in(stage: &Path, program: &Path) -> Result<()> {
     let source = stage.join("nifi.rs");
     fs::write(&source, include_str!("stand_in.rs"))?;
@@ -59,7 +59,7 @@ fn stand_in(stage: &Path, program: &Path) -> Result<()> {
     run(rustc.args(flags.iter().flat_map(|flag| ["-C", flag])).arg(&source)).map(drop)
 }
 
-/// The host's busybox if it is a static one, or that of the Debian package.
+/// The busybox of the host if it is static, else that of the Debian package.
 fn static_busybox(stage: &Path) -> Result<PathBuf> {
     let installed = Path::new("/bin/busybox");
     // `ldd` fails on a program without dynamic libraries.

@@ -1,4 +1,4 @@
-//! A lab that is up.
+//! A running lab.
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -10,7 +10,7 @@ use crate::builder::Builder;
 use crate::node::Node;
 use crate::registry;
 
-/// The nodes and the switch between them. Dropping it takes everything down, unless it is kept.
+/// The nodes and the switch between them. Dropping it takes the lab down, unless it is kept.
 #[derive(Debug)]
 pub struct Lab {
     dir: PathBuf,
@@ -19,12 +19,12 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Says what the lab is to be, and brings it up.
+    /// Configures and starts a lab.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// A lab that another process brought up. Dropping it leaves it up.
+    /// A lab that another process has started. Dropping it leaves it up.
     pub fn open(name: &str) -> Result<Self> {
         let dir = registry::directory(name)?;
         let switch = registry::record(&dir)?.switch.with_context(|| format!("lab {name} is not up yet"))?;
@@ -46,13 +46,13 @@ impl Lab {
         registry::disown(&self.dir)
     }
 
-    /// Its name, which no other lab on this machine has.
+    /// Its name, unique on this host.
     #[must_use]
     pub fn name(&self) -> &str {
         self.dir.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    /// Where it keeps its files.
+    /// The directory of its files.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -67,7 +67,7 @@ impl Lab {
     /// The node with this name.
     ///
     /// # Panics
-    /// When there is none: the test that asks for it is wrong.
+    /// If there is no such node.
     #[must_use]
     #[track_caller]
     pub fn node(&self, name: &str) -> &Node {
@@ -76,7 +76,7 @@ impl Lab {
         node.unwrap_or_else(|| panic!("lab {} has no {name}", self.name()))
     }
 
-    /// Waits until `ready` says true. An error counts as "not yet", and is reported when the time is up.
+    /// Waits until `ready` returns true. An error counts as "not yet" and is reported at the time limit.
     pub fn wait(&self, what: &str, limit: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + limit;
         loop {
@@ -93,7 +93,7 @@ impl Lab {
         }
     }
 
-    /// Takes down a lab by its name, even one that came up only halfway.
+    /// Takes down a lab by its name, also one that started only partly.
     pub fn take_down(name: &str) -> Result<()> {
         registry::remove(&registry::directory(name)?)
     }

@@ -1,9 +1,8 @@
-//! A swarm of real Docker engines on one machine, to be broken by tests.
+//! Swarms of real Docker engines on one host, for tests that inject faults.
 //!
 //! Every node is a set of network, mount, UTS, IPC and pid namespaces with its own `dockerd`, `rsyslogd`
-//! and root file system. The nodes hang on a bridge in a network namespace of the lab's own, without
-//! a default route: no packet leaves the lab, the host's network is left alone, and any number of labs run
-//! side by side with the same addresses.
+//! and root file system. A bridge in a separate network namespace connects the nodes, without a default route: no packet
+//! leaves the lab, the host's network does not change, and several labs run at the same time with the same addresses.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
@@ -31,7 +30,6 @@ mod image;
 mod lab;
 mod namespaces;
 mod node;
-mod patience;
 mod process;
 mod program;
 mod registry;
@@ -39,6 +37,7 @@ mod requirements;
 mod root;
 mod swarm;
 mod switch;
+mod time_limit;
 
 pub use builder::Builder;
 pub use engine::{Engine, SUITES};

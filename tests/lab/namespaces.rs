@@ -9,11 +9,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::Process;
 
-/// Starts `/bin/sh -c script` as the first process of new namespaces and waits until it says `ready`.
+/// Starts `/bin/sh -c script` as the first process of new namespaces and waits until it prints `ready`.
 ///
-/// The script must begin with `read -r registered || exit 1`: it holds still until `register` has written the
-/// pid to disk. If this process is killed before that, the script reads the end of file and exits, so
-/// nothing is ever left that the registry does not know.
+/// The script must begin with `read -r registered || exit 1`: it waits until `register` has written the pid to disk. If this
+/// process is killed before that, the script reads end of file and exits, so every remaining process is in the registry.
 pub(crate) fn start(
     unshare: &[&str],
     script: &str,
@@ -53,15 +52,14 @@ pub(crate) fn start(
     }
 }
 
-/// What every program in the lab sees as its environment.
+/// The environment of every program in the lab.
 pub(crate) const ENVIRONMENT: [(&str, &str); 3] = [
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("HOME", "/root"),
     ("LANG", "C.UTF-8"),
 ];
 
-/// `nsenter` into the namespaces of `process` named by `options`; the program and its arguments are to
-/// follow.
+/// `nsenter` into the namespaces of `process` that `options` select; the caller adds the program and its arguments.
 pub(crate) fn enter(process: Process, options: &[&str]) -> Command {
     let mut command = Command::new("nsenter");
     command.arg(format!("--target={}", process.pid)).args(options);

@@ -15,7 +15,7 @@ use crate::registry;
 use crate::root;
 use crate::switch;
 
-/// What a node was made to be in the swarm; a test may since have made it something else.
+/// The initial role of a node in the swarm; a test may have changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -23,11 +23,11 @@ pub enum Role {
     Manager,
     /// A worker.
     Worker,
-    /// No member of a swarm.
+    /// Not a member of a swarm.
     None,
 }
 
-/// One machine of the lab.
+/// One host of the lab.
 #[derive(Debug)]
 pub struct Node {
     pub(crate) dir: PathBuf,
@@ -39,7 +39,7 @@ pub struct Node {
     pid1: Mutex<Option<Process>>,
 }
 
-/// What the registry knows of a node.
+/// The record of a node in the registry.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Record {
     number: usize,
@@ -51,7 +51,7 @@ pub(crate) struct Record {
 const RECORD: &str = "node.json";
 
 impl Node {
-    /// Lays out the files of a new node that is still switched off.
+    /// Creates the files of a new node, which is off.
     pub(crate) fn create(
         lab: &Path,
         switch: Process,
@@ -69,7 +69,7 @@ impl Node {
         Ok(Self::with_record(dir, switch, record))
     }
 
-    /// A node that an earlier process created.
+    /// A node that another process has created.
     pub(crate) fn open(dir: PathBuf, switch: Process) -> Result<Self> {
         let record = Self::record(&dir)?;
         Ok(Self::with_record(dir, switch, record))
@@ -91,7 +91,7 @@ impl Node {
         }
     }
 
-    /// `node1`, `node2`, ...; also its host name.
+    /// `node1`, `node2`, ...; also its hostname.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -109,20 +109,20 @@ impl Node {
         &self.engine
     }
 
-    /// What it was made to be in the swarm.
+    /// The initial role.
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// The pid, on the host, of the first process in its pid namespace; nothing when it is switched off.
-    /// `/proc/<pid>/root` is its root directory, but an absolute symbolic link in there leads to the host's.
+    /// The host's pid of the first process in its pid namespace; `None` if it is off. `/proc/<pid>/root` is its root directory,
+    /// but absolute symbolic links below it resolve on the host.
     #[must_use]
     pub fn pid1(&self) -> Option<u32> {
         self.running().map(|process| process.pid)
     }
 
-    /// Boots the node: namespaces, files, network, `rsyslogd`. The engine is not started.
+    /// Boots the node: namespaces, files, network, `rsyslogd`. Does not start the engine.
     pub fn power_on(&self) -> Result<()> {
         ensure!(self.running().is_none(), "{}: is on already", self.name);
         let dir = self.dir.display().to_string();
@@ -138,7 +138,7 @@ impl Node {
             .with_context(|| format!("{}: failed to plug it in", self.name))
     }
 
-    /// Cuts the power: every process in the node is killed at once, the files stay as they are.
+    /// Simulates a power failure: kills all processes of the node at once; the files stay.
     pub fn power_off(&self) -> Result<()> {
         let Some(process) = self.running() else { bail!("{}: is off already", self.name) };
         process.end().with_context(|| format!("{}: failed to switch it off", self.name))?;
@@ -147,24 +147,24 @@ impl Node {
         self.register(None)
     }
 
-    /// Runs a program in all of the node's namespaces, as root, for at most two minutes.
+    /// Runs a program in all namespaces of the node, as root, for at most two minutes.
     pub fn exec(&self, words: &[&str]) -> Result<Output> {
         self.command(words)?.run()
     }
 
-    /// The same, to be given standard input, a user, a time limit or environment first.
+    /// A program to run, for which standard input, user, time limit and environment can be set.
     pub fn command(&self, words: &[&str]) -> Result<Exec> {
         let pid1 = self.running().with_context(|| format!("{}: is switched off", self.name))?;
         Ok(Exec::new(&self.name, pid1, words))
     }
 
-    /// Runs a shell script in the node; the arguments are `$1`, `$2`, ... in it. It must succeed.
+    /// Runs a shell script in the node, with arguments `$1`, `$2`, ... It must succeed; returns its output.
     pub fn shell(&self, script: &str, arguments: &[&str]) -> Result<String> {
         let words = [&["sh", "-euc", script, "sh"], arguments].concat();
         self.expect(&words)
     }
 
-    /// Runs the `docker` CLI against the node's engine. It must succeed; gives back what it printed, trimmed.
+    /// Runs the `docker` CLI in the node. It must succeed; returns its output, trimmed.
     pub fn docker(&self, arguments: &[&str]) -> Result<String> {
         self.expect(&[&["docker"], arguments].concat())
     }
@@ -187,7 +187,7 @@ impl Node {
             .with_context(step)
     }
 
-    /// Writes a file in the node, with the directories above it.
+    /// Writes a file in the node, and creates its parent directories.
     pub fn write_file(&self, path: &str, contents: impl Into<Vec<u8>>) -> Result<()> {
         self.feed(r#"mkdir -p "$(dirname "$1")" && cat > "$1""#, path, contents.into())
     }
@@ -211,7 +211,7 @@ impl Node {
         self.shell(r#"rm -rf -- "$1""#, &[path]).map(drop)
     }
 
-    /// The node's `/var/log/messages`, readable also when the node is off; empty when nothing was logged yet.
+    /// `/var/log/messages` of the node, also if it is off; empty before the first line.
     #[must_use]
     pub fn log(&self) -> String {
         let bytes = fs::read(self.dir.join("root/var/log/messages")).unwrap_or_default();

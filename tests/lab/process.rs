@@ -9,9 +9,9 @@ use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
-use crate::patience::seconds;
+use crate::time_limit::seconds;
 
-/// The start time, in clock ticks since boot, guards against a pid that has been given out again.
+/// A pid with its start time in clock ticks since boot, which detects a reused pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
@@ -19,10 +19,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// The process that runs with this pid now; a zombie does not run.
+    /// The running process with this pid; `None` for a zombie.
     pub(crate) fn with_pid(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The second field is the program's name, which may itself hold blanks and brackets.
+        // The second field is the program's name, which may contain blanks and brackets.
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         let running = !matches!(fields.first(), Some(&"Z" | &"X"));
         let start = fields.get(19)?.parse().ok()?;
@@ -33,12 +33,11 @@ impl Process {
         Self::with_pid(self.pid) == Some(*self)
     }
 
-    /// Kills the process, and with it its pid namespace if it is the first one there. Gives back what to wait
-    /// for.
+    /// Sends SIGKILL. If it is the first process of a pid namespace, the kernel kills all others. Returns a handle to wait for.
     pub(crate) fn kill(&self) -> Result<Option<Dying>> {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
         let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(None) };
-        // The descriptor holds on to one process; only now is it certain which one.
+        // The pidfd refers to one process; compare the start time again after opening it.
         if !self.running() {
             return Ok(None);
         }
@@ -65,7 +64,7 @@ impl Dying {
     }
 }
 
-/// Waits for the process behind a pidfd to exit; false when it still runs after `limit`.
+/// Waits for the process of a pidfd to exit; false if it still runs after `limit`.
 pub(crate) fn exits_within(pidfd: &OwnedFd, limit: Duration) -> Result<bool> {
     let limit = Timespec::try_from(limit).context("failed to express a time limit")?;
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];

@@ -1,4 +1,4 @@
-//! What is known on disk about every lab, so that one whose owner was killed can be cleaned up.
+//! Records of all labs on disk, so that a lab can be removed after its owner was killed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,10 +14,10 @@ use crate::cgroup;
 use crate::node::Node;
 use crate::process::Process;
 
-/// What the registry knows of a lab, beside its nodes.
+/// The record of a lab, without its nodes.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The process the lab ends with; none for a lab that is kept.
+    /// The lab ends with this process; `None` for a lab that is kept.
     pub(crate) owner: Option<Process>,
     pub(crate) switch: Option<Process>,
 }
@@ -29,7 +29,7 @@ fn base() -> PathBuf {
     env::var_os("SWARM_LAB_DIR").map_or_else(|| "/var/tmp/swarm-lab".into(), PathBuf::from)
 }
 
-/// The names of all labs on this machine, in order.
+/// The names of all labs on this host, sorted.
 pub fn names() -> Result<Vec<String>> {
     let entries = match fs::read_dir(base()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -46,20 +46,20 @@ pub fn names() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The directory of a lab that exists.
+/// The directory of an existing lab.
 pub(crate) fn directory(name: &str) -> Result<PathBuf> {
     let dir = base().join(name);
     ensure!(dir.is_dir(), "there is no lab named {name}");
     Ok(dir)
 }
 
-/// Makes the directory of a new lab. Without a name it gets one of its own, from this process's pid.
+/// Creates the directory of a new lab. The default name is unique, from the pid of this process.
 pub(crate) fn claim(name: Option<&str>) -> Result<PathBuf> {
     let _lock = lock()?;
     let free =
         || (0..).map(|count| format!("{}-{count}", process::id())).find(|name| !base().join(name).exists());
     let name = name.map(str::to_owned).or_else(free).context("failed to find a free name")?;
-    // It becomes part of paths and of cgroup names.
+    // The name becomes part of paths and cgroup names.
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     ensure!(!name.is_empty() && name.bytes().all(plain), "a lab's name has only a-z, 0-9 and `-`: {name:?}");
     let dir = base().join(&name);
@@ -73,7 +73,7 @@ pub(crate) fn claim(name: Option<&str>) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Takes down the labs whose owner is gone; gives back their names.
+/// Takes down all labs without a running owner; returns their names.
 pub fn sweep() -> Result<Vec<String>> {
     let _lock = lock()?;
     let mut swept = Vec::new();
@@ -81,8 +81,7 @@ pub fn sweep() -> Result<Vec<String>> {
         let dir = base().join(&name);
         let abandoned = match record(&dir) {
             Ok(record) => record.owner.is_some_and(|owner| !owner.running()),
-            // Its owner, or the one who took it down, was killed in between two steps; labs are made under
-            // the lock.
+            // A process was killed while it created or removed the lab; both happen under the lock.
             Err(_) => !dir.join(RECORD).exists(),
         };
         if abandoned {
@@ -93,20 +92,19 @@ pub fn sweep() -> Result<Vec<String>> {
     Ok(swept)
 }
 
-/// Takes a lab down, unless somebody else has done so.
+/// Takes a lab down; no error if it does not exist any more.
 pub(crate) fn remove(dir: &Path) -> Result<()> {
     let _lock = lock()?;
     if dir.exists() { take_down(dir) } else { Ok(()) }
 }
 
-/// Ends every process of a lab and removes what it left: cgroups and files. Mounts and interfaces go with
-/// their namespaces, and those with the last process in them. Needs the lock: a sweep must not come upon half
-/// a lab.
+/// Kills all processes of a lab and removes its cgroups and files. Mounts and interfaces end with their namespaces, after the
+/// last process. Needs the lock, because a sweep must not see a partly removed lab.
 fn take_down(dir: &Path) -> Result<()> {
     let step = || format!("failed to take down {}", dir.display());
     let mut processes = Vec::new();
     for node in node_directories(dir)? {
-        // A directory without a record is a node that never got as far as a process.
+        // A directory without a record is a node whose process was never started.
         processes.extend(Node::record(&node).ok().and_then(|record| record.pid1));
     }
     processes.extend(record(dir).ok().and_then(|record| record.switch));
@@ -115,7 +113,7 @@ fn take_down(dir: &Path) -> Result<()> {
         dying.wait().with_context(step)?;
     }
     cgroup::remove(dir)?;
-    // The record goes last: as long as it is there, another attempt finds what to do.
+    // Remove the record last: as long as it exists, another attempt can finish.
     for entry in fs::read_dir(dir).with_context(step)? {
         let path = entry.with_context(step)?.path();
         if path.is_dir() {
@@ -125,7 +123,7 @@ fn take_down(dir: &Path) -> Result<()> {
     fs::remove_dir_all(dir).with_context(step)
 }
 
-/// The nodes' directories, in the nodes' order.
+/// The directories of the nodes, in order of their numbers.
 pub(crate) fn node_directories(dir: &Path) -> Result<Vec<PathBuf>> {
     let nodes = 1..;
     Ok(nodes
@@ -138,12 +136,12 @@ pub(crate) fn record(dir: &Path) -> Result<Record> {
     read(&dir.join(RECORD))
 }
 
-/// Notes the process that holds the switch.
+/// Records the process that holds the namespace of the switch.
 pub(crate) fn set_switch(dir: &Path, switch: Process) -> Result<()> {
     write(&dir.join(RECORD), &Record { switch: Some(switch), ..record(dir)? })
 }
 
-/// Lets the lab outlive its owner.
+/// Removes the owner, so that the lab stays up.
 pub(crate) fn disown(dir: &Path) -> Result<()> {
     write(&dir.join(RECORD), &Record { owner: None, ..record(dir)? })
 }
@@ -153,7 +151,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&bytes).with_context(|| format!("failed to understand {}", path.display()))
 }
 
-/// Written beside and renamed, so that no reader sees half a record.
+/// Writes to a temporary file and renames it, so that a reader sees a complete record.
 pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let new = path.with_extension("new");
     let written =
@@ -163,7 +161,7 @@ pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
         .with_context(|| format!("failed to write {}", path.display()))
 }
 
-/// One process at a time makes or sweeps labs.
+/// Only one process at a time creates or sweeps labs.
 fn lock() -> Result<File> {
     let base = base();
     let open = || {

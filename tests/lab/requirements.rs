@@ -1,4 +1,4 @@
-//! What a machine must have to run a lab.
+//! The requirements of a lab on its host.
 
 use std::env;
 use std::process::Command;
@@ -50,7 +50,7 @@ const PROGRAMS: [&str; 20] = [
     "openssl",
 ];
 
-/// What a kernel, or a container around us, may refuse; each is tried in namespaces of its own.
+/// Operations that a kernel or a surrounding container may refuse; each is tried in new namespaces.
 const ABILITIES: [(&str, &str); 5] = [
     ("namespaces", "true"),
     ("mounts", "mount -t tmpfs tmpfs /mnt && mount -t sysfs sysfs /mnt"),
@@ -67,7 +67,7 @@ const ABILITIES: [(&str, &str); 5] = [
     ("VXLAN", "ip link add vxlan0 type vxlan id 1 dstport 4789"),
 ];
 
-/// Why no lab can run here, one reason each; empty if it can.
+/// The missing requirements of a lab on this host; empty if a lab can run.
 #[must_use]
 pub fn missing() -> Vec<String> {
     if !geteuid().is_root() {

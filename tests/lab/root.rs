@@ -11,14 +11,14 @@ use crate::cgroup;
 use crate::engine::Engine;
 use crate::switch;
 
-/// The cgroup for everything that a node's engine starts, as a path from the root of a hierarchy.
+/// The parent cgroup of everything that the engine of a node starts, relative to the root of a hierarchy.
 fn cgroup_parent(dir: &Path) -> String {
     let lab = dir.parent().unwrap_or(dir);
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     format!("/{}/{name}", cgroup::path(lab).display())
 }
 
-/// Makes the directories of a node's root and puts its own files over those that come with the engine.
+/// Creates the root file system of a node, with the node's files over those of the engine.
 pub(crate) fn lay_out(dir: &Path, engine: &Engine, number: usize, nodes: usize) -> io::Result<()> {
     let root = dir.join("root");
     for path in ["proc", "sys", "dev", "run", "usr", "etc", "home", "mnt", "opt", "srv", "root", "tmp"] {
@@ -40,7 +40,7 @@ pub(crate) fn lay_out(dir: &Path, engine: &Engine, number: usize, nodes: usize) 
     for path in ["usr.upper/local/bin", "usr.work", "etc.upper/docker", "etc.work"] {
         fs::create_dir_all(dir.join(path))?;
     }
-    // What the host's administrator has put there is not the engine's, and would differ from host to host.
+    // Files of the host's administrator are not part of the engine and differ from host to host.
     for path in ["usr.upper/local", "etc.upper/docker"] {
         setxattr(dir.join(path), "trusted.overlay.opaque", b"y", XattrFlags::empty())?;
     }
@@ -58,7 +58,7 @@ pub(crate) fn lay_out(dir: &Path, engine: &Engine, number: usize, nodes: usize) 
         (1..=nodes).map(|number| format!("{} node{number}\n", switch::address(number))).collect::<String>();
     fs::write(etc.join("hosts"), format!("127.0.0.1 localhost\n{hosts}"))?;
     fs::write(etc.join("hostname"), format!("node{number}\n"))?;
-    // Nothing answers there, so a look-up fails at once instead of after a time-out.
+    // Nothing listens there, so a DNS query fails at once instead of after a timeout.
     fs::write(etc.join("resolv.conf"), "nameserver 127.0.0.1\n")?;
     fs::write(etc.join("rsyslog.conf"), include_str!("rsyslog.conf"))?;
     let machine_id = fs::read_to_string("/proc/sys/kernel/random/uuid")?.replace('-', "");

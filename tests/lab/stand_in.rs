@@ -30,11 +30,11 @@ fn main() {
     };
     let clustered = of("nifi.cluster.is.node") == "true";
     let named = properties.iter().any(|(name, value)| name.contains("network.interface.") && !value.is_empty());
-    // The JVM takes its time before the web server is tried.
+    // A JVM needs some time before the web server starts.
     thread::sleep(Duration::from_secs(2));
     let web = bind(if named { "" } else { &host }, number(&port));
     if clustered {
-        // The protocol's port is bound everywhere, the balanced load's, from 1.8 on, at a host.
+        // The protocol port is bound to all addresses; the load balance port, since 1.8, to one host.
         if let Ok(port) = of("nifi.cluster.node.protocol.port").parse() {
             listen(bind("", port));
         }
@@ -49,7 +49,7 @@ fn main() {
     println!("INFO [main] http://{advertised}:{port}/nifi");
     let node = Node { version, clustered, advertised, port: number(&port) };
     for stream in web.incoming().flatten() {
-        // A caller that says nothing or goes away is none of our trouble.
+        // A client that sends nothing or disconnects is not an error.
         drop(node.answer(&stream));
     }
 }
@@ -70,7 +70,7 @@ fn numbers(version: &str) -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
-/// What the start script of the official image writes.
+/// The `nifi.properties` that the start script of the official image writes.
 fn from_variables(version: (u32, u32)) -> String {
     let hostname = fs::read_to_string("/etc/hostname").unwrap_or_default().trim().to_owned();
     let mut text = String::new();
@@ -94,7 +94,7 @@ fn from_variables(version: (u32, u32)) -> String {
     text
 }
 
-/// Binds a host as Java does: its name by the hosts file, then by DNS. What cannot be bound ends the program.
+/// Binds a host as Java does: the hosts file first, then DNS. Panics if it cannot be bound.
 fn bind(host: &str, port: u16) -> TcpListener {
     let (shown, addr) = match address(host) {
         Some(addr) => (format!("{host}/{addr}:{port}"), addr),
@@ -114,7 +114,7 @@ fn fail(what: &str, cause: &str) -> ! {
     exit(1)
 }
 
-/// Takes what comes and says nothing.
+/// Accepts connections and sends nothing.
 fn listen(listener: TcpListener) {
     thread::spawn(move || listener.incoming().flatten().for_each(drop));
 }
@@ -135,7 +135,7 @@ fn address(host: &str) -> Option<IpAddr> {
         let addr = words.next()?.parse().ok()?;
         words.any(|name| name.eq_ignore_ascii_case(host)).then_some(addr)
     };
-    // A service's name is known only a moment after its task has started, as a JVM has.
+    // DNS knows the name of a service only a moment after its task has started.
     hosts.lines().find_map(line).or_else(|| (0..3).find_map(|_| ask(host)))
 }
 
@@ -245,7 +245,7 @@ impl Node {
         }
     }
 
-    /// The nodes by what each advertised: this one, and those that the test names.
+    /// The addresses that the nodes advertise: this one, and those that the test adds.
     fn nodes(&self) -> Vec<(String, u16)> {
         let mut nodes = vec![(self.advertised.clone(), self.port)];
         for node in variable("STAND_IN_NODES", "").split(',') {

@@ -1,13 +1,13 @@
-//! Making the nodes of a lab one swarm.
+//! Creating a swarm of the nodes of a lab.
 
 use anyhow::{Context, Result};
 
 use crate::builder::each;
 use crate::lab::Lab;
 use crate::node::{Node, Role};
-use crate::patience::seconds;
+use crate::time_limit::seconds;
 
-/// Initialises the swarm on the first node, joins the others, and waits until all have heard of each other.
+/// Initialises the swarm on the first node, joins the others, and waits until all know each other by gossip.
 pub(crate) fn form(lab: &Lab) -> Result<()> {
     let members: usize = lab.nodes().iter().filter(|node| node.role() != Role::None).count();
     let (first, others) = lab.nodes()[..members].split_first().context("a swarm needs a node")?;
@@ -34,8 +34,8 @@ fn logged(node: &Node, done: Result<String>) -> Result<()> {
         .with_context(|| format!("{}: failed to enter the swarm:\n{}", node.name(), node.log_tail()))
 }
 
-/// `node ls` says Ready although a node has heard nothing of the others, so the gossip is asked as well:
-/// every node's ingress network lists all nodes that it knows of.
+/// Waits for gossip as well, because `docker node ls` shows Ready before it: the ingress network on each node lists the peers
+/// that the node knows.
 fn settle(lab: &Lab, members: &[Node]) -> Result<()> {
     let limit = seconds(60 + 2 * members.len() as u64);
     let first = &members[0];

@@ -1,4 +1,4 @@
-//! The bridge that the nodes hang on, in a network namespace of its own.
+//! The bridge that connects the nodes, in a separate network namespace.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::namespaces;
 use crate::process::Process;
 
-/// Starts the process that holds the switch's network namespace, and makes the bridge in it.
+/// Starts the process that holds the network namespace of the switch, and creates the bridge in it.
 pub(crate) fn start(dir: &Path, register: impl FnOnce(Process) -> Result<()>) -> Result<Process> {
     let script = "read -r registered || exit 1; echo ready; exec sleep infinity </dev/null >/dev/null 2>&1";
     let switch = namespaces::start(&["--net"], script, &[], &dir.join("switch.log"), register)
@@ -19,12 +19,12 @@ pub(crate) fn start(dir: &Path, register: impl FnOnce(Process) -> Result<()>) ->
     Ok(switch)
 }
 
-/// TEST-NET-1: addresses that no real network has.
+/// Addresses of TEST-NET-1 (RFC 5737), which no real network uses.
 pub(crate) fn address(number: usize) -> String {
     format!("192.0.2.{number}")
 }
 
-/// Plugs a node in: `eth0` on its side, a port with the node's name on ours.
+/// Connects a node with a veth pair: `eth0` in the node, a bridge port with the node's name in the switch.
 pub(crate) fn plug(switch: Process, name: &str, node: Process, address: &str) -> Result<()> {
     ip(
         switch,
@@ -36,20 +36,18 @@ pub(crate) fn plug(switch: Process, name: &str, node: Process, address: &str) ->
     ip(node, &format!("link set lo up\naddress add {address}/24 dev eth0\nlink set eth0 up\n"))
 }
 
-/// Unplugs a node at once. The kernel would do it too, but only some time after the node's last process has
-/// gone.
+/// Disconnects a node at once. The kernel does it as well, but some time after the exit of the node's last process.
 pub(crate) fn unplug(switch: Process, name: &str) -> Result<()> {
     let gone = ["Cannot find device", "No such device"];
     match ip(switch, &format!("link delete {name}\n")) {
-        // The kernel was quicker, be it between two steps of ours.
+        // The kernel has already removed it, possibly between two commands of the script.
         Err(error) if gone.iter().any(|words| error.to_string().contains(words)) => Ok(()),
         unplugged => unplugged,
     }
 }
 
-/// The kernel has one neighbour table for all network namespaces, and a full mesh of N nodes puts about
-/// N*(N-1) entries into it: the default limit of 1024 is passed at 35 nodes, and then joins fail with "no
-/// route to host".
+/// The kernel has one neighbour table for all network namespaces, and a full mesh of N nodes needs about N*(N-1) entries. 35
+/// nodes exceed the default limit of 1024, and joins then fail with "no route to host".
 pub(crate) fn widen_neighbour_table(nodes: usize) -> Result<()> {
     let limit = |name: &str| format!("/proc/sys/net/ipv4/neigh/default/{name}");
     let present = fs::read_to_string(limit("gc_thresh3")).ok().and_then(|text| text.trim().parse().ok());
@@ -62,8 +60,7 @@ pub(crate) fn widen_neighbour_table(nodes: usize) -> Result<()> {
     Ok(())
 }
 
-/// Runs the host's `ip` in a network namespace, so that it does not matter what a node has installed or
-/// broken.
+/// Runs the host's `ip` in a network namespace, independent of the programs in the node.
 fn ip(process: Process, commands: &str) -> Result<()> {
     let mut child = namespaces::enter(process, &["--net"])
         .args(["ip", "-batch", "-"])

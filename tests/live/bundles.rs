@@ -1,4 +1,4 @@
-//! What runs live also runs on a saved bundle, with the same report.
+//! A saved bundle gives the same report as the live run.
 
 use crate::live::doctor::{install, run_as};
 use crate::live::needs_a_lab;
@@ -12,7 +12,7 @@ fn a_saved_bundle_gives_the_report_of_the_run_that_saved_it() {
     let create = ["service", "create", "-q", "--no-resolve-image", "--name", "web", "--hostname", "web"];
     node.docker(&[&create[..], &["--replicas", "2", lab::IMAGE, "sleep", "100000"]].concat()).unwrap();
     install(node);
-    // A fault, so that there is something to say.
+    // A fault, so that there is a finding.
     lab.node("node2").power_off().unwrap();
     let live = run_as(node, &["--save", "/root/live.tar.zst"], None);
     let saved = run_as(node, &["--bundle", "/root/live.tar.zst"], None);
@@ -27,7 +27,7 @@ fn a_saved_bundle_gives_the_report_of_the_run_that_saved_it() {
     let second =
         node.exec(&["swarm-doctor", "run", "-o", "json", "--bundle", "/root/later.tar.zst"]).unwrap();
     assert_eq!(first.stdout, second.stdout);
-    // The bundle travels, so no secret may be in it.
+    // A bundle is meant to be shared, so it must not contain a secret.
     let token = node.docker(&["swarm", "join-token", "-q", "manager"]).unwrap();
     let secret = token.rsplit('-').next().unwrap();
     let bundle =

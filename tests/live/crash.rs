@@ -1,12 +1,12 @@
-//! A fix that is killed, at every step of its way and at any moment: what it changed is the old or the new, never
-//! between, and the next fix ends in a clean state.
+//! A fix that is killed at every system call and at arbitrary times: each file has the old or the new content, and the next
+//! fix reaches a clean state.
 
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 use std::time::{Duration, Instant};
 
-/// What a fix does to files, to processes and to itself: it is killed on its way into each such call.
+/// System calls with which a fix changes files and processes: it is killed at the entry of each.
 const CALLS: [&str; 11] = [
     "mkdir",
     "flock",
@@ -20,17 +20,17 @@ const CALLS: [&str; 11] = [
     "unlinkat",
     "kill",
 ];
-/// More kills at any moment; `SWARM_DOCTOR_KILLS` asks for more.
-const AT_ANY_MOMENT: u64 = 20;
+/// Default number of kills at arbitrary times; set with `SWARM_DOCTOR_KILLS`.
+const KILLS: u64 = 20;
 
 const OLD: &str = "{\n\t\"debug\": false,\n\t\"live-restore\": true\n}\n";
 const NEW: &str = "{\n\t\"debug\": false,\n\t\"live-restore\": false\n}\n";
 
 fn kills() -> u64 {
-    std::env::var("SWARM_DOCTOR_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(AT_ANY_MOMENT)
+    std::env::var("SWARM_DOCTOR_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(KILLS)
 }
 
-/// Fixes until it is killed; whether it was.
+/// Runs a fix under the program `how`, which kills it; whether it was killed.
 fn killed(node: &Node, how: &[&str]) -> bool {
     let fix = ["swarm-doctor", "run", "--fix=safe", "--yes"];
     let output =
@@ -38,21 +38,21 @@ fn killed(node: &Node, how: &[&str]) -> bool {
     !output.stdout.contains(" passed")
 }
 
-/// Makes it ill, kills the fix, looks, and lets a second one end what the first began.
-fn each_kill(node: &Node, ill: &dyn Fn(), well: &dyn Fn(&str)) -> (u64, u64) {
+/// For each kill: injects the fault, kills the fix, verifies the state, and verifies it again after a second fix.
+fn each_kill(node: &Node, inject: &dyn Fn(), verify: &dyn Fn(&str)) -> (u64, u64) {
     let (mut boundaries, mut moments) = (0, 0);
-    ill();
+    inject();
     let began = Instant::now();
     killed(node, &[]);
     let whole = began.elapsed().as_secs_f64();
     let kill = |how: &[&str], name: &str| {
         node.remove_file("/var/lib/swarm-doctor").unwrap();
-        ill();
+        inject();
         let was = killed(node, how);
-        well(&format!("{name}, before"));
+        verify(&format!("{name}, before"));
         let second = node.exec(&["swarm-doctor", "run", "--fix=safe", "--yes"]).unwrap();
         assert_eq!(second.status.code(), Some(0), "{name}: {}{}", second.stdout, second.stderr);
-        well(name);
+        verify(name);
         let history = node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
         assert!(!history.contains("interrupted") && !history.contains("partly"), "{name}: {history}");
         let left = node.shell("find / -xdev -name '.*.swarm-doctor'", &[]).unwrap();
@@ -61,8 +61,8 @@ fn each_kill(node: &Node, ill: &dyn Fn(), well: &dyn Fn(&str)) -> (u64, u64) {
     };
     for call in CALLS {
         for number in 1.. {
-            let inject = format!("inject={call}:signal=KILL:when={number}");
-            let how = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
+            let option = format!("inject={call}:signal=KILL:when={number}");
+            let how = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &option];
             if !kill(&how, &format!("{call} {number}")) {
                 break;
             }
@@ -77,7 +77,7 @@ fn each_kill(node: &Node, ill: &dyn Fn(), well: &dyn Fn(&str)) -> (u64, u64) {
 }
 
 #[test]
-fn a_killed_fix_leaves_the_old_or_the_new_and_the_next_one_ends_clean() {
+fn a_killed_fix_leaves_old_or_new_content_and_the_next_fix_completes_it() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).up().unwrap();
     let node = lab.node("node1");
@@ -87,27 +87,27 @@ fn a_killed_fix_leaves_the_old_or_the_new_and_the_next_one_ends_clean() {
         return;
     }
     let file = "/etc/docker/daemon.json";
-    let ill = || node.write_file(file, OLD).unwrap();
-    let well = |name: &str| {
+    let inject = || node.write_file(file, OLD).unwrap();
+    let verify = |name: &str| {
         let now = String::from_utf8(node.read_file(file).unwrap()).unwrap();
         assert!(now == OLD || now == NEW, "{name}: {now}");
         assert!(name.ends_with("before") || now == NEW, "{name}: {now}");
     };
-    let (boundaries, moments) = each_kill(node, &ill, &well);
+    let (boundaries, moments) = each_kill(node, &inject, &verify);
     println!("daemon.json: {boundaries} kills at a boundary, {moments} at any moment");
     assert!(boundaries > 10);
 
     let ingress = || node.docker(&["network", "ls", "-q", "--filter", "name=ingress"]).unwrap();
-    let ill = || {
+    let inject = || {
         drop(node.shell("docker network rm ingress <<END\ny\nEND\nuntil ! docker network ls | grep -qw ingress; do sleep 0.1; done", &[]))
     };
-    let well = |name: &str| assert!(name.ends_with("before") || !ingress().is_empty(), "{name}");
-    let (boundaries, moments) = each_kill(node, &ill, &well);
+    let verify = |name: &str| assert!(name.ends_with("before") || !ingress().is_empty(), "{name}");
+    let (boundaries, moments) = each_kill(node, &inject, &verify);
     println!("ingress: {boundaries} kills at a boundary, {moments} at any moment");
 }
 
 #[test]
-fn a_node_that_is_killed_between_two_swarms_is_put_back_and_joins_with_the_next_fix() {
+fn a_fix_killed_between_leave_and_join_is_completed_by_the_next_fix() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).workers(1).up().unwrap();
     let (manager, node) = (lab.node("node1"), lab.node("node2"));
@@ -122,19 +122,19 @@ fn a_node_that_is_killed_between_two_swarms_is_put_back_and_joins_with_the_next_
     };
     let reported =
         |what: &str| node.docker(&["info", "--format", &format!("{{{{.Swarm.{what}}}}}")]).unwrap();
-    let ill = || {
+    let inject = || {
         let join = "docker swarm leave --force; docker swarm join --advertise-addr 192.0.2.99 --token $1 192.0.2.1:2377";
         node.shell(join, &[&token]).unwrap();
         node.remove_file("/var/lib/swarm-doctor").unwrap();
     };
-    ill();
+    inject();
     let began = Instant::now();
     let whole = fix("300");
     assert!(whole.stdout.contains("Fixed 1"), "{}{}", whole.stdout, whole.stderr);
     let whole = began.elapsed().as_secs_f64();
     let (mut cut, mut between) = (0, 0);
     for number in 0..kills() / 2 {
-        ill();
+        inject();
         let seconds = format!("{:.3}", whole * ((number * 37) % 61 + 1) as f64 / 64.0);
         cut += u64::from(!fix(&seconds).stdout.contains("Fixed 1"));
         between += u64::from(reported("LocalNodeState") != "active");
@@ -155,9 +155,9 @@ fn a_node_that_is_killed_between_two_swarms_is_put_back_and_joins_with_the_next_
 }
 
 #[test]
-fn a_swarm_that_is_founded_anew_is_whole_after_the_next_fix_wherever_the_first_was_killed() {
+fn a_killed_force_new_cluster_is_completed_by_the_next_fix() {
     needs_a_lab!();
-    // An engine that starts without a quorum takes 20 s each time to say so.
+    // An engine that starts without a quorum needs 20 s to report it.
     let moments = usize::try_from(kills()).unwrap() / 50;
     if moments == 0 {
         println!("skipped: two minutes for each 50 of SWARM_DOCTOR_KILLS");
@@ -170,35 +170,36 @@ fn a_swarm_that_is_founded_anew_is_whole_after_the_next_fix_wherever_the_first_w
     node.docker(&[&create[..], &["sleep", "100000"]].concat()).unwrap();
     other.power_off().unwrap();
     let minute = Duration::from_secs(60);
-    let asked = || node.exec(&["docker", "service", "ls", "--format", "{{.Name}}"]);
-    lab.wait("no leader", minute, || Ok(asked()?.stderr.contains("leader"))).unwrap();
+    let services = || node.exec(&["docker", "service", "ls", "--format", "{{.Name}}"]);
+    lab.wait("no leader", minute, || Ok(services()?.stderr.contains("leader"))).unwrap();
     node.stop_engine().unwrap();
     node.shell("cp -a /var/lib/docker/swarm /root/lost", &[]).unwrap();
     node.start_engine(&[]).unwrap();
-    // It is killed so long after this act was written down, and before it can be known to be done.
-    let acts =
+    // Operations with the delay of the kill, in seconds after their journal record.
+    let operations =
         [("new-cluster", 0.0), ("\"action\":\"start\"", 0.5), ("new-cluster", 0.3), ("state-copy", 0.0)];
-    for (act, seconds) in acts.iter().take(moments) {
+    for (operation, seconds) in operations.iter().take(moments) {
         node.stop_engine().unwrap();
         node.shell("rm -rf /var/lib/docker/swarm; cp -a /root/lost /var/lib/docker/swarm", &[]).unwrap();
         node.remove_file("/var/lib/swarm-doctor").unwrap();
         node.start_engine(&[]).unwrap();
-        lab.wait("no leader", minute, || Ok(asked()?.stderr.contains("leader"))).unwrap();
+        lab.wait("no leader", minute, || Ok(services()?.stderr.contains("leader"))).unwrap();
         let confirm = "--level destructive --confirm swarm/lost-quorum=node1";
-        let said = killed_at(node, &format!("swarm/lost-quorum {confirm}"), act, *seconds);
-        assert_eq!(asked().unwrap().stdout, "kept\n", "{said}");
+        let said = killed_at(node, &format!("swarm/lost-quorum {confirm}"), operation, *seconds);
+        assert_eq!(services().unwrap().stdout, "kept\n", "{said}");
     }
 }
 
-/// Kills a fix so long after an act was written down, and lets a second one end what the first began; what was said.
-fn killed_at(node: &Node, fix: &str, act: &str, seconds: f64) -> String {
+/// Kills a fix `seconds` after the journal has recorded an operation, and completes it with a second fix; returns the
+/// output.
+fn killed_at(node: &Node, fix: &str, operation: &str, seconds: f64) -> String {
     let script = r#"swarm-doctor fix $1 --yes &
         until grep -qs "$2" /var/lib/swarm-doctor/receipts/*/journal; do sleep 0.01; done
         sleep $3; kill -KILL $!; swarm-doctor history; echo second
         swarm-doctor fix $1 --yes; echo history; swarm-doctor history"#;
-    let command = node.command(&["sh", "-c", script, "sh", fix, act, &seconds.to_string()]).unwrap();
+    let command = node.command(&["sh", "-c", script, "sh", fix, operation, &seconds.to_string()]).unwrap();
     let output = command.timeout(Duration::from_secs(600)).run().unwrap();
-    let said = format!("{act} {seconds}: {}{}", output.stdout, output.stderr);
+    let said = format!("{operation} {seconds}: {}{}", output.stdout, output.stderr);
     let (first, rest) = output.stdout.split_once("second\n").unwrap();
     let (_, history) = rest.split_once("history\n").unwrap();
     assert!(first.contains("interrupted"), "{said}");
@@ -208,7 +209,7 @@ fn killed_at(node: &Node, fix: &str, act: &str, seconds: f64) -> String {
 }
 
 #[test]
-fn an_entry_whose_removal_was_killed_is_gone_after_the_next_fix() {
+fn a_killed_node_removal_is_completed_by_the_next_fix() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).workers(1).up().unwrap();
     let (node, worker) = (lab.node("node1"), lab.node("node2"));

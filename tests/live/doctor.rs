@@ -1,24 +1,22 @@
-//! Running the doctor in a node and reading what it says.
+//! Runs the doctor in a node and parses its report.
 
 use lab::Node;
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What a run of the doctor left.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// The exit code.
     pub(crate) exit: i32,
     /// The JSON report.
     pub(crate) json: Value,
-    /// What it wrote to its standard error.
     pub(crate) stderr: String,
-    /// How long it took, with entering the node.
+    /// Duration, including `nsenter`.
     pub(crate) took: Duration,
 }
 
-/// The program under test, brought into a node.
+/// Copies the program under test to a node.
 pub(crate) fn install(node: &Node) {
     node.install(Path::new(env!("CARGO_BIN_EXE_swarm-doctor"))).unwrap();
 }
@@ -28,7 +26,7 @@ pub(crate) fn run(node: &Node) -> Report {
     run_as(node, &[], None)
 }
 
-/// The same with more flags, and as another user.
+/// `swarm-doctor run -o json` with further options, and as another user.
 pub(crate) fn run_as(node: &Node, flags: &[&str], user: Option<(u32, u32)>) -> Report {
     let words = [&["swarm-doctor", "run", "-o", "json"], flags].concat();
     let mut command = node.command(&words).unwrap();
@@ -44,7 +42,7 @@ pub(crate) fn run_as(node: &Node, flags: &[&str], user: Option<(u32, u32)>) -> R
 }
 
 impl Report {
-    /// The ids of the causes, in the order they are shown, without what is true of a kernel that has no IPVS.
+    /// The check ids of the root causes in order of display, without a missing IPVS.
     pub(crate) fn causes(&self) -> Vec<&str> {
         let findings = self.json["findings"].as_array().expect("findings");
         findings
@@ -54,7 +52,7 @@ impl Report {
             .collect()
     }
 
-    /// The first of them, as `check severity subject: summary`.
+    /// The first root cause, as `check severity subject: summary`.
     pub(crate) fn first(&self) -> String {
         let findings = self.json["findings"].as_array().expect("findings");
         let first = findings.iter().find(|f| f["check"] != "host/ipvs-missing");
@@ -63,7 +61,7 @@ impl Report {
         })
     }
 
-    /// How a check ended.
+    /// The status of a check.
     pub(crate) fn status(&self, check: &str) -> &str {
         let checks = self.json["checks"].as_array().expect("checks");
         let one = checks.iter().find(|c| c["id"] == check).unwrap_or_else(|| panic!("no check {check}"));

@@ -1,11 +1,11 @@
-//! The fault bench: the part of it that CI runs. `cargo xtask faults` runs all of it.
+//! The subset of the fault bench that CI runs. `cargo xtask faults` runs all faults.
 
 use crate::live::needs_a_lab;
 use bench::{Bench, Verdict, faults, table};
 use std::path::Path;
 
 #[test]
-fn each_fault_is_named_first_and_health_is_silent_after_it() {
+fn each_fault_is_the_first_finding_and_undone_there_is_none() {
     needs_a_lab!();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/faults");
     let faults: Vec<_> = faults(&folder).unwrap().into_iter().filter(|fault| fault.ci).collect();
@@ -15,6 +15,6 @@ fn each_fault_is_named_first_and_health_is_silent_after_it() {
     println!("{}", table(&outcomes, 160));
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.verdict.fails()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    // A bench that skips everything has shown nothing.
+    // If the bench skips everything, nothing was tested.
     assert!(outcomes.iter().any(|outcome| outcome.verdict == Verdict::Named));
 }

@@ -1,4 +1,4 @@
-//! The doctor as a gate: every exit code from a situation that is real, and what decides about it.
+//! Exit codes, each from a real situation, and the options that change them.
 
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
@@ -9,15 +9,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use swarm_doctor::bundle::read_from;
 
-/// A run that counts on no quick answer: what it says is tried here, and not how fast this machine is.
+/// Options with long timeouts, so that a slow host does not change the result.
 const PATIENT: [&str; 3] = ["run", "--timeout", "30s"];
 
-/// The exit code of `swarm-doctor`, and all it says.
+/// The exit code and the output of `swarm-doctor`.
 fn doctor(node: &Node, words: &[&str]) -> (i32, String) {
     let output = node.exec(&[&["swarm-doctor"], words].concat()).unwrap();
     let said = format!("{}{}", output.stdout, output.stderr);
     assert!(!said.contains("panicked"), "{said}");
-    // The report is wrapped at the page's width.
+    // The report is wrapped at the terminal width.
     (output.status.code().unwrap_or(-1), said.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
@@ -28,7 +28,7 @@ fn ends(node: &Node, words: &[&str], exit: i32, says: &str) {
 }
 
 #[test]
-fn every_exit_code_has_its_situation() {
+fn every_exit_code_occurs() {
     needs_a_lab!();
     let lab = Lab::builder().managers(2).up().unwrap();
     let node = lab.node("node1");
@@ -65,7 +65,7 @@ fn every_exit_code_has_its_situation() {
     let known = [&strict[..], &["--baseline", "/root/before.json"]].concat();
     ends(node, &known, 0, "(the baseline /root/before.json)");
 
-    // The file says the same, is found in its place alone, and what is wrong with it is said.
+    // A configuration file has the same effect, is found at its default path, and its errors are reported.
     ends(node, &["init"], 0, "Wrote /etc/swarm-doctor.toml");
     ends(node, &["init"], 2, "/etc/swarm-doctor.toml already exists; use --force to overwrite it");
     ends(node, &warned, 0, "swarm/even-managers");
@@ -83,7 +83,7 @@ fn every_exit_code_has_its_situation() {
     ends(node, &["run", "netwrok"], 2, "did you mean network?");
     ends(node, &["--baseline", "/etc/hostname"], 2, "not a report");
 
-    // Who may not look cannot tell.
+    // Without privileges, checks are unknown.
     let without_root = |flags: &[&str]| {
         let words = [&["swarm-doctor", "run"], flags].concat();
         node.command(&words).unwrap().user(65534, 65534).run().unwrap().status.code()
@@ -93,7 +93,7 @@ fn every_exit_code_has_its_situation() {
     // Standard input is not a terminal.
     ends(node, &["run", "--fix"], 5, "standard input is not a terminal");
 
-    // Interrupted: while it listens, while it waits, and while it watches.
+    // Interrupted while it listens, waits and watches.
     for flags in ["--listen 60s", "--fail-on warning --wait 60s", "--watch 1s"] {
         let script = format!(
             "swarm-doctor run {flags} > /dev/null 2>&1 & while kill -INT $! 2> /dev/null; do sleep 0.2; done; wait $! || echo $?"
@@ -101,7 +101,7 @@ fn every_exit_code_has_its_situation() {
         assert_eq!(node.shell(&script, &[]).unwrap().trim(), "130", "{flags}");
     }
 
-    // What is waited for comes, and who watches sees it.
+    // `wait` ends once the state is reached, and `watch` prints the change.
     let background = |words: &str, to: &str| {
         let run = format!("swarm-doctor run '!host/ipvs-missing' {words} > {to} 2>&1");
         let script = format!("(code=0; {run} || code=$?; echo $code > {to}.exit) &");
@@ -123,7 +123,7 @@ fn every_exit_code_has_its_situation() {
     shows("/root/waited.exit", "0");
     shows("/root/watched", "- swarm/even-managers · the swarm is resolved");
 
-    // An engine that is dead is an error, which no baseline knows.
+    // A killed engine is an error that is not in the baseline.
     node.kill_engine().unwrap();
     ends(node, &known, 1, "error · engine/unreachable");
     ends(node, &["run", "engine", "--wait", "2s"], 1, "s left: engine/unreachable on node1");
@@ -133,7 +133,7 @@ fn every_exit_code_has_its_situation() {
 }
 
 #[test]
-fn a_check_that_is_asked_alone_has_little_collected() {
+fn a_single_check_collects_only_what_it_needs() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).up().unwrap();
     let node = lab.node("node1");
@@ -156,7 +156,7 @@ fn a_check_that_is_asked_alone_has_little_collected() {
     ends(node, &["run", "host/disk-full"], 0, "Healthy: 1 check passed");
     ends(node, &["run", "host/disk-full", "--stats"], 0, "ms disk room");
 
-    // A reader that has read enough, or cannot read, is no reason to panic.
+    // A closed or full pipe does not cause a panic.
     for words in [
         "run",
         "run -v",
@@ -174,7 +174,7 @@ fn a_check_that_is_asked_alone_has_little_collected() {
         assert!(!closed.contains("panicked"), "{words}: {closed}");
         let piped = node
             .shell(
-                &format!("swarm-doctor {words} 2> /root/said | head -c 1 > /dev/null; cat /root/said"),
+                &format!("swarm-doctor {words} 2> /root/output | head -c 1 > /dev/null; cat /root/output"),
                 &[],
             )
             .unwrap();

@@ -1,4 +1,4 @@
-//! Healthy swarms: nothing may be said of them but what is true of their kernel.
+//! Healthy swarms: no finding, except for missing kernel modules.
 
 use crate::live::doctor::{Report, install, run, run_as};
 use crate::live::needs_a_lab;

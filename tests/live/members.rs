@@ -1,14 +1,14 @@
-//! Who belongs to the swarm, changed by fixes on several nodes: what one of them says is left to others is done there
-//! as it was printed.
+//! Fixes that change the membership and need several nodes: the commands that one node prints for others are run there
+//! unchanged.
 
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
 use lab::{Lab, Node};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(120);
 
-/// One remedy, up to what can be lost; what was said, each sentence on one line.
+/// Applies the fix of one check at level destructive; returns the output.
 fn fix(node: &Node, check: &str, token: &str) -> String {
     let confirm = format!("{check}={}", node.name());
     let mut words =
@@ -19,9 +19,9 @@ fn fix(node: &Node, check: &str, token: &str) -> String {
     format!("{}{}", output.stdout, output.stderr)
 }
 
-/// The same without the ends of lines.
-fn flat(said: &str) -> String {
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The output in one line.
+fn flat(output: &str) -> String {
+    output.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn managers(node: &Node) -> Vec<String> {
@@ -38,11 +38,11 @@ fn wait_for_managers(lab: &Lab, wanted: &[&str]) {
         found.sort();
         Ok(found == wanted)
     };
-    lab.wait(&what, PATIENCE, there).unwrap();
+    lab.wait(&what, LIMIT, there).unwrap();
 }
 
-/// Does what was printed for these nodes, in its order: `on NODE: COMMAND`. TOKEN is what the command before gave.
-fn obey(lab: &Lab, said: &str, wanted: &dyn Fn(&str) -> bool) {
+/// Runs the printed commands (`on NODE: COMMAND`) in order. TOKEN is the output of the last `join-token` command.
+fn run_printed(lab: &Lab, said: &str, wanted: &dyn Fn(&str) -> bool) {
     let mut token = String::new();
     for line in said.lines() {
         let Some((name, command)) = line.trim().strip_prefix("on ").and_then(|line| line.split_once(": "))
@@ -54,19 +54,19 @@ fn obey(lab: &Lab, said: &str, wanted: &dyn Fn(&str) -> bool) {
         }
         let command = command.replace("TOKEN", &token);
         println!("on {name}: {}", command.split(" --token").next().unwrap_or_default());
-        // The engine that a script starts would hold on to its output.
-        let given = lab
+        // A started engine would keep the script's output open.
+        let output = lab
             .node(name)
-            .shell(&format!("{{ {command}; }} < /dev/null > /run/said 2>&1; cat /run/said"), &[]);
-        let given = given.unwrap();
+            .shell(&format!("{{ {command}; }} < /dev/null > /run/output 2>&1; cat /run/output"), &[]);
+        let output = output.unwrap();
         if command.contains("join-token") {
-            token = given.trim().to_owned();
+            token = output.trim().to_owned();
         }
     }
 }
 
 #[test]
-fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_says() {
+fn a_forced_new_cluster_keeps_its_services_and_the_managers_rejoin_with_the_printed_commands() {
     needs_a_lab!();
     let lab = Lab::builder().managers(3).workers(1).up().unwrap();
     let node = lab.node("node1");
@@ -80,14 +80,14 @@ fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_say
         lab.node(name).power_off().unwrap();
     }
     let lost = || Ok(!node.exec(&["docker", "node", "ls"])?.success());
-    lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
+    lab.wait("a swarm without a leader", LIMIT, lost).unwrap();
     let said = fix(node, "swarm/lost-quorum", "");
     assert!(said.contains("Fixed 1"), "{said}");
     let services = node.docker(&["service", "ls", "-q"]).unwrap();
     assert_eq!(services.lines().count(), 2, "{services}");
 
-    // The old state is restored as it was printed, and the swarm can be re-created once more.
-    obey(&lab, &said, &|line| {
+    // The printed commands restore the old state, and the cluster can be re-created again.
+    run_printed(&lab, &said, &|line| {
         line.contains("/swarm.new")
             || line.contains("cp -a")
             || line.ends_with("stop")
@@ -96,7 +96,7 @@ fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_say
     let known = || {
         Ok(node.shell("docker info --format '{{len .Swarm.RemoteManagers}}'", &[]).is_ok_and(|n| n == "3"))
     };
-    lab.wait("the managers that were known before", PATIENCE, known).unwrap();
+    lab.wait("the managers that were known before", LIMIT, known).unwrap();
     assert!(lost().unwrap());
     node.remove_file("/var/lib/docker/swarm.new").unwrap();
     let said = fix(node, "swarm/lost-quorum", "");
@@ -107,21 +107,21 @@ fn a_swarm_founded_anew_keeps_its_services_and_takes_its_managers_back_as_it_say
         lab.node(name).start_engine(&[]).unwrap();
         let own = format!("on {name}: ");
         let id = said.lines().skip_while(|line| !line.contains(&own)).nth(1).unwrap_or_default().to_owned();
-        obey(&lab, &said, &|line| {
+        run_printed(&lab, &said, &|line| {
             line.contains(&own) || line == id || line.contains("join-token -q manager")
         });
     }
     wait_for_managers(&lab, &["node1", "node2", "node3"]);
     let replicas = || Ok(node.docker(&["service", "ls", "--format", "{{.Replicas}}"])? == "2/2\n2/2");
-    lab.wait("all replicas", PATIENCE, replicas).unwrap();
+    lab.wait("all replicas", LIMIT, replicas).unwrap();
     for name in ["node1", "node2", "node3"] {
         let up = || Ok(lab.node(name).docker(&["node", "ls", "-q"])?.lines().count() == 4);
-        lab.wait("four nodes", PATIENCE, up).unwrap();
+        lab.wait("four nodes", LIMIT, up).unwrap();
     }
 }
 
 #[test]
-fn managers_that_may_come_back_forbid_a_new_swarm() {
+fn a_new_cluster_is_refused_while_other_managers_may_return() {
     needs_a_lab!();
     let lab = Lab::builder().managers(3).up().unwrap();
     let node = lab.node("node1");
@@ -129,7 +129,7 @@ fn managers_that_may_come_back_forbid_a_new_swarm() {
     let others = || ["node2", "node3"].map(|name| lab.node(name));
     let lost = || Ok(!node.exec(&["docker", "node", "ls"])?.success());
     others().iter().for_each(|other| other.freeze_engine().unwrap());
-    lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
+    lab.wait("a swarm without a leader", LIMIT, lost).unwrap();
     let said = flat(&fix(node, "swarm/lost-quorum", ""));
     assert!(!said.contains("... ") && !said.contains("Fixed 1"), "{said}");
     assert!(said.contains("a new cluster would leave two swarms"), "{said}");
@@ -140,7 +140,7 @@ fn managers_that_may_come_back_forbid_a_new_swarm() {
     for other in others() {
         other.shell(shut, &[]).unwrap();
     }
-    lab.wait("a swarm without a leader", PATIENCE, lost).unwrap();
+    lab.wait("a swarm without a leader", LIMIT, lost).unwrap();
     let said = flat(&fix(node, "swarm/lost-quorum", ""));
     // Hosts that a firewall hides look like hosts that are down: the confidence is not high, so nothing is applied.
     assert!(said.contains("Not applied: a destructive fix needs a finding with high confidence"), "{said}");
@@ -185,9 +185,9 @@ fn a_manager_that_moved_is_demoted_by_another_and_joins_again() {
         let format = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}";
         Ok(moved.docker(&["info", "--format", format])? == "active false")
     };
-    lab.wait("the node to learn that it is a worker", PATIENCE, demoted).unwrap();
+    lab.wait("the node to learn that it is a worker", LIMIT, demoted).unwrap();
     let token = first.docker(&["swarm", "join-token", "-q", "manager"]).unwrap();
-    // The authority is right and the secret is not: only the join tells, and what was left is put back.
+    // A correct root CA digest with a wrong secret fails at the join, and the previous membership is restored.
     let said = flat(&fix(moved, check, &format!("{}0000", &token[..token.len() - 4])));
     assert!(said.contains("Failed: POST /swarm/join"), "{said}");
     assert_eq!(moved.docker(&["info", "--format", "{{.Swarm.NodeAddr}}"]).unwrap(), "192.0.2.3");

@@ -1,5 +1,5 @@
-//! Bundles of several nodes, judged as one swarm, name what the doctor names where it runs; and of two bundles, of
-//! before and after, the difference names what was done.
+//! Bundles of several nodes, diagnosed as one swarm, give the same root cause as a live run. `diff` of two bundles lists the
+//! change between them.
 
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-/// Bundles of these nodes, on this machine.
+/// Bundles of nodes, copied to the host.
 struct Bundles(tempfile::TempDir);
 
 impl Bundles {
@@ -34,7 +34,7 @@ impl Bundles {
         files.filter(|path| path.to_string_lossy().ends_with(".zst")).collect()
     }
 
-    /// What is said of all of them, both of the bundles and of the one they are put into.
+    /// The findings of all bundles together, which must equal those of one merged bundle.
     fn judged(&self) -> Vec<Finding> {
         let merge = [&["merge".into()], self.all().as_slice()].concat();
         let direct = doctor(&merge);
@@ -49,7 +49,7 @@ impl Bundles {
     }
 }
 
-/// A cause: its check, its subject as it is displayed, and its summary.
+/// A root cause: check, displayed subject, summary.
 type Finding = (String, String, String);
 
 #[expect(
@@ -82,8 +82,8 @@ fn live(node: &Node) -> Vec<Finding> {
     causes(&crate::live::doctor::run(node).json)
 }
 
-/// Waits until a run on this node names this first, and gives back what else it says.
-fn names(lab: &Lab, node: &Node, check: &str) -> Finding {
+/// Waits until the first finding on this node is of this check; returns it.
+fn wait_for(lab: &Lab, node: &Node, check: &str) -> Finding {
     let mut said = Vec::new();
     let first = |said: &Vec<Finding>| said.first().is_some_and(|finding| finding.0 == check);
     let outcome = lab.wait(check, Duration::from_secs(120), || {
@@ -111,7 +111,7 @@ fn changes(difference: &Value) -> Vec<String> {
 }
 
 #[test]
-fn three_bundles_name_the_cause_that_the_live_run_names() {
+fn three_bundles_give_the_root_cause_of_the_live_run() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).workers(2).up().unwrap();
     lab.nodes().iter().for_each(install);
@@ -119,10 +119,10 @@ fn three_bundles_name_the_cause_that_the_live_run_names() {
     let before = Bundles::of(lab.nodes());
     assert_eq!(before.judged(), []);
 
-    // A port that is closed on one of them.
+    // A port is closed on one node.
     let rule = ["-p", "udp", "--dport", "4789", "-j", "DROP"];
     node3.exec(&[&["iptables", "-I", "INPUT"], &rule[..]].concat()).unwrap();
-    let cause = names(&lab, node3, "host/firewall-drops-swarm");
+    let cause = wait_for(&lab, node3, "host/firewall-drops-swarm");
     let after = Bundles::of(lab.nodes());
     assert_eq!(after.judged(), [cause]);
     let difference = difference(&before.path("node3"), &after.path("node3"));
@@ -132,35 +132,35 @@ fn three_bundles_name_the_cause_that_the_live_run_names() {
     assert_eq!(difference["new"][0]["check"], "host/firewall-drops-swarm");
     node3.exec(&[&["iptables", "-D", "INPUT"], &rule[..]].concat()).unwrap();
 
-    // A machine that has moved away from the address that it advertises.
+    // A node no longer has its advertise address.
     let moved = "ip addr flush dev eth0; ip addr add 192.0.2.33/24 dev eth0";
     node3.shell(moved, &[]).unwrap();
     let down = || Ok(lab.node("node1").docker(&["node", "ls"])?.contains("Down"));
-    let cause = names(&lab, node3, "swarm/stale-advertise-addr");
+    let cause = wait_for(&lab, node3, "swarm/stale-advertise-addr");
     let after = Bundles::of(lab.nodes());
     assert_eq!(after.judged(), [cause]);
     let changes = self::changes(&self::difference(&before.path("node3"), &after.path("node3")));
     assert!(changes.iter().any(|it| it.contains("eth0 192.0.2.3/24: present -> -")), "{changes:#?}");
     node3.shell("ip addr flush dev eth0; ip addr add 192.0.2.3/24 dev eth0", &[]).unwrap();
     lab.wait("all nodes", Duration::from_secs(120), || down().map(|down| !down)).unwrap();
-    // Gossip complains for a while of what it could not reach.
+    // Gossip logs errors about unreachable nodes for some time.
     let well = || lab.nodes().iter().all(|node| live(node).is_empty());
     lab.wait("health", Duration::from_secs(120), || Ok(well())).unwrap();
 
-    // An engine that does not start any more.
+    // An engine does not start.
     node2.write_file("/etc/docker/daemon.json", "{\"live-restore\": true}\n").unwrap();
     node2.stop_engine().unwrap();
     assert!(node2.start_engine(&[]).is_err(), "the engine takes live-restore in a swarm");
     lab.wait("a node that is down", Duration::from_secs(120), down).unwrap();
-    let cause = names(&lab, node2, "engine/live-restore");
+    let cause = wait_for(&lab, node2, "engine/live-restore");
     let after = Bundles::of(lab.nodes());
     assert_eq!(after.judged(), [cause]);
     let changes = self::changes(&self::difference(&before.path("node2"), &after.path("node2")));
     assert!(changes.iter().any(|it| it == "daemon-json live-restore: - -> true"), "{changes:#?}");
 
-    // A worker that is gone has no bundle, and those of the others name it.
+    // Without a bundle of the worker, the others report it.
     node2.power_off().unwrap();
-    let cause = names(&lab, lab.node("node1"), "swarm/node-down");
+    let cause = wait_for(&lab, lab.node("node1"), "swarm/node-down");
     let left = Bundles::of([lab.node("node1"), node3]);
     assert_eq!(left.judged(), [cause]);
 }

@@ -1,22 +1,22 @@
-//! The doctor on real engines. Where engines cannot run, each test prints why it was skipped.
+//! The doctor on real engines. If no engine can run here, each test prints why it is skipped.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a lab that fails has to stop the test"
+    reason = "a failed lab must fail the test"
 )]
-#![expect(clippy::print_stdout, reason = "a test says what it skips and where it stands")]
+#![expect(clippy::print_stdout, reason = "a test prints what it skips and its progress")]
 
 mod bundles;
 mod crash;
 mod doctor;
+mod engine_down;
 mod faults;
-mod founded;
+mod fix_refused;
+mod force_new_cluster;
 mod gate;
-mod gone;
 mod healthy;
-mod hostile;
 mod members;
 mod merged;
 mod reports;
@@ -25,9 +25,9 @@ mod terminal;
 mod unchanged;
 mod unprivileged;
 mod verdicts;
-mod virtual_addresses;
+mod vip_without_ipvs;
 
-/// Ends a test with the reason where no lab can run.
+/// Skips a test and prints the reason if no lab can run here.
 macro_rules! needs_a_lab {
     () => {
         let why = lab::missing();

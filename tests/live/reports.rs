@@ -1,4 +1,4 @@
-//! A swarm that is really broken, in every format at once and over HTTP, before those who read it.
+//! One broken swarm in every report format and over HTTP, validated by the consumers of these formats.
 
 use crate::formats::consumers::Consumer;
 use crate::live::doctor::install;
@@ -7,7 +7,7 @@ use lab::{Lab, Node};
 use std::time::{Duration, Instant};
 
 #[test]
-fn one_run_in_a_broken_swarm_feeds_all_who_read() {
+fn one_run_in_a_broken_swarm_gives_valid_reports_in_all_formats() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).workers(1).up().unwrap();
     let node = lab.node("node1");
@@ -51,7 +51,7 @@ fn one_run_in_a_broken_swarm_feeds_all_who_read() {
         }
     }
 
-    // What is served was looked at before; it is looked at again once it is stale.
+    // The server caches a report and refreshes it once it is stale.
     within(Duration::from_secs(60), || {
         get(node, "/report.json").contains("gossip-port-blocked").then_some(())
     });
@@ -59,14 +59,14 @@ fn one_run_in_a_broken_swarm_feeds_all_who_read() {
     assert!(get(node, "/healthz").ends_with("ok\n"));
 }
 
-/// Starts a server in a node, and gives back what it says first.
+/// Starts `swarm-doctor serve` in a node; returns its first output.
 fn serve(node: &Node) -> String {
-    let start = "setsid --fork swarm-doctor serve --fresh 3s < /dev/null > /root/said 2>&1
-        until [ -s /root/said ]; do sleep 0.1; done; cat /root/said";
+    let start = "setsid --fork swarm-doctor serve --fresh 3s < /dev/null > /root/output 2>&1
+        until [ -s /root/output ]; do sleep 0.1; done; cat /root/output";
     node.shell(start, &[]).unwrap()
 }
 
-/// What the server in a node answers.
+/// The server's answer.
 fn get(node: &Node, path: &str) -> String {
     let ask = "exec 3<> /dev/tcp/127.0.0.1/9787; printf 'GET %s HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' \"$1\" >&3; cat <&3";
     node.exec(&["bash", "-euc", ask, "bash", path]).unwrap().stdout

@@ -1,4 +1,4 @@
-//! A hunt for secrets: they are planted wherever a swarm can hold one, and nothing that is written may hold them.
+//! Secrets are planted wherever a swarm can store one; no output may contain them.
 
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
@@ -7,7 +7,7 @@ use lab::{Lab, Node};
 use std::collections::BTreeMap;
 use swarm_doctor::cli::Format;
 
-/// Plants them, and prints what was planted that cannot be known before.
+/// Plants the secrets, and prints those that the engine generates.
 const PLANT: &str = r#"
 for role in worker manager; do docker swarm join-token -q $role | sed 's/.*-//'; done
 docker swarm update --autolock | grep -o 'SWMKEY-1-[^ ]*' | cut -c10-
@@ -72,7 +72,7 @@ const STACK: &str = r#"services:
 networks: {none: {external: true}}
 "#;
 
-/// All that is written, by what wrote it.
+/// All output, by command.
 fn written(node: &Node) -> BTreeMap<String, Vec<u8>> {
     let mut written = BTreeMap::new();
     let mut say = |words: &[&str]| {
@@ -96,7 +96,7 @@ fn written(node: &Node) -> BTreeMap<String, Vec<u8>> {
     say(&["collect", "--anonymize", "-f", "/root/anonymous.tar.zst"]);
     say(&["preflight", "--stack", "/root/stack.yml", "--save", "/root/stack.tar.zst"]);
     written.insert("script".into(), node.read_file("/root/script").unwrap());
-    let serve = "setsid --fork swarm-doctor serve < /dev/null > /root/said 2>&1; until [ -s /root/said ]; do sleep 0.1; done";
+    let serve = "setsid --fork swarm-doctor serve < /dev/null > /root/output 2>&1; until [ -s /root/output ]; do sleep 0.1; done";
     node.shell(serve, &[]).unwrap();
     for path in ["/metrics", "/report.json", "/report.html"] {
         let ask = "exec 3<> /dev/tcp/127.0.0.1/9787; printf 'GET %s HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' \"$1\" >&3; cat <&3";
@@ -125,7 +125,7 @@ fn no_secret_is_written_anywhere() {
     let logged = || Ok(node.log().contains("planted-log-auth"));
     lab.wait("the log", std::time::Duration::from_secs(30), logged).unwrap();
     let written = written(node);
-    // What is looked into holds what was planted around.
+    // The bundle contains the public values next to the secrets.
     let all = |name: &str| written.iter().any(|(_, text)| String::from_utf8_lossy(text).contains(name));
     for name in ["DB_PASSWORD", "com.example.password", "splunk-token", "POSTGRES_PASSWORD", "Keys:["]
         .into_iter()

@@ -1,4 +1,4 @@
-//! A person at a terminal: yes, no, show more, quit, and an interrupt.
+//! The dialogue of `--fix` on a terminal: yes, no, show, quit, and Ctrl-C.
 
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
@@ -12,7 +12,7 @@ const FILE: &str = "/etc/docker/daemon.json";
 const OLD: &str = "{\n  \"live-restore\": true\n}\n";
 const QUESTION: &str = "Apply this fix on node1? [y/n/s/q/?]";
 
-/// A fix at a terminal of its own.
+/// A fix on a pseudo-terminal.
 struct Session<'a> {
     node: &'a Node,
     child: Child,
@@ -37,7 +37,7 @@ impl<'a> Session<'a> {
         Self { node, child, keys, seen: 0 }
     }
 
-    /// Waits until these words come after all that were waited for before.
+    /// Waits until this text appears after the previously awaited one.
     fn sees(&mut self, words: &str) {
         let began = Instant::now();
         loop {
@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
         self.keys.flush().unwrap();
     }
 
-    /// The exit code, and what the file holds then.
+    /// The exit code, and the content of the file afterwards.
     fn ends(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         (code, String::from_utf8(self.node.read_file(FILE).unwrap()).unwrap())
@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
 }
 
 #[test]
-fn a_person_is_asked_shown_more_obeyed_and_can_leave_at_any_time() {
+fn each_answer_of_the_dialogue_has_its_effect() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).up().unwrap();
     let node = lab.node("node1");
@@ -109,7 +109,7 @@ fn a_person_is_asked_shown_more_obeyed_and_can_leave_at_any_time() {
 }
 
 #[test]
-fn what_happens_between_the_plan_and_the_answer_loses_nothing() {
+fn changes_between_the_plan_and_the_answer_lose_nothing() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).up().unwrap();
     let node = lab.node("node1");
@@ -120,18 +120,18 @@ fn what_happens_between_the_plan_and_the_answer_loses_nothing() {
     }
     let history = || node.exec(&["swarm-doctor", "history"]).unwrap().stdout;
 
-    // Somebody else changes the file.
+    // Another program changes the file.
     let mut late = Session::begin(node);
     late.sees(QUESTION);
     let other = OLD.replace('}', ", \"debug\": true }");
     node.write_file(FILE, other.as_str()).unwrap();
     late.types("y\n");
     late.sees("was changed by another program");
-    // What was begun and not done is no finding like any other.
+    // A started fix that failed has a separate exit code.
     assert_eq!(late.ends(), (Some(5), other));
     assert!(history().contains("  rolled back  "), "{}", history());
 
-    // A second doctor.
+    // A second doctor runs at the same time.
     let mut first = Session::begin(node);
     first.sees(QUESTION);
     let second = node.exec(&["swarm-doctor", "run", "--fix=safe", "--yes"]).unwrap();
@@ -142,7 +142,7 @@ fn what_happens_between_the_plan_and_the_answer_loses_nothing() {
     first.sees("Fixed");
     assert_eq!(first.ends().0, Some(0));
 
-    // The engine dies, and what was to be asked of it is not done.
+    // The engine is killed before the fix sends its request.
     let ingress = "docker network rm ingress <<END\ny\nEND\nuntil ! docker network ls | grep -qw ingress; do sleep 0.1; done";
     node.shell(ingress, &[]).unwrap();
     let mut dies = Session::of(node, "network/ingress-missing");
@@ -152,7 +152,7 @@ fn what_happens_between_the_plan_and_the_answer_loses_nothing() {
     dies.sees("the engine does not answer");
     dies.child.kill().unwrap();
     dies.child.wait().unwrap();
-    // Only the engine knows whether it was requested.
+    // Whether the request took effect is visible in the engine only.
     assert!(!history().contains("interrupted"), "{}", history());
     node.start_engine(&[]).unwrap();
     let after = node.exec(&["swarm-doctor", "run", "--fix=safe", "--yes"]).unwrap();

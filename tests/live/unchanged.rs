@@ -4,8 +4,8 @@ use crate::live::doctor::{install, run, run_as};
 use crate::live::needs_a_lab;
 use lab::Lab;
 
-/// What could betray a change: every file with its size and time, the namespaces, the rules, the containers, the
-/// networks, the settings, the links. What the engine itself writes all the time, raft and logs, is left out.
+/// Prints everything that a run could change: files with size and time, namespaces, firewall rules, containers, networks,
+/// sysctls, links. Files that the engine writes continuously (raft, logs) are left out.
 const SNAPSHOT: &str = r#"
     find / -xdev \( -path /proc -o -path /sys -o -path /run/lab -o -path '/var/log' \) -prune -o \
         -printf '%p %y %m %U:%G %s %T@\n' 2>/dev/null | sort
@@ -48,7 +48,7 @@ fn a_run_leaves_files_namespaces_rules_and_containers_as_they_were() {
     assert_eq!(node.exec(&["swarm-doctor", "run", "--fix"]).unwrap().status.code(), Some(5));
     same(&before, &node.shell(SNAPSHOT, &[]).unwrap());
 
-    // Nor do they where there is much to do.
+    // The same with several findings.
     let ill = r#"echo '{ "live-restore": true }' > /etc/docker/daemon.json
         echo 0 > /proc/sys/net/ipv4/ip_forward
         nft add table inet own; nft add chain inet own in '{ type filter hook input priority 0; }'
@@ -70,7 +70,7 @@ fn a_run_leaves_files_namespaces_rules_and_containers_as_they_were() {
 }
 
 #[test]
-fn a_script_from_the_bundles_heals_where_it_is_brought_and_nowhere_else() {
+fn a_script_from_bundles_fixes_only_the_nodes_on_which_it_runs() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).workers(1).up().unwrap();
     let (manager, worker) = (lab.node("node1"), lab.node("node2"));

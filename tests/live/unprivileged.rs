@@ -1,11 +1,11 @@
-//! A user who may see little: what could not be seen is unknown, with the reason, and nothing breaks.
+//! A user without privileges: checks that need more are unknown, with the reason.
 
 use crate::live::doctor::{install, run_as};
 use crate::live::needs_a_lab;
 use lab::Lab;
 
 #[test]
-fn a_user_in_no_group_gets_unknowns_with_their_reasons() {
+fn without_privileges_checks_are_unknown_with_a_reason() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).up().unwrap();
     let node = lab.node("node1");

@@ -1,4 +1,4 @@
-//! firewalld and ufw, set up by chance.
+//! Random configurations of firewalld and ufw.
 
 use super::dice::Dice;
 use super::wire::{Machine, Wire};
@@ -17,7 +17,7 @@ const PORT: &[&str] = &[
 ];
 const SOURCE: &[&str] = &["192.0.2.2", "192.0.2.66", "192.0.2.64/27", "203.0.113.0/24", "192.0.2.0/24"];
 
-/// Two nodes without engines; the packet filter is the first one's.
+/// Two nodes without engines; the firewall is on the first one.
 fn nodes() -> (Lab, Wire) {
     let lab = Lab::builder().nodes(2).no_engine().up().unwrap();
     let machine = |node: &Node| Machine::of(node.pid1().unwrap()).unwrap();
@@ -30,7 +30,7 @@ fn nodes() -> (Lab, Wire) {
     (lab, wire)
 }
 
-/// One daemon that runs, with one set of zones after the other.
+/// Runs firewalld and loads one random set of zones after the other.
 pub(super) fn firewalld(seeds: &[u64], tally: &mut Tally) {
     let (lab, mut wire) = nodes();
     let node = lab.node("node1");
@@ -54,7 +54,7 @@ pub(super) fn firewalld(seeds: &[u64], tally: &mut Tally) {
     node.shell("lab-firewalld stop", &[]).unwrap();
 }
 
-/// Zones as firewalld keeps them, and whether it is in panic mode.
+/// Zones as firewalld stores them, and whether panic mode is on.
 fn zones(dice: &mut Dice) -> (Vec<(&'static str, String)>, bool) {
     let zone = |dice: &mut Dice, bound: String| {
         let target =
@@ -115,7 +115,7 @@ fn zones(dice: &mut Dice) -> (Vec<(&'static str, String)>, bool) {
     (zones, dice.percent(10))
 }
 
-/// One set of rules after the other.
+/// Loads one random set of ufw rules after the other.
 pub(super) fn ufw(seeds: &[u64], tally: &mut Tally) {
     let (lab, mut wire) = nodes();
     let node = lab.node("node1");

@@ -1,6 +1,6 @@
-//! Chance that repeats: the same seed throws the same.
+//! Reproducible random numbers: the same seed gives the same sequence.
 
-/// A generator of numbers (SplitMix64).
+/// A random number generator (SplitMix64).
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -15,22 +15,22 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this one.
+    /// A number below `end`.
     pub(super) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// Yes, so many times in a hundred.
+    /// True with this probability, in percent.
     pub(super) fn percent(&mut self, yes: usize) -> bool {
         self.below(100) < yes
     }
 
-    /// One of these.
+    /// One random item.
     pub(super) fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
     }
 
-    /// Up to so many of these, at least one.
+    /// At least one and at most this many random items.
     pub(super) fn some<'a>(&mut self, most: usize, of: &[&'a str]) -> Vec<&'a str> {
         (0..=self.below(most)).map(|_| self.one(of)).collect()
     }

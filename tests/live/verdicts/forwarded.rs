@@ -1,10 +1,10 @@
-//! What a machine forwards for its containers, with rules by chance where the engine leaves them to people, and elsewhere.
+//! Packets that a host forwards to containers, with random rules in DOCKER-USER and in other chains.
 
 use super::dice::Dice;
 use super::wire::{BEHIND, Machine};
 use super::{Tool, iptables, nft, without_what_is_refused};
 
-/// What the engine puts into the way of what is forwarded. `@` is where chance has its rules.
+/// The engine's rules for forwarded packets. `@` is the place of the random rules.
 const ENGINE: &str = "\
 :DOCKER-USER - [0:0]
 :DOCKER-INGRESS - [0:0]
@@ -22,7 +22,7 @@ const ENGINE: &str = "\
 COMMIT
 ";
 
-/// Has a tool load what comes of a number, and publishes the ports; the text, and why it was not taken.
+/// Loads the ruleset of a seed with a tool, and publishes the ports; returns the ruleset, and the error if it was refused.
 pub(super) fn load(machine: &Machine, tool: Tool, seed: u64) -> Result<String, (String, String)> {
     let mut dice = Dice::new(seed);
     let publish = format!(
@@ -61,7 +61,7 @@ pub(super) fn load(machine: &Machine, tool: Tool, seed: u64) -> Result<String, (
     Ok(text)
 }
 
-/// The words that fit the bridge and what is behind it.
+/// Values that match the bridge and the container behind it.
 fn fitted(text: &str) -> String {
     [
         ("203.0.113.0/24", "172.18.0.0/16"),
@@ -74,7 +74,7 @@ fn fitted(text: &str) -> String {
     .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
-/// Rules that hang elsewhere hang where packets are forwarded: what has not been routed yet may bear another address.
+/// Other rules are in chains of the forward hook: before routing, a packet may still have another destination address.
 fn of_nft(dice: &mut Dice) -> String {
     let text = fitted(&nft::ruleset(dice));
     ["input", "output", "prerouting"]
@@ -97,7 +97,7 @@ fn of_iptables(dice: &mut Dice) -> String {
                 .iter()
                 .fold(line.to_owned(), |line, chain| line.replace(&format!("-A {chain} "), "-A FORWARD "));
             match moved.strip_prefix("-A FORWARD ") {
-                // What is forwarded has no owner, and the older iptables takes no rule that asks for one.
+                // A forwarded packet has no socket owner, and older iptables refuses such a rule.
                 Some(rule) if rule.contains("-m owner ") => {}
                 Some(rule) if name == "*filter" => of_chance += &format!("-A {user} {rule}\n"),
                 _ => text += &format!("{moved}\n"),

@@ -1,11 +1,11 @@
-//! Rulesets of iptables, by chance, as `iptables-restore` reads them.
+//! Random iptables rulesets in the format of `iptables-restore`.
 
 use super::dice::Dice;
 
 const PORT: &[&str] =
     &["22", "2377", "4789", "7946", "2376:2378", "7000:8000", ":1023", "4000:", "9100", "2377:7946"];
 
-/// The sets that rules ask for, as `ipset restore` reads them.
+/// The sets that rules match, in the format of `ipset restore`.
 pub(super) const SETS: &str = "\
 create -exist nodes hash:net
 add -exist nodes 192.0.2.0/25
@@ -30,7 +30,7 @@ add -exist several nodes
 add -exist several addresses
 ";
 
-/// The rules of one of both protocols, in every table that is used.
+/// The rules for IPv4 or IPv6, in all tables.
 pub(super) fn ruleset(dice: &mut Dice, v6: bool) -> String {
     let mut text = String::new();
     for (table, often, chains) in [
@@ -102,7 +102,7 @@ impl Table {
         let mut asked = Vec::new();
         for _ in 0..dice.below(3) {
             let about = dice.below(24);
-            // The same is not asked twice in a rule.
+            // A rule has each match only once.
             if !asked.contains(&(about.max(3))) {
                 asked.push(about.max(3));
                 words.push(self.question(dice, about, base, protocol));

@@ -1,6 +1,6 @@
-//! What the doctor says of a packet filter, held against what the kernel does with real packets.
+//! The doctor's verdict on a firewall ruleset, compared with what the kernel does with real packets.
 //!
-//! Each ruleset is made by chance, from a number: `SWARM_DOCTOR_SEED=N SWARM_DOCTOR_RULESETS=COUNT` tries others.
+//! Each ruleset is random, from a seed: `SWARM_DOCTOR_SEED=N SWARM_DOCTOR_RULESETS=COUNT` tries others.
 
 mod daemons;
 mod dice;
@@ -25,20 +25,20 @@ use wire::{Machine, Question, Seen, Wire};
 
 const OWN: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
 const PEERS: [&str; 3] = ["192.0.2.2", "192.0.2.66", "2001:db8::2"];
-/// How many rulesets CI tries, beside those of daemons.
+/// Number of rulesets in CI, without those of daemons.
 const RULESETS: u64 = 320;
-/// How many more of what is forwarded.
+/// Number of rulesets for forwarded packets.
 const FORWARDED: u64 = 120;
-/// So many on one wire: the ports to call from run out.
+/// Rulesets per pair of hosts; more would run out of source ports.
 const ON_ONE_WIRE: usize = 100;
 
-/// What writes the rules.
+/// The tool that loads the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Tool {
     Nft,
     IptablesNft,
     IptablesLegacy,
-    /// The older iptables beside nftables.
+    /// iptables-legacy together with nftables.
     Both,
     Firewalld,
     Ufw,
@@ -57,33 +57,33 @@ impl fmt::Display for Tool {
     }
 }
 
-/// What came of the rulesets of one tool.
+/// The results of the rulesets of one tool.
 #[derive(Default)]
 struct Tally {
     rulesets: usize,
-    /// The tool did not take them.
+    /// Rulesets that the tool refused.
     refused: usize,
     questions: usize,
     open: usize,
-    /// On what they depend, and how often.
+    /// Undecided verdicts by reason, with their number.
     on: BTreeMap<String, usize>,
     notified: usize,
-    /// Rules that were named as what decides, and have counted the packets.
+    /// Rules that were reported as decisive and counted the packets.
     named: usize,
     contradictions: Vec<String>,
 }
 
-/// A daemon, what tries it, and with how many rulesets at least.
+/// A daemon, its test function, and its minimum number of rulesets.
 type Daemon = (Tool, fn(&[u64], &mut Tally), usize);
 
 /// The family, the table, and the handle of a rule of nftables.
 type RuleName = (String, String, u64);
 
-/// What is said of a connection, or of a datagram.
+/// The verdict on a connection or a datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Said {
     Comes,
-    /// It does not, and its sender is notified or not, if that is known.
+    /// It is blocked; the sender is notified or not, if known.
     Ends {
         notified: Option<bool>,
         by: String,
@@ -182,7 +182,7 @@ fn the_kernel_forwards_what_the_doctor_says() {
     hold(&tallies);
 }
 
-/// Says what came of it.
+/// Prints the results.
 fn print_table(tallies: &BTreeMap<Tool, Tally>) {
     println!(
         "{:24} {:>8} {:>7} {:>9} {:>6} {:>6} {:>11}",
@@ -205,7 +205,7 @@ fn print_table(tallies: &BTreeMap<Tool, Tally>) {
     }
 }
 
-/// The doctor is never wrong, and few rulesets are refused.
+/// Fails if a verdict was wrong or too many rulesets were refused.
 fn hold(tallies: &BTreeMap<Tool, Tally>) {
     let wrong: Vec<_> = tallies.values().flat_map(|tally| &tally.contradictions).collect();
     for one in wrong.iter().take(5) {
@@ -221,7 +221,7 @@ fn addresses(written: &[&str]) -> Vec<IpAddr> {
     written.iter().map(|addr| addr.parse().unwrap()).collect()
 }
 
-/// Has a tool load what comes of a number; the text, and why it was not taken.
+/// Loads the ruleset of a seed with a tool; returns the ruleset, and the error if it was refused.
 fn load(machine: &Machine, tool: Tool, seed: u64) -> Result<String, (String, String)> {
     let mut dice = Dice::new(seed);
     let mut text = String::new();
@@ -231,11 +231,11 @@ fn load(machine: &Machine, tool: Tool, seed: u64) -> Result<String, (String, Str
         done.map_err(|why| (text.clone(), why))
     };
     if tool != Tool::Nft {
-        // Without the program, rules that ask for a set are refused and left out.
+        // Without ipset, rules that match a set are refused and left out.
         drop(machine.run(&["ipset", "restore"], iptables::SETS.into()));
     }
     if matches!(tool, Tool::IptablesLegacy | Tool::Both) {
-        // A table that a ruleset leaves out is emptied.
+        // Flush tables that the ruleset does not contain.
         let whole = |given: String| {
             ["raw", "mangle", "nat", "filter"].iter().fold(given.clone(), |text, table| {
                 match given.contains(&format!("*{table}\n")) {
@@ -259,7 +259,7 @@ fn load(machine: &Machine, tool: Tool, seed: u64) -> Result<String, (String, Str
     Ok(text)
 }
 
-/// Has a program read a text, without the lines that it says it does not take.
+/// Feeds a text to a program, and again without the lines that it refuses.
 fn without_what_is_refused(
     machine: &Machine,
     words: &'static [&'static str],
@@ -298,7 +298,7 @@ fn accepting(table: &str) -> String {
 
 /// The rules as the doctor collects them.
 fn collected(machine: &Machine) -> Ruleset {
-    machine.does(|| {
+    machine.run_in(|| {
         let options = Options {
             endpoint: Endpoint::resolve(Some("unix:///run/docker.sock"), None, &|_| None).unwrap(),
             engine_named: false,
@@ -322,7 +322,7 @@ fn collected(machine: &Machine) -> Ruleset {
     })
 }
 
-/// Asks the doctor and the kernel about every packet.
+/// Compares the doctor's verdict and the kernel for every packet.
 fn compare(wire: &mut Wire, name: &str, tally: &mut Tally) {
     let rules = collected(&wire.here);
     let questions = wire.questions();
@@ -352,7 +352,7 @@ fn compare(wire: &mut Wire, name: &str, tally: &mut Tally) {
         let holds = match said {
             Said::Comes => seen == Seen::Came,
             Said::Ends { notified: Some(false), .. } => seen == Seen::Lost,
-            // What tells the sender may be lost itself.
+            // The ICMP error or RST may be dropped as well.
             Said::Ends { .. } => seen != Seen::Came,
             Said::Open(on) => {
                 tally.open += 1;
@@ -368,7 +368,7 @@ fn compare(wire: &mut Wire, name: &str, tally: &mut Tally) {
     }
 }
 
-/// How many packets each rule of nftables has counted that has a counter.
+/// The packet counter of each nftables rule that has one.
 fn counted(machine: &Machine) -> BTreeMap<RuleName, u64> {
     let listed = machine.run(&["nft", "-j", "list", "ruleset"], String::new()).unwrap_or_default();
     let listed: Value = serde_json::from_str(&listed).unwrap_or_default();
@@ -400,7 +400,7 @@ fn said(rules: &Ruleset, wire: &Wire, asked: &Question) -> Said {
         }
         Outcome::Undetermined { depends_on: on, .. } => Said::Open(on),
         Outcome::Redirected { how, .. } => Said::Open(how.to_owned()),
-        // A connection takes more than its first packet, and the caller does not learn what happens to the others.
+        // A connection needs more than its first packet, and the client does not see which of them was dropped.
         Outcome::Passes if asked.protocol == Protocol::Tcp => {
             let mut said = Said::Comes;
             for flow in [Flow::Answer, Flow::Further] {

@@ -1,4 +1,4 @@
-//! Rulesets of nftables, by chance.
+//! Random nftables rulesets.
 
 mod question;
 
@@ -6,7 +6,7 @@ use super::dice::Dice;
 use question::{PORT, PORTS_APART, V4, V4_APART, apart, change, ports, protocol, question};
 use std::fmt::Write as _;
 
-/// The packets a table sees, and so what its rules can ask.
+/// The family of a table, which decides what its rules can match.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sees {
     Both,
@@ -14,7 +14,7 @@ enum Sees {
     V6,
 }
 
-/// A ruleset, to be read by `nft -f`.
+/// A ruleset for `nft -f`.
 pub(super) fn ruleset(dice: &mut Dice) -> String {
     let mut text = "flush ruleset\n".to_owned();
     if dice.percent(30) {
@@ -31,7 +31,7 @@ pub(super) fn ruleset(dice: &mut Dice) -> String {
     text
 }
 
-/// What people write: what is known comes back in, a few ports, and nothing else.
+/// A common handwritten ruleset: established connections and a few ports are accepted, everything else is dropped.
 fn everyday(dice: &mut Dice) -> String {
     let end = dice.one(&[
         "",
@@ -71,10 +71,10 @@ fn everyday(dice: &mut Dice) -> String {
 }
 
 struct Chains {
-    /// Those that may be jumped to from here on.
+    /// Chains that are allowed as jump targets.
     below: Vec<String>,
     sees: Sees,
-    /// Where the base chain hangs that this is; nothing for one that is jumped to.
+    /// The hook of a base chain; `None` for a regular chain.
     hook: Option<&'static str>,
     early: bool,
 }
@@ -210,7 +210,7 @@ fn rule(dice: &mut Dice, chains: &Chains) -> String {
         }
     }
     let open = words.is_empty();
-    // What is named as the rule that decides has to have counted the packet.
+    // The rule that is reported as decisive must have counted the packet.
     if dice.percent(80) {
         words.push("counter".into());
     }
@@ -222,7 +222,7 @@ fn rule(dice: &mut Dice, chains: &Chains) -> String {
 }
 
 fn verdict(dice: &mut Dice, chains: &Chains, tcp: bool, always: bool) -> String {
-    // A rule without questions that decides leaves nothing to those behind it.
+    // No packet passes a rule without matches that has a verdict.
     if always && dice.percent(70) {
         return match (chains.below.as_slice(), dice.below(3)) {
             ([first, ..], 0 | 1) => format!("{} {first}", dice.one(&["jump", "jump", "goto"])),

@@ -1,4 +1,4 @@
-//! Two machines and a wire between them: what gets through, seen with real packets.
+//! Two hosts connected by a veth pair: which packets are delivered.
 
 use facts::firewall::{Direction, Flow, Link, Packet};
 use facts::host::Protocol;
@@ -12,32 +12,32 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// The ports that are asked for.
+/// Destination ports.
 pub(super) const PORTS: [u16; 4] = [22, 2377, 4789, 7946];
-/// The bridge of what is behind a machine.
+/// The bridge of the host behind `here`.
 const BRIDGE: &str = "docker_gwbridge";
-/// The address of what is behind a machine.
+/// The address of the host behind `here`.
 pub(super) const BEHIND: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 2);
-/// By then, what gets through has come, even on a machine that is busy.
+/// Time limit for the delivery of a packet, also on a busy host.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Packets without a waiting reader get this long. A wire of this kind delivers before the call that sends returns.
+/// Time limit for packets that are expected to be dropped. A veth pair delivers before the sending call returns.
 const GRACE: Duration = Duration::from_millis(4);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread in the network namespace of a machine.
+/// A thread in the network namespace of a host.
 pub(super) struct Machine {
     tell: Option<mpsc::Sender<Job>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Machine {
-    /// A new one, in a network namespace of its own.
+    /// A new host in a new network namespace.
     pub(super) fn new() -> io::Result<Self> {
         Self::entering(|| unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from))
     }
 
-    /// One that is there, by a process in it.
+    /// An existing host, by the pid of a process in it.
     pub(super) fn of(pid: u32) -> io::Result<Self> {
         let net = File::open(format!("/proc/{pid}/ns/net"))?;
         Self::entering(move || setns(net, CloneFlags::CLONE_NEWNET).map_err(io::Error::from))
@@ -58,17 +58,17 @@ impl Machine {
         Ok(Self { tell: Some(tell), thread: Some(thread) })
     }
 
-    /// Does something there, and waits for what comes of it.
-    pub(super) fn does<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+    /// Runs a closure in the namespace and waits for its result.
+    pub(super) fn run_in<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (send, received) = mpsc::channel();
         self.tell.as_ref().unwrap().send(Box::new(move || drop(send.send(job())))).unwrap();
         received.recv().unwrap()
     }
 
-    /// Runs a program there, with this as its input: what it prints, or its complaint where it fails.
+    /// Runs a program in the namespace with this input; returns its output, or its error message.
     #[expect(clippy::disallowed_methods, reason = "the packet filter of a test is set by its program")]
     pub(super) fn run(&self, words: &'static [&'static str], input: String) -> Result<String, String> {
-        self.does(move || {
+        self.run_in(move || {
             let mut child = Command::new(words[0])
                 .args(&words[1..])
                 .stdin(Stdio::piped())
@@ -76,7 +76,7 @@ impl Machine {
                 .stderr(Stdio::piped())
                 .spawn()
                 .map_err(|error| format!("{}: {error}", words[0]))?;
-            // A program that has seen enough may end before it has read all.
+            // The program may exit before it has read all of its input.
             drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
             let output = child.wait_with_output().unwrap();
             let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -96,72 +96,72 @@ impl Drop for Machine {
     }
 }
 
-/// One packet that is asked about.
+/// One packet to test.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question {
     pub(super) way: Direction,
     pub(super) protocol: Protocol,
     pub(super) peer: IpAddr,
     pub(super) port: u16,
-    /// The port that its sender calls from.
+    /// The source port.
     pub(super) from: u16,
-    /// Whether the doctor knows which that is.
+    /// Whether the doctor knows the source port.
     pub(super) from_is_known: bool,
-    /// Of what goes through: it comes for a port that is published here.
+    /// A forwarded packet whose destination port is published here.
     pub(super) published: bool,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// It came.
+    /// Delivered.
     Came,
-    /// Its sender was notified that it did not.
+    /// Rejected: the sender received an error.
     Notified,
-    /// Nothing was heard of it.
+    /// Dropped without an error.
     Lost,
 }
 
-/// Two machines. The packet filter is that of `here`.
+/// Two hosts. The firewall is on `here`.
 pub(super) struct Wire {
     pub(super) here: Machine,
     there: Machine,
-    /// One that `here` forwards for.
+    /// A host for which `here` forwards.
     behind: Option<Machine>,
     link: Link,
-    /// The link to it, as `here` has it.
+    /// The interface of `here` to it.
     bridge: Option<Link>,
     own: Vec<IpAddr>,
     peers: Vec<IpAddr>,
-    ears: Vec<Vec<Socket>>,
-    /// The next port to call from: none is taken twice, as the kernel remembers connections.
+    receivers: Vec<Vec<Socket>>,
+    /// The next source port; none is used twice, because of connection tracking.
     next: u16,
-    /// What was said about the datagrams so far.
+    /// Results of datagrams so far.
     lost: BTreeSet<u32>,
     sent: u32,
 }
 
 impl Wire {
-    /// Two new machines at the ends of a wire.
+    /// Two new hosts connected by a veth pair.
     pub(super) fn new(own: &[IpAddr], peers: &[IpAddr]) -> io::Result<Self> {
         let (here, there) = (Machine::new()?, Machine::new()?);
-        let id = there.does(nix::unistd::gettid);
+        let id = there.run_in(nix::unistd::gettid);
         here.sh("ip link set lo up; ip link add eth0 address 02:00:00:00:00:01 type veth peer name eth0 address 02:00:00:00:00:02 netns ".to_owned() + &id.to_string());
         there.sh("ip link set lo up");
         Ok(Self::between(here, there, own, peers))
     }
 
-    /// Two machines whose `eth0` are on one wire. They get these addresses beside those they have.
+    /// Two hosts with connected `eth0`. These addresses are added to existing ones.
     pub(super) fn between(here: Machine, there: Machine, own: &[IpAddr], peers: &[IpAddr]) -> Self {
-        let hardware = |machine: &Machine| machine.does(|| hardware_address("eth0"));
-        let (mac_here, mac_there) = (hardware(&here), hardware(&there));
+        let mac = |machine: &Machine| machine.run_in(|| mac_address("eth0"));
+        let (mac_here, mac_there) = (mac(&here), mac(&there));
         for (machine, has, knows, at) in [(&here, own, peers, &mac_there), (&there, peers, own, &mac_here)] {
             let mut script = "ip link set eth0 up\n".to_owned();
             for addr in has {
                 let (length, flags) = if addr.is_ipv4() { (24, "") } else { (64, "nodad") };
                 script += &format!("ip addr replace {addr}/{length} dev eth0 {flags}\n");
             }
-            // Who is asked for a hardware address is no part of the question.
+            // Static neighbour entries, so that ARP does not matter.
             for addr in knows {
                 script += &format!("ip neigh replace {addr} lladdr {at} dev eth0 nud permanent\n");
             }
@@ -170,8 +170,8 @@ impl Wire {
                        echo 1 >/proc/sys/net/ipv4/tcp_synack_retries\n";
             machine.sh(script);
         }
-        let index = here.does(|| nix::net::if_::if_nametoindex("eth0").unwrap());
-        let ears = [&here, &there].map(|machine| machine.does(|| listening(Type::DGRAM))).into();
+        let index = here.run_in(|| nix::net::if_::if_nametoindex("eth0").unwrap());
+        let receivers = [&here, &there].map(|machine| machine.run_in(|| listening(Type::DGRAM))).into();
         let link = Link { name: "eth0".into(), index };
         Self {
             here,
@@ -181,17 +181,17 @@ impl Wire {
             bridge: None,
             own: own.to_vec(),
             peers: peers.to_vec(),
-            ears,
+            receivers,
             next: 32768,
             lost: BTreeSet::new(),
             sent: 0,
         }
     }
 
-    /// Puts a machine behind the first one, which forwards for it as it would for a container, and publishes its ports.
+    /// Adds a host behind `here`, which forwards for it as for a container and publishes its ports.
     pub(super) fn with_one_behind(mut self) -> io::Result<Self> {
         let behind = Machine::new()?;
-        let id = behind.does(nix::unistd::gettid);
+        let id = behind.run_in(nix::unistd::gettid);
         self.here.sh(format!(
             "ip link add {BRIDGE} type bridge
              ip link add port0 master {BRIDGE} type veth peer name eth0 netns {id}
@@ -203,14 +203,14 @@ impl Wire {
              ip route add default via 172.18.0.1
              echo 1 >/proc/sys/net/ipv4/tcp_synack_retries"
         ));
-        let index = self.here.does(|| nix::net::if_::if_nametoindex(BRIDGE).unwrap());
+        let index = self.here.run_in(|| nix::net::if_::if_nametoindex(BRIDGE).unwrap());
         self.bridge = Some(Link { name: BRIDGE.into(), index });
-        self.ears.push(behind.does(|| listening(Type::DGRAM)));
+        self.receivers.push(behind.run_in(|| listening(Type::DGRAM)));
         self.behind = Some(behind);
         Ok(self)
     }
 
-    /// Every question there is.
+    /// All packets to test.
     pub(super) fn questions(&mut self) -> Vec<Question> {
         let mut questions = Vec::new();
         let ways: &[_] = match self.behind {
@@ -244,7 +244,7 @@ impl Wire {
         *self.own.iter().find(|addr| addr.is_ipv4() == peer.is_ipv4()).unwrap()
     }
 
-    /// One of the packets of a question.
+    /// One packet.
     pub(super) fn packet(&self, asked: &Question, flow: Flow) -> Packet {
         if asked.way == Direction::Forward {
             return self.forwarded(asked, flow);
@@ -279,7 +279,7 @@ impl Wire {
         }
     }
 
-    /// As `here` sees it where it is routed: the published address is another by then.
+    /// The packet after DNAT, as `here` routes it.
     fn forwarded(&self, asked: &Question, flow: Flow) -> Packet {
         let caller = asked.from_is_known.then_some(asked.from);
         let outside = (asked.peer, Some(self.link.clone()));
@@ -305,10 +305,10 @@ impl Wire {
         }
     }
 
-    /// Sends them all. Those that `comes` speaks of are waited for; the others have their chance meanwhile.
+    /// Sends all packets. Waits for those that `comes` expects; the others can arrive in the same time.
     pub(super) fn send(&mut self, questions: &[Question], comes: &[bool]) -> Vec<Seen> {
         let machines = [&self.here, &self.there].into_iter().chain(&self.behind);
-        let answering: Vec<_> = machines.map(|machine| machine.does(|| listening(Type::STREAM))).collect();
+        let answering: Vec<_> = machines.map(|machine| machine.run_in(|| listening(Type::STREAM))).collect();
         let first = self.sent;
         self.sent += u32::try_from(questions.len()).unwrap();
         let mut calls: Vec<Call> = Vec::new();
@@ -323,7 +323,7 @@ impl Wire {
                 (Direction::Forward, _) => &self.there,
                 (Direction::Out, _) => &self.here,
             };
-            calls.push(sender.does(move || Call::of(&packet, id)));
+            calls.push(sender.run_in(move || Call::of(&packet, id)));
         }
         let mut came: BTreeSet<u32> = BTreeSet::new();
         let mut connections: Vec<Socket> = Vec::new();
@@ -332,7 +332,7 @@ impl Wire {
         loop {
             connections
                 .extend(answering.iter().flatten().flat_map(|socket| std::iter::from_fn(|| taken(socket))));
-            for ear in self.ears.iter().flatten().chain(&connections) {
+            for ear in self.receivers.iter().flatten().chain(&connections) {
                 came.extend(heard(ear));
             }
             calls.iter_mut().for_each(Call::look);
@@ -359,15 +359,15 @@ impl Wire {
     }
 }
 
-/// The hardware address of an interface of the machine that this thread is in.
-fn hardware_address(name: &str) -> String {
+/// The MAC address of an interface in the namespace of this thread.
+fn mac_address(name: &str) -> String {
     let addrs = nix::ifaddrs::getifaddrs().unwrap();
     let of_it = addrs.filter(|one| one.interface_name == name);
     let bytes = of_it.filter_map(|one| one.address?.as_link_addr()?.addr()).next().unwrap();
     bytes.map(|byte| format!("{byte:02x}")).join(":")
 }
 
-/// Sockets on every port, for both protocols of IP.
+/// Listening sockets on every port, for IPv4 and IPv6.
 fn listening(kind: Type) -> Vec<Socket> {
     let on = |port: &u16| {
         let socket = Socket::new(Domain::IPV6, kind, None).unwrap();
@@ -383,14 +383,14 @@ fn listening(kind: Type) -> Vec<Socket> {
     PORTS.iter().map(on).collect()
 }
 
-/// A connection that came.
+/// An accepted connection.
 fn taken(listening: &Socket) -> Option<Socket> {
     let (socket, _) = listening.accept().ok()?;
     socket.set_nonblocking(true).unwrap();
     Some(socket)
 }
 
-/// The numbers that came.
+/// The numbers of received packets.
 fn heard(mut socket: &Socket) -> Vec<u32> {
     let mut ids = Vec::new();
     let mut buffer = [0; 4];
@@ -400,7 +400,7 @@ fn heard(mut socket: &Socket) -> Vec<u32> {
     ids
 }
 
-/// A packet under way.
+/// A sent packet.
 struct Call {
     socket: Socket,
     protocol: Protocol,
@@ -421,25 +421,25 @@ impl Call {
         let mut call = Self { socket, protocol: packet.protocol, id, sent: false, notified: false };
         let done = match packet.protocol {
             Protocol::Tcp => {
-                // It ends without a farewell that would have to get through.
+                // Close with RST, so that no FIN has to be delivered.
                 call.socket.set_linger(Some(Duration::ZERO)).unwrap();
                 call.socket.connect(&to)
             }
             Protocol::Udp => {
-                call.hears_of_errors(packet.source.is_ipv4());
+                call.report_icmp_errors(packet.source.is_ipv4());
                 call.socket.connect(&to).unwrap();
                 call.socket.send(&id.to_ne_bytes()).map(drop)
             }
             Protocol::Esp => panic!("a program does not send ESP"),
         };
         if let Err(error) = done {
-            call.takes(&error);
+            call.record_error(&error);
         }
         call
     }
 
-    /// Has the kernel tell a datagram's sender of every error, not only of those that are for good.
-    fn hears_of_errors(&self, v4: bool) {
+    /// Reports all ICMP errors to the sender of a datagram, including transient ones (`IP_RECVERR`).
+    fn report_icmp_errors(&self, v4: bool) {
         use nix::sys::socket::{setsockopt, sockopt};
         if v4 {
             setsockopt(&self.socket, sockopt::Ipv4RecvErr, &true).unwrap();
@@ -448,23 +448,23 @@ impl Call {
         }
     }
 
-    fn takes(&mut self, error: &io::Error) {
+    fn record_error(&mut self, error: &io::Error) {
         match error.raw_os_error() {
-            // The call itself is notified when a filter on the way out drops, or one at the device does.
+            // The send call itself fails if an output or egress chain drops the packet.
             Some(libc::EPERM | libc::ENOBUFS | libc::EINPROGRESS | libc::EAGAIN) => {}
             Some(_) => self.notified = true,
             None => panic!("{error}"),
         }
     }
 
-    /// Sees how it goes on. Where there is a connection by now, its number is sent along.
+    /// Checks the progress. On an established connection, sends the packet's number.
     fn look(&mut self) {
         match (self.protocol, self.socket.take_error()) {
-            (_, Ok(Some(error)) | Err(error)) => self.takes(&error),
+            (_, Ok(Some(error)) | Err(error)) => self.record_error(&error),
             (Protocol::Tcp, Ok(None)) if !self.sent && self.socket.peer_addr().is_ok() => {
                 self.sent = true;
                 if let Err(error) = self.socket.send(&self.id.to_ne_bytes()) {
-                    self.takes(&error);
+                    self.record_error(&error);
                 }
             }
             _ => {}

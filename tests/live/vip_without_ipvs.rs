@@ -1,4 +1,4 @@
-//! VIPs on a kernel that has no IPVS. `cargo xtask lab vm` tries them on one that has it.
+//! VIPs on a kernel without IPVS. `cargo xtask lab vm` tests a kernel with it.
 
 use crate::live::doctor::{install, run};
 use crate::live::needs_a_lab;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 #[test]
-fn a_silent_virtual_address_is_put_down_to_the_kernel_and_proven_by_its_tasks() {
+fn an_unreachable_vip_is_a_consequence_of_missing_ipvs_and_its_tasks_answer() {
     needs_a_lab!();
     if Path::new("/proc/net/ip_vs").exists() || Path::new("/sys/module/ip_vs").exists() {
         println!("skipped: this kernel has IPVS");
@@ -17,13 +17,13 @@ fn a_silent_virtual_address_is_put_down_to_the_kernel_and_proven_by_its_tasks() 
     let manager = lab.node("node1");
     manager.docker(&["network", "create", "-d", "overlay", "app"]).unwrap();
     let serve = ["httpd", "-f", "-p", "8080"];
-    // Names of a stack's services have an underscore.
+    // Services of a stack have an underscore in their names.
     let create = ["service", "create", "-q", "--no-resolve-image", "--network", "app", "--mode", "global"];
     manager.docker(&[&create[..], &["--name", "shop_web", lab::IMAGE], &serve].concat()).unwrap();
     for node in lab.nodes() {
         install(node);
         let mut last = String::new();
-        let folded = lab.wait("silent virtual address", Duration::from_secs(60), || {
+        let folded = lab.wait("unreachable VIP", Duration::from_secs(60), || {
             let report = run(node);
             assert_eq!(report.causes(), [""; 0], "{}: {:#}", node.name(), report.json["findings"]);
             let kernel = &report.json["findings"][0];
@@ -36,7 +36,7 @@ fn a_silent_virtual_address_is_put_down_to_the_kernel_and_proven_by_its_tasks() 
                 && proof.contains(":8080/tcp open"))
         });
         assert!(folded.is_ok(), "{}: {last}", node.name());
-        // The program behind the port took no notice of being knocked at.
+        // The probe leaves no trace in the log of the service.
         let log = manager.docker(&["service", "logs", "shop_web"]).unwrap();
         assert_eq!(log, "", "{log}");
     }

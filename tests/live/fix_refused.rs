@@ -1,4 +1,4 @@
-//! Ground on which a fix cannot stand: it says so, and nothing is lost.
+//! Fixes that cannot be applied: the reason is reported, and files stay unchanged.
 
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
@@ -13,13 +13,13 @@ fn fix(node: &Node, flags: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn what_cannot_be_changed_is_said_and_stays() {
+fn a_file_that_cannot_be_replaced_is_reported_and_stays_unchanged() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).up().unwrap();
     let node = lab.node("node1");
     install(node);
-    // How the ground is made, what has to be said, how it is unmade.
-    let grounds = [
+    // Setup, expected message, cleanup.
+    let cases = [
         (
             "mv $F /etc/docker/real; ln -s real $F",
             "it is a symbolic link to real",
@@ -65,7 +65,7 @@ fn what_cannot_be_changed_is_said_and_stays() {
             "kill -- -$(cat /run/holder); until flock -n /var/lib/swarm-doctor/lock true; do sleep 0.1; done",
         ),
     ];
-    for (make, words, unmake) in grounds {
+    for (make, words, unmake) in cases {
         node.write_file(FILE, OLD).unwrap();
         node.shell(&format!("F={FILE}; {make}"), &[]).unwrap();
         let (exit, said) = fix(node, &[]);
@@ -76,12 +76,12 @@ fn what_cannot_be_changed_is_said_and_stays() {
         node.shell(&format!("F={FILE}; {unmake}"), &[]).unwrap();
         assert_eq!(node.shell("find /etc -name '.*.swarm-doctor'", &[]).unwrap(), "", "{make}");
     }
-    // A directory in its place holds no key to change, and is said.
+    // A directory instead of the file.
     node.shell(&format!("rm {FILE}; mkdir {FILE}"), &[]).unwrap();
     let (exit, said) = fix(node, &[]);
     assert!(exit != 0 && said.contains("it is a directory"), "{exit}: {said}");
     node.shell(&format!("rmdir {FILE}"), &[]).unwrap();
-    // Whose it is, and who may read it, stays.
+    // Owner and mode stay.
     node.write_file(FILE, OLD).unwrap();
     node.shell(&format!("chown 0:4242 {FILE}; chmod 640 {FILE}"), &[]).unwrap();
     let (exit, said) = fix(node, &[]);
@@ -98,7 +98,7 @@ fn what_cannot_be_changed_is_said_and_stays() {
 }
 
 #[test]
-fn nobody_to_ask_is_nobody_who_agreed() {
+fn without_a_terminal_and_yes_nothing_is_applied() {
     needs_a_lab!();
     let lab = Lab::builder().managers(1).up().unwrap();
     let node = lab.node("node1");
@@ -118,7 +118,7 @@ fn nobody_to_ask_is_nobody_who_agreed() {
     );
     assert_eq!(String::from_utf8(node.read_file(FILE).unwrap()).unwrap(), OLD);
     assert!(!node.exec(&["test", "-e", "/var/lib/swarm-doctor"]).unwrap().success());
-    // An engine that dies in the middle: the reload finds no engine, and the file is as it was.
+    // Without a running engine there is nothing to reload; the file is changed all the same.
     node.kill_engine().unwrap();
     let output = node.exec(&["swarm-doctor", "fix", "engine/live-restore", "--yes"]).unwrap();
     assert!(output.stdout.contains("Fixed 1"), "{}{}", output.stdout, output.stderr);

@@ -1,5 +1,5 @@
-//! A swarm that is re-created with --force-new-cluster: never on a manager that knows less than another, and with a way back that works as it
-//! is printed.
+//! Re-creating a cluster with `--force-new-cluster`: refused on a manager with an older raft log than another one, and the
+//! printed commands restore the previous swarm.
 
 use crate::live::doctor::install;
 use crate::live::needs_a_lab;
@@ -16,13 +16,13 @@ fn fix(node: &Node, flags: &[&str]) -> String {
     format!("{}{}", output.stdout, output.stderr)
 }
 
-/// What was said, in one line.
-fn flat(said: &str) -> String {
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The output in one line.
+fn flat(output: &str) -> String {
+    output.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn the_manager_that_knows_less_founds_nothing_and_the_printed_way_back_brings_the_old_swarm_back() {
+fn an_older_raft_log_is_refused_and_the_printed_commands_restore_the_previous_swarm() {
     needs_a_lab!();
     let lab = Lab::builder().managers(3).up().unwrap();
     let (node, other) = (lab.node("node1"), lab.node("node2"));
@@ -33,11 +33,11 @@ fn the_manager_that_knows_less_founds_nothing_and_the_printed_way_back_brings_th
         on.docker(&[&words[..], &["sleep", "100000"]].concat()).unwrap();
     };
     create(node, "early");
-    let asked = |on: &Node| on.exec(&["docker", "service", "ls"]).unwrap();
+    let list_services = |on: &Node| on.exec(&["docker", "service", "ls"]).unwrap();
     node.stop_engine().unwrap();
     let minute = Duration::from_secs(60);
-    lab.wait("a leader", minute, || Ok(asked(other).success())).unwrap();
-    // The others go on without it, and are lost then.
+    lab.wait("a leader", minute, || Ok(list_services(other).success())).unwrap();
+    // The other managers commit another entry without node1, and are lost afterwards.
     create(other, "late");
     other.exec(&["swarm-doctor", "run", "--save", BUNDLE]).unwrap();
     let bundle = other.read_file(BUNDLE).unwrap();
@@ -45,7 +45,7 @@ fn the_manager_that_knows_less_founds_nothing_and_the_printed_way_back_brings_th
     lab.node("node3").power_off().unwrap();
     node.start_engine(&[]).unwrap();
     node.write_file(BUNDLE, bundle).unwrap();
-    lab.wait("no leader", minute, || Ok(asked(node).stderr.contains("leader"))).unwrap();
+    lab.wait("no leader", minute, || Ok(list_services(node).stderr.contains("leader"))).unwrap();
 
     let said = flat(&fix(node, &["--compare", BUNDLE]));
     assert!(said.contains("Not applied: the manager node2 has a newer raft log"), "{said}");
@@ -55,11 +55,11 @@ fn the_manager_that_knows_less_founds_nothing_and_the_printed_way_back_brings_th
     assert!(flatly.contains("The new cluster has one manager, node1 at 192.0.2.1, and 1 services"), "{said}");
     assert_eq!(node.docker(&["service", "ls", "--format", "{{.Name}}"]).unwrap(), "early");
 
-    // Each line behind these words is done as it stands there.
-    let (_, back) = said.split_once("restores the previous state:").unwrap();
+    // Run the printed commands unchanged.
+    let (_, restore) = said.split_once("restores the previous state:").unwrap();
     let commands: Vec<&str> =
-        back.lines().filter_map(|line| line.trim().strip_prefix("on node1: ")).collect();
-    assert!(commands.len() > 3, "{back}");
+        restore.lines().filter_map(|line| line.trim().strip_prefix("on node1: ")).collect();
+    assert!(commands.len() > 3, "{restore}");
     for command in commands {
         node.shell(command, &[]).unwrap();
     }
