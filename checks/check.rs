@@ -29,7 +29,7 @@ pub trait Check: Send + Sync {
 pub struct Meta {
     /// `swarm/stale-advertise-addr`, which is also `checks/swarm/stale_advertise_addr.rs`.
     pub id: Str,
-    /// The ailment as a statement that reads after "because".
+    /// The problem as a statement that reads after "because".
     pub title: Str,
     /// What holds when the check passes, as a statement: `overlay packets pass between nodes`. Shown by `-v`; empty
     /// where a check has none.

@@ -197,7 +197,7 @@ impl Evidence {
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// The id of the check that says so.
+    /// The id of the check.
     pub check: Str,
     /// Severity of the finding.
     pub severity: Severity,

@@ -118,7 +118,7 @@ pub enum Step {
         /// The services that publish ports through it, each with its published and target ports.
         published: Vec<(String, Vec<(u16, u16)>)>,
     },
-    /// Unlock the manager; the unlock key is asked for.
+    /// Unlock the manager; prompts for the unlock key.
     Unlock {
         /// The node on which it is applied.
         node: Target,
@@ -157,7 +157,7 @@ pub enum Step {
         /// Needed for a manager, and for a node that no manager lists.
         force: bool,
     },
-    /// Join the swarm again; the join token is asked for.
+    /// Join the swarm again; prompts for the join token.
     Join {
         /// The node that joins.
         node: Target,

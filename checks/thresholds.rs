@@ -1,6 +1,6 @@
-//! From where on something is said, where that is for the user to choose.
+//! Thresholds that the user can set.
 
-/// From where on something is said.
+/// Thresholds that the user can set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Thresholds {
     /// `host/disk-full` warns once less than this many hundredths of the file system are free.

@@ -50,9 +50,9 @@ pub struct Entry {
     pub need: Need,
     /// Its path in the bundle.
     pub artifact: String,
-    /// Where it was looked for, such as `GET /info` or `/etc/docker/daemon.json`.
+    /// Its source, such as `GET /info` or `/etc/docker/daemon.json`.
     pub origin: String,
-    /// What came of it.
+    /// Collected, or failed with the reason.
     pub status: ArtifactStatus,
     /// When it was last written, where that is known: year-less log stamps need it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct Entry {
     pub took_us: u64,
 }
 
-/// What came of looking for one thing.
+/// The result of collecting one artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum ArtifactStatus {

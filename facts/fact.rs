@@ -169,7 +169,7 @@ pub enum Need {
     Firewall,
     /// Kernel settings.
     Sysctls,
-    /// Kernel modules, loaded, built in or at hand.
+    /// Kernel modules: loaded, built in or installed.
     Modules,
     /// Whether the clock is synchronised, and by which service.
     Clock,
@@ -185,13 +185,13 @@ pub enum Need {
     Neighbours,
     /// What a task sees from inside: addresses, sockets, names, hosts file.
     TaskNetns,
-    /// A manager of the swarm that this machine is to join.
+    /// A manager of the swarm that this host would join.
     Join,
     /// Applications that form clusters: their settings, and what they report.
     Apps,
-    /// Where the packets of the overlays go, and what came of echoes over them.
+    /// FDB and neighbour entries of the overlays, and overlay echoes.
     Overlays,
-    /// What was overheard of gossip and of encrypted overlays. Collected where somebody asks to listen.
+    /// Captured packets of gossip and of encrypted overlays. Collected with `--listen`.
     GossipCapture,
     /// The clocks of the other nodes. Collected for the matrix.
     Clocks,

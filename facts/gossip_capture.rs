@@ -6,19 +6,19 @@ use std::net::IpAddr;
 /// What was overheard in some seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GossipCapture {
-    /// For how long it was listened, in milliseconds.
+    /// Duration of the capture, in milliseconds.
     pub listened_ms: u64,
-    /// Whether that was long enough for silence to tell something, or everybody was heard before.
+    /// Whether the capture was long enough for silence to be conclusive, or all peers were seen before.
     pub conclusive: bool,
-    /// What was overheard with each of the others, by address.
+    /// The captured packets per peer.
     pub peers: Vec<PeerCapture>,
 }
 
-/// What was overheard between this node and another.
+/// The captured packets between this node and a peer.
 ///
-/// Gossip is encrypted, and its datagrams tell by their size what they are: a member asks each of the others in
-/// turn whether it is there, about one a second, and the answer is by far the smallest of what is sent. What comes in is
-/// overheard before this node's firewall, and what goes out after it.
+/// Gossip is encrypted, but the size of a datagram shows its type: memberlist pings one peer after the other, about one per
+/// second, and the ack is by far the smallest message. Incoming packets are captured before this node's firewall, outgoing
+/// ones after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerCapture {
     /// The other's address.

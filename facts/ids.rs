@@ -1,4 +1,4 @@
-//! Names and ids, each a type of its own, so that no two can be mistaken for one another.
+//! Names and ids, each with a separate type, so that they cannot be confused.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,6 +1,6 @@
-//! What is true of a swarm and its nodes: as it was seen, or why it could not be seen.
+//! Facts about a swarm and its nodes: the collected value, or the reason why it could not be collected.
 //!
-//! Nothing here touches the world. [`parse::snapshot`] turns a [`bundle::Bundle`] of collected artifacts
+//! This crate performs no I/O. [`parse::snapshot`] turns a [`bundle::Bundle`] of collected artifacts
 //! into a [`Snapshot`]; checks read the snapshot.
 
 pub mod app;

@@ -102,30 +102,30 @@ pub struct Host {
     pub memory: Fact<Memory>,
     /// The log of its engine.
     pub log: Fact<Log>,
-    /// What came of reaching for the other nodes.
+    /// Probes of the other nodes.
     pub probes: Fact<Vec<Probe>>,
-    /// The other nodes and the routers that are on a network of its own.
+    /// Other nodes and routers on directly connected networks.
     pub neighbours: Fact<Vec<Neighbour>>,
     /// The networks its engine lists.
     pub networks: Fact<Vec<Network>>,
     /// The containers on it that run tasks.
     pub containers: Fact<Vec<Container>>,
-    /// The swarm that it is to join, where that was asked.
+    /// The swarm that it would join, for `preflight --join`.
     pub join: Fact<Join>,
-    /// The applications in them that form clusters of their own.
+    /// Applications in containers that form clusters.
     pub apps: Fact<Apps>,
     /// The overlays it has an endpoint on.
     pub overlays: Fact<Vec<Overlay>>,
-    /// What was overheard on the wire, where it was listened.
+    /// Captured packets, with `--listen`.
     pub gossip_capture: Fact<GossipCapture>,
     /// The network namespaces of its engine. Absent in bundles of older versions.
     pub engine_namespaces: Fact<EngineNamespaces>,
-    /// The clocks of the other nodes, where they were asked.
+    /// The clocks of the other nodes, for the matrix.
     pub clocks: Fact<Vec<PeerClock>>,
 }
 
 impl Host {
-    /// Whether the node's certificate is a manager's; it says so while the engine is silent, too.
+    /// Whether the node's certificate is that of a manager; known also if the engine does not answer.
     pub fn certified_manager(&self) -> Result<bool, Gap> {
         let certificate = self.certificate.get()?;
         Ok(certificate.value.as_ref().is_some_and(|certificate| certificate.unit == "swarm-manager"))

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// `Swarm` of `GET /info`: what an engine says of its own membership. Workers answer it too.
+/// `Swarm` of `GET /info`: what an engine reports about its own membership, also on a worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
     /// `LocalNodeState`.
@@ -217,8 +217,8 @@ pub struct SwarmState {
 }
 
 impl SwarmState {
-    /// The port on which it would be a manager. What it listens on is kept as it was given: an address or the name of
-    /// an interface, with a port or without.
+    /// The port on which it would be a manager. The listen address is stored as given: an address or the name of an interface,
+    /// with or without a port.
     pub fn manager_port(&self) -> u16 {
         let port = self.listen_addr.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         port.filter(|port| *port != 0).unwrap_or(MANAGER_PORT)

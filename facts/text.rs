@@ -1,6 +1,6 @@
 //! Raw text that can be quoted by line.
 
-/// Text as it was read, kept so that evidence can quote it.
+/// Unmodified text, stored so that evidence can quote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(pub String);
 

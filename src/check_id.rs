@@ -7,7 +7,7 @@ const TYPOS: usize = 3;
 /// How many candidates of an ambiguous part are named.
 const NAMED: usize = 8;
 
-/// A check, and what to tell the user about the way it was named.
+/// A check, with the old id if it was selected by that.
 #[derive(Clone, Copy)]
 pub struct Resolved {
     /// The check.
@@ -22,7 +22,7 @@ impl Resolved {
         self.check.meta.id.as_ref()
     }
 
-    /// Tells the user about an old id.
+    /// The message about a renamed id.
     pub fn notice(self) -> Option<String> {
         self.old.map(|old| format!("check {old} was renamed to {}", self.id()))
     }

@@ -19,7 +19,7 @@ fn main() -> process::ExitCode {
             return process::ExitCode::SUCCESS;
         }
         Err(error) => {
-            // Nothing is left to tell where standard error is gone, too.
+            // If standard error is closed as well, the error cannot be reported.
             drop(write!(std::io::stderr(), "{}", Printable::new(&error.render().to_string())));
             return process::ExitCode::from(2);
         }

@@ -40,7 +40,7 @@ fn through<'a>(
     let mut child = command.spawn()?;
     let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(text));
     let ended = child.wait();
-    // Whoever has read enough closes the pager before all was written.
+    // The user may quit the pager before everything was written.
     let written =
         written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
     Ok(written.and(ended.map(drop)))

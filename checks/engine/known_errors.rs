@@ -1,4 +1,4 @@
-//! Error lines of dockerd that need no finding of their own: those of healthy engines, and those that another check
+//! Error lines of dockerd that need no separate finding: those of healthy engines, and those that another check
 //! judges.
 
 /// What is known about an error line.

@@ -33,7 +33,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let limit = number("net.netfilter.nf_conntrack_max").filter(|limit| *limit > 0);
     let full =
         count.zip(limit).filter(|(count, limit)| count.saturating_mul(100) >= limit.saturating_mul(98));
-    // Each network namespace has a table of its own, with the same limit.
+    // Each network namespace has a separate table, with the same limit.
     let sandboxes = host.sandboxes.get().map(|sandboxes| sandboxes.value.as_slice()).unwrap_or_default();
     let full_sandbox = limit.and_then(|limit| {
         sandboxes.iter().find_map(|sandbox| {

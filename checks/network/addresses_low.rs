@@ -34,7 +34,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let threshold = u64::from(view.thresholds.addresses_used_percent.unwrap_or(DEFAULT_PERCENT));
     let overlays = networks.iter().filter(|network| network.driver == "overlay");
     for demand in overlays.filter_map(|network| Demand::of(network, services, nodes)) {
-        // A network whose addresses are exhausted has a finding of its own once a task is rejected.
+        // A network whose addresses are exhausted has a separate finding once a task is rejected.
         if demand.tasks == 0
             || demand.needed().saturating_mul(100) < demand.capacity.saturating_mul(threshold)
         {

@@ -42,7 +42,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let echoes = nodes.iter().find(|node| node.node == addr);
         let echoes = echoes.filter(|node| node.is_silent() && one_way(node));
         let shut = is_shut(&reach);
-        // A single layer has a finding of its own.
+        // A single layer has a separate finding.
         let layers = usize::from(heard.is_some()) + usize::from(echoes.is_some()) + usize::from(shut);
         if layers < 2 || heard.is_none() && echoes.is_none() {
             continue;

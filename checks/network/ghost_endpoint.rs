@@ -94,7 +94,7 @@ fn verdict(
     let gone_node = record.host.filter(|addr| !nodes.contains(addr));
     let node = gone_node.map(|addr| format!("; no node has the address {addr}")).unwrap_or_default();
     let service = expected.services.iter().find(|service| service.name == record.service);
-    // Where no task of the service runs, a stale record does no harm of its own.
+    // Where no task of the service runs, a stale record does no additional harm.
     if service.is_some_and(|service| !expected.settled(host).any(|task| task.service == service.id)) {
         return Verdict::Live;
     }

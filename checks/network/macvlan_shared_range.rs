@@ -99,7 +99,7 @@ fn ranges(view: &View<'_>, network: &Network) -> Vec<(String, String)> {
     ranges
 }
 
-/// Whether the examined nodes have different ranges. A single node with a range of its own is taken as one of several.
+/// Whether the examined nodes have different ranges. A single node with a separate range is taken as one of several.
 fn is_separate(ranges: &[(String, String)]) -> bool {
     let different: BTreeSet<_> = ranges.iter().map(|(_, range)| range).collect();
     different.len() == ranges.len() && ranges.len() > 1

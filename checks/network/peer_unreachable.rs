@@ -41,7 +41,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         if refused {
             match engine_runs(host, &reach) {
                 Ok(false) => {}
-                // A firewall rejects the port, which has a finding of its own.
+                // A firewall rejects the port, which has a separate finding.
                 Ok(true) => continue,
                 Err(gap) => {
                     out.inconclusive(Subject::Node(host.name.clone()), gap);
@@ -56,7 +56,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
             let summary = format!("no engine listens on the swarm ports of {to}, while its host answers");
             (summary, format!("Start the engine on {to}"), "start the engine", vec!["systemctl start docker"])
         } else if reach.host_answers() {
-            // The blocked ports have findings of their own.
+            // The blocked ports have separate findings.
             continue;
         } else {
             let nothing = format!("{to} does not answer: neither its swarm ports nor its host");

@@ -56,7 +56,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
     if silent.is_empty() {
         return Ok(());
     }
-    // A kernel without IPVS has a finding of its own, and this is its effect.
+    // A kernel without IPVS has a separate finding, and this is its effect.
     let modules = host.modules.get();
     let state = |name: &str| modules.as_ref().ok().and_then(|modules| Some(modules.0.get(name)?.state));
     let lacking = state("ip_vs") == Some(ModuleState::Missing);

@@ -50,7 +50,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let probes = host.probes.get()?;
     let reaches = by_peer(probes);
     let separate = data_path_addr(host)?.is_some();
-    // A host that is down has a finding of its own, and so has an address that belongs to no node. Over a separate data
+    // A host that is down has a separate finding, and so has an address that belongs to no node. Over a separate data
     // path network the VTEP addresses are unknown to the swarm; there an echo on the underlay is enough.
     let up = |node: &&NodeEchoes<'_>| match reach_of(&reaches, node) {
         Some(reach) => is_up(reach),

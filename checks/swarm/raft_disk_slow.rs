@@ -34,7 +34,7 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     }
     let log = host.log.get()?;
     let now = view.snapshot.taken;
-    // The raw line of etcd has no time of its own; journald and syslog add one.
+    // The raw line of etcd has no timestamp; journald and syslog add one.
     let recent = |line: &&Line| line.at.is_some_and(|at| now.duration_since(at).as_secs() <= RECENT_SECONDS);
     let slow: Vec<(&Line, f64)> =
         log.lines.iter().filter(recent).filter_map(|line| Some((line, stall_seconds(line)?))).collect();

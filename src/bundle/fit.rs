@@ -4,13 +4,13 @@ use super::{MOST_OF_ARTIFACT, MOST_OF_MACHINE};
 use facts::bundle::{ArtifactStatus, Bundle};
 use facts::{Need, Why};
 
-/// Leaves out what is too large, and says so in the manifest: single artifacts first, then, where the whole is too
-/// large, the largest, logs before anything else.
+/// Drops artifacts over the size limits and records it in the manifest: first each artifact over its own limit, then, if the
+/// total is too large, the largest ones, logs first.
 pub fn fit(bundle: &mut Bundle) {
     fit_into(bundle, MOST_OF_ARTIFACT, MOST_OF_MACHINE);
 }
 
-/// Keeps no more than so many lines of each log, the last ones.
+/// Keeps only the last `lines` lines of each log.
 pub fn shorten_logs(bundle: &mut Bundle, lines: usize) {
     let logs: Vec<String> = bundle.entries(Need::EngineLog).map(|entry| entry.artifact.clone()).collect();
     for log in logs {

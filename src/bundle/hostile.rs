@@ -1,4 +1,4 @@
-//! Bundles that somebody made to do harm, or that were damaged on the way.
+//! Malicious and damaged bundles.
 
 use super::{each_from, read_from};
 use std::time::{Duration, Instant};
@@ -151,7 +151,7 @@ fn damage_of_any_kind_is_survived() {
         match read_from(&bytes[..]) {
             Ok(bundle) => {
                 taken += 1;
-                // Judging what was damaged ends, too. One in so many, for this is the slow part.
+                // A diagnosis of a damaged bundle ends as well. Only one in 20, because it is slow.
                 if taken % 20 == 0 {
                     crate::examine::diagnose(&bundle);
                 }

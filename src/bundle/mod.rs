@@ -27,7 +27,7 @@ const FOLDER: &str = "swarm-doctor";
 /// The folder below it under which the machines stand, where there are several.
 const NODES: &str = "nodes";
 
-/// The digests of everything else, in the words of sha256sum(1).
+/// The digests of all other files, in the format of sha256sum(1).
 const SUMS: &str = "SHA256SUMS";
 
 /// The layout of a bundle of several machines; a reader refuses one it does not know.
@@ -37,14 +37,14 @@ const MERGED: &str = "swarm-doctor.merged/v2";
 const FORMAT_1: &str = "swarm-doctor.bundle/v1";
 const MERGED_1: &str = "swarm-doctor.merged/v1";
 
-/// The most that one artifact may have. What is more is left out when writing.
+/// Maximum size of an artifact in bytes. A larger one is left out when writing.
 const MOST_OF_ARTIFACT: u64 = 64 << 20;
-/// The most that the artifacts of one machine may have together.
+/// Maximum total size of the artifacts of one host in bytes.
 const MOST_OF_MACHINE: u64 = 256 << 20;
-/// The most artifacts a machine may have.
+/// Maximum number of artifacts of one host.
 const MOST_ARTIFACTS: usize = 20_000;
 
-/// The manifest of a bundle of several machines, each of which has a manifest of its own.
+/// The manifest of a bundle of several hosts, each of which has a separate manifest.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Merged {

@@ -1,5 +1,5 @@
-//! Reading a bundle, whoever made it. Nothing is ever unpacked to disk, so no name in it can point anywhere, and one
-//! machine's artifacts at most are in memory at a time.
+//! Reading a bundle from an untrusted source. Nothing is unpacked to disk, so no name in it can traverse directories. At most
+//! the artifacts of one host are in memory at a time.
 
 use super::{
     FOLDER, MANIFEST, MERGED, MOST_ARTIFACTS, MOST_OF_ARTIFACT, MOST_OF_MACHINE, Merged, NODES, SUMS, sums,
@@ -98,7 +98,7 @@ pub fn each_from(bytes: impl Read, each: &mut dyn FnMut(Bundle)) -> Result<(), S
         }
         reading.take(name, content)?;
     }
-    // The archive is over; whether the file is, too, only its end tells.
+    // After the end of the archive, read to the end of the compressed file to verify its checksum.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(words)?;
     reading.end(each)
 }
@@ -153,7 +153,7 @@ struct Reading {
     machine: String,
     files: BTreeMap<String, Vec<u8>>,
     bytes: u64,
-    /// The machines whose folders are over.
+    /// The hosts whose folders are complete.
     over: BTreeSet<String>,
     /// The manifest at the top is one of several machines.
     merged: bool,

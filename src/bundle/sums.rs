@@ -1,4 +1,4 @@
-//! The digests of what is in a bundle. They tell damage, not forgery: whoever changes a file can change its digest.
+//! Digests of the files in a bundle. They detect damage, not forgery.
 
 use super::SUMS;
 use sha2::{Digest, Sha256};

@@ -92,7 +92,7 @@ impl Writer {
 
     fn put(&mut self, name: &str, content: &[u8], seconds: u64) -> io::Result<()> {
         let Some(archive) = &mut self.archive else { return Ok(()) };
-        // This kind of header has room for long names; no entry has to follow that tells the name of another.
+        // A ustar header has room for long names, without an additional entry for the name.
         let mut header = tar::Header::new_ustar();
         header.set_path(format!("{FOLDER}/{name}"))?;
         header.set_size(content.len() as u64);
@@ -110,7 +110,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Whoever gives up half-way leaves nothing behind.
+    /// Removes the temporary file of an incomplete bundle.
     fn drop(&mut self) {
         if self.archive.is_some() {
             drop(std::fs::remove_file(&self.partial));

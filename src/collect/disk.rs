@@ -36,7 +36,7 @@ pub(super) async fn disk(session: &Session) -> Vec<Artifact> {
     vec![first, others(session, &data_root, shared).await]
 }
 
-/// The other directories that are on file systems of their own.
+/// The other directories that are on separate file systems.
 async fn others(session: &Session, data_root: &Path, shared: bool) -> Artifact {
     let place = Place::new(Need::Disk, "host/disks.json", format!("statvfs {}", OTHERS.join(", ")));
     let visible = OTHERS.into_iter().filter(|path| files::hidden(session, Path::new(path)).is_none());

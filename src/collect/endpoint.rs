@@ -280,8 +280,8 @@ struct Config {
     current_context: Option<String>,
 }
 
-/// The context that is current. A file that this user may not read is somebody else's, as it is for a
-/// service that was started with the home of another; the docker command goes on without it too.
+/// The current context. An unreadable file belongs to another user, as for a service with the HOME of another user; the
+/// docker CLI ignores it as well.
 fn current_context(config: &Path) -> Result<Option<String>, EndpointError> {
     let path = config.join("config.json");
     if let Err(Why::Denied { .. }) = files::read(&path) {

@@ -5,9 +5,9 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use nix::sys::{socket::setsockopt, socket::sockopt::ReceiveTimeout, time::TimeVal};
 use std::io;
 
-/// How long the kernel may take for one answer.
+/// Timeout of one answer of the kernel.
 const TIMEOUT: TimeVal = TimeVal::new(1, 0);
-/// Kinds of interfaces without a network card of their own.
+/// Kinds of interfaces without a hardware NIC.
 const VIRTUAL: [&str; 6] = ["veth", "bridge", "vxlan", "dummy", "ifb", "tun"];
 /// The prefixes of the features that are kept.
 const KEPT: [&str; 3] = ["tx-checksum", "tx-udp_tnl", "rx-gro"];

@@ -1,8 +1,7 @@
-//! What passes between this node and the others anyway: gossip's datagrams, and packets of encrypted overlays.
+//! Captures the traffic between this node and the others: gossip datagrams, and ESP packets of encrypted overlays.
 //!
-//! A datagram to 7946/udp that is not encrypted is never answered, and is complained of in the log over there. So nothing
-//! is sent. A packet socket hears what the engines send one another, whose kernel filter lets through those
-//! packets alone; no interface is switched to take what is for others.
+//! Nothing is sent: an engine does not answer an unencrypted datagram to 7946/udp and logs an error. A packet socket receives
+//! the packets, with a BPF filter for only these; no interface is put into promiscuous mode.
 
 mod count;
 mod filter;
@@ -34,8 +33,7 @@ pub(super) async fn gossip_capture(session: &Session) -> Vec<Artifact> {
     session.of_this_machine(place, move || listen(&peers, most)).await
 }
 
-/// Listens until each of these was heard to ask and to answer, or long enough that silence tells something, or for as
-/// long as is allowed.
+/// Listens until a ping and an ack of each peer was captured, or long enough that silence is conclusive, at most `most`.
 fn listen(peers: &[IpAddr], most: Duration) -> Result<GossipCapture, Why> {
     let telling = PER_PEER * u32::try_from(peers.len()).unwrap_or(u32::MAX) + SPARE;
     let heard = hear(peers, telling.min(most)).map_err(|error| why(&error, "open a packet socket"))?;

@@ -63,25 +63,25 @@ pub struct Options {
     pub engine_named: bool,
     /// The directory that stands for `/` when files are read.
     pub root: PathBuf,
-    /// The path of daemon.json, where the user says so; else the running engine's flag or the default decides.
+    /// The path of daemon.json, if given by the user; else the flag of the running dockerd or the default.
     pub daemon_json: Option<PathBuf>,
     /// How far back the engine's log is read.
     pub since: Duration,
-    /// The most one request to the engine may take.
+    /// Timeout of one request to the engine.
     pub request_deadline: Duration,
-    /// The most one probe of another node may take.
+    /// Timeout of one probe of another node.
     pub probe_deadline: Duration,
-    /// For how long it is listened on the wire at most.
+    /// Maximum duration of the packet capture.
     pub listen: Duration,
-    /// The most any one kind of artifact may take, beyond the time to listen.
+    /// Timeout of one kind of artifact, in addition to the packet capture.
     pub deadline: Duration,
-    /// The swarm to join, where a preflight asks about one.
+    /// The swarm to join, for `preflight --join`.
     pub join: Option<Target>,
-    /// The program that a service runs, by the service's name, where the user says so.
+    /// The program that a service runs, by name of the service, if given by the user.
     pub apps: std::collections::BTreeMap<String, String>,
-    /// The stack to deploy, where a preflight asks about one.
+    /// The stack to deploy, for `preflight --stack`.
     pub stack: Option<StackFile>,
-    /// The kinds to collect; what they do not rest on becomes a gap that says it was not asked for.
+    /// The kinds to collect, with those they depend on; all others become a gap with the reason "not asked".
     pub needs: Vec<Need>,
 }
 
@@ -100,7 +100,7 @@ pub struct Session {
 /// One thing that was looked for, and its content where it was found.
 #[derive(Clone, Debug)]
 pub struct Artifact {
-    /// What was looked for, and what came of it.
+    /// The entry in the manifest.
     pub entry: Entry,
     /// The content, where [`Entry::look`] is [`Look::Kept`].
     pub content: Option<Vec<u8>>,
@@ -172,7 +172,7 @@ impl Session {
         }
     }
 
-    /// The artifacts of one kind, collected the first time they are asked for.
+    /// The artifacts of one kind, collected at the first call.
     pub async fn artifacts(&self, need: Need) -> &[Artifact] {
         let cell = Need::ALL.iter().position(|other| *other == need).and_then(|at| self.kept.get(at));
         let Some(cell) = cell else { return &[] };
@@ -201,7 +201,7 @@ impl Session {
         bundle
     }
 
-    /// The other nodes, as far as anything here tells of them.
+    /// The other nodes that are known here.
     async fn peers(&self) -> Vec<Peer> {
         let needs =
             [Need::Info, Need::Nodes, Need::Networks, Need::SwarmState, Need::Certificates, Need::Interfaces];
@@ -213,7 +213,7 @@ impl Session {
         self.peers().await.into_iter().map(|peer| peer.addr).collect()
     }
 
-    /// Collects everything that is asked for, and what that rests on. The result is the same whichever order things came in.
+    /// Collects all needs and those they depend on. The result does not depend on the order in which they complete.
     pub async fn bundle(&self) -> Bundle {
         let mut bundle = self.empty();
         join_all(self.options.needs.iter().map(|need| self.artifacts(*need))).await;
@@ -258,7 +258,7 @@ impl Session {
         self.options.root != Path::new("/")
     }
 
-    /// Where a file of the host is, under the root that was asked for.
+    /// The path of a host file below the given root.
     fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.options.root.join(path.strip_prefix("/").unwrap_or(path))
@@ -271,7 +271,7 @@ impl Session {
         (!endpoint.is_local()).then(|| Why::NotApplicable { reason: reason() })
     }
 
-    /// Why what this machine tells is not about the machine that was asked for, where it is not.
+    /// Why the local kernel is not that of the examined host; `None` if it is.
     fn elsewhere(&self) -> Option<Why> {
         self.elsewhere_in(Scope::Network)
     }
@@ -295,7 +295,7 @@ impl Session {
         self.other_host().or_else(|| self.foreign().why(scope))
     }
 
-    /// One artifact that this machine's kernel tells.
+    /// One artifact from the local kernel.
     async fn of_this_machine<T, R>(&self, place: Place, read: R) -> Vec<Artifact>
     where
         T: serde::Serialize + Send + 'static,
@@ -404,8 +404,8 @@ pub(crate) fn dockerd() -> Option<facts::engine::Process> {
     engine_process::running()
 }
 
-/// Does what may block on a thread of its own, so that a read that hangs, as on a dead NFS server, holds up
-/// neither its neighbours nor the end of the program.
+/// Runs blocking work on a separate thread, so that a hanging read, for example from a dead NFS server, delays neither other
+/// work nor the exit of the program.
 async fn apart<T, R>(read: R) -> Result<T, Why>
 where
     T: Send + 'static,

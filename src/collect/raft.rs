@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const LENGTH: u64 = (1 << 56) - 1;
 /// What is read of a record: the numbers stand in front.
 const HEAD: u64 = 64;
-/// The kinds of records that tell of the log's end.
+/// The record types that determine the end of the log.
 const ENTRY: u64 = 2;
 const SNAPSHOT: u64 = 5;
 

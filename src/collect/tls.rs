@@ -1,4 +1,4 @@
-//! TLS with whoever answers.
+//! TLS without verification of the server certificate.
 
 use std::sync::Arc;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,7 +15,7 @@ pub(super) fn accepting() -> Result<ClientConfig, rustls::Error> {
     Ok(builder.with_no_client_auth())
 }
 
-/// Takes any certificate: as a context with `SkipTLSVerify` demands, and where it is the certificate that is asked for.
+/// Accepts any certificate: for a context with `SkipTLSVerify`, and where the certificate itself is the result.
 #[derive(Debug)]
 pub(super) struct Unverified(Arc<CryptoProvider>);
 

@@ -151,7 +151,7 @@ pub(super) async fn recover(
 ) -> Result<Interrupted> {
     let stopped = record.steps.iter().any(|step| step.operation.reversal() == Reversal::RevertLast);
     if stopped && record.may_be_irreversible() {
-        // Only the engine tells whether it took effect. Where it does not start, it counts as if it did.
+        // Only the engine knows whether it took effect. If it does not start, the operation counts as applied.
         drop(start_engine(context).await);
     }
     if record.is_complete(context).await || record.irreversible(context).await.is_some() {

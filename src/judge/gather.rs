@@ -42,7 +42,7 @@ impl Member {
         reported.filter(|id| !id.is_empty()).or_else(certified).filter(|id| !id.is_empty())
     }
 
-    /// How much it can tell of the swarm.
+    /// How complete its view of the swarm is; the greatest wins.
     fn authority(&self) -> (bool, bool, Timestamp) {
         let nodes = self.snapshot.nodes.get().map(|nodes| nodes.value.as_slice()).unwrap_or_default();
         let id = self.node_id();
@@ -103,7 +103,7 @@ impl Gathered {
     }
 }
 
-/// The names of nodes by their address, as the machines tell their own and managers those of all.
+/// The names of nodes by address: each host knows its own name, managers know all.
 pub fn names(members: &[Member]) -> BTreeMap<IpAddr, NodeName> {
     let mut names = BTreeMap::new();
     for member in members {

@@ -1,4 +1,4 @@
-//! The swarm as far as it was seen: its nodes, and what is known of the paths between them.
+//! The known part of the swarm: its nodes, and the state of the paths between them.
 
 use crate::matrix::{Path, Row, State, rows};
 use facts::link::{Attempt, Outcome, Peer, Probe};
@@ -18,7 +18,7 @@ pub struct Map {
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// The name it goes by in findings: its hostname, else its address.
+    /// Its name in findings: the hostname, else the address.
     pub label: String,
     /// Its address, where it is known.
     pub addr: Option<String>,
@@ -82,13 +82,13 @@ struct Gathering {
 }
 
 impl Map {
-    /// The swarm that a snapshot tells of.
+    /// The swarm in a snapshot.
     pub(super) fn of(snapshot: &Snapshot) -> Self {
         let mut gathering = Gathering::default();
         for node in snapshot.nodes.get().iter().flat_map(|nodes| nodes.iter()) {
             gathering.node(node);
         }
-        // First those who tell their own names; others may know them by their addresses only.
+        // Examined hosts first, because they know their own names; other nodes may only know their addresses.
         let hosts: Vec<(usize, &Host)> =
             snapshot.hosts.iter().map(|host| (gathering.host(host), host)).collect();
         let mut links = Vec::new();

@@ -25,11 +25,11 @@ pub use swarm::judge_swarm;
 pub struct Diagnosis {
     /// Where, when and on what.
     pub header: Header,
-    /// The swarm, as far as it was seen.
+    /// The swarm, as far as it is known.
     pub map: Map,
     /// What is wrong: causes, worst first, each with what follows from it.
     pub findings: Vec<Cause>,
-    /// What became of each check, in the order of the checks.
+    /// The verdict of each check, in the order of the checks.
     pub verdicts: Vec<Verdict>,
     /// What is wrong and does not count, and why.
     pub ignored: Vec<Ignored>,
@@ -60,16 +60,16 @@ pub struct Ignored {
     pub excuse: Excuse,
 }
 
-/// What became of one check.
+/// The result of one check.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// Its id.
     pub check: Str,
-    /// Its title: the ailment it looks for.
+    /// Its title: the problem that it detects.
     pub title: Str,
     /// What holds where it passed; empty where the check has no words for it.
     pub healthy: Str,
-    /// How it ended.
+    /// Its status.
     pub status: Status,
     /// What it could not judge, and why.
     pub unknown: Vec<(Subject, Gap)>,
@@ -174,7 +174,7 @@ pub fn judge<'a>(
     )
 }
 
-/// What the findings of all checks come to. Where several machines looked, one ailment may have been seen from several.
+/// The diagnosis from the findings of all checks. With several hosts, several of them may have found the same problem.
 fn concluded(
     mut looked: Vec<(Findings<'_>, Duration)>,
     snapshot: &Snapshot,
@@ -221,7 +221,7 @@ fn concluded(
         key(one).cmp(&key(other)).then_with(|| one.finding.summary.cmp(&other.finding.summary))
     });
     let mut findings = causes::fold(found, &counting, &causes, &remaining, several);
-    // The cause of what was asked for is shown, and no other finding of a check that was not.
+    // The cause of a selected check's finding is shown, and no other finding of unselected checks.
     let asks =
         |finding: &Finding| judged.iter().any(|(out, asked, _)| *asked && out.meta.id == finding.check);
     for cause in &mut findings {
@@ -249,8 +249,8 @@ fn looked<'c>(check: &'c dyn Check, view: &View<'_>, found: &[Finding]) -> Findi
     out
 }
 
-/// Whether the check is part of this run. A check is not if nothing that it needs was asked for, as for a preflight check in
-/// a normal run. A gap inside a collected artifact is a question that was asked.
+/// Whether the check is part of this run. It is not if none of its needs was collected, such as those of a preflight check in
+/// a normal run. A gap inside a collected artifact counts as collected.
 fn asked(out: &Findings<'_>, manifest: &Manifest) -> bool {
     let not_collected = |need: Need| {
         let mut entries = manifest.entries.iter().filter(|entry| entry.need == need);

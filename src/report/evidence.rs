@@ -68,7 +68,7 @@ fn one(writer: &mut ReportWriter<'_>, indent: usize, evidence: &Evidence, detail
         let spans = [Span::new(Style::Faint, origin), Span::plain(text)];
         return writer.flow(Indent(indent, indent + 2), &spans);
     }
-    // A long text starts a line of its own, where as much of it as possible stands together.
+    // A long text starts on a new line.
     writer.flow(Indent(indent, indent + 2), &[Span::new(Style::Faint, origin.trim_end())])?;
     let limit = if detail.verbose { usize::MAX } else { writer.room(indent + 2) * LINES };
     let text = cut(&text, limit, writer.ascii).into_owned();

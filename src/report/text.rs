@@ -1,5 +1,5 @@
-//! Text made safe for a terminal. Names, labels and log lines come from the swarm, and whoever can name a service could
-//! otherwise move the cursor of the person who reads the report.
+//! Text made safe for a terminal. Names, labels and log lines come from the swarm: without this, the
+//! name of a service could contain terminal escape sequences.
 
 use facts::Timestamp;
 use std::borrow::Cow;
@@ -100,7 +100,7 @@ pub(super) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
-/// Whether a text takes more than so many columns. Long ones are not read to the end for it.
+/// Whether a text takes more than `limit` columns. Stops reading at the limit.
 pub(super) fn is_wider(text: &str, limit: usize) -> bool {
     let mut taken = 0;
     text.chars().any(|char| {
@@ -113,8 +113,7 @@ fn columns_of(char: char) -> usize {
     char.width().unwrap_or(0)
 }
 
-/// The longest beginning of a text that takes no more than so many columns, and the rest. The beginning is
-/// only empty where the text is, so that whoever cuts in a loop gets to the end.
+/// Splits off the longest prefix of at most `limit` columns. The prefix is only empty if the text is, so a loop terminates.
 pub(super) fn split_at_column(text: &str, limit: usize) -> (&str, &str) {
     let mut taken = 0;
     for (at, char) in text.char_indices() {
@@ -126,8 +125,8 @@ pub(super) fn split_at_column(text: &str, limit: usize) -> (&str, &str) {
     (text, "")
 }
 
-/// The text in no more than so many columns. What is left out is taken from the middle, between words where there are
-/// some: the beginning of a log line says who speaks, its end mostly why.
+/// Shortens a text to `limit` columns, in the middle and between words where possible: a log line has its source at the start
+/// and the reason mostly at the end.
 pub(super) fn cut(text: &str, limit: usize, ascii: bool) -> Cow<'_, str> {
     if !is_wider(text, limit) {
         return Cow::Borrowed(text);
@@ -149,7 +148,7 @@ pub(super) fn cut(text: &str, limit: usize, ascii: bool) -> Cow<'_, str> {
     Cow::Owned(format!("{}{ellipsis}{}", head.trim_end(), tail.trim_start()))
 }
 
-/// The beginning of a text in no more than so many columns, up to the end of a word where there is one.
+/// Shortens a text to `limit` columns at its end, between words where possible.
 pub(super) fn cut_end(text: &str, limit: usize, ascii: bool) -> Cow<'_, str> {
     if !is_wider(text, limit) {
         return Cow::Borrowed(text);

@@ -1,4 +1,4 @@
-//! What is said of a bundle under pseudonyms is what is said of the bundle, on the pseudonyms.
+//! The report of an anonymised bundle equals the report of the bundle, with pseudonyms.
 
 use crate::support::{healthy, scenarios};
 use facts::bundle::Bundle;

@@ -1,4 +1,4 @@
-//! What must hold for every check, whoever wrote it: the invariants of the design, one test each.
+//! The invariants of the design that every check must satisfy, one test each.
 
 #![expect(clippy::unwrap_used, reason = "a broken fixture has to stop the test")]
 

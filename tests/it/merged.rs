@@ -1,4 +1,4 @@
-//! What is odd about bundles that are judged together is said.
+//! Notes about unusual bundles in a merge.
 
 #![expect(clippy::unwrap_used, reason = "a broken fixture has to stop the test")]
 

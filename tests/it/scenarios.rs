@@ -1,4 +1,4 @@
-//! What is said of every fixture, compared with what was reviewed.
+//! The report of every fixture, compared with the reviewed one.
 
 #![expect(clippy::unwrap_used, reason = "a broken fixture has to stop the test")]
 

@@ -144,7 +144,7 @@ impl Addresses {
     }
 }
 
-/// The first so many bits.
+/// The network mask of a prefix length.
 pub(super) fn mask(prefix: u8) -> u32 {
     u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into())).unwrap_or(0)
 }

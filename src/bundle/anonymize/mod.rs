@@ -1,6 +1,6 @@
-//! Pseudonyms for what tells whose swarm it is: names of machines, services, stacks, networks, images and domains, and
-//! addresses. The same name always gets the same pseudonym, and subnets keep their shape, so that what is judged of the
-//! bundle stays what it was. Where several bundles are put into one, they are anonymized together.
+//! Pseudonyms for identifying data: names of hosts, services, stacks, networks, images and domains, and addresses. The same
+//! name always gets the same pseudonym and subnets keep their prefix lengths, so the diagnosis of the bundle does not change.
+//! Bundles that are merged into one are anonymised together.
 
 mod addresses;
 mod filter;

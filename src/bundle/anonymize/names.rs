@@ -6,8 +6,8 @@ use facts::{Need, Snapshot};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names that are everybody's, and words that the doctor looks for: who is called so tells nothing by it, and the words
-/// have to stay where they mean what they say.
+/// Common names, and words that the doctor matches: they identify no one, and they must stay where they have their literal
+/// meaning.
 const COMMON: &[&str] = &[
     "active",
     "addr",
@@ -194,7 +194,7 @@ impl Names {
         }
     }
 
-    /// Names that no fact holds: of all networks, secrets and configs, and stacks wherever a label tells them.
+    /// Names that are in no fact: of all networks, secrets and configs, and of stacks in labels.
     fn json(&mut self, artifact: &str, value: &Value) {
         match value {
             Value::Array(list) => list.iter().for_each(|value| self.json(artifact, value)),
@@ -264,7 +264,7 @@ impl Names {
             ("name", &self.others),
         ];
         for (kind, names) in kinds {
-            let names: Vec<&String> = names.iter().filter(|name| tells(name)).collect();
+            let names: Vec<&String> = names.iter().filter(|name| is_identifying(name)).collect();
             let width = names.len().to_string().len();
             for (at, name) in names.into_iter().enumerate() {
                 let number = at + 1;
@@ -367,9 +367,8 @@ fn is_public(part: &str) -> bool {
         || PROGRAMS.iter().any(|program| program.name == part || program.images.contains(&part))
 }
 
-/// Whether a name tells whose it is: it is no common word, no known program's, no number and no single
-/// letter.
-fn tells(name: &str) -> bool {
+/// Whether a name is identifying: not a common word, the name of a known program, a number or a single letter.
+fn is_identifying(name: &str) -> bool {
     name.len() > 1
         && !is_public(name)
         && !COMMON.contains(&name)

@@ -21,7 +21,7 @@ const MOST: usize = 32;
 const MOST_EXITED: usize = 8;
 /// How many files of one are read.
 const MOST_FILES: usize = 32;
-/// How many at once, each on a thread of its own.
+/// Number of concurrent applications, each on a separate thread.
 const AT_ONCE: usize = 8;
 
 pub(super) async fn apps(session: &Session) -> Vec<Artifact> {

@@ -41,7 +41,7 @@ struct Log {
     written: Timestamp,
 }
 
-/// The last time that any of the files tells. One that is packed is only unpacked for it where no other tells.
+/// The latest timestamp in any of the files. A compressed file is read only if no other has one.
 pub(super) fn end(root: &Root, offset_seconds: i32) -> Option<Timestamp> {
     let mut logs = Vec::new();
     all(root, &mut logs, &mut Vec::new());

@@ -1,7 +1,7 @@
 //! The log of the engine: the files that syslog writes, and the journal where these hold no line of the engine.
 //!
-//! Only the lines that the reader can use are kept. They are numbered as they stand in the artifact, not as in the
-//! file, whose beginning is not even read; so the origin says that it is the engine's lines only.
+//! Only relevant lines are stored. They are numbered as in the artifact, not as in the file, because the beginning of the
+//! file is not read; the origin mentions it.
 //!
 //! Where the files are those of a machine that does not run here, the time to look back counts from where its logs
 //! end: what was copied last year is still all there is.
@@ -22,7 +22,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-/// Which lines are wanted, and what it takes to tell the time of one.
+/// The time span to read, and what is needed to parse timestamps.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     /// Older lines are left out.
@@ -42,7 +42,7 @@ pub(super) async fn engine_log(session: &Session) -> Vec<Artifact> {
     let back = SignedDuration::try_from(session.options.since).unwrap_or(SignedDuration::MAX);
     let taken = session.taken;
     let is_copy = session.is_elsewhere();
-    // Whoever reaches the deadline of the whole loses even what was read.
+    // Stop well before the deadline of the artifact, which would discard the lines read so far.
     let until = Instant::now() + session.options.deadline / 2;
     let root = Root(session.options.root.clone());
     let collect = move || {
@@ -101,7 +101,7 @@ fn collected(root: &Root, span: &Span) -> Vec<Artifact> {
     artifacts
 }
 
-/// Whether the engine itself wrote any of the lines. The last ones tell soonest.
+/// Whether any line is from the engine itself. Starts with the last one, which is faster.
 fn has_engine_lines(artifact: &Artifact) -> bool {
     let reading = Reading { written: Timestamp::UNIX_EPOCH, offset_seconds: 0, since: None };
     let is_of_engine = |line: &[u8]| {

@@ -14,13 +14,13 @@ pub(super) const MOST_KEPT: usize = 8 << 20;
 /// The most that is read of one file that can be read from its end.
 const MOST_READ: u64 = 64 << 20;
 
-/// The most that is unpacked of one file, whose end cannot be had without its beginning.
+/// Maximum uncompressed size of one compressed file, which can only be read from its beginning.
 const MOST_UNPACKED: u64 = 256 << 20;
 
 /// How much is read at a time on the way back.
 const BLOCK: u64 = 256 << 10;
 
-/// What it takes to tell whether a line of a file is too old.
+/// What is needed to decide whether a line of a file is too old.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dates {
     pub(super) since: Timestamp,
@@ -67,7 +67,7 @@ impl LeftOut {
 }
 
 impl Kept {
-    /// The last time that any of the lines tells.
+    /// The timestamp of the last line that has one.
     pub(super) fn end(&self, dates: &Dates) -> Option<Timestamp> {
         dates.last(&self.lines)
     }
@@ -107,7 +107,7 @@ pub(super) fn unpacked(file: impl Read, dates: &Dates, most: usize) -> Kept {
     kept
 }
 
-/// The last time that a line of use tells, looking back from the end no further than anything is read.
+/// The timestamp of the last relevant line, within the last `MOST_READ` bytes.
 pub(super) fn last_time(file: &File, dates: &Dates) -> io::Result<Option<Timestamp>> {
     let size = file.metadata()?.len();
     let floor = size.saturating_sub(MOST_READ);
@@ -140,8 +140,8 @@ pub(super) fn last_time(file: &File, dates: &Dates) -> io::Result<Option<Timesta
 
 /// Where the lines end that are too old for certain, looking back from the end no further than the floor.
 ///
-/// A block lies before the span if both the first and the last time it tells do. One alone is not enough: a
-/// machine without a clock of its own begins each boot in the past, in the middle of its log.
+/// A block is before the span if both its first and its last timestamp are. One is not enough: a host without an RTC starts
+/// each boot with a time in the past.
 fn beginning(file: &File, size: u64, floor: u64, block: u64, dates: &Dates) -> io::Result<Option<u64>> {
     let mut bytes = Vec::new();
     let mut end = size;
@@ -236,12 +236,12 @@ impl Age {
 }
 
 impl Dates {
-    /// The last time that any of the lines tells.
+    /// The timestamp of the last line that has one.
     fn last(&self, lines: &[u8]) -> Option<Timestamp> {
         lines.rsplit(|b| *b == b'\n').find_map(|line| self.of(&String::from_utf8_lossy(line)))
     }
 
-    /// The time of a line, if it is one that can be used and tells it.
+    /// The timestamp of a line; `None` if the line is irrelevant or has none.
     fn of(&self, line: &str) -> Option<Timestamp> {
         let reading = Reading { written: self.written, offset_seconds: self.offset_seconds, since: None };
         let log = read("", line, &reading);

@@ -40,7 +40,7 @@ pub(super) struct Request {
 /// Sends echoes to each node from the network namespace of this thread. The second attempt uses another endpoint of the
 /// node, if there is one: the first may belong to a task that ended.
 ///
-/// A silent node also gets an echo on the underlay, and the packets there are captured meanwhile. A node gets two packets
+/// A silent node also gets an echo on the underlay, and the packets there are captured at the same time. A node gets two packets
 /// if it answers, and twelve at most.
 pub(super) fn probe(
     nodes: &[Vec<Endpoint>],

@@ -17,14 +17,14 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::fix) struct FirewallEdit {
     argv: Vec<String>,
-    /// What shows that the change is in effect; none where no program tells.
+    /// The command that shows whether the change is in effect; `None` if no program does.
     applied: Option<Query>,
     inverse: Inverse,
     /// The files in which a firewall program stores its rules.
     store: Option<RuleStore>,
 }
 
-/// A question whose answer shows whether a change is in effect.
+/// A command that shows whether a change is in effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Query {
@@ -179,7 +179,7 @@ impl FirewallEdit {
         Ok(Self { argv, applied, inverse, store })
     }
 
-    /// Whether it is in effect; true where no program tells.
+    /// Whether it is in effect; true if no program shows it.
     fn in_effect(&self, context: &FixContext<'_>) -> Result<bool> {
         self.applied.as_ref().map_or(Ok(true), |query| query.answer(context))
     }

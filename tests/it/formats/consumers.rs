@@ -184,7 +184,7 @@ fn multitool(report: &str) -> Result<(), String> {
     if errors.is_empty() { Ok(()) } else { Err(errors.join("\n").chars().take(4000).collect()) }
 }
 
-/// Opens the page; it has to be there, and nothing in it may have run or been asked for.
+/// Opens the page in a browser; it must load, without running scripts and without requests.
 fn chromium(report: &str) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");

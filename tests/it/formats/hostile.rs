@@ -7,7 +7,7 @@ use facts::{Gap, Need, Source, Why};
 use swarm_doctor::judge::{Diagnosis, Link, PeerAnswers, Role, Spot};
 use swarm_doctor::matrix::{Layer, Path, State};
 
-/// What somebody may have named a service.
+/// Malicious names of services.
 const NASTY: [&str; 14] = [
     "\u{1b}[2J\u{1b}]0;pwned\u{7}\u{9b}31m",
     "<script>alert(1)</script><img src=x onerror=\"alert(1)\">",

@@ -10,7 +10,7 @@ use swarm_doctor::matrix::{Layer, Path, State};
 
 const NODES: usize = 500;
 /// Nodes that no other node reaches on the overlay.
-const SICK: [usize; 3] = [17, 230, 444];
+const UNREACHABLE: [usize; 3] = [17, 230, 444];
 
 struct Blocked(Meta);
 
@@ -25,7 +25,7 @@ impl Check for Blocked {
             artifact: "host/overlays.json".into(),
             origin: origin.into(),
         };
-        for to in SICK {
+        for to in UNREACHABLE {
             let (to, own) = (format!("node{to}"), self.0.caused_by.is_empty());
             for from in (1..=NODES).map(|at| format!("node{at}")).filter(|from| *from != to) {
                 if own && from != "node1" {
@@ -65,7 +65,7 @@ fn spot(at: usize) -> Spot {
 }
 
 fn link(from: usize, to: usize) -> Link {
-    let sick = SICK.contains(&to) || SICK.contains(&from);
+    let unreachable = UNREACHABLE.contains(&to) || UNREACHABLE.contains(&from);
     let proven = |layer: Layer, says: &str| Path {
         layer,
         state: State::Proven,
@@ -74,15 +74,15 @@ fn link(from: usize, to: usize) -> Link {
     };
     let vxlan = Path {
         layer: Layer::Vxlan,
-        state: if sick { State::Refuted } else { State::Proven },
-        says: if sick { "lost" } else { "0.3 ms" }.into(),
+        state: if unreachable { State::Refuted } else { State::Proven },
+        says: if unreachable { "lost" } else { "0.3 ms" }.into(),
         why: "an echo over ingress, port 4789/udp".into(),
     };
     let paths = vec![proven(Layer::Icmp, "0.2 ms"), proven(Layer::GossipTcp, "open"), vxlan];
     Link { from: from - 1, to: to - 1, paths, echo_us: Some(210) }
 }
 
-/// A swarm of 500 nodes, of which three are sick.
+/// A swarm of 500 nodes, of which three are unreachable.
 pub(crate) fn diagnosis() -> Diagnosis {
     static CAUSE: [checks::Str; 1] = [std::borrow::Cow::Borrowed("network/cause")];
     let blocked = |id: &'static str, severity, caused_by: &'static [checks::Str]| {

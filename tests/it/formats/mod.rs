@@ -63,7 +63,7 @@ fn judged(own: &[&dyn Check], host: &str) -> Diagnosis {
     judge(own.iter().copied().chain(built_in), &snapshot, &manifest, &Policy::default())
 }
 
-/// Whoever reads a format takes every report.
+/// Every consumer of a format accepts every report.
 fn accepted(format: Format, consumer: &Consumer) {
     if let Some(why) = consumer.missing() {
         println!("skipped: {why}");

@@ -47,11 +47,11 @@ const MOST_ENTRIES: usize = 100_000;
 /// The most that is kept of all files.
 const MOST_KEPT: usize = 8 << 20;
 
-/// After so many entries in a row that are too old, all before them are taken to be so too. A machine without a
-/// clock of its own begins each boot in the past, so the first one proves nothing.
+/// After this many consecutive entries that are too old, all earlier ones count as too old. A host without an RTC starts each
+/// boot with a time in the past, so a single entry proves nothing.
 const PATIENCE: usize = 512;
 
-/// A file of the journal, and what came of reading it.
+/// A journal file and its content.
 struct Part {
     path: PathBuf,
     journal: JournalFile,
@@ -138,7 +138,7 @@ fn parts(root: &Root, gaps: &mut Vec<Artifact>) -> Vec<Part> {
 }
 
 impl Part {
-    /// Adds the entries that may be of use and are not too old; tells whether the engine has written any, ever.
+    /// Adds the relevant entries that are not too old; returns whether the file has any entry of the engine.
     fn mark(&mut self, part: usize, span: &Span, marks: &mut Vec<Mark>) -> bool {
         let since = u64::try_from(span.since.as_microsecond()).unwrap_or(0);
         let is_recent = self.journal.newest >= since;
