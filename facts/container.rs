@@ -3,11 +3,12 @@
 use crate::host::{Interface, Listener};
 use crate::link::Outcome;
 use crate::{ContainerId, Fact, NetworkId, ServiceId, TaskId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// A container of a task on this node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Container {
     /// Its id.
     pub id: ContainerId,
@@ -38,7 +39,7 @@ pub struct Container {
 }
 
 /// The endpoint of a container on one network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Attachment {
     /// The network's id.
     pub network: NetworkId,
@@ -51,7 +52,7 @@ pub struct Attachment {
 }
 
 /// The network namespace of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Netns {
     /// Interfaces and addresses.
     pub interfaces: Vec<Interface>,
@@ -71,7 +72,7 @@ pub struct Netns {
 }
 
 /// A DNS server, and whether it answers from inside a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NameServer {
     /// Its address.
     pub addr: IpAddr,
@@ -80,7 +81,7 @@ pub struct NameServer {
 }
 
 /// A TCP connection to an address of a service from inside one of its tasks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connect {
     /// The VIP of the service, or the address of a task.
     pub addr: IpAddr,
@@ -107,7 +108,7 @@ impl Netns {
 }
 
 /// One question to the embedded DNS server, 127.0.0.11, and its answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
     /// The name in the question.
     pub name: String,
@@ -118,11 +119,11 @@ pub struct Answer {
 }
 
 /// A hosts file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HostsFile(pub Vec<HostsLine>);
 
 /// One entry of a hosts file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HostsLine {
     /// Its number, from 1.
     pub number: u32,
@@ -142,7 +143,7 @@ impl HostsFile {
 }
 
 /// A resolv.conf.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResolvConf {
     /// The DNS servers.
     pub servers: Vec<String>,

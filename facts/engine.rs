@@ -3,10 +3,11 @@
 use crate::Text;
 use crate::swarm::Membership;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /_ping`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ping {
     /// The header `Api-Version`: the newest API version of the engine.
     pub api_version: Option<String>,
@@ -15,7 +16,7 @@ pub struct Ping {
 }
 
 /// The used parts of `GET /info`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Info {
     /// The hostname.
     pub name: String,
@@ -42,7 +43,7 @@ pub struct Info {
 }
 
 /// The proxy settings of dockerd.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Proxy {
     /// The proxy for `http` addresses; empty where there is none.
     pub http: String,
@@ -53,7 +54,7 @@ pub struct Proxy {
 }
 
 /// The used parts of `GET /version`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Version {
     /// The engine version, such as `20.10.24`.
     pub engine: String,
@@ -64,7 +65,7 @@ pub struct Version {
 }
 
 /// The content of `daemon.json`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct DaemonJson {
     /// The path it was read from.
     pub path: String,
@@ -77,7 +78,7 @@ pub struct DaemonJson {
 }
 
 /// Where a text is not valid JSON, or valid JSON is not an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fault {
     /// The line, from 1.
     pub line: u32,
@@ -88,7 +89,7 @@ pub struct Fault {
 }
 
 /// The engine as the operating system reports it, without its API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineProcess {
     /// The endpoint of the engine, such as `unix:///var/run/docker.sock`.
     pub endpoint: String,
@@ -121,7 +122,7 @@ impl EngineProcess {
 }
 
 /// The service that starts the engine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineService {
     /// What starts and stops it.
     pub manager: ServiceManager,
@@ -136,7 +137,7 @@ pub struct EngineService {
 }
 
 /// What starts and stops services on a host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceManager {
     /// systemd.
@@ -169,7 +170,7 @@ impl EngineService {
 }
 
 /// The file of a unix socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SocketFile {
     /// Its path.
     pub path: String,
@@ -184,7 +185,7 @@ pub struct SocketFile {
 }
 
 /// A process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
     /// Its pid.
     pub pid: u32,

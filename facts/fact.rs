@@ -1,6 +1,9 @@
 //! A fact is a value with its source, or the reason why it is missing.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::ser::{Error as _, SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -22,6 +25,43 @@ pub struct Seen<T> {
     pub source: Source,
 }
 
+/// The key under which a gap stands in the place of a value, as JSON text. No fact has such a field.
+pub const GAP_KEY: &str = "$gap";
+
+/// The keyword that marks a fact in the JSON Schema: it may be a gap.
+pub const FACT_KEYWORD: &str = "x-fact";
+
+/// The value, or a gap under [`GAP_KEY`].
+impl<T: Serialize> Serialize for Fact<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Seen(seen) => seen.value.serialize(serializer),
+            Self::Unseen(gap) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry(GAP_KEY, &serde_json::to_string(gap).map_err(S::Error::custom)?)?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// The schema of the value, marked with [`FACT_KEYWORD`].
+impl<T: JsonSchema> JsonSchema for Fact<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = generator.subschema_for::<T>();
+        schema.insert(FACT_KEYWORD.to_owned(), true.into());
+        schema
+    }
+}
+
 impl<T> Deref for Seen<T> {
     type Target = T;
     fn deref(&self) -> &T {
@@ -30,7 +70,7 @@ impl<T> Deref for Seen<T> {
 }
 
 /// Where a fact comes from: the artifact in the bundle, and its origin in words.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// The kind of artifact.
     pub need: Need,
@@ -41,7 +81,7 @@ pub struct Source {
 }
 
 /// A fact that is missing, and why; `?` carries it out of a check.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Gap {
     /// Where it was looked for.
     pub source: Source,
@@ -50,7 +90,7 @@ pub struct Gap {
 }
 
 /// Why a fact is missing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Why {
     /// This run did not collect it.
@@ -124,7 +164,7 @@ impl Why {
 }
 
 /// One kind of artifact. `collect` and `parse` match on it exhaustively.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Need {
     /// `GET /_ping` and its headers.

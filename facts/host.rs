@@ -1,11 +1,12 @@
 //! The host of a node: its interfaces, sockets, kernel and clock.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The operating system.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OsRelease {
     /// The hostname.
     pub hostname: String,
@@ -29,7 +30,7 @@ pub struct OsRelease {
 }
 
 /// A network interface with its addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Interface {
     /// Its name, such as `eth0`.
     pub name: String,
@@ -66,7 +67,7 @@ impl Interface {
 }
 
 /// An address with its prefix length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Address {
     /// The address.
     pub addr: IpAddr,
@@ -111,7 +112,7 @@ impl Address {
 }
 
 /// An entry of the neighbour table (`ip neighbour`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Neighbour {
     /// Its address.
     pub addr: IpAddr,
@@ -124,7 +125,7 @@ pub struct Neighbour {
 }
 
 /// The state of a neighbour entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NeighbourState {
     /// Confirmed within the last seconds.
@@ -138,7 +139,7 @@ pub enum NeighbourState {
 }
 
 /// A route of the main table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Route {
     /// The network, `0.0.0.0` or `::` with prefix 0 for a default route.
     pub network: IpAddr,
@@ -156,7 +157,7 @@ pub struct Route {
 }
 
 /// The type of a route.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RouteKind {
     /// Forwards packets.
@@ -198,7 +199,7 @@ impl RouteKind {
 }
 
 /// The transport protocol of a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP.
@@ -220,7 +221,7 @@ impl std::fmt::Display for Protocol {
 }
 
 /// A listening or bound socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listener {
     /// Its protocol.
     pub protocol: Protocol,
@@ -233,7 +234,7 @@ pub struct Listener {
 }
 
 /// The owner of a socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Owner {
     /// A process.
@@ -250,7 +251,7 @@ pub enum Owner {
 }
 
 /// Kernel settings by dotted name, such as `net.ipv4.ip_forward`; missing ones are omitted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Sysctls(pub BTreeMap<String, String>);
 
@@ -262,7 +263,7 @@ impl Sysctls {
 }
 
 /// The state of a kernel module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModuleState {
     /// Loaded as a module.
@@ -278,12 +279,12 @@ pub enum ModuleState {
 }
 
 /// Kernel modules by name, such as `ip_vs`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Modules(pub BTreeMap<String, Module>);
 
 /// One kernel module.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Module {
     /// Its state.
     pub state: ModuleState,
@@ -292,7 +293,7 @@ pub struct Module {
 }
 
 /// The synchronisation state of the clock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Clock {
     /// Whether the kernel treats the clock as synchronised (`STA_UNSYNC` of adjtimex(2) is clear).
     pub synchronised: bool,
@@ -303,7 +304,7 @@ pub struct Clock {
 }
 
 /// Free space on a file system.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Disk {
     /// The directory.
     pub path: String,
@@ -323,7 +324,7 @@ pub struct Disk {
 }
 
 /// Counters of the kernel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelStats {
     /// The IPv4 neighbour table; none outside the initial network namespace.
     pub neighbours: Option<NeighbourTable>,
@@ -334,7 +335,7 @@ pub struct KernelStats {
 }
 
 /// The IPv4 neighbour table, which all network namespaces share.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NeighbourTable {
     /// The number of entries.
     pub entries: u64,
@@ -343,7 +344,7 @@ pub struct NeighbourTable {
 }
 
 /// Counters of connection tracking since boot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConntrackStats {
     /// Entries that could not be inserted.
     pub insert_failed: u64,
@@ -352,7 +353,7 @@ pub struct ConntrackStats {
 }
 
 /// A network namespace that the engine makes for load balancing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sandbox {
     /// Its name, such as `ingress_sbox` or `lb_abcdef123`.
     pub name: String,
@@ -367,7 +368,7 @@ pub struct Sandbox {
 }
 
 /// Memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Memory {
     /// `MemTotal` in bytes.
     pub total_bytes: u64,

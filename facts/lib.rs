@@ -26,11 +26,11 @@ pub mod stack;
 pub mod swarm;
 mod text;
 
-pub use fact::{Fact, Gap, Need, Seen, Source, Why};
+pub use fact::{FACT_KEYWORD, Fact, GAP_KEY, Gap, Need, Seen, Source, Why};
 #[cfg(feature = "testing")]
 pub use fact::{reads, start_recording_reads};
 pub use ids::{ContainerId, NetworkId, NodeId, NodeName, ServiceId, TaskId};
 pub use jiff::{SignedDuration, Timestamp};
 pub use json_repair::{JsonRepair, JsonRepairKind, repair_json};
-pub use snapshot::{Host, Snapshot};
+pub use snapshot::{FactVisitor, Host, Snapshot, schema};
 pub use text::Text;

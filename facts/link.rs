@@ -2,12 +2,13 @@
 
 use crate::host::Protocol;
 use crate::{NodeId, NodeName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
 /// Another node, as this one knows it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Peer {
     /// Its address.
     pub addr: IpAddr,
@@ -27,7 +28,7 @@ impl Peer {
 }
 
 /// The clock of another node, compared with the clock of this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerClock {
     /// The node's address.
     pub addr: IpAddr,
@@ -36,7 +37,7 @@ pub struct PeerClock {
 }
 
 /// One attempt from this node to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// The node that was probed.
     pub peer: Peer,
@@ -52,7 +53,7 @@ pub struct Probe {
 }
 
 /// The result of several small echoes to one peer within a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Burst {
     /// The number of echoes sent.
     pub sent: u32,
@@ -106,7 +107,7 @@ impl fmt::Display for Burst {
 }
 
 /// What was tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Attempt {
     /// An ICMP echo.
@@ -130,7 +131,7 @@ impl fmt::Display for Attempt {
 }
 
 /// The outcome of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was answered.

@@ -2,11 +2,12 @@
 
 use crate::{Gap, Seen, Why};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Log lines in chronological order, and the places where lines are known to be missing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Log {
     /// The lines that concern the engine.
     pub lines: Vec<Line>,
@@ -39,7 +40,7 @@ impl Log {
 }
 
 /// One message without its outer layers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     /// The file it was read from.
     pub file: String,
@@ -75,7 +76,7 @@ impl Line {
 }
 
 /// The program that wrote a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Program {
     /// The Docker daemon, `dockerd`, `dockerd-current` or `docker`.
@@ -89,7 +90,9 @@ pub enum Program {
 }
 
 /// The level of a line, in ascending order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// No level: lines of systemd and the kernel, and a crash of the engine.
@@ -112,7 +115,7 @@ pub enum Level {
 }
 
 /// Lines that are missing from the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LostLines {
     /// The file that they are missing from.
     pub file: String,

@@ -2,10 +2,12 @@
 
 use crate::{NetworkId, TaskId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::net::IpAddr;
 
 /// A network, as one engine lists it. A worker lists an overlay only while it has an endpoint on it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Network {
     /// Its id.
     pub id: NetworkId,
@@ -42,7 +44,7 @@ pub struct Network {
 }
 
 /// A port that a service publishes through the routing mesh.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct MeshPort {
     /// The service's name.
     pub service: String,
@@ -53,7 +55,7 @@ pub struct MeshPort {
 }
 
 /// A node on an overlay, as gossip knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Peer {
     /// The gossip name: 12 hex digits, different after each start of the engine.
     pub name: String,
@@ -62,7 +64,7 @@ pub struct Peer {
 }
 
 /// The record of one endpoint in NetworkDB: an element of `Services.NAME.Tasks`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct EndpointRecord {
     /// The service; empty for a container that is no task of a service.
     pub service: String,

@@ -2,11 +2,12 @@
 
 use crate::link::{Burst, Outcome};
 use crate::{NetworkId, Why};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// An overlay on which this node has an endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Overlay {
     /// The network's id.
     pub id: NetworkId,
@@ -21,7 +22,7 @@ pub struct Overlay {
 }
 
 /// The kernel's state of an overlay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DataPlane {
     /// The VXLAN network identifier.
     pub vni: u32,
@@ -36,7 +37,7 @@ pub struct DataPlane {
 }
 
 /// The network namespaces of the engine and the VXLAN devices in them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineNamespaces {
     /// The names of the namespaces, such as `ingress_sbox` and `1-9mg6tgpzvs`.
     pub names: Vec<String>,
@@ -45,7 +46,7 @@ pub struct EngineNamespaces {
 }
 
 /// A VXLAN device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VxlanDevice {
     /// The namespace it is in; `None` for that of the host.
     pub namespace: Option<String>,
@@ -60,7 +61,7 @@ pub struct VxlanDevice {
 }
 
 /// Another node on an overlay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Peer {
     /// The address of the node, to which packets for the endpoint are sent.
     pub node: IpAddr,
@@ -94,7 +95,7 @@ pub struct Peer {
 
 /// The packets of an overlay, or ESP packets of an encrypted one, that were captured between two nodes. Received packets
 /// are counted before the firewall of this node, sent packets after it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Capture {
     /// Packets sent.
     pub sent: u32,
@@ -130,7 +131,7 @@ impl Capture {
 }
 
 /// An echo of one size.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SizedEcho {
     /// The size of the packet on the overlay in bytes, IP header included.
     pub size: u32,
@@ -139,7 +140,7 @@ pub struct SizedEcho {
 }
 
 /// The result of an echo.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Echo {
     /// The reply arrived.

@@ -3,11 +3,13 @@
 use crate::host::Protocol;
 use crate::{NetworkId, NodeId, ServiceId, TaskId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A service.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Service {
     /// Its id.
     pub id: ServiceId,
@@ -101,7 +103,7 @@ impl Service {
 }
 
 /// A mount of a task.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Mount {
     /// `bind`, `volume`, `tmpfs`, `npipe` or `cluster`.
     pub kind: String,
@@ -116,7 +118,7 @@ pub struct Mount {
 }
 
 /// Where tasks may run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Placement {
     /// Conditions on a node, such as `node.role==manager`; all must hold.
     pub constraints: Vec<String>,
@@ -127,7 +129,7 @@ pub struct Placement {
 }
 
 /// An operating system and an architecture.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Platform {
     /// The operating system, such as `linux`.
     pub os: String,
@@ -136,7 +138,7 @@ pub struct Platform {
 }
 
 /// CPU and memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Resources {
     /// Billionths of a CPU.
     pub nano_cpus: i64,
@@ -145,7 +147,7 @@ pub struct Resources {
 }
 
 /// How the tasks of a service are replaced by an update.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct UpdateConfig {
     /// How many tasks are replaced at once; 0 is all.
     pub parallelism: u64,
@@ -156,7 +158,7 @@ pub struct UpdateConfig {
 }
 
 /// How an update of a service went.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UpdateStatus {
     /// `updating`, `paused`, `completed`, `rollback_started`, `rollback_paused` or `rollback_completed`.
     pub state: String,
@@ -167,7 +169,7 @@ pub struct UpdateStatus {
 }
 
 /// A port that is published.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PublishedPort {
     /// The protocol, where it is TCP or UDP.
     pub protocol: Option<Protocol>,
@@ -180,7 +182,7 @@ pub struct PublishedPort {
 }
 
 /// A task.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Task {
     /// Its id.
     pub id: TaskId,
@@ -215,7 +217,7 @@ pub struct Task {
 }
 
 /// A network of a task, as the managers assigned it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TaskAttachment {
     /// The network.
     pub network: NetworkId,

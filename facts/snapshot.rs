@@ -17,13 +17,15 @@ use crate::overlay::{EngineNamespaces, Overlay};
 use crate::service::{Service, Task};
 use crate::stack::Stack;
 use crate::swarm::{Certificate, Cluster, LocalState, Node, RaftLog, RemoteManager, SwarmState};
-use crate::{Fact, Gap, NodeName};
+use crate::{Fact, Gap, Need, NodeName};
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// All the facts of one examination. Lists are facts too: no node list is a gap, not a swarm without nodes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, JsonSchema)]
 pub struct Snapshot {
     /// When the facts were taken; "now" to every check.
     pub taken: Timestamp,
@@ -38,11 +40,12 @@ pub struct Snapshot {
     /// The tasks, from a manager.
     pub tasks: Fact<Vec<Task>>,
     /// The stack that is about to be deployed, where one was named.
+    #[schemars(skip)]
     pub stack: Fact<Stack>,
 }
 
 /// A machine that was looked at. `Option` inside a fact means that the thing is known not to exist.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, JsonSchema)]
 pub struct Host {
     /// Its hostname.
     pub name: NodeName,
@@ -83,6 +86,7 @@ pub struct Host {
     /// The addresses with a connection to its manager port.
     pub manager_connections: Fact<BTreeSet<IpAddr>>,
     /// Its firewall rules.
+    #[schemars(skip)]
     pub firewall: Fact<Ruleset>,
     /// Its kernel settings.
     pub sysctls: Fact<Sysctls>,
@@ -101,6 +105,7 @@ pub struct Host {
     /// Its memory.
     pub memory: Fact<Memory>,
     /// The log of its engine.
+    #[schemars(skip)]
     pub log: Fact<Log>,
     /// Probes of the other nodes.
     pub probes: Fact<Vec<Probe>>,
@@ -111,17 +116,83 @@ pub struct Host {
     /// The containers on it that run tasks.
     pub containers: Fact<Vec<Container>>,
     /// The swarm that it would join, for `preflight --join`.
+    #[schemars(skip)]
     pub join: Fact<Join>,
     /// Applications in containers that form clusters.
     pub apps: Fact<Apps>,
     /// The overlays it has an endpoint on.
     pub overlays: Fact<Vec<Overlay>>,
     /// Captured packets, with `--listen`.
+    #[schemars(skip)]
     pub gossip_capture: Fact<GossipCapture>,
     /// The network namespaces of its engine. Absent in bundles of older versions.
     pub engine_namespaces: Fact<EngineNamespaces>,
     /// The clocks of the other nodes, for the matrix.
     pub clocks: Fact<Vec<PeerClock>>,
+}
+
+/// Is shown facts of different types.
+pub trait FactVisitor {
+    /// A fact and the name of its field.
+    fn fact<T: Serialize>(&mut self, name: &'static str, fact: &Fact<T>);
+}
+
+/// Lists fields that are facts, each with the kind of artifact it comes from.
+macro_rules! visited {
+    ($owner:ident: $($field:ident: $need:ident),+ $(,)?) => {
+        impl $owner {
+            /// The names of the facts that [`Self::visit`] shows, each with the kind of artifact it comes from.
+            pub const FACTS: &'static [(&'static str, Need)] = &[$((stringify!($field), Need::$need)),+];
+
+            /// Shows the facts, without those that only a preflight or a capture collects, the log and the firewall rules.
+            pub fn visit(&self, visitor: &mut impl FactVisitor) {
+                $(visitor.fact(stringify!($field), &self.$field);)+
+            }
+        }
+    };
+}
+
+visited! { Snapshot:
+    cluster: Swarm,
+    nodes: Nodes,
+    services: Services,
+    tasks: Tasks,
+}
+
+visited! { Host:
+    os: OsRelease,
+    ping: Ping,
+    info: Info,
+    version: Version,
+    daemon_json: DaemonJson,
+    engine: EngineProcess,
+    swarm_state: SwarmState,
+    remembered_managers: SwarmState,
+    raft_log: SwarmState,
+    certificate: Certificates,
+    root_certificate: Certificates,
+    hosts_file: Hosts,
+    resolv_conf: ResolvConf,
+    interfaces: Interfaces,
+    routes: Routes,
+    listeners: Sockets,
+    manager_connections: Sockets,
+    sysctls: Sysctls,
+    kernel_stats: Sysctls,
+    sandboxes: Sysctls,
+    modules: Modules,
+    clock: Clock,
+    disk: Disk,
+    other_disks: Disk,
+    memory: Memory,
+    probes: Probes,
+    neighbours: Neighbours,
+    networks: Networks,
+    containers: Containers,
+    apps: Apps,
+    overlays: Overlays,
+    engine_namespaces: Overlays,
+    clocks: Clocks,
 }
 
 impl Host {
@@ -169,4 +240,9 @@ impl Host {
         let state = self.swarm_state.get().ok().and_then(|state| state.value.as_ref());
         in_use.or(state.map(|state| state.data_path_port)).filter(|port| *port != 0).unwrap_or(4789)
     }
+}
+
+/// The JSON Schema of the facts that rules read: a [`Snapshot`] without what only a preflight collects.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Snapshot).to_value()
 }

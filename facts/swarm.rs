@@ -3,13 +3,14 @@
 use crate::service::{Platform, Resources};
 use crate::{NodeId, NodeName};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// `Swarm` of `GET /info`: what an engine reports about its own membership, also on a worker.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Membership {
     /// `LocalNodeState`.
     pub state: LocalState,
@@ -32,7 +33,8 @@ pub struct Membership {
 }
 
 /// `LocalNodeState`: how far the swarm component of this engine has come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum LocalState {
     /// Not in a swarm.
     #[default]
@@ -46,6 +48,7 @@ pub enum LocalState {
     /// Encrypted at rest, waiting for the unlock key.
     Locked,
     /// A state this doctor does not know.
+    #[serde(untagged)]
     Other(String),
 }
 
@@ -77,7 +80,7 @@ impl From<&str> for LocalState {
 }
 
 /// A manager as another node knows it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct RemoteManager {
     /// Its node id.
     pub node_id: NodeId,
@@ -86,7 +89,7 @@ pub struct RemoteManager {
 }
 
 /// An entry of the node list, `GET /nodes`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Node {
     /// Its id.
     pub id: NodeId,
@@ -123,7 +126,8 @@ pub struct Node {
 }
 
 /// `Status.State` of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum NodeState {
     /// It beats.
     Ready,
@@ -134,6 +138,7 @@ pub enum NodeState {
     /// The leader is new and has not heard from it yet; normal for some 30 s.
     Unknown,
     /// A state this doctor does not know.
+    #[serde(untagged)]
     Other(String),
 }
 
@@ -163,7 +168,7 @@ impl From<&str> for NodeState {
 }
 
 /// `ManagerStatus` of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Manager {
     /// Whether it leads.
     pub leader: bool,
@@ -174,7 +179,7 @@ pub struct Manager {
 }
 
 /// `GET /swarm`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cluster {
     /// The cluster's id.
     pub id: String,
@@ -198,7 +203,7 @@ pub struct Cluster {
 pub const MANAGER_PORT: u16 = 2377;
 
 /// `docker-state.json`: what a node remembers of how it came into the swarm.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SwarmState {
     /// The address it advertises.
     pub advertise_addr: String,
@@ -226,7 +231,7 @@ impl SwarmState {
 }
 
 /// Where the raft log of a manager ends: of two, the greater one is the newer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct RaftLog {
     /// The term of its last entry.
     pub term: u64,
@@ -241,7 +246,7 @@ impl fmt::Display for RaftLog {
 }
 
 /// A certificate of the swarm, without its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Certificate {
     /// CN: the node id.
     pub common_name: String,

@@ -1,7 +1,10 @@
 //! Raw text that can be quoted by line.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 /// Unmodified text, stored so that evidence can quote it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Text(pub String);
 
 impl Text {

@@ -1,6 +1,7 @@
 //! Finding a check by what a user types: its id, an old id, or an unambiguous part of it.
 
-use checks::{BuiltIn, built_in, renamed};
+use crate::rules::Catalogue;
+use checks::{Meta, renamed};
 
 /// How many wrong letters a text may have to be taken for a misspelt name.
 const TYPOS: usize = 3;
@@ -11,7 +12,7 @@ const NAMED: usize = 8;
 #[derive(Clone, Copy)]
 pub struct Resolved {
     /// The check.
-    pub check: &'static BuiltIn,
+    pub meta: &'static Meta,
     /// The check was named by the id that it had before it was renamed.
     pub old: Option<&'static str>,
 }
@@ -19,7 +20,7 @@ pub struct Resolved {
 impl Resolved {
     /// The present id.
     pub fn id(self) -> &'static str {
-        self.check.meta.id.as_ref()
+        self.meta.id.as_ref()
     }
 
     /// The message about a renamed id.
@@ -29,33 +30,33 @@ impl Resolved {
 }
 
 /// The check of an id, or of an old id.
-pub fn exact(text: &str) -> Result<Resolved, String> {
-    let by_id = |id: &str| built_in().find(|check| check.meta.id == id);
-    if let Some(check) = by_id(text) {
-        return Ok(Resolved { check, old: None });
+pub fn exact(text: &str, catalogue: &Catalogue) -> Result<Resolved, String> {
+    let by_id = |id: &str| catalogue.metas().find(|meta| meta.id == id);
+    if let Some(meta) = by_id(text) {
+        return Ok(Resolved { meta, old: None });
     }
-    if let Some(check) = renamed(text).and_then(by_id) {
+    if let Some(meta) = renamed(text).and_then(by_id) {
         let old = checks::RENAMED.iter().find(|(old, _)| *old == text).map(|(old, _)| *old);
-        return Ok(Resolved { check, old });
+        return Ok(Resolved { meta, old });
     }
-    let hint = hint(text, built_in().map(|check| check.meta.id.as_ref()));
+    let hint = hint(text, catalogue.metas().map(|meta| meta.id.as_ref()));
     Err(format!("there is no check {text:?}{hint}"))
 }
 
 /// The check of an id, of an old id, or of a part that only one id has.
-pub fn find(text: &str) -> Result<Resolved, String> {
-    let error = match exact(text) {
+pub fn find(text: &str, catalogue: &Catalogue) -> Result<Resolved, String> {
+    let error = match exact(text, catalogue) {
         Ok(found) => return Ok(found),
         Err(error) => error,
     };
-    let name = |check: &'static BuiltIn| check.meta.id.rsplit('/').next().unwrap_or_default();
-    let whole: Vec<_> = built_in().filter(|check| name(check) == text).collect();
-    let part: Vec<_> = built_in().filter(|check| !text.is_empty() && check.meta.id.contains(text)).collect();
+    let name = |meta: &'static Meta| meta.id.rsplit('/').next().unwrap_or_default();
+    let whole: Vec<_> = catalogue.metas().filter(|meta| name(meta) == text).collect();
+    let part: Vec<_> = catalogue.metas().filter(|meta| !text.is_empty() && meta.id.contains(text)).collect();
     match (whole.as_slice(), part.as_slice()) {
-        ([check], _) | (_, [check]) => Ok(Resolved { check, old: None }),
+        ([meta], _) | (_, [meta]) => Ok(Resolved { meta, old: None }),
         (_, []) => Err(error),
         (_, several) => {
-            let mut ids: Vec<&str> = several.iter().take(NAMED).map(|check| check.meta.id.as_ref()).collect();
+            let mut ids: Vec<&str> = several.iter().take(NAMED).map(|meta| meta.id.as_ref()).collect();
             let more = format!("{} more", several.len().saturating_sub(NAMED));
             if several.len() > NAMED {
                 ids.push(&more);
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Result<&'static str, String> {
-        find(text).map(Resolved::id)
+        find(text, &Catalogue::default()).map(Resolved::id)
     }
 
     #[test]
@@ -108,7 +109,7 @@ mod tests {
         for text in ["swarm/lost-quorum", "lost-quorum", "lost-q"] {
             assert_eq!(found(text), Ok("swarm/lost-quorum"), "{text}");
         }
-        let old = find("swarm/locked").map(|found| (found.id(), found.notice()));
+        let old = find("swarm/locked", &Catalogue::default()).map(|found| (found.id(), found.notice()));
         let notice = "check swarm/locked was renamed to swarm/autolock-locked".to_owned();
         assert_eq!(old, Ok(("swarm/autolock-locked", Some(notice))));
     }
@@ -117,7 +118,7 @@ mod tests {
     fn an_ambiguous_part_names_the_candidates_and_an_exact_id_takes_no_part() {
         let error = found("firewall-drops").unwrap_err();
         assert!(error.starts_with("\"firewall-drops\" matches several checks: "), "{error}");
-        assert!(exact("lost-quorum").is_err());
+        assert!(exact("lost-quorum", &Catalogue::default()).is_err());
         assert!(found("").is_err());
     }
 

@@ -6,7 +6,6 @@ use crate::error::ExpectedError;
 use crate::judge::{Diagnosis, Member, judge, judge_swarm};
 use crate::matrix::Matrix;
 use crate::policy::Policy;
-use checks::Check;
 use facts::bundle::{Bundle, Manifest};
 use facts::{Need, Snapshot};
 use std::path::{Path, PathBuf};
@@ -82,7 +81,7 @@ pub fn together(mut members: Vec<Member>, policy: &Policy) -> Option<(Snapshot, 
         let diagnosis = judged(&snapshot, &manifest, policy);
         return Some((snapshot, diagnosis));
     }
-    judge_swarm(checks::built_in().map(|check| check as &dyn Check), members, policy)
+    judge_swarm(policy.catalogue.checks(), members, policy)
 }
 
 /// The nodes in these bundles. The bytes of each are dropped before the next is read, to bound the memory.
@@ -162,5 +161,5 @@ pub fn diagnose_by(bundle: &Bundle, policy: &Policy) -> Diagnosis {
 }
 
 fn judged(snapshot: &Snapshot, manifest: &Manifest, policy: &Policy) -> Diagnosis {
-    judge(checks::built_in().map(|check| check as &dyn Check), snapshot, manifest, policy)
+    judge(policy.catalogue.checks(), snapshot, manifest, policy)
 }

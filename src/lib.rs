@@ -19,5 +19,7 @@ pub mod policy;
 pub mod preflight;
 mod redact;
 pub mod report;
+pub mod rules;
 pub mod serve;
+mod toml_place;
 pub mod watch;

@@ -9,6 +9,7 @@ mod settings;
 
 use crate::host::Address;
 use crate::{ContainerId, ServiceId, TaskId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,7 +24,7 @@ pub use settings::{Origin, Setting, Settings};
 pub const LABEL: &str = "swarm-doctor.app";
 
 /// The applications on one node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Apps {
     /// The program of a service, by the service's name, where the user named it.
     pub named: BTreeMap<String, String>,
@@ -35,7 +36,7 @@ pub struct Apps {
 }
 
 /// A container of a task that exited.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exited {
     /// Its name.
     pub name: String,
@@ -52,7 +53,7 @@ pub struct Exited {
 }
 
 /// A container of a task that runs a known program, or ran it and exited.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct App {
     /// Its id.
     pub container: ContainerId,
@@ -95,7 +96,7 @@ pub struct App {
 }
 
 /// A name, as a container resolves it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resolved {
     /// The name.
     pub name: String,
@@ -128,7 +129,7 @@ impl Resolved {
 }
 
 /// One HTTP request from inside the container's network namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpProbe {
     /// The address with its scheme, name and port, such as `http://nifi1:8080/nifi-api/flow/about`.
     pub url: String,
@@ -144,7 +145,7 @@ pub struct HttpProbe {
 }
 
 /// An answer over HTTP.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
     /// The status.
     pub status: u16,

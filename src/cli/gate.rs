@@ -1,5 +1,6 @@
 //! Options of the gate: which findings fail the run. A configuration file can hold them; the command line overrides it.
 
+use super::RuleFolders;
 use crate::exit::FailOn;
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -38,6 +39,9 @@ pub struct Gate {
     /// Such as host/disk-full=10%
     #[arg(long, value_name = "CHECK=VALUE")]
     pub threshold: Vec<String>,
+    /// Where rules are.
+    #[command(flatten)]
+    pub rules: RuleFolders,
     /// Configuration file
     ///
     /// The default is /etc/swarm-doctor.toml, if it exists.

@@ -8,7 +8,7 @@ mod run;
 mod source;
 mod values;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 pub use fixing::{Confirmation, Fix, Fixing, Receipts};
@@ -17,6 +17,7 @@ pub use order::ordered;
 pub use output::{Format, Layout, Output, TableOutput, Wanted, When};
 pub use run::{Chosen, Collect, Diff, Join, Matrix, Merge, Preflight, Run, Serve, Stack};
 pub use source::{App, Source};
+pub(crate) use values::duration;
 
 /// Diagnose a Docker Swarm: root cause, evidence, remedy
 ///
@@ -123,6 +124,9 @@ pub enum Command {
         /// Print JSON
         #[arg(long, conflicts_with = "verbose")]
         json: bool,
+        /// Where rules are.
+        #[command(flatten)]
+        rules: RuleFolders,
     },
     /// Explain a check: why it matters, and how to fix it
     Explain {
@@ -132,7 +136,15 @@ pub enum Command {
         /// Name the checks that know this line of a log instead
         #[arg(long, value_name = "LINE", conflicts_with = "check")]
         log: Option<String>,
+        /// Where rules are.
+        #[command(flatten)]
+        rules: RuleFolders,
     },
+    /// Check, test and start rules: checks of your own
+    ///
+    /// A rule is a TOML file in /etc/swarm-doctor/checks.d or in a folder that --checks names. See docs/rules.
+    #[command(subcommand)]
+    Rules(Rules),
     /// Write a commented configuration file
     Init {
         /// File to write
@@ -179,6 +191,42 @@ impl Command {
     }
 }
 
+/// Folders with rules.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RuleFolders {
+    /// Folder with rules of your own (repeatable)
+    ///
+    /// Those in /etc/swarm-doctor/checks.d are always read. See docs/rules.
+    #[arg(long = "checks", id = "rule_folders", value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+}
+
+/// What is done with rules.
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Check whether rule files are valid
+    Lint {
+        /// Rule files
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run each rule of a folder on its bundles
+    ///
+    /// The bundles of NAME.toml are in the folder NAME: on those that begin with `fires` the rule must have a finding, on
+    /// those that begin with `silent` none.
+    Test {
+        /// Folder with rules
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Write a commented rule
+    New {
+        /// File to write
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
 /// The documents with a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Document {
@@ -186,6 +234,8 @@ pub enum Document {
     Report,
     /// The table of `matrix`
     Matrix,
+    /// The facts that rules read
+    Facts,
 }
 
 /// Every page of help, as `--help` prints it on a terminal of 100 columns.

@@ -33,7 +33,7 @@ pub(super) fn wanted(text: &str) -> Result<Wanted, String> {
 }
 
 /// Parses a duration such as `250ms`, `2s`, `90m`, `24h` or `7d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let millis: u64 = match unit {

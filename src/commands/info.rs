@@ -5,13 +5,15 @@ use crate::cli::{Cli, When};
 use crate::error::{ExpectedError, notice};
 use crate::exit::ExitCode;
 use crate::report::{self, Terminal};
+use crate::rules::Catalogue;
 use crate::{check_id, pager, policy};
 use clap::CommandFactory as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-pub(super) fn list(verbose: bool, json: bool) -> Result<ExitCode, ExpectedError> {
+pub(super) fn list(verbose: bool, json: bool, folders: &[PathBuf]) -> Result<ExitCode, ExpectedError> {
     let terminal = Terminal::stdout(When::Auto);
-    let mut checks = checks::built_in();
+    let catalogue = loaded(folders)?;
+    let mut checks = catalogue.metas();
     print(|out| {
         if json {
             report::list_json(&mut checks, out)
@@ -21,11 +23,11 @@ pub(super) fn list(verbose: bool, json: bool) -> Result<ExitCode, ExpectedError>
     })
 }
 
-pub(super) fn explain(text: &str) -> Result<ExitCode, ExpectedError> {
-    let found = check_id::find(text).map_err(ExpectedError::usage)?;
+pub(super) fn explain(text: &str, folders: &[PathBuf]) -> Result<ExitCode, ExpectedError> {
+    let found = check_id::find(text, &loaded(folders)?).map_err(ExpectedError::usage)?;
     found.notice().iter().for_each(|text| notice(text));
     let mut text = Vec::new();
-    let shown = report::explain(found.check, Terminal::stdout(When::Auto), &mut text)
+    let shown = report::explain(found.meta, Terminal::stdout(When::Auto), &mut text)
         .and_then(|()| pager::show(&text));
     print(|_| shown)
 }
@@ -47,6 +49,13 @@ pub(super) fn explain_log(line: &str) -> Result<ExitCode, ExpectedError> {
         }
         writeln!(out, "More: swarm-doctor explain {}", found[0].check)
     })
+}
+
+/// All checks; what is wrong with a rule goes to standard error.
+fn loaded(folders: &[PathBuf]) -> Result<Catalogue, ExpectedError> {
+    let catalogue = Catalogue::load(folders)?;
+    catalogue.faults.iter().for_each(|fault| notice(&fault.to_string()));
+    Ok(catalogue)
 }
 
 pub(super) fn init(path: &Path, force: bool) -> Result<ExitCode, ExpectedError> {

@@ -6,12 +6,14 @@ mod info;
 mod log_line;
 mod output;
 mod report;
+mod rules;
 mod version;
 
 use crate::cli::{Chosen, Command, Document};
 use crate::error::ExpectedError;
 use crate::exit::ExitCode;
 use crate::report::{MATRIX_SCHEMA, SCHEMA};
+use crate::rules::facts_schema;
 use std::io::{self, Write};
 use std::time::Instant;
 
@@ -31,14 +33,18 @@ pub fn execute(command: Command, began: Instant) -> Result<ExitCode, ExpectedErr
         Command::Matrix(matrix) => bundles::matrix(&matrix),
         Command::Collect(collect) => bundles::collect(&collect),
         Command::Diff(diff) => bundles::diff(&diff),
-        Command::List { verbose, json } => info::list(verbose, json),
-        Command::Explain { check: Some(check), log: None } => info::explain(&check),
+        Command::List { verbose, json, rules: folders } => info::list(verbose, json, &folders.rules),
+        Command::Explain { check: Some(check), log: None, rules: folders } => {
+            info::explain(&check, &folders.rules)
+        }
         Command::Explain { log, .. } => info::explain_log(&log.unwrap_or_default()),
+        Command::Rules(command) => rules::execute(&command),
         Command::Init { file, force } => info::init(&file, force),
         Command::Schema { of } => {
             let schema = match of {
-                Document::Report => SCHEMA,
-                Document::Matrix => MATRIX_SCHEMA,
+                Document::Report => SCHEMA.to_owned(),
+                Document::Matrix => MATRIX_SCHEMA.to_owned(),
+                Document::Facts => facts_schema(),
             };
             print(|out| out.write_all(schema.as_bytes()))
         }

@@ -73,10 +73,11 @@ async fn patiently(
 }
 
 pub(super) fn fix(fix: Fix, began: Instant) -> Result<ExitCode, ExpectedError> {
-    let found = check_id::find(&fix.check).map_err(ExpectedError::usage)?;
-    found.notice().iter().for_each(|text| notice(text));
+    let name = fix.check.clone();
     let run = Run::from(fix);
     let policy = Policy::of(&run.gate, &[])?.for_one();
+    let found = check_id::find(&name, &policy.catalogue).map_err(ExpectedError::usage)?;
+    found.notice().iter().for_each(|text| notice(text));
     to_the_end(fix_and_report(&run, run.fix.flatten(), Some(found.id()), &policy, began))
 }
 

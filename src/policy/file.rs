@@ -2,9 +2,10 @@
 
 use super::{Excuse, Ignore, current, severity_named};
 use crate::check_id;
-use crate::check_id::hint;
 use crate::error::ExpectedError;
 use crate::exit::FailOn;
+use crate::rules::Catalogue;
+use crate::toml_place::{place, wrong};
 use checks::{Severity, Thresholds};
 use clap::ValueEnum as _;
 use serde::Deserialize;
@@ -61,22 +62,25 @@ type Wrong = (usize, String);
 
 impl File {
     /// The file of --config, or the default one if it exists; with its path.
-    pub(super) fn find(named: Option<&Path>) -> Result<(Self, PathBuf), ExpectedError> {
+    pub(super) fn find(
+        named: Option<&Path>,
+        catalogue: &Catalogue,
+    ) -> Result<(Self, PathBuf), ExpectedError> {
         let path = named.unwrap_or(Path::new(DEFAULT));
         let text = match read(path) {
             Ok(text) => text,
             Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(ExpectedError::file("read", path, &error)),
         };
-        let file = Self::parse(&text, path).map_err(|(at, what)| {
-            ExpectedError::usage(format!("{}:{}: {what}", path.display(), line(&text, at)))
+        let file = Self::parse(&text, path, catalogue).map_err(|(at, what)| {
+            ExpectedError::usage(format!("{}:{}: {what}", path.display(), place(&text, at).0))
         })?;
         Ok((file, path.to_owned()))
     }
 
-    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, Wrong> {
+    pub(super) fn parse(text: &str, path: &Path, catalogue: &Catalogue) -> Result<Self, Wrong> {
         let written: Written = toml::from_str(text).map_err(|error| wrong(&error))?;
-        let place = |at: usize| format!("{}:{}", path.display(), line(text, at));
+        let at_line = |at: usize| format!("{}:{}", path.display(), place(text, at).0);
         let mut file =
             Self { allow_unknown: written.allow_unknown, baseline: written.baseline, ..Self::default() };
         if let Some(value) = written.fail_on {
@@ -85,13 +89,15 @@ impl File {
             file.fail_on = Some(severity.map_err(|_| (value.span().start, why))?);
         }
         for (check, value) in written.severity {
-            let found = check_id::exact(check.as_ref()).map_err(|why| (check.span().start, why))?;
+            let found =
+                check_id::exact(check.as_ref(), catalogue).map_err(|why| (check.span().start, why))?;
             let severity = severity_named(value.as_ref()).map_err(|why| (value.span().start, why))?;
             file.notices.extend(found.notice());
             file.severities.insert(found.id().to_owned(), severity);
         }
         for (name, value) in written.threshold {
-            let set = file.thresholds.set(current(name.as_ref(), &mut file.notices), value.as_ref());
+            let set =
+                file.thresholds.set(current(name.as_ref(), catalogue, &mut file.notices), value.as_ref());
             set.map_err(|why| (name.span().start, why))?;
         }
         for entry in written.ignore {
@@ -106,12 +112,12 @@ impl File {
                 }
                 None => None,
             };
-            let excuse = Excuse { reason, until, by: place(at) };
-            file.ignores.push(Ignore::new(check, subject, excuse).map_err(|why| (at, why))?);
+            let excuse = Excuse { reason, until, by: at_line(at) };
+            file.ignores.push(Ignore::new(check, subject, excuse, catalogue).map_err(|why| (at, why))?);
         }
         file.checks = written
             .checks
-            .map(|checks| (place(checks.span().start), checks.into_inner()))
+            .map(|checks| (at_line(checks.span().start), checks.into_inner()))
             .map(|(by, checks)| (checks, by));
         Ok(file)
     }
@@ -124,21 +130,4 @@ fn read(path: &Path) -> std::io::Result<String> {
         true => Err(std::io::Error::other("larger than 1 MiB")),
         false => Ok(text),
     }
-}
-
-/// The number of the line, from 1, in which this byte is.
-fn line(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
-}
-
-/// The error, with the key that was probably meant.
-fn wrong(error: &toml::de::Error) -> Wrong {
-    let what = error.message().trim().replace('\n', "; ");
-    // "unknown field `chekcs`, expected one of `checks`, ..."
-    let mut names = what.split('`').skip(1).step_by(2);
-    let hint = match names.next().filter(|_| what.starts_with("unknown field")) {
-        Some(unknown) => hint(unknown, names),
-        None => String::new(),
-    };
-    (error.span().map_or(0, |span| span.start), format!("{what}{hint}"))
 }

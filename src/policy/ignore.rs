@@ -2,9 +2,9 @@
 
 use super::Excuse;
 use crate::check_id;
+use crate::rules::Catalogue;
 use checks::{Finding, Subject};
 use jiff::civil::Date;
-use std::str::FromStr;
 
 /// A rule: what is ignored, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +19,36 @@ pub struct Ignore {
 
 impl Ignore {
     /// Ignores the findings of this check, on this subject or on any.
-    pub(super) fn new(check: String, subject: Option<String>, excuse: Excuse) -> Result<Self, String> {
-        let found = check_id::exact(&check)?;
+    pub(super) fn new(
+        check: String,
+        subject: Option<String>,
+        excuse: Excuse,
+        catalogue: &Catalogue,
+    ) -> Result<Self, String> {
+        let found = check_id::exact(&check, catalogue)?;
         if excuse.reason.trim().is_empty() {
             return Err(format!("a reason is expected, such as {check}=\"until the new disks are here\""));
         }
         Ok(Self { check: found.id().to_owned(), subject, excuse, notice: found.notice() })
+    }
+
+    /// Parses `CHECK[@SUBJECT]=REASON`, where the reason may end with `until YYYY-MM-DD`.
+    pub(super) fn parse(text: &str, catalogue: &Catalogue) -> Result<Self, String> {
+        let (what, reason) =
+            text.split_once('=').ok_or("CHECK[@SUBJECT]=REASON is expected; a reason is required")?;
+        let (check, subject) = match what.split_once('@') {
+            Some((check, subject)) => (check, Some(subject.to_owned())),
+            None => (what, None),
+        };
+        let (reason, until) = match reason.rsplit_once("until ") {
+            Some((before, date)) => match date.trim().parse() {
+                Ok(date) => (before.trim_end_matches([' ', ',', ';']), Some(date)),
+                Err(_) => (reason, None),
+            },
+            None => (reason, None),
+        };
+        let excuse = Excuse { reason: reason.to_owned(), until, by: "--ignore".into() };
+        Self::new(check.to_owned(), subject, excuse, catalogue)
     }
 
     /// Whether it applies to this finding.
@@ -60,27 +84,4 @@ fn is_named(subject: &Subject, name: &str) -> bool {
         _ => "",
     };
     subject.to_string() == name || bare == name
-}
-
-impl FromStr for Ignore {
-    type Err = String;
-
-    /// Parses `CHECK[@SUBJECT]=REASON`, where the reason may end with `until YYYY-MM-DD`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (what, reason) =
-            text.split_once('=').ok_or("CHECK[@SUBJECT]=REASON is expected; a reason is required")?;
-        let (check, subject) = match what.split_once('@') {
-            Some((check, subject)) => (check, Some(subject.to_owned())),
-            None => (what, None),
-        };
-        let (reason, until) = match reason.rsplit_once("until ") {
-            Some((before, date)) => match date.trim().parse() {
-                Ok(date) => (before.trim_end_matches([' ', ',', ';']), Some(date)),
-                Err(_) => (reason, None),
-            },
-            None => (reason, None),
-        };
-        let excuse = Excuse { reason: reason.to_owned(), until, by: "--ignore".into() };
-        Self::new(check.to_owned(), subject, excuse)
-    }
 }

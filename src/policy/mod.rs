@@ -10,8 +10,9 @@ mod selection;
 
 use crate::check_id::{self, Resolved};
 use crate::cli::Gate;
-use crate::error::ExpectedError;
+use crate::error::{ExpectedError, notice};
 use crate::exit::FailOn;
+use crate::rules::Catalogue;
 use checks::{Finding, Severity, Thresholds};
 use facts::Timestamp;
 use jiff::civil::Date;
@@ -29,6 +30,8 @@ pub use selection::Selection;
 /// The policy of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
+    /// The checks there are.
+    pub catalogue: Catalogue,
     /// Which checks run.
     pub selection: Selection,
     /// Severities that the user sets, by check.
@@ -61,31 +64,34 @@ pub struct Excuse {
 impl Policy {
     /// The policy of the command line and the file. Checks that the command line names replace those of the file.
     pub fn of(gate: &Gate, chosen: &[String]) -> Result<Self, ExpectedError> {
-        let (file, path) = File::find(gate.config.as_deref())?;
+        let catalogue = Catalogue::load(&gate.rules.rules)?;
+        catalogue.faults.iter().for_each(|fault| notice(&fault.to_string()));
+        let (file, path) = File::find(gate.config.as_deref(), &catalogue)?;
         let flag = |name: &str, why: String| ExpectedError::usage(format!("{name}: {why}"));
         let selection = match (chosen, file.checks) {
-            ([], Some((checks, by))) => {
-                Selection::of(&checks, &by).map_err(|why| ExpectedError::usage(format!("{by}: {why}")))?
-            }
+            ([], Some((checks, by))) => Selection::of(&checks, &by, &catalogue)
+                .map_err(|why| ExpectedError::usage(format!("{by}: {why}")))?,
             ([], None) => Selection::default(),
-            (chosen, _) => Selection::of(chosen, "the command line").map_err(ExpectedError::usage)?,
+            (chosen, _) => {
+                Selection::of(chosen, "the command line", &catalogue).map_err(ExpectedError::usage)?
+            }
         };
         let mut notices = file.notices;
         let mut severities = file.severities;
         for text in &gate.severity {
-            let (check, severity) = severity(text).map_err(|why| flag("--severity", why))?;
+            let (check, severity) = severity(text, &catalogue).map_err(|why| flag("--severity", why))?;
             notices.extend(check.notice());
             severities.insert(check.id().to_owned(), severity);
         }
         let mut thresholds = file.thresholds;
         for text in &gate.threshold {
             let (name, value) = text.split_once('=').unwrap_or((text, ""));
-            let name = current(name, &mut notices);
+            let name = current(name, &catalogue, &mut notices);
             thresholds.set(name, value).map_err(|why| flag("--threshold", why))?;
         }
         let mut ignores = Vec::new();
         for text in &gate.ignore {
-            ignores.push(text.parse::<Ignore>().map_err(|why| flag("--ignore", why))?);
+            ignores.push(Ignore::parse(text, &catalogue).map_err(|why| flag("--ignore", why))?);
         }
         ignores.extend(file.ignores);
         notices.extend(ignores.iter().filter_map(|ignore| ignore.notice.clone()));
@@ -94,6 +100,7 @@ impl Policy {
         let beside = |text: String| path.parent().unwrap_or(Path::new("/")).join(text);
         let baseline = gate.baseline.clone().or_else(|| file.baseline.map(beside));
         Ok(Self {
+            catalogue,
             selection,
             severities,
             thresholds,
@@ -103,6 +110,11 @@ impl Policy {
             allow_unknown: gate.allow_unknown || file.allow_unknown,
             notices,
         })
+    }
+
+    /// The policy that runs these checks.
+    pub fn of_checks(catalogue: Catalogue, selection: Selection) -> Self {
+        Self { catalogue, selection, ..Self::default() }
     }
 
     /// The same with every check: a preflight must not leave one out because of a file.
@@ -151,10 +163,10 @@ impl From<Selection> for Policy {
 }
 
 /// Parses `CHECK=SEVERITY`.
-fn severity(text: &str) -> Result<(Resolved, Severity), String> {
+fn severity(text: &str, catalogue: &Catalogue) -> Result<(Resolved, Severity), String> {
     let (check, severity) =
         text.split_once('=').ok_or("CHECK=SEVERITY is expected, such as host/ipvs-missing=info")?;
-    Ok((check_id::exact(check)?, severity_named(severity)?))
+    Ok((check_id::exact(check, catalogue)?, severity_named(severity)?))
 }
 
 /// The severity of this name.
@@ -166,8 +178,8 @@ fn severity_named(name: &str) -> Result<Severity, String> {
 }
 
 /// The present id of a check that may be named by an old one; a notice tells of it. Another text stays as it is.
-fn current<'a>(text: &'a str, notices: &mut BTreeSet<String>) -> &'a str {
-    let Ok(found) = check_id::exact(text) else { return text };
+fn current<'a>(text: &'a str, catalogue: &Catalogue, notices: &mut BTreeSet<String>) -> &'a str {
+    let Ok(found) = check_id::exact(text, catalogue) else { return text };
     notices.extend(found.notice());
     found.id()
 }

@@ -2,7 +2,8 @@
 
 use super::current;
 use crate::check_id::hint;
-use checks::{BuiltIn, Meta, built_in};
+use crate::rules::Catalogue;
+use checks::Meta;
 use facts::Need;
 use std::collections::BTreeSet;
 
@@ -19,6 +20,10 @@ struct Chosen {
     asked: BTreeSet<&'static str>,
     /// Their possible causes, directly and indirectly. They run, too, and are shown where they explain a finding.
     behind: BTreeSet<&'static str>,
+    /// The kinds of artifacts that they read.
+    needs: BTreeSet<Need>,
+    /// How many checks there are.
+    all: usize,
     /// Where they were chosen.
     by: String,
     /// Checks that were named by an old id.
@@ -27,22 +32,22 @@ struct Chosen {
 
 impl Selection {
     /// Selects ids and categories; `!` before one excludes it, also as a possible cause.
-    pub fn of(words: &[String], by: &str) -> Result<Self, String> {
+    pub fn of(words: &[String], by: &str, catalogue: &Catalogue) -> Result<Self, String> {
         let mut wanted = BTreeSet::new();
         let mut refused = BTreeSet::new();
         let mut any = false;
         let mut notices = BTreeSet::new();
         for word in words {
             match word.strip_prefix('!') {
-                Some(word) => refused.extend(named(current(word, &mut notices))?),
+                Some(word) => refused.extend(named(current(word, catalogue, &mut notices), catalogue)?),
                 None => {
                     any = true;
-                    wanted.extend(named(current(word, &mut notices))?);
+                    wanted.extend(named(current(word, catalogue, &mut notices), catalogue)?);
                 }
             }
         }
         if !any {
-            wanted = built_in().map(id).collect();
+            wanted = catalogue.metas().map(id).collect();
         }
         let asked: BTreeSet<&'static str> = wanted.difference(&refused).copied().collect();
         if asked.is_empty() {
@@ -51,18 +56,21 @@ impl Selection {
         let mut behind = BTreeSet::new();
         let mut next: Vec<&'static str> = asked.iter().copied().collect();
         while let Some(check) = next.pop() {
-            let remaining = built_in().any(|other| id(other) == check && other.meta.remaining);
+            let remaining = catalogue.metas().any(|other| id(other) == check && other.remaining);
             let causes =
-                built_in().filter(|other| id(other) == check).flat_map(|check| check.meta.caused_by.iter());
+                catalogue.metas().filter(|other| id(other) == check).flat_map(|check| check.caused_by.iter());
             // What remains unexplained depends on all other checks.
-            let others = built_in().filter(|_| remaining).map(id).filter(|other| *other != check);
+            let others = catalogue.metas().filter(|_| remaining).map(id).filter(|other| *other != check);
             for cause in causes.map(AsRef::as_ref).chain(others) {
                 if !refused.contains(cause) && !asked.contains(cause) && behind.insert(cause) {
                     next.push(cause);
                 }
             }
         }
-        Ok(Self(Some(Chosen { asked, behind, by: by.to_owned(), notices })))
+        let runs = |meta: &&'static Meta| asked.contains(id(meta)) || behind.contains(id(meta));
+        let needs = catalogue.metas().filter(runs).flat_map(|meta| meta.needs.iter().copied()).collect();
+        let all = catalogue.metas().count();
+        Ok(Self(Some(Chosen { asked, behind, needs, all, by: by.to_owned(), notices })))
     }
 
     /// The notices on checks that were named by an old id.
@@ -83,15 +91,12 @@ impl Selection {
 
     /// Whether a check that runs needs this kind of artifact.
     pub fn needs(&self, need: Need) -> bool {
-        self.0.is_none()
-            || HEAD.contains(&need)
-            || built_in().any(|check| self.judges(&check.meta) && check.meta.needs.contains(&need))
+        self.0.as_ref().is_none_or(|chosen| HEAD.contains(&need) || chosen.needs.contains(&need))
     }
 
     /// The note on what was left out.
     pub(crate) fn note(&self) -> Option<String> {
-        let Chosen { asked, behind, by, .. } = self.0.as_ref()?;
-        let all = built_in().count();
+        let Chosen { asked, behind, all, by, .. } = self.0.as_ref()?;
         let behind = match behind.len() {
             0 => String::new(),
             1 => "; 1 more ran as a possible cause".to_owned(),
@@ -101,20 +106,20 @@ impl Selection {
     }
 }
 
-fn id(check: &'static BuiltIn) -> &'static str {
-    check.meta.id.as_ref()
+fn id(meta: &'static Meta) -> &'static str {
+    meta.id.as_ref()
 }
 
-fn category(check: &'static BuiltIn) -> &'static str {
-    id(check).split('/').next().unwrap_or_default()
+fn category(meta: &'static Meta) -> &'static str {
+    id(meta).split('/').next().unwrap_or_default()
 }
 
 /// The ids that a word selects.
-fn named(word: &str) -> Result<Vec<&'static str>, String> {
+fn named(word: &str, catalogue: &Catalogue) -> Result<Vec<&'static str>, String> {
     let found: Vec<_> =
-        built_in().filter(|check| id(check) == word || category(check) == word).map(id).collect();
+        catalogue.metas().filter(|meta| id(meta) == word || category(meta) == word).map(id).collect();
     if found.is_empty() {
-        let known: BTreeSet<_> = built_in().flat_map(|check| [category(check), id(check)]).collect();
+        let known: BTreeSet<_> = catalogue.metas().flat_map(|meta| [category(meta), id(meta)]).collect();
         return Err(format!("there is no check or category {word:?}{}", hint(word, known.into_iter())));
     }
     Ok(found)

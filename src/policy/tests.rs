@@ -6,7 +6,7 @@ use facts::bundle::{Bundle, Manifest};
 use facts::{Need, Source};
 
 fn parsed(text: &str) -> Result<File, String> {
-    File::parse(text, Path::new("/etc/swarm-doctor.toml"))
+    File::parse(text, Path::new("/etc/swarm-doctor.toml"), &Catalogue::default())
         .map_err(|(at, what)| format!("{}: {what}", text[..at].matches('\n').count() + 1))
 }
 
@@ -30,7 +30,7 @@ fn the_template_can_be_read_as_it_is_and_with_its_examples() {
     assert_eq!(excuse.until, Some("2027-01-31".parse().unwrap()));
     assert!(excuse.by.starts_with("/etc/swarm-doctor.toml:"), "{}", excuse.by);
     let (checks, by) = file.checks.unwrap();
-    Selection::of(&checks, &by).unwrap();
+    Selection::of(&checks, &by, &Catalogue::default()).unwrap();
 }
 
 #[test]
@@ -57,9 +57,13 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_may_have_been_meant() 
     refused("checks = 5", "1: invalid type");
 }
 
+fn ignore(text: &str) -> Result<Ignore, String> {
+    Ignore::parse(text, &Catalogue::default())
+}
+
 fn chosen(words: &[&str]) -> Result<Selection, String> {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    Selection::of(&words, "a test")
+    Selection::of(&words, "a test", &Catalogue::default())
 }
 
 fn meta(id: &str) -> &'static Meta {
@@ -105,11 +109,11 @@ fn only_what_the_chosen_checks_need_is_collected() {
 
 #[test]
 fn an_ignore_names_a_check_a_subject_a_reason_and_a_last_day() {
-    let ignore: Ignore = "swarm/node-down@node3=its disk comes, until 2027-01-31".parse().unwrap();
+    let ignore = ignore("swarm/node-down@node3=its disk comes, until 2027-01-31").unwrap();
     let excuse = ignore.excuse();
     assert_eq!((excuse.reason.as_str(), excuse.by.as_str()), ("its disk comes", "--ignore"));
     assert!(ignore.holds("2027-01-31".parse().unwrap()) && !ignore.holds("2027-02-01".parse().unwrap()));
-    let plain: Ignore = "swarm/node-down=wait until the end".parse().unwrap();
+    let plain = self::ignore("swarm/node-down=wait until the end").unwrap();
     assert_eq!((plain.excuse().reason.as_str(), plain.excuse().until), ("wait until the end", None));
     for wrong in [
         "swarm/node-down",
@@ -118,7 +122,7 @@ fn an_ignore_names_a_check_a_subject_a_reason_and_a_last_day() {
         "=x",
         "swarm/node-down= until 2027-01-31",
     ] {
-        assert!(wrong.parse::<Ignore>().is_err(), "{wrong}");
+        assert!(self::ignore(wrong).is_err(), "{wrong}");
     }
 }
 
@@ -205,7 +209,7 @@ fn quorum_and_node() -> [Scripted; 2] {
 }
 
 fn ignoring(ignores: &[&str]) -> Policy {
-    let ignores = ignores.iter().map(|said| said.parse().unwrap()).collect();
+    let ignores = ignores.iter().map(|said| ignore(said).unwrap()).collect();
     Policy { ignores, ..Policy::default() }
 }
 

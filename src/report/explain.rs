@@ -2,14 +2,13 @@
 
 use super::Terminal;
 use super::writer::{Indent, ReportWriter, Span, Style};
-use checks::BuiltIn;
+use checks::Meta;
 use std::io::{self, Write};
 
 /// Writes the explanation of a check: its doc comment, the facts it reads, and the checks that may be its cause.
-pub fn explain(check: &BuiltIn, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {
+pub fn explain(meta: &Meta, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {
     // The explanations are part of the program, so they are shown as written in every locale.
     let mut writer = ReportWriter::new(out, Terminal { ascii: false, ..terminal });
-    let meta = &check.meta;
     let severity = Span::new(Style::of(meta.severity), meta.severity.as_str());
     writer.items(Indent(0, 2), vec![Span::check(Style::Bold, &meta.id), severity])?;
     writer.flow(Indent(0, 0), &[Span::plain("Finds: "), Span::plain(meta.title.as_ref())])?;
@@ -78,7 +77,7 @@ mod tests {
 
     fn explained(width: u16, color: bool) -> String {
         let mut out = Vec::new();
-        explain(&STALE, Terminal { width, color, ..Terminal::PLAIN }, &mut out).unwrap();
+        explain(&STALE.meta, Terminal { width, color, ..Terminal::PLAIN }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

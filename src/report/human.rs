@@ -163,9 +163,9 @@ mod tests {
         }
         let mut out = Vec::new();
         for (width, verbose) in [(80, false), (120, true)] {
-            list(&mut sample::CHECKS.iter().copied(), verbose, width, &mut out).unwrap();
+            list(&mut sample::CHECKS.iter().map(|check| &check.meta), verbose, width, &mut out).unwrap();
         }
-        explain(&sample::STALE, Terminal { color: true, ..Terminal::PLAIN }, &mut out).unwrap();
+        explain(&sample::STALE.meta, Terminal { color: true, ..Terminal::PLAIN }, &mut out).unwrap();
         println!("{}", String::from_utf8(out).unwrap());
     }
 

@@ -1,6 +1,6 @@
 //! The list of checks.
 
-use checks::BuiltIn;
+use checks::Meta;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use facts::Need;
 use serde::Serialize;
@@ -17,9 +17,9 @@ struct Listed<'a> {
 }
 
 /// Writes the list of checks for programs.
-pub fn json(checks: &mut dyn Iterator<Item = &'static BuiltIn>, out: &mut dyn Write) -> io::Result<()> {
+pub fn json(checks: &mut dyn Iterator<Item = &'static Meta>, out: &mut dyn Write) -> io::Result<()> {
     let listed: Vec<Listed<'_>> = checks
-        .map(|BuiltIn { meta, .. }| Listed {
+        .map(|meta| Listed {
             id: &meta.id,
             title: &meta.title,
             severity: meta.severity.as_str(),
@@ -32,7 +32,7 @@ pub fn json(checks: &mut dyn Iterator<Item = &'static BuiltIn>, out: &mut dyn Wr
 
 /// Writes the list of checks as a table; `verbose` adds the facts that each check reads.
 pub fn list(
-    checks: &mut dyn Iterator<Item = &'static BuiltIn>,
+    checks: &mut dyn Iterator<Item = &'static Meta>,
     verbose: bool,
     width: u16,
     out: &mut dyn Write,
@@ -43,7 +43,7 @@ pub fn list(
     let titles: &[&str] =
         if verbose { &["CHECK", "SEVERITY", "FINDS", "READS"] } else { &["CHECK", "SEVERITY", "FINDS"] };
     table.set_header(titles.iter().copied());
-    for BuiltIn { meta, .. } in checks {
+    for meta in checks {
         let mut cells = vec![meta.id.to_string(), meta.severity.as_str().to_owned(), meta.title.to_string()];
         if verbose {
             cells.push(meta.needs.iter().map(|need| need.name()).collect::<Vec<_>>().join(", "));
@@ -77,7 +77,7 @@ mod tests {
 
     fn listed(verbose: bool) -> String {
         let mut out = Vec::new();
-        list(&mut CHECKS.iter().copied(), verbose, 80, &mut out).unwrap();
+        list(&mut CHECKS.iter().map(|check| &check.meta), verbose, 80, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn programs_get_needs_and_causes() {
         let mut out = Vec::new();
-        json(&mut CHECKS.iter().copied(), &mut out).unwrap();
+        json(&mut CHECKS.iter().map(|check| &check.meta), &mut out).unwrap();
         let listed: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(listed[0]["id"], "swarm/stale-advertise-addr");
         assert_eq!(listed[0]["severity"], "error");

@@ -73,9 +73,12 @@ const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where the pages of the checks are.
 const HOME: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// The page of a check.
+/// The page of a check; for a rule of the user, the page about rules.
 fn page_of(check: &str) -> String {
-    format!("{HOME}/blob/main/docs/checks/{check}.md")
+    match checks::built_in().any(|built_in| built_in.meta.id == check) {
+        true => format!("{HOME}/blob/main/docs/checks/{check}.md"),
+        false => format!("{HOME}/blob/main/docs/rules/README.md"),
+    }
 }
 
 /// A format of the report.

@@ -11,6 +11,7 @@ use swarm_doctor::bundle::{read, write};
 use swarm_doctor::examine::{diagnose, diagnose_by};
 use swarm_doctor::judge::{Cause, Diagnosis};
 use swarm_doctor::policy::{Policy, Selection};
+use swarm_doctor::rules::Catalogue;
 
 /// What one check makes of a snapshot, with the needs that it read.
 fn judge<'c>(check: &'c checks::BuiltIn, snapshot: &facts::Snapshot) -> (Findings<'c>, BTreeSet<Need>) {
@@ -170,7 +171,8 @@ fn a_bundle_written_and_read_back_gives_the_same_report() {
 #[test]
 fn a_check_that_is_asked_alone_says_what_it_says_among_all() {
     for scenario in scenarios().iter().filter(|scenario| scenario.kind.starts_with("fires")) {
-        let selection = Selection::of(std::slice::from_ref(&scenario.check), "a test").unwrap();
+        let selection =
+            Selection::of(std::slice::from_ref(&scenario.check), "a test", &Catalogue::default()).unwrap();
         let alone = Policy::from(selection);
         let mut bundle = scenario.bundle.clone();
         for need in Need::ALL.into_iter().filter(|need| !alone.selection.needs(*need)) {

@@ -8,6 +8,7 @@ mod formats;
 mod live;
 mod merged;
 mod remedies;
+mod rules;
 mod scale;
 mod scenarios;
 mod support;

@@ -51,6 +51,7 @@ fn pages() -> anyhow::Result<BTreeMap<PathBuf, String>> {
     pages.insert("README.md".into(), readme()?);
     pages.insert("docs/help.txt".into(), swarm_doctor::cli::help_pages());
     pages.insert("docs/report.schema.json".into(), swarm_doctor::report::SCHEMA.to_owned());
+    pages.insert("docs/facts.schema.json".into(), swarm_doctor::rules::facts_schema());
     pages.insert("docs/matrix.schema.json".into(), swarm_doctor::report::MATRIX_SCHEMA.to_owned());
     Ok(pages)
 }

@@ -74,7 +74,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios
 }
 
-fn scenario(check: &str, folder: &Path) -> Scenario {
+pub(crate) fn scenario(check: &str, folder: &Path) -> Scenario {
     let file = folder.join("scenario.toml");
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let plan: Plan = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
