@@ -4,6 +4,7 @@ mod fixing;
 mod gate;
 mod order;
 mod output;
+mod plugin;
 mod run;
 mod source;
 mod values;
@@ -15,6 +16,7 @@ pub use fixing::{Confirmation, Fix, Fixing, Receipts};
 pub use gate::Gate;
 pub use order::ordered;
 pub use output::{Format, Layout, Output, TableOutput, Wanted, When};
+pub use plugin::{Invocation, invocation};
 pub use run::{Chosen, Collect, Diff, Join, Matrix, Merge, Preflight, Run, Serve, Stack};
 pub use source::{App, Source};
 pub(crate) use values::duration;
@@ -236,6 +238,12 @@ pub enum Document {
     Matrix,
     /// The facts that rules read
     Facts,
+}
+
+/// The names of all commands.
+pub fn command_names() -> Vec<String> {
+    use clap::CommandFactory as _;
+    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 /// Every page of help, as `--help` prints it on a terminal of 100 columns.
