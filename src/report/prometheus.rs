@@ -41,7 +41,7 @@ fn checks(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
     const NAME: &str = "swarm_doctor_check_status";
     sheet.gauge(
         NAME,
-        "How a check ended: 0 healthy, 1 skipped, 2 unknown, 3 info, 4 warning, 5 error, 6 ignored.",
+        "How a check ended: 0 healthy, 1 skipped, 2 unknown, 3 info, 4 warning, 5 error, -1 ignored.",
     )?;
     for verdict in &diagnosis.verdicts {
         let category = verdict.check.split('/').next().unwrap_or_default();
@@ -52,7 +52,7 @@ fn checks(diagnosis: &Diagnosis, sheet: &mut Sheet<'_>) -> io::Result<()> {
             Status::Info => "3",
             Status::Warning => "4",
             Status::Error => "5",
-            Status::Ignored => "6",
+            Status::Ignored => "-1",
         };
         sheet.value(NAME, &[("check", &verdict.check), ("category", category)], value)?;
     }
