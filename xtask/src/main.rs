@@ -8,6 +8,7 @@ mod faults;
 mod generate;
 mod lab;
 mod new_check;
+mod package;
 mod steady;
 mod test;
 mod upgrade;
@@ -32,6 +33,12 @@ enum Xtask {
     },
     /// Build one stripped static binary
     Dist,
+    /// Pack the static binary: .deb, tar.gz, image, checksums
+    Package {
+        /// A static binary that is there already
+        #[arg(long, value_name = "PATH")]
+        binary: Option<PathBuf>,
+    },
     /// Write the pages that are generated from the code
     Generate {
         /// Only list the pages that differ
@@ -71,6 +78,7 @@ fn main() -> ExitCode {
     let done = match Xtask::parse() {
         Xtask::Test { all, quick } => test::test(all, quick).map(|()| ExitCode::SUCCESS),
         Xtask::Dist => dist::dist().map(|()| ExitCode::SUCCESS),
+        Xtask::Package { binary } => package::package(binary).map(|()| ExitCode::SUCCESS),
         Xtask::Generate { check } => generate::generate(check).map(|()| ExitCode::SUCCESS),
         Xtask::NewCheck { id } => new_check::new_check(&id).map(|()| ExitCode::SUCCESS),
         Xtask::RecordFixture { folder, node, lab } => {

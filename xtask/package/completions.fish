@@ -1,0 +1,2 @@
+# The checks and docker contexts that exist now, so the script is made when it is needed.
+swarm-doctor completions fish | source
