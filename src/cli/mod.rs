@@ -207,6 +207,8 @@ pub struct RuleFolders {
 #[derive(Debug, Subcommand)]
 pub enum Rules {
     /// Check whether rule files are valid
+    ///
+    /// Files that name each other's rules as causes are checked together.
     Lint {
         /// Rule files
         #[arg(value_name = "FILE", required = true)]

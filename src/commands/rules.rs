@@ -18,18 +18,12 @@ pub(super) fn execute(command: &Rules) -> Result<ExitCode, ExpectedError> {
 }
 
 fn lint(files: &[PathBuf]) -> Result<ExitCode, ExpectedError> {
-    let mut valid = true;
-    let lines: Vec<String> = files
-        .iter()
-        .flat_map(|file| {
-            let catalogue = Catalogue::of_file(file);
-            valid &= catalogue.faults.is_empty();
-            match catalogue.faults.as_slice() {
-                [] => vec![format!("{}: valid", file.display())],
-                faults => faults.iter().map(ToString::to_string).collect(),
-            }
-        })
-        .collect();
+    let catalogue = Catalogue::of_files(files);
+    let mut lines: Vec<String> = catalogue.faults.iter().map(ToString::to_string).collect();
+    let valid = lines.is_empty();
+    if valid {
+        lines.extend(files.iter().map(|file| format!("{}: valid", file.display())));
+    }
     written(&lines, valid)
 }
 

@@ -73,11 +73,11 @@ const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where the pages of the checks are.
 const HOME: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// The page of a check; for a rule of the user, the page about rules.
+/// The page of a check; for a rule of the user, the list of checks, which leads to the page about rules.
 fn page_of(check: &str) -> String {
     match checks::built_in().any(|built_in| built_in.meta.id == check) {
         true => format!("{HOME}/blob/main/docs/checks/{check}.md"),
-        false => format!("{HOME}/blob/main/docs/rules/README.md"),
+        false => format!("{HOME}/blob/main/docs/checks/README.md"),
     }
 }
 

@@ -46,11 +46,17 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// The rules in this file alone, with what is wrong in it.
-    pub fn of_file(path: &Path) -> Self {
-        let mut catalogue = Self::default();
-        catalogue.add(path);
+    /// The rules in these files alone, with what is wrong in them.
+    pub fn of_files(paths: &[PathBuf]) -> Self {
+        let mut catalogue = Self::without_others(paths);
         catalogue.check_causes();
+        catalogue
+    }
+
+    /// The same where the causes may be rules of other files.
+    pub(super) fn without_others(paths: &[PathBuf]) -> Self {
+        let mut catalogue = Self::default();
+        paths.iter().for_each(|path| catalogue.add(path));
         catalogue
     }
 

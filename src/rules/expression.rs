@@ -16,6 +16,10 @@ const MOST_BYTES: usize = 4096;
 const DEEPEST: u16 = 32;
 /// How deep the tree of an expression may be; it is evaluated by recursion.
 const DEEPEST_TREE: usize = 64;
+/// How many loops may be inside each other, and how many additions an expression may have: a text or a list that is added to
+/// itself in each of several loops grows with the power of their number.
+const MOST_LOOPS: usize = 4;
+const MOST_ADDITIONS: usize = 32;
 /// How many elements all loops of one rule may visit, over all subjects. Tests are not optimised.
 const MOST_STEPS: u64 = if cfg!(test) { 20_000 } else { 2_000_000 };
 /// Counts a step of a loop. No name in an expression begins so.
@@ -101,6 +105,12 @@ impl Expression {
         })?;
         if depth(&mut tree) > DEEPEST_TREE {
             return Err(whole(format!("the expression is nested more than {DEEPEST_TREE} levels deep")));
+        }
+        if loops(&mut tree) > MOST_LOOPS {
+            return Err(whole(format!("more than {MOST_LOOPS} loops are inside each other")));
+        }
+        if additions(&mut tree) > MOST_ADDITIONS {
+            return Err(whole(format!("the expression has more than {MOST_ADDITIONS} additions")));
         }
         let mut reader = Reader {
             text,
@@ -195,6 +205,18 @@ fn depth(root: &mut IdedExpr) -> usize {
         depth += 1;
     }
     depth
+}
+
+/// How many loops are inside each other.
+fn loops(node: &mut IdedExpr) -> usize {
+    let own = usize::from(matches!(node.expr, Expr::Comprehension(_)));
+    own + children(node).into_iter().map(loops).max().unwrap_or(0)
+}
+
+/// How many additions there are, those that `map` and `filter` are made of included.
+fn additions(node: &mut IdedExpr) -> usize {
+    let own = usize::from(matches!(&node.expr, Expr::Call(call) if call.func_name == operators::ADD));
+    own + children(node).into_iter().map(additions).sum::<usize>()
 }
 
 fn children(node: &mut IdedExpr) -> Vec<&mut IdedExpr> {

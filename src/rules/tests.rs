@@ -170,6 +170,10 @@ fn each_fault_of_a_condition_has_its_place_and_what_may_have_been_meant() {
 
 #[test]
 fn an_expression_that_is_nested_too_deeply_is_refused() {
+    let grown = format!("[node.name]{} != []", ".map(a, a + a)".repeat(5));
+    condition("node", &grown, "rule.toml:6:9: more than 4 loops are inside each other");
+    let added = format!("node.name{} == \"\"", " + node.name".repeat(33));
+    condition("node", &added, "rule.toml:6:9: the expression has more than 32 additions");
     for (open, close) in [("[", "]"), ("[0].exists(x, ", ")"), ("true ? true : ", "")] {
         let when = format!("{}node.name{} == 1", open.repeat(200), close.repeat(200));
         let faults = parse(&written("node", &when), "rule.toml", &|_| false).err().unwrap_or_default();

@@ -41,7 +41,7 @@ pub fn test(folder: &Path) -> Result<Vec<Trial>, ExpectedError> {
 }
 
 fn test_one(file: &Path) -> Vec<Trial> {
-    let catalogue = Catalogue::of_file(file);
+    let catalogue = Catalogue::without_others(&[file.to_owned()]);
     let rule = catalogue.rules().next().map(|rule| rule.meta().id.to_string()).unwrap_or_default();
     let trial = |bundle: &str, outcome| Trial { rule: rule.clone(), bundle: bundle.to_owned(), outcome };
     if !catalogue.faults.is_empty() {

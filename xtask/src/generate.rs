@@ -32,7 +32,7 @@ pub(crate) fn generate(check: bool) -> anyhow::Result<()> {
 fn pages() -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut pages = BTreeMap::new();
     let mut index = String::from(
-        "# Checks\n\nGenerated from the doc comments of the checks by `cargo xtask generate`.\n\n",
+        "# Checks\n\nGenerated from the doc comments of the checks by `cargo xtask generate`. Checks of your own: [rules](../rules/README.md).\n\n",
     );
     for check in checks::built_in() {
         let meta = &check.meta;
