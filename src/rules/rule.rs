@@ -266,9 +266,10 @@ impl Rule {
         }
         let mut evidence = evidence.into_iter();
         let Some(first) = evidence.next() else { return };
-        let node = match &case.subject {
-            Subject::Node(name) | Subject::Link { from: name, .. } => Target::Node(name.clone()),
-            Subject::Cluster | Subject::Service(_) | Subject::Network(_) => Target::AnyManager,
+        // What the managers list is changed on a manager.
+        let node = match (self.subjects, case.host) {
+            (Subjects::Host | Subjects::Link | Subjects::Log, Some(host)) => Target::Node(host.name.clone()),
+            _ => Target::AnyManager,
         };
         let summary = self.message.rendered(&context, str::to_owned);
         let finding = out.report(case.subject, summary, first);
@@ -277,13 +278,15 @@ impl Rule {
             finding.with(piece);
         }
         if let Some(remedy) = &self.remedy {
-            let text = remedy.text.rendered(&context, str::to_owned);
-            let commands = remedy.commands.iter().map(|command| command.rendered(&context, shell_quote));
+            let title = remedy.text.rendered(&context, str::to_owned);
+            let commands: Vec<String> =
+                remedy.commands.iter().map(|command| command.rendered(&context, shell_quote)).collect();
+            let text = if commands.is_empty() { title.clone() } else { "run these commands".to_owned() };
             finding.remedy(checks::Remedy {
-                title: Cow::Owned(text.clone()),
+                title: Cow::Owned(title),
                 risk: Risk::Manual,
                 impact: Cow::Borrowed("The rule does not state the effect."),
-                steps: vec![checks::Step::Manual { node, text, commands: commands.collect() }],
+                steps: vec![checks::Step::Manual { node, text, commands }],
             });
         }
     }
