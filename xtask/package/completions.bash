@@ -1,2 +1,2 @@
 # The checks and docker contexts that exist now, so the script is made when it is needed.
-source <(swarm-doctor completions bash)
+eval "$(swarm-doctor completions bash)"

@@ -1,4 +1,4 @@
 #compdef swarm-doctor
 # The checks and docker contexts that exist now, so the script is made when it is needed.
-source <(swarm-doctor completions zsh)
+eval "$(swarm-doctor completions zsh)"
 _swarm-doctor "$@"
