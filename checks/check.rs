@@ -64,8 +64,7 @@ pub enum Run {
     Host(fn(&Host, &View<'_>, &mut Findings<'_>) -> Judged),
     /// Once for every entry of the node list.
     Node(fn(&Node, &View<'_>, &mut Findings<'_>) -> Judged),
-    /// Once for every host, after all other checks and with their findings. Where one of those concerns the host, what is
-    /// found here is its consequence.
+    /// Once for every host, after all other checks and with their findings.
     Remaining(fn(&Host, &View<'_>, &[Finding], &mut Findings<'_>) -> Judged),
 }
 

@@ -220,6 +220,8 @@ pub struct Finding {
     /// The only flows and pairs of nodes that it explains, each empty for all.
     explained_flows: Vec<Flow>,
     explained_pairs: Vec<(NodeName, NodeName)>,
+    /// Checks whose findings may be its cause, besides those of its check.
+    causes: &'static [&'static str],
     /// A guess at the cause, which holds only while no other finding is the cause.
     suspicion: Option<String>,
 }
@@ -313,6 +315,17 @@ impl Finding {
         self
     }
 
+    /// Names checks whose findings may be its cause, besides those that its check names.
+    pub fn caused_by(&mut self, checks: &'static [&'static str]) -> &mut Self {
+        self.causes = checks;
+        self
+    }
+
+    /// The checks that [`Self::caused_by`] named.
+    pub fn causes(&self) -> &'static [&'static str] {
+        self.causes
+    }
+
     /// Adds a guess at the cause. The summary shows it only if no other finding is the cause.
     pub fn suspect(&mut self, guess: String) -> &mut Self {
         self.suspicion = Some(guess);
@@ -383,6 +396,7 @@ impl<'a> Findings<'a> {
             flows: Vec::new(),
             explained_flows: Vec::new(),
             explained_pairs: Vec::new(),
+            causes: &[],
             suspicion: None,
         });
         &mut self.found[at]

@@ -7,6 +7,7 @@ pub const RENAMED: &[(&str, &str)] = &[
     ("dns/server-silent", "dns/server-unreachable"),
     ("engine/containerd-silent", "engine/containerd-unresponsive"),
     ("engine/files-exhausted", "engine/file-limit-reached"),
+    ("engine/unsupported-platform", "host/unsupported-environment"),
     ("host/clock-unsynced", "host/clock-not-synchronised"),
     ("join/authority-untold", "join/root-ca-unavailable"),
     ("join/clock-apart", "join/clock-skew"),

@@ -22,7 +22,7 @@ check! {
     healthy "DNS servers configured for services answer";
     needs Containers, TaskNetns;
     caused_by "host/forward-drop", "host/ip-forward-off", "host/docker-chains-missing", "host/firewall-drops-swarm",
-        "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/bridge-down", "network/subnet-overlap";
+        "network/no-route", "network/permanent-neighbour-entry", "network/duplicate-mac", "network/bridge-down", "host/bridge-address-missing", "network/subnet-overlap";
     for each Host: run
 }
 

@@ -28,7 +28,7 @@ check! {
     healthy "upstream DNS servers answer questions from containers";
     needs EngineLog, ResolvConf;
     caused_by "host/forward-drop", "host/ip-forward-off", "host/docker-chains-missing", "host/firewall-drops-swarm", "network/no-route",
-        "network/bridge-down", "network/subnet-overlap", "dns/server-unreachable";
+        "network/bridge-down", "host/bridge-address-missing", "network/subnet-overlap", "dns/server-unreachable";
     for each Host: run
 }
 

@@ -19,7 +19,6 @@ mod panic;
 mod regressions;
 mod unexplained_errors;
 mod unreachable;
-mod unsupported_platform;
 mod version_skew;
 
 use crate::BuiltIn;
@@ -37,7 +36,6 @@ pub const CHECKS: &[&BuiltIn] = &[
     &file_limit_reached::CHECK,
     &api_exposed::CHECK,
     &api_version_too_old::CHECK,
-    &unsupported_platform::CHECK,
     &crashed::CHECK,
     &version_skew::CHECK,
     &known_regression::CHECK,

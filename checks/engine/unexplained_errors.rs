@@ -25,8 +25,63 @@ check! {
     "engine/unexplained-errors": Info, "dockerd logged errors that no check explains";
     healthy "every error in the engine log is explained";
     needs EngineLog;
+    caused_by "host/disk-full", "host/disk-errors", "engine/file-limit-reached", "engine/containerd-unresponsive",
+        "host/out-of-memory", "swarm/state-damaged", "engine/crashed";
     for each Remaining: run
 }
+
+/// Checks whose findings explain errors of connections to other nodes.
+const CUT_OFF: &[&str] = &[
+    "swarm/lost-quorum",
+    "network/no-route",
+    "host/firewall-drops-swarm",
+    "network/duplicate-ip",
+    "network/duplicate-mac",
+    "network/permanent-neighbour-entry",
+    "swarm/stale-advertise-addr",
+    "swarm/local-advertise-addr",
+    "swarm/advertise-addr-behind-nat",
+    "swarm/listen-addr-mismatch",
+    "swarm/duplicate-node-identity",
+    "swarm/certificate-expired",
+    "swarm/autolock-locked",
+    "swarm/manager-unreachable",
+    "swarm/stale-manager-entry",
+    "swarm/node-down",
+    "swarm/removed-from-swarm",
+    "swarm/promotion-stalled",
+    "swarm/join-failed",
+    "swarm/join-stalled",
+    "swarm/session-failed",
+    "swarm/leader-unstable",
+    "network/manager-port-blocked",
+    "network/gossip-port-blocked",
+    "network/gossip-join-failed",
+    "network/peer-unreachable",
+    "network/asymmetric",
+    "network/packet-loss",
+];
+
+/// Parts of the errors of a connection that could not be made or ended early.
+const CONNECTION: &[&str] = &[
+    "i/o timeout",
+    "connection refused",
+    "connection reset by peer",
+    "connection error",
+    "connection timed out",
+    "no route to host",
+    "network is unreachable",
+    "transport is closing",
+    "error reading from server",
+    "error reading server preface",
+    "code = Unavailable",
+    "code = DeadlineExceeded",
+    "context deadline exceeded",
+    "does not have a leader",
+    "no elected cluster leader",
+    "not leader",
+    "leadership lost",
+];
 
 /// How many times a line has to be written within [`OFTEN_WITHIN`] to count as repeated.
 const OFTEN: u32 = 3;
@@ -70,7 +125,7 @@ fn run(host: &Host, view: &View<'_>, found: &[Finding], out: &mut Findings<'_>) 
             continue;
         }
         let shape = shape_of(line);
-        if explained.contains(&shape_of_text(&line.message)) {
+        if explained.contains(&shape) || explained.contains(&shape_of_text(&line.message)) {
             continue;
         }
         let group = groups.entry(shape).or_insert(Group {
@@ -90,10 +145,21 @@ fn run(host: &Host, view: &View<'_>, found: &[Finding], out: &mut Findings<'_>) 
         let routine = known(&group.last.message, group.last.error()) == Some(Known::RoutineUnlessRepeated);
         !routine || group.lasts()
     });
-    if !groups.is_empty() {
-        report(host, log, view.snapshot.taken, groups.into_values().collect(), out);
+    // Errors of connections follow from a node that is cut off; other errors on that node do not.
+    let node = Subject::Node(host.name.clone());
+    let cut_off = found.iter().any(|one| CUT_OFF.contains(&one.check.as_ref()) && one.affected_by(&node));
+    let (connections, others): (Vec<_>, Vec<_>) =
+        groups.into_values().partition(|group| cut_off && is_of_connection(group.last));
+    if let Some(finding) = report(host, log, view.snapshot.taken, connections, out) {
+        finding.caused_by(CUT_OFF);
     }
+    report(host, log, view.snapshot.taken, others, out);
     Log::gap_since(log, None)
+}
+
+/// Whether an error is about a connection to another node.
+fn is_of_connection(line: &Line) -> bool {
+    CONNECTION.iter().any(|part| line.message.contains(part) || line.error().contains(part))
 }
 
 /// An error of the running or a former dockerd. The message with which it exits is judged by `engine/unreachable`.
@@ -133,16 +199,23 @@ fn count_recent(log: &Log, groups: &mut BTreeMap<String, Group<'_>>) {
     }
 }
 
-fn report(host: &Host, log: &Seen<Log>, now: Timestamp, mut groups: Vec<Group<'_>>, out: &mut Findings<'_>) {
+/// Reports the groups, if there are any.
+fn report<'f>(
+    host: &Host,
+    log: &Seen<Log>,
+    now: Timestamp,
+    mut groups: Vec<Group<'_>>,
+    out: &'f mut Findings<'_>,
+) -> Option<&'f mut Finding> {
     groups.sort_by_key(|group| (!group.fatal, std::cmp::Reverse(group.recent), group.last.at));
-    let Some(worst) = groups.first() else { return };
+    let worst = groups.first()?;
     let lines: u32 = groups.iter().map(|group| group.count).sum();
     let kinds = match groups.len() {
         1 => "1 kind of error".to_owned(),
         count => format!("{count} kinds of errors"),
     };
-    let summary =
-        format!("dockerd logged {kinds} that no check explains ({lines} lines): {}", text_of(worst.last));
+    let count = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    let summary = format!("dockerd logged {kinds} that no check explains ({count}): {}", text_of(worst.last));
     let present = groups.iter().any(|group| {
         let age = group.last.at.map(|at| now.duration_since(at));
         let recent = age.is_some_and(|age| age <= RECENT);
@@ -170,6 +243,7 @@ fn report(host: &Host, log: &Seen<Log>, now: Timestamp, mut groups: Vec<Group<'_
             ],
         }],
     });
+    Some(finding)
 }
 
 fn times(group: &Group<'_>) -> String {
@@ -224,7 +298,14 @@ fn shape_of_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shape_of_text;
+    use super::{CUT_OFF, shape_of_text};
+
+    #[test]
+    fn the_checks_that_explain_errors_of_connections_exist() {
+        for check in CUT_OFF {
+            assert!(crate::built_in().any(|one| one.meta.id == *check), "{check} is no check");
+        }
+    }
 
     #[test]
     fn lines_of_one_kind_have_one_shape() {

@@ -65,6 +65,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
             summary,
             Evidence::absent(interfaces, format!("no address of {} on {BRIDGE}", network.subnets.join(", "))),
         );
+        for foreign in bridge.addresses.iter().filter(|address| address.addr.is_ipv4()) {
+            let shown = format!("{BRIDGE} has {}/{}", foreign.addr, foreign.prefix);
+            finding.with(Evidence::value(interfaces, shown));
+        }
         let mut steps = vec![Step::RestartEngine { node: node().into() }];
         if let Some(file) = managed {
             finding.with(Evidence::value(interfaces, format!("systemd-networkd manages {BRIDGE} by {file}")));

@@ -73,7 +73,8 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         } else {
             Evidence::value(os, format!("kernel {}", os.kernel))
         };
-        out.report(subject(), summary, first).remedy(move_engine());
+        let severity = if desktop { Severity::Error } else { Severity::Warning };
+        out.report(subject(), summary, first).severity(severity).remedy(move_engine());
     } else if !alone && has("name=userns") {
         let summary = format!(
             "dockerd on {} runs with userns-remap: overlay networks may not work between nodes",

@@ -1,10 +1,8 @@
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
-use facts::host::{Address, Interface};
-use facts::network::Network;
-use facts::{Host, Seen};
+use facts::Host;
 
 check! {
-    /// A bridge that the engine created for a network is missing, down, or has no address of its network.
+    /// A bridge that the engine created for a network is missing or down.
     ///
     /// ## Why it matters
     /// Tasks on overlays reach other networks through `docker_gwbridge`, and packets for a published port reach the
@@ -20,8 +18,8 @@ check! {
     /// If a program moves the bridge to another network namespace on purpose.
     ///
     /// Source: libnetwork `drivers/bridge/setup_device.go`; moby `daemon/container_operations_unix.go`, `DefaultGwBridge`.
-    "network/bridge-down": Error, "a bridge of a Docker network is missing, down or without its address";
-    healthy "the bridges of the Docker networks are up and have their addresses";
+    "network/bridge-down": Error, "a bridge of a Docker network is missing or down";
+    healthy "the bridges of the Docker networks are up";
     needs Networks, Interfaces;
     for each Host: run
 }
@@ -36,10 +34,7 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         let Some(bridge) = &network.bridge else { continue };
         let interface = interfaces.iter().find(|interface| interface.name == *bridge);
         let gone = match interface {
-            Some(interface) if interface.up => {
-                without_address(host, network, interface, interfaces, out);
-                continue;
-            }
+            Some(interface) if interface.up => continue,
             Some(_) => false,
             None => true,
         };
@@ -91,49 +86,4 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         });
     }
     Ok(())
-}
-
-/// Reports `docker_gwbridge` if it has no address of its network: it is the gateway of every task on an overlay.
-fn without_address(
-    host: &Host,
-    network: &Network,
-    interface: &Interface,
-    interfaces: &Seen<Vec<Interface>>,
-    out: &mut Findings<'_>,
-) {
-    let subnets: Vec<Address> = network.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect();
-    let own = |address: &Address| subnets.iter().any(|subnet| subnet.covers(address.addr));
-    if network.name != GATEWAY || subnets.is_empty() || interface.addresses.iter().any(own) {
-        return;
-    }
-    let bridge = &interface.name;
-    let held: Vec<_> = interface
-        .addresses
-        .iter()
-        .filter(|address| address.addr.is_ipv4())
-        .map(|address| format!("{}/{}", address.addr, address.prefix))
-        .collect();
-    let held =
-        if held.is_empty() { "no IPv4 address".to_owned() } else { format!("address {}", held.join(", ")) };
-    let subnet = network.subnets.join(", ");
-    let summary = format!(
-        "bridge {bridge} of the network {} has {held} instead of an address of {subnet} on {}: tasks on overlays cannot reach \
-         the outside, and published ports of this node do not answer",
-        network.name, host.name
-    );
-    out.report(Subject::Node(host.name.clone()), summary, Evidence::value(interfaces, format!("{bridge}: {held}")))
-        .remedy(Remedy {
-            title: format!("Restart the engine, which assigns the address of {bridge}").into(),
-            risk: Risk::Disruptive,
-            impact: "all tasks on this node restart".into(),
-            steps: vec![Step::Manual {
-                node: host.name.clone().into(),
-                text: "find what changed the address; assign the gateway address of the network, or restart the engine".into(),
-                commands: vec![
-                    format!("docker network inspect --format '{{{{json .IPAM.Config}}}}' {}", network.name),
-                    format!("ip address show dev {bridge}"),
-                    "systemctl restart docker".into(),
-                ],
-            }],
-        });
 }

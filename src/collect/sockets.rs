@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::{fs, io};
 
-/// The ports of swarm and of remote administration. For their owners all processes are searched.
+/// The ports of swarm and of remote administration. For their owners all processes are searched, as for those of TCP ports
+/// that are open to other hosts: a service may publish one of them.
 const PORTS_THAT_MATTER: [u16; 6] = [22, 2375, 2376, 2377, 4789, 7946];
 /// The maximum number of open files that the search for owners examines: about 20 ms of work.
 const MOST_FILES: usize = 10_000;
@@ -62,7 +63,9 @@ fn owned(engine: Option<u32>) -> io::Result<Vec<Listener>> {
 }
 
 fn owners(bound: Vec<Bound>, engine: Option<u32>) -> io::Result<Vec<Listener>> {
-    let matter = |socket: &&Bound| PORTS_THAT_MATTER.contains(&socket.port) && !socket.tunnel;
+    let open = |socket: &Bound| socket.protocol == Protocol::Tcp && !socket.addr.is_loopback();
+    let matter =
+        |socket: &&Bound| (PORTS_THAT_MATTER.contains(&socket.port) || open(socket)) && !socket.tunnel;
     let sought: BTreeSet<_> = bound.iter().filter(matter).map(|socket| socket.inode).collect();
     let mut search = Search::new(&bound);
     // The engine owns most relevant sockets, so it is examined first, which often avoids a search in all processes.

@@ -1,10 +1,10 @@
 //! Folding: each cause with its consequences.
 
 use super::Cause;
-use checks::{Finding, Severity, Str, Subject};
+use checks::{Finding, Str, Subject};
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The possible causes of the findings of each check, in the order of the checks.
 type CausedBy = [(Str, Cow<'static, [Str]>)];
@@ -12,15 +12,8 @@ type CausedBy = [(Str, Cow<'static, [Str]>)];
 /// Puts each finding under its cause, and sorts the causes for reading.
 ///
 /// A suppressed finding is not shown as a cause: its consequences go to the next active cause, or stand alone. If several
-/// nodes were examined, two findings about the two ends of one path become one. A finding of a check that runs after all
-/// others is a consequence of the worst finding on its node.
-pub(super) fn fold(
-    found: Vec<Finding>,
-    counting: &[bool],
-    checks: &CausedBy,
-    remaining: &BTreeSet<Str>,
-    several: bool,
-) -> Vec<Cause> {
+/// nodes were examined, two findings about the two ends of one path become one.
+pub(super) fn fold(found: Vec<Finding>, counting: &[bool], checks: &CausedBy, several: bool) -> Vec<Cause> {
     let caused_by: BTreeMap<&str, &[Str]> =
         checks.iter().map(|(id, causes)| (id.as_ref(), causes.as_ref())).collect();
     let order: BTreeMap<&str, usize> =
@@ -33,8 +26,7 @@ pub(super) fn fold(
     let parents: Vec<Option<usize>> = (0..found.len())
         .map(|at| {
             let other_end = || several.then(|| other_end(at, &found, &by_check)).flatten();
-            let worst = || worst_on_node(at, &found, &order, remaining);
-            parent(at, &found, &by_check, &caused_by).or_else(other_end).or_else(worst)
+            parent(at, &found, &by_check, &caused_by).or_else(other_end)
         })
         .collect();
     let roots: Vec<usize> = (0..found.len()).map(|at| root(at, &parents, counting)).collect();
@@ -81,30 +73,6 @@ pub(super) fn fold(
     causes
 }
 
-/// The worst finding that concerns the node of one that only remained. A warning about the whole swarm says nothing about
-/// a node.
-fn worst_on_node(
-    at: usize,
-    found: &[Finding],
-    order: &BTreeMap<&str, usize>,
-    remaining: &BTreeSet<Str>,
-) -> Option<usize> {
-    let finding = found.get(at).filter(|finding| remaining.contains(&finding.check))?;
-    let concerns = |other: &Finding| {
-        let swarm = other.subject == Subject::Cluster;
-        let severe = if swarm { Severity::Error } else { Severity::Warning };
-        !remaining.contains(&other.check)
-            && other.severity >= severe
-            && (other.overlaps(finding) || other.affected_by(&finding.subject))
-    };
-    let others = found.iter().enumerate().filter(|(_, other)| concerns(other));
-    let rank = |other: &Finding| {
-        let order = order.get(other.check.as_ref()).copied();
-        (Reverse(other.severity), Reverse(other.confidence), order, other.subject.clone())
-    };
-    others.min_by_key(|(_, other)| rank(other)).map(|(at, _)| at)
-}
-
 /// The direct cause of a finding.
 fn parent(
     at: usize,
@@ -113,10 +81,11 @@ fn parent(
     caused_by: &BTreeMap<&str, &[Str]>,
 ) -> Option<usize> {
     let finding = found.get(at)?;
-    let causes = caused_by.get(finding.check.as_ref())?;
+    let of_check = caused_by.get(finding.check.as_ref())?;
     // A check lists its causes from the most to the least likely.
-    causes.iter().find_map(|cause| {
-        let of_cause = by_check.get(cause.as_ref())?;
+    let mut causes = of_check.iter().map(Str::as_ref).chain(finding.causes().iter().copied());
+    causes.find_map(|cause| {
+        let of_cause = by_check.get(cause)?;
         of_cause.iter().copied().find(|other| found[*other].may_cause(finding))
     })
 }

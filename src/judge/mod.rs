@@ -11,7 +11,7 @@ use crate::policy::{Excuse, Policy};
 use checks::{Check, Finding, Findings, Severity, Step, Str, Subject, View};
 use facts::bundle::{ArtifactStatus, Manifest};
 use facts::{Gap, Need, Snapshot, Source, Why};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -187,7 +187,6 @@ fn concluded(
     let mut found = Vec::new();
     let mut judged = Vec::new();
     let mut causes = Vec::new();
-    let mut remaining = BTreeSet::new();
     for (mut out, took) in looked.drain(..) {
         out.unknown.sort();
         out.unknown.dedup();
@@ -195,7 +194,6 @@ fn concluded(
             out.found.iter_mut().for_each(|finding| finding.severity = *severity);
         }
         causes.push((out.meta.id.clone(), out.meta.caused_by.clone()));
-        remaining.extend(out.meta.remaining.then(|| out.meta.id.clone()));
         let asked = asked(&out, manifest);
         found.append(&mut out.found);
         let asked = asked && policy.selection.asks(out.meta);
@@ -220,7 +218,7 @@ fn concluded(
         let key = |ignored: &Ignored| (ignored.finding.check.clone(), ignored.finding.subject.clone());
         key(one).cmp(&key(other)).then_with(|| one.finding.summary.cmp(&other.finding.summary))
     });
-    let mut findings = causes::fold(found, &counting, &causes, &remaining, several);
+    let mut findings = causes::fold(found, &counting, &causes, several);
     // The cause of a selected check's finding is shown, and no other finding of unselected checks.
     let asks =
         |finding: &Finding| judged.iter().any(|(out, asked, _)| *asked && out.meta.id == finding.check);

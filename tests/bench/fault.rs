@@ -208,7 +208,11 @@ impl Fault {
         }
         let named = |(name, values): (String, Variables)| {
             let say = values.substitute(&plan.say);
-            Self { name, say, values, ..plan.clone() }
+            let mut expect = plan.expect.clone();
+            for check in expect.iter_mut().filter_map(|expect| expect.check.as_mut()) {
+                *check = values.substitute(check);
+            }
+            Self { name, say, expect, values, ..plan.clone() }
         };
         Ok(combinations.into_iter().map(named).collect())
     }
