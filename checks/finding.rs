@@ -221,7 +221,7 @@ pub struct Finding {
     explained_flows: Vec<Flow>,
     explained_pairs: Vec<(NodeName, NodeName)>,
     /// Checks whose findings may be its cause, besides those of its check.
-    causes: &'static [&'static str],
+    causes: Vec<Str>,
     /// A guess at the cause, which holds only while no other finding is the cause.
     suspicion: Option<String>,
 }
@@ -316,14 +316,14 @@ impl Finding {
     }
 
     /// Names checks whose findings may be its cause, besides those that its check names.
-    pub fn caused_by(&mut self, checks: &'static [&'static str]) -> &mut Self {
+    pub fn caused_by(&mut self, checks: Vec<Str>) -> &mut Self {
         self.causes = checks;
         self
     }
 
     /// The checks that [`Self::caused_by`] named.
-    pub fn causes(&self) -> &'static [&'static str] {
-        self.causes
+    pub fn causes(&self) -> &[Str] {
+        &self.causes
     }
 
     /// Adds a guess at the cause. The summary shows it only if no other finding is the cause.
@@ -396,7 +396,7 @@ impl<'a> Findings<'a> {
             flows: Vec::new(),
             explained_flows: Vec::new(),
             explained_pairs: Vec::new(),
-            causes: &[],
+            causes: Vec::new(),
             suspicion: None,
         });
         &mut self.found[at]

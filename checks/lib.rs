@@ -21,6 +21,7 @@ pub mod engine;
 pub mod host;
 pub mod join;
 pub mod network;
+pub mod posture;
 pub mod service;
 pub mod stack;
 pub mod swarm;
@@ -49,6 +50,7 @@ pub fn built_in() -> impl Iterator<Item = &'static BuiltIn> {
         dns::CHECKS,
         service::CHECKS,
         host::CHECKS,
+        posture::CHECKS,
     ]
     .into_iter()
     .flatten()

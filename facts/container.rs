@@ -3,6 +3,7 @@
 use crate::host::{Interface, Listener};
 use crate::link::Outcome;
 use crate::{ContainerId, Fact, NetworkId, ServiceId, TaskId};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -26,6 +27,8 @@ pub struct Container {
     pub hostname: String,
     /// The pid of its first process; 0 if it does not run.
     pub pid: u32,
+    /// When it was created.
+    pub created: Option<Timestamp>,
     /// Its networks.
     pub attachments: Vec<Attachment>,
     /// `HostConfig.Dns`: the upstream servers of the embedded DNS server, where the service configures some.

@@ -365,6 +365,20 @@ pub struct Sandbox {
     pub conntrack_count: Option<u64>,
     /// Its conntrack counters.
     pub conntrack: Option<ConntrackStats>,
+    /// The backends in its IPVS table; none without IPVS, and in older bundles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backends: Option<Vec<Backend>>,
+}
+
+/// A real server of IPVS.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Backend {
+    /// The firewall mark of the virtual server.
+    pub mark: u32,
+    /// The address.
+    pub addr: IpAddr,
+    /// The weight; 0 for a backend that gets no new connections.
+    pub weight: u32,
 }
 
 /// Memory.

@@ -45,6 +45,10 @@ pub struct Service {
     pub mounts: Vec<Mount>,
     /// The log driver, where one is set.
     pub log_driver: Option<String>,
+    /// The kernel settings in its containers by dotted name.
+    pub sysctls: BTreeMap<String, String>,
+    /// The capabilities that its containers have besides the default ones, such as `CAP_NET_ADMIN`.
+    pub capabilities: Vec<String>,
     /// Extra entries in the hosts files of its tasks, as `ADDRESS NAME`.
     pub hosts: Vec<String>,
     /// The restart delay in seconds, where it is set.

@@ -189,6 +189,14 @@ pub struct Cluster {
     pub address_pools: Vec<String>,
     /// `Spec.EncryptionConfig.AutoLockManagers`.
     pub autolock: bool,
+    /// `CAConfig.NodeCertExpiry`: how long node certificates are valid, in seconds.
+    pub certificate_seconds: Option<u64>,
+    /// `CAConfig.ExternalCAs`.
+    pub external_cas: Vec<ExternalCa>,
+    /// `Raft.ElectionTick` and `Raft.HeartbeatTick`.
+    pub raft_ticks: Option<(u64, u64)>,
+    /// `Orchestration.TaskHistoryRetentionLimit`: how many old tasks of each slot are listed.
+    pub task_history: Option<i64>,
     /// When its records begin.
     pub created: Option<Timestamp>,
     /// When they were last changed.
@@ -197,6 +205,15 @@ pub struct Cluster {
     pub issuer: String,
     /// `RootRotationInProgress`: not every node has its certificate from that authority yet.
     pub rotating: bool,
+}
+
+/// A CA outside of the swarm that signs node certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalCa {
+    /// Where it is reached.
+    pub url: String,
+    /// Whether the swarm has the root certificate for its TLS certificate.
+    pub pinned: bool,
 }
 
 /// The port of a manager, unless another is named.

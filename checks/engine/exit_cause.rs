@@ -219,6 +219,13 @@ const CAUSES: &[ExitCause] = &[
         commands: &["systemctl status containerd", "systemctl restart containerd"],
     },
     ExitCause {
+        patterns: &["formatted without d_type support"],
+        state: "the file system of its data root has no d_type support",
+        title: "Move the data root to a file system with d_type and start the engine",
+        text: "format the file system again with ftype=1, or set \"data-root\" in daemon.json to another one",
+        commands: &["xfs_info /var/lib/docker | grep ftype", "grep -n data-root CONFIG"],
+    },
+    ExitCause {
         patterns: &[
             "driver not supported",
             "prior storage driver",

@@ -6,11 +6,11 @@ use std::fmt;
 
 /// The version of an engine: `29.2.1`, `20.10.24+dfsg1`, `17.03.2-ce`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct EngineVersion(pub(super) u16, pub(super) u16, pub(super) u16);
+pub(crate) struct EngineVersion(pub(crate) u16, pub(crate) u16, pub(crate) u16);
 
 impl EngineVersion {
     /// Parses a version; `None` for one that does not begin with two numbers.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split(|char: char| !char.is_ascii_digit()).map(|part| part.parse().ok());
         Some(Self(numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)))
     }

@@ -1,6 +1,6 @@
 use super::exit_reason::{is_exit_message, is_ready};
 use super::known_errors::{Known, is_failure, known};
-use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
+use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Str, Subject, View};
 use facts::log::{Level, Line, Log, Program};
 use facts::{Host, Seen, SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -25,41 +25,19 @@ check! {
     "engine/unexplained-errors": Info, "dockerd logged errors that no check explains";
     healthy "every error in the engine log is explained";
     needs EngineLog;
-    caused_by "host/disk-full", "host/disk-errors", "engine/file-limit-reached", "engine/containerd-unresponsive",
-        "host/out-of-memory", "swarm/state-damaged", "engine/crashed";
     for each Remaining: run
 }
 
-/// Checks whose findings explain errors of connections to other nodes.
-const CUT_OFF: &[&str] = &[
-    "swarm/lost-quorum",
-    "network/no-route",
-    "host/firewall-drops-swarm",
-    "network/duplicate-ip",
-    "network/duplicate-mac",
-    "network/permanent-neighbour-entry",
-    "swarm/stale-advertise-addr",
-    "swarm/local-advertise-addr",
-    "swarm/advertise-addr-behind-nat",
-    "swarm/listen-addr-mismatch",
-    "swarm/duplicate-node-identity",
-    "swarm/certificate-expired",
-    "swarm/autolock-locked",
-    "swarm/manager-unreachable",
-    "swarm/stale-manager-entry",
-    "swarm/node-down",
-    "swarm/removed-from-swarm",
-    "swarm/promotion-stalled",
-    "swarm/join-failed",
-    "swarm/join-stalled",
-    "swarm/session-failed",
-    "swarm/leader-unstable",
-    "network/manager-port-blocked",
-    "network/gossip-port-blocked",
-    "network/gossip-join-failed",
-    "network/peer-unreachable",
-    "network/asymmetric",
-    "network/packet-loss",
+/// Checks whose findings explain no errors of dockerd but those that they quote.
+const EXPLAIN_NOTHING: &[&str] = &[
+    "host/ipvs-missing",
+    "host/port-range-overlap",
+    "host/firewall-drops-access",
+    "engine/known-regression",
+    "engine/version-skew",
+    "engine/api-exposed",
+    "engine/api-version-too-old",
+    "network/ipvs-idle-timeout",
 ];
 
 /// Parts of the errors of a connection that could not be made or ended early.
@@ -145,16 +123,44 @@ fn run(host: &Host, view: &View<'_>, found: &[Finding], out: &mut Findings<'_>) 
         let routine = known(&group.last.message, group.last.error()) == Some(Known::RoutineUnlessRepeated);
         !routine || group.lasts()
     });
-    // Errors of connections follow from a node that is cut off; other errors on that node do not.
-    let node = Subject::Node(host.name.clone());
-    let cut_off = found.iter().any(|one| CUT_OFF.contains(&one.check.as_ref()) && one.affected_by(&node));
     let (connections, others): (Vec<_>, Vec<_>) =
-        groups.into_values().partition(|group| cut_off && is_of_connection(group.last));
-    if let Some(finding) = report(host, log, view.snapshot.taken, connections, out) {
-        finding.caused_by(CUT_OFF);
+        groups.into_values().partition(|group| is_of_connection(group.last));
+    let now = view.snapshot.taken;
+    let (of_connections, of_others) = (causes(host, found, true), causes(host, found, false));
+    if of_connections == of_others {
+        let all = connections.into_iter().chain(others).collect();
+        report(host, log, now, all, of_others, out);
+    } else {
+        report(host, log, now, connections, of_connections, out);
+        report(host, log, now, others, of_others, out);
     }
-    report(host, log, view.snapshot.taken, others, out);
     Log::gap_since(log, None)
+}
+
+/// The checks with a finding on this node that may be the cause of its errors, the worst first. A warning about the whole
+/// swarm says nothing about a node, and a service without tasks is no reason for a connection that fails.
+fn causes(host: &Host, found: &[Finding], of_connection: bool) -> Vec<Str> {
+    let node = Subject::Node(host.name.clone());
+    let explains = |one: &&Finding| {
+        let severe = if one.subject == Subject::Cluster { Severity::Error } else { Severity::Warning };
+        let fits = match one.check.split('/').next() {
+            Some("dns" | "apps" | "stack") => false,
+            Some("service") => !of_connection,
+            _ => true,
+        };
+        fits && one.severity >= severe
+            && one.affected_by(&node)
+            && !EXPLAIN_NOTHING.contains(&one.check.as_ref())
+    };
+    let mut causes: Vec<&Finding> = found.iter().filter(explains).collect();
+    causes.sort_by_key(|one| (std::cmp::Reverse(one.severity), std::cmp::Reverse(one.confidence)));
+    let mut checks: Vec<Str> = Vec::new();
+    for one in causes {
+        if !checks.contains(&one.check) {
+            checks.push(one.check.clone());
+        }
+    }
+    checks
 }
 
 /// Whether an error is about a connection to another node.
@@ -199,16 +205,17 @@ fn count_recent(log: &Log, groups: &mut BTreeMap<String, Group<'_>>) {
     }
 }
 
-/// Reports the groups, if there are any.
-fn report<'f>(
+/// Reports the groups, if there are any, with the checks that may have found their cause.
+fn report(
     host: &Host,
     log: &Seen<Log>,
     now: Timestamp,
     mut groups: Vec<Group<'_>>,
-    out: &'f mut Findings<'_>,
-) -> Option<&'f mut Finding> {
+    causes: Vec<Str>,
+    out: &mut Findings<'_>,
+) {
     groups.sort_by_key(|group| (!group.fatal, std::cmp::Reverse(group.recent), group.last.at));
-    let worst = groups.first()?;
+    let Some(worst) = groups.first() else { return };
     let lines: u32 = groups.iter().map(|group| group.count).sum();
     let kinds = match groups.len() {
         1 => "1 kind of error".to_owned(),
@@ -243,7 +250,7 @@ fn report<'f>(
             ],
         }],
     });
-    Some(finding)
+    finding.caused_by(causes);
 }
 
 fn times(group: &Group<'_>) -> String {
@@ -298,11 +305,11 @@ fn shape_of_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CUT_OFF, shape_of_text};
+    use super::{EXPLAIN_NOTHING, shape_of_text};
 
     #[test]
-    fn the_checks_that_explain_errors_of_connections_exist() {
-        for check in CUT_OFF {
+    fn the_checks_that_explain_nothing_exist() {
+        for check in EXPLAIN_NOTHING {
             assert!(crate::built_in().any(|one| one.meta.id == *check), "{check} is no check");
         }
     }

@@ -4,6 +4,7 @@ mod br_netfilter_missing;
 mod bridge_address_missing;
 mod clock_not_synchronised;
 mod conntrack_full;
+mod d_type_missing;
 mod data_root_file_system;
 mod disk_errors;
 mod disk_full;
@@ -47,6 +48,7 @@ pub const CHECKS: &[&BuiltIn] = &[
     &br_netfilter_missing::CHECK,
     &bridge_address_missing::CHECK,
     &data_root_file_system::CHECK,
+    &d_type_missing::CHECK,
     &disk_errors::CHECK,
     &ingress_rules_missing::CHECK,
     &ipsec_modules_missing::CHECK,

@@ -60,6 +60,27 @@ pub(crate) fn is_stateful(image: &str) -> bool {
     STATEFUL.contains(&base_name(image))
 }
 
+/// Images of databases whose clients hold connections open while they are idle, without keepalives of their own.
+const POOLED: &[&str] = &[
+    "clickhouse-server",
+    "mariadb",
+    "mariadb-galera",
+    "mongo",
+    "mongodb",
+    "mysql",
+    "postgis",
+    "postgres",
+    "postgresql",
+    "redis",
+    "timescaledb",
+    "valkey",
+];
+
+/// Whether clients of the image hold idle connections.
+pub(crate) fn holds_idle_connections(image: &str) -> bool {
+    POOLED.contains(&base_name(image))
+}
+
 /// The maximum Java heap in bytes, with the variable that sets it.
 pub(crate) fn java_heap<'a>(env: impl Iterator<Item = (&'a str, &'a str)>) -> Option<(&'a str, i64)> {
     let heap = |(name, value): (&'a str, &'a str)| {

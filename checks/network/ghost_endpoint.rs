@@ -26,7 +26,7 @@ check! {
     "network/ghost-endpoint": Error, "service discovery has an endpoint of a task that does not exist";
     healthy "service discovery has only endpoints of existing tasks";
     needs Networks, Tasks, Services, Nodes;
-    caused_by "network/gossip-port-blocked", "network/gossip-join-failed", "network/gossip-partition", "swarm/foreign-gossip";
+    caused_by "service/task-orphaned", "network/gossip-port-blocked", "network/gossip-join-failed", "network/gossip-partition", "swarm/foreign-gossip";
     for each Cluster: run
 }
 

@@ -22,6 +22,8 @@ mod gossip_port_blocked;
 mod ingress_half_removed;
 mod ingress_missing;
 mod ingress_sandbox_missing;
+mod ipvs_backend_stale;
+mod ipvs_idle_timeout;
 mod macvlan_shared_range;
 mod manager_port_blocked;
 mod no_route;
@@ -75,10 +77,12 @@ pub const CHECKS: &[&BuiltIn] = &[
     &duplicate_address::CHECK,
     &ghost_endpoint::CHECK,
     &endpoint_missing::CHECK,
+    &ipvs_backend_stale::CHECK,
     &attachment_missing::CHECK,
     &addresses_low::CHECK,
     &duplicate_name::CHECK,
     &not_attachable::CHECK,
     &macvlan_shared_range::CHECK,
     &vip_unreachable::CHECK,
+    &ipvs_idle_timeout::CHECK,
 ];

@@ -116,6 +116,8 @@ fn pull_errors(refused: &[&Task], view: &View<'_>) -> Vec<(Evidence, String)> {
 enum PullError {
     /// The registry cannot be reached.
     Unreachable,
+    /// The HTTP proxy of dockerd cannot be reached or refuses.
+    Proxy,
     /// The registry has no such tag.
     NotFound,
     /// The registry wants a login.
@@ -153,6 +155,8 @@ impl PullError {
             Some(Self::AccessDenied)
         } else if has(&["manifest unknown", "not found: manifest"]) {
             Some(Self::NotFound)
+        } else if has(&["proxyconnect tcp", "Proxy Authentication Required"]) {
+            Some(Self::Proxy)
         } else if has(&[
             "no such host",
             "i/o timeout",
@@ -169,6 +173,7 @@ impl PullError {
     fn text(self) -> &'static str {
         match self {
             Self::Unreachable => "the registry cannot be reached",
+            Self::Proxy => "the HTTP proxy of dockerd does not answer or refuses the request",
             Self::NotFound => "the registry has no such tag",
             Self::AccessDenied => "the registry denies access, or the repository does not exist",
             Self::RateLimit => "the registry's pull rate limit is reached",
@@ -182,6 +187,10 @@ impl PullError {
         match self {
             Self::Unreachable => {
                 "restore the connection from the nodes to the registry, then start the tasks again"
+            }
+            Self::Proxy => {
+                "correct HTTP_PROXY and HTTPS_PROXY of dockerd on each node (a systemd drop-in or \"proxies\" in daemon.json), or \
+                 add the registry to NO_PROXY, and restart dockerd; then start the tasks again"
             }
             Self::NotFound => "push the tag, or correct the image name",
             Self::AccessDenied => {
@@ -239,6 +248,10 @@ mod tests {
             (
                 "Get \"https://r.example.com/v2/\": dial tcp: lookup r.example.com: no such host",
                 PullError::Unreachable,
+            ),
+            (
+                "Get \"https://r.example.com/v2/\": proxyconnect tcp: dial tcp 192.0.2.9:3128: connect: connection refused",
+                PullError::Proxy,
             ),
         ] {
             assert_eq!(PullError::of(error), Some(wanted), "{error}");

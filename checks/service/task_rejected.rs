@@ -99,8 +99,40 @@ enum Reason<'a> {
     NoUser(&'a str),
     /// A file is mounted over a directory, or the other way round: source and target.
     OtherKind(&'a str, &'a str),
+    /// The engine of the node has a network with this id or name that it did not remove.
+    NetworkExists(&'a str),
+    /// The network was removed while the service still refers to it.
+    NetworkGone(&'a str),
+    /// A container of another task has the name.
+    NameInUse,
+    /// The device driver, such as `nvidia`, is not on the node.
+    DeviceDriver(&'a str),
+    /// A device does not exist on the node.
+    NoDevice(&'a str),
+    /// The kernel or the engine rejects a kernel setting of the service.
+    Sysctl(&'a str),
+    /// The program is built for another architecture.
+    Architecture,
     /// Another error of the engine.
     Other(&'a str),
+}
+
+/// The text between two parts of an error.
+fn between<'a>(error: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let (_, rest) = error.split_once(start)?;
+    rest.split_once(end).map(|(middle, _)| middle)
+}
+
+/// The network in `network NAME exists`.
+fn existing_network(error: &str) -> Option<&str> {
+    let (_, rest) = error.rsplit_once("network ")?;
+    rest.trim_end().strip_suffix(" exists").filter(|name| !name.contains(' '))
+}
+
+/// The network in `network NAME not found`.
+fn missing_network(error: &str) -> Option<&str> {
+    let (_, rest) = error.rsplit_once("network ")?;
+    rest.trim_end().strip_suffix(" not found").filter(|name| !name.contains(' '))
 }
 
 impl<'a> Reason<'a> {
@@ -134,6 +166,20 @@ impl<'a> Reason<'a> {
             Self::DiskFull
         } else if error.contains("unable to set memory limit") {
             Self::MemoryLimit
+        } else if let Some(network) = existing_network(error) {
+            Self::NetworkExists(network)
+        } else if let Some(network) = missing_network(error) {
+            Self::NetworkGone(network)
+        } else if error.contains("The container name \"") && error.contains("is already in use") {
+            Self::NameInUse
+        } else if let Some(driver) = between(error, "could not select device driver \"", "\"") {
+            Self::DeviceDriver(driver)
+        } else if let Some(rest) = after("error gathering device information while adding custom device \"") {
+            Self::NoDevice(rest.split('"').next().unwrap_or(rest))
+        } else if let Some(key) = between(error, "sysctl \"", "\"") {
+            Self::Sysctl(key)
+        } else if error.contains("exec format error") {
+            Self::Architecture
         } else {
             Self::Other(after("starting container failed: ").unwrap_or(error))
         }
@@ -153,6 +199,15 @@ impl<'a> Reason<'a> {
             Self::OtherKind(source, target) => {
                 format!("one of {source} and its mount target {target} is a file and the other a directory")
             }
+            Self::NetworkExists(network) => {
+                format!("the engine there did not remove its copy of the network {network}")
+            }
+            Self::NetworkGone(network) => format!("its network {network} does not exist any more"),
+            Self::NameInUse => "a container with the name of the task exists there already".to_owned(),
+            Self::DeviceDriver(driver) => format!("the engine there has no device driver {driver}"),
+            Self::NoDevice(device) => format!("the device {device} does not exist there"),
+            Self::Sysctl(key) => format!("the kernel setting {key} is not allowed in a container there"),
+            Self::Architecture => "its program is built for another processor architecture".to_owned(),
             Self::Other(error) => (*error).to_owned(),
         }
     }
@@ -207,6 +262,47 @@ impl<'a> Reason<'a> {
                  file there",
                 vec![format!("ls -ld {}", shell_quote(source))],
             ),
+            Self::NetworkExists(_) => manual(
+                "restart the engine of the node, which forgets networks without endpoints; the tasks of the node restart",
+                vec!["systemctl restart docker".into()],
+            ),
+            Self::NetworkGone(_) => manual(
+                "the network was removed and created again while the stack was deployed: wait until `docker network ls` does \
+                 not list the old one, and deploy again",
+                vec![
+                    "docker network ls --filter scope=swarm".into(),
+                    format!("docker service update --force {name}"),
+                ],
+            ),
+            Self::NameInUse => manual(
+                "remove the stopped container of the old task on the node",
+                vec![
+                    "docker ps --all --filter status=exited --filter label=com.docker.swarm.task.id".into(),
+                    "docker rm CONTAINER".into(),
+                ],
+            ),
+            Self::DeviceDriver(_) => manual(
+                "install the runtime of the device (for NVIDIA: nvidia-container-toolkit) on the node and restart its engine, \
+                 or constrain the service to the nodes that have it",
+                vec!["docker info --format '{{json .Runtimes}}'".into()],
+            ),
+            Self::NoDevice(device) => manual(
+                "load the driver of the device on the node, or constrain the service to the nodes that have it",
+                vec![format!("ls -l {}", shell_quote(device))],
+            ),
+            Self::Sysctl(_) => manual(
+                "remove the setting from the service, and set it on the nodes instead",
+                vec![format!(
+                    "docker service inspect --format '{{{{json .Spec.TaskTemplate.ContainerSpec.Sysctls}}}}' {name}"
+                )],
+            ),
+            Self::Architecture => manual(
+                "build the image for the architecture of the node, or constrain the service to nodes that fit",
+                vec![
+                    format!("docker service update --constraint-add node.platform.arch==x86_64 {name}"),
+                    "docker node ls --format '{{.Hostname}}'".into(),
+                ],
+            ),
             Self::Other(_) => manual(
                 "read the engine's error about the task on that node",
                 vec![format!("docker service ps --no-trunc {name}"), "journalctl -u docker -n 100".into()],
@@ -238,5 +334,25 @@ mod tests {
                        \"/nosuchcmd\": stat /nosuchcmd: no such file or directory: unknown";
         assert_eq!(Reason::of(program), Reason::NoProgram("/nosuchcmd"));
         assert_eq!(Reason::of("starting container failed: x"), Reason::Other("x"));
+        assert_eq!(
+            Reason::of("network q2vdtc7m0q9yx3rkbs2h6nn1f exists"),
+            Reason::NetworkExists("q2vdtc7m0q9yx3rkbs2h6nn1f")
+        );
+        assert_eq!(
+            Reason::of(
+                "Could not attach to network shop_default: rpc error: code = NotFound desc = network shop_default not found"
+            ),
+            Reason::NetworkGone("shop_default")
+        );
+        let name = "Conflict. The container name \"/web.1.x\" is already in use by container \"9c87\". You have to remove";
+        assert_eq!(Reason::of(name), Reason::NameInUse);
+        let driver = "could not select device driver \"nvidia\" with capabilities: [[gpu]]";
+        assert_eq!(Reason::of(driver), Reason::DeviceDriver("nvidia"));
+        let device = "error gathering device information while adding custom device \"/dev/ttyUSB0\": no such file or directory";
+        assert_eq!(Reason::of(device), Reason::NoDevice("/dev/ttyUSB0"));
+        let sysctl =
+            "OCI runtime create failed: sysctl \"vm.max_map_count\" is not in a separate kernel namespace";
+        assert_eq!(Reason::of(sysctl), Reason::Sysctl("vm.max_map_count"));
+        assert_eq!(Reason::of("exec /app: exec format error"), Reason::Architecture);
     }
 }

@@ -19,6 +19,8 @@ struct Inspected {
     #[serde(default, deserialize_with = "or_default")]
     name: String,
     #[serde(default, deserialize_with = "or_default")]
+    created: String,
+    #[serde(default, deserialize_with = "or_default")]
     state: State,
     #[serde(default, deserialize_with = "or_default")]
     config: Config,
@@ -96,6 +98,7 @@ fn container(bundle: &Bundle, id: ContainerId) -> Option<Container> {
         image: seen.config.image.clone(),
         hostname: seen.config.hostname.clone(),
         pid: seen.state.pid,
+        created: seen.created.parse().ok(),
         attachments: seen.network_settings.networks.iter().map(attachment).collect(),
         dns: seen.host_config.dns.iter().filter_map(|server| server.parse().ok()).collect(),
         netns: super::json(bundle, Need::TaskNetns, &inside("netns.json")),

@@ -207,6 +207,10 @@ struct ContainerSpec {
     #[serde(default)]
     stop_grace_period: Option<i64>,
     #[serde(default, deserialize_with = "or_default")]
+    sysctls: BTreeMap<String, String>,
+    #[serde(rename = "CapabilityAdd", default, deserialize_with = "or_default")]
+    capabilities: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
     healthcheck: HealthCheck,
 }
 
@@ -352,6 +356,8 @@ fn service(answer: ServiceAnswer) -> Service {
         mounts: container.mounts.into_iter().map(mount).collect(),
         placement: placement(template.placement),
         log_driver: template.log_driver.map(|driver| driver.name).filter(|name| !name.is_empty()),
+        sysctls: container.sysctls,
+        capabilities: container.capabilities,
         hosts: container.hosts,
         restart_delay: template.restart_policy.delay.map(seconds),
         reserved_kinds: template.resources.reservations.kinds(),

@@ -2,7 +2,7 @@
 
 use super::or_default;
 use super::services::{Amount, PlatformSpec};
-use crate::swarm::{Cluster, Manager, Node, NodeState, SwarmState};
+use crate::swarm::{Cluster, ExternalCa, Manager, Node, NodeState, SwarmState};
 use crate::{NodeId, NodeName};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -148,6 +148,45 @@ pub(super) struct ClusterAnswer {
 struct ClusterSpec {
     #[serde(default, deserialize_with = "or_default")]
     encryption_config: Encryption,
+    #[serde(default, deserialize_with = "or_default")]
+    orchestration: Orchestration,
+    #[serde(default, deserialize_with = "or_default")]
+    raft: Raft,
+    #[serde(rename = "CAConfig", default, deserialize_with = "or_default")]
+    ca: CaConfig,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Orchestration {
+    #[serde(default)]
+    task_history_retention_limit: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Raft {
+    #[serde(default)]
+    election_tick: Option<u64>,
+    #[serde(default)]
+    heartbeat_tick: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct CaConfig {
+    /// Nanoseconds.
+    #[serde(rename = "NodeCertExpiry", default)]
+    expiry: Option<u64>,
+    #[serde(rename = "ExternalCAs", default, deserialize_with = "or_default")]
+    external: Vec<External>,
+}
+
+#[derive(Deserialize)]
+struct External {
+    #[serde(rename = "URL", default, deserialize_with = "or_default")]
+    url: String,
+    #[serde(rename = "CACert", default, deserialize_with = "or_default")]
+    root: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -163,6 +202,16 @@ pub(super) fn cluster(answer: ClusterAnswer) -> Cluster {
         data_path_port: answer.data_path_port,
         address_pools: answer.default_addr_pool,
         autolock: answer.spec.encryption_config.autolock,
+        certificate_seconds: answer.spec.ca.expiry.map(|nanoseconds| nanoseconds / 1_000_000_000),
+        external_cas: answer
+            .spec
+            .ca
+            .external
+            .into_iter()
+            .map(|ca| ExternalCa { url: ca.url, pinned: !ca.root.is_empty() })
+            .collect(),
+        raft_ticks: answer.spec.raft.election_tick.zip(answer.spec.raft.heartbeat_tick),
+        task_history: answer.spec.orchestration.task_history_retention_limit,
         created: time(answer.created_at),
         updated: time(answer.updated_at),
         issuer: answer.tls.issuer,

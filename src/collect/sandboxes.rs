@@ -1,11 +1,12 @@
 //! Settings of the network namespaces that the engine makes for load balancing: `ingress_sbox` and `lb_*`.
 
 use super::{Artifact, Place, Session, apart, files, kernel_stats, why};
-use facts::host::Sandbox;
+use facts::host::{Backend, Sandbox};
 use facts::{Need, Why};
 use nix::sched::{CloneFlags, setns};
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 /// The maximum number of namespaces that are entered.
@@ -69,12 +70,49 @@ fn read(name: String, path: &Path) -> Result<Option<Sandbox>, Why> {
         conn_reuse_mode: number("ipv4/vs/conn_reuse_mode").and_then(|mode| u32::try_from(mode).ok()),
         conntrack_count: number("netfilter/nf_conntrack_count"),
         conntrack: kernel_stats::conntrack(&stats),
+        backends: fs::read_to_string("/proc/thread-self/net/ip_vs").ok().map(|table| backends(&table)),
     }))
+}
+
+/// The real servers of the virtual servers by firewall mark, which is how the engine balances.
+fn backends(table: &str) -> Vec<Backend> {
+    let mut mark = None;
+    let mut backends = Vec::new();
+    for line in table.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["FWM", number, ..] => mark = u32::from_str_radix(number, 16).ok(),
+            ["->", server, _, weight, ..] => {
+                let addr = server.split_once(':').and_then(|(addr, _)| u32::from_str_radix(addr, 16).ok());
+                if let (Some(mark), Some(addr), Ok(weight)) = (mark, addr, weight.parse()) {
+                    backends.push(Backend { mark, addr: Ipv4Addr::from(addr).into(), weight });
+                }
+            }
+            _ => mark = None,
+        }
+    }
+    backends.sort();
+    backends
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_the_backends_of_firewall_marks() {
+        let table = "IP Virtual Server version 1.2.1 (size=4096)\n\
+                     Prot LocalAddress:Port Scheduler Flags\n\
+                     \u{20} -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n\
+                     FWM  00000100 rr\n\
+                     \u{20} -> 0A000106:0000      Masq    1      0          0\n\
+                     \u{20} -> 0A000105:0000      Masq    0      2          0\n\
+                     TCP  0A000102:0050 rr\n\
+                     \u{20} -> 0A000107:0050      Masq    1      0          0\n";
+        let backend = |addr: &str, weight| Backend { mark: 256, addr: addr.parse().unwrap(), weight };
+        assert_eq!(backends(table), [backend("10.0.1.5", 0), backend("10.0.1.6", 1)]);
+        assert!(backends("").is_empty());
+    }
 
     #[test]
     fn only_namespaces_of_load_balancers_are_read() {

@@ -83,11 +83,18 @@ fn parent(
     let finding = found.get(at)?;
     let of_check = caused_by.get(finding.check.as_ref())?;
     // A check lists its causes from the most to the least likely.
-    let mut causes = of_check.iter().map(Str::as_ref).chain(finding.causes().iter().copied());
-    causes.find_map(|cause| {
-        let of_cause = by_check.get(cause)?;
+    let of_check = of_check.iter().find_map(|cause| {
+        let of_cause = by_check.get(cause.as_ref())?;
         of_cause.iter().copied().find(|other| found[*other].may_cause(finding))
-    })
+    });
+    let of_finding = || {
+        finding.causes().iter().find_map(|cause| {
+            let of_cause = by_check.get(cause.as_ref())?;
+            let concerns = |other: &Finding| other.may_cause(finding) || other.affected_by(&finding.subject);
+            of_cause.iter().copied().find(|other| concerns(&found[*other]))
+        })
+    };
+    of_check.or_else(of_finding)
 }
 
 /// The same problem as another node reports it. Of the findings about the paths to one node, the one about the node itself

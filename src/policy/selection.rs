@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 /// The header of a report is made of these.
 const HEAD: [Need; 3] = [Need::Info, Need::Version, Need::OsRelease];
 
-/// Which checks run: all, unless the user chooses.
+/// The category of checks that run only where they are asked for.
+const ON_REQUEST: &str = "posture";
+
+/// Which checks run: all but those on request, unless the user chooses.
 #[derive(Clone, Debug, Default)]
 pub struct Selection(Option<Chosen>);
 
@@ -47,7 +50,7 @@ impl Selection {
             }
         }
         if !any {
-            wanted = catalogue.metas().map(id).collect();
+            wanted = catalogue.metas().filter(|meta| category(meta) != ON_REQUEST).map(id).collect();
         }
         let asked: BTreeSet<&'static str> = wanted.difference(&refused).copied().collect();
         if asked.is_empty() {
@@ -81,7 +84,10 @@ impl Selection {
 
     /// Whether this check was requested.
     pub fn asks(&self, check: &Meta) -> bool {
-        self.0.as_ref().is_none_or(|chosen| chosen.asked.contains(check.id.as_ref()))
+        match &self.0 {
+            Some(chosen) => chosen.asked.contains(check.id.as_ref()),
+            None => !check.id.starts_with(ON_REQUEST),
+        }
     }
 
     /// Whether this check runs: it was requested, or may be the cause of one that was.

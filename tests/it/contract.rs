@@ -8,7 +8,7 @@ use facts::{Need, parse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use swarm_doctor::bundle::{read, write};
-use swarm_doctor::examine::{diagnose, diagnose_by};
+use swarm_doctor::examine::diagnose_by;
 use swarm_doctor::judge::{Cause, Diagnosis};
 use swarm_doctor::policy::{Policy, Selection};
 use swarm_doctor::rules::Catalogue;
@@ -89,7 +89,11 @@ fn no_check_fires_on_health() {
     assert!(bundles.len() >= 3, "there are only {} healthy bundles", bundles.len());
     for (name, bundle) in bundles {
         let snapshot = parse::snapshot(&bundle);
-        for check in built_in().filter(|check| check.meta.id != "host/ipvs-missing") {
+        // Advice on a swarm that works is not about its health.
+        let about_health = |check: &&checks::BuiltIn| {
+            check.meta.id != "host/ipvs-missing" && !check.meta.id.starts_with("posture/")
+        };
+        for check in built_in().filter(about_health) {
             let (out, _) = judge(check, &snapshot);
             let found: Vec<_> = out.found.iter().map(|finding| &finding.summary).collect();
             assert!(found.is_empty(), "{} on healthy/{name}: {found:?}", check.meta.id);
@@ -190,7 +194,11 @@ fn a_check_that_is_asked_alone_says_what_it_says_among_all() {
             };
             diagnosis.findings.iter().find(holds).map(|cause| cause.finding.check.clone())
         };
-        let (among, alone) = (diagnose(&scenario.bundle), diagnose_by(&bundle, &alone));
+        let all = match scenario.check.split_once('/') {
+            Some(("posture", _)) => Policy::from(Selection::of(&["posture".to_owned()], "a test").unwrap()),
+            _ => Policy::default(),
+        };
+        let (among, alone) = (diagnose_by(&scenario.bundle, &all), diagnose_by(&bundle, &alone));
         assert_eq!(said(&among), said(&alone), "{}", scenario.folder.display());
         assert_eq!(top(&among), top(&alone), "{}", scenario.folder.display());
     }

@@ -213,6 +213,7 @@ mod tests {
             image: String::new(),
             hostname: "web".into(),
             pid,
+            created: None,
             attachments: Vec::new(),
             dns: Vec::new(),
             netns: Fact::Unseen(gap.clone()),

@@ -10,7 +10,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use swarm_doctor::examine::diagnose;
+use swarm_doctor::examine::diagnose_by;
+use swarm_doctor::policy::Policy;
 use swarm_doctor::report::{Format, Json};
 
 /// The folder of all fixtures.
@@ -207,8 +208,13 @@ pub(crate) fn healthy() -> BTreeMap<String, Bundle> {
 
 /// The JSON report on a bundle.
 pub(crate) fn report(bundle: &Bundle) -> String {
+    report_by(bundle, &Policy::default())
+}
+
+/// The same with a policy.
+pub(crate) fn report_by(bundle: &Bundle, policy: &Policy) -> String {
     let mut out = Vec::new();
-    Json.render(&diagnose(bundle), &mut out).unwrap();
+    Json.render(&diagnose_by(bundle, policy), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
