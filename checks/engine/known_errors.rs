@@ -55,6 +55,8 @@ const KNOWN: &[(&[&str], Known)] = &[
     (&["failed deregistering node after heartbeat expiration", "could not find node"], Routine),
     (&["Failed allocation for service", "could not find local network state"], Routine),
     (&["Unexpected update table event"], Routine),
+    (&["Failed to get service ", "could not find service"], Routine),
+    (&["task allocation failure: ", "has pending allocations"], RoutineUnlessRepeated),
     (&["could not find an available IP"], JudgedBy("network/addresses-exhausted")),
     (&["unexpected HTTP error handling", "<nil>"], Routine),
     // A request that was refused: its client has the reason.
