@@ -371,7 +371,7 @@ pub struct Sandbox {
 }
 
 /// A real server of IPVS.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Backend {
     /// The firewall mark of the virtual server.
     pub mark: u32,

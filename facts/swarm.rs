@@ -208,7 +208,7 @@ pub struct Cluster {
 }
 
 /// A CA outside of the swarm that signs node certificates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ExternalCa {
     /// Where it is reached.
     pub url: String,

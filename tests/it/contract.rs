@@ -195,7 +195,9 @@ fn a_check_that_is_asked_alone_says_what_it_says_among_all() {
             diagnosis.findings.iter().find(holds).map(|cause| cause.finding.check.clone())
         };
         let all = match scenario.check.split_once('/') {
-            Some(("posture", _)) => Policy::from(Selection::of(&["posture".to_owned()], "a test").unwrap()),
+            Some(("posture", _)) => {
+                Policy::from(Selection::of(&["posture".to_owned()], "a test", &Catalogue::default()).unwrap())
+            }
             _ => Policy::default(),
         };
         let (among, alone) = (diagnose_by(&scenario.bundle, &all), diagnose_by(&bundle, &alone));

@@ -6,6 +6,7 @@ use crate::support::{report_by, scenarios};
 use serde_json::{Value, json};
 use std::fs;
 use swarm_doctor::policy::{Policy, Selection};
+use swarm_doctor::rules::Catalogue;
 
 /// `SWARM_DOCTOR_REWRITE=1 cargo test --test it scenarios` rewrites the reports, for review.
 #[test]
@@ -18,7 +19,7 @@ fn every_scenario_gives_the_report_that_was_reviewed() {
         // Checks that run on request have to be asked for.
         let on_request = scenario.check.starts_with("posture/");
         let selection = if on_request {
-            Selection::of(std::slice::from_ref(&scenario.check), "a test").unwrap()
+            Selection::of(std::slice::from_ref(&scenario.check), "a test", &Catalogue::default()).unwrap()
         } else {
             Selection::default()
         };
