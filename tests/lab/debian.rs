@@ -17,6 +17,12 @@ pub(crate) fn name_of(root: &str, packages: &str) -> String {
     format!("{root}-{:08x}", hasher.finish() as u32)
 }
 
+/// Makes a root file system of these packages and does what their maintainer scripts would have done.
+pub(crate) fn install(suite: &str, packages: &str, root: &Path) -> Result<()> {
+    unpack(suite, packages, root)?;
+    configure(root).context("failed to do what maintainer scripts would have done")
+}
+
 /// Downloads with the host's `apt` but with separate lists, state and cache, and unpacks without maintainer scripts: the
 /// package database of the host does not change.
 pub(crate) fn unpack(suite: &str, packages: &str, root: &Path) -> Result<()> {
@@ -59,7 +65,7 @@ pub(crate) fn unpack(suite: &str, packages: &str, root: &Path) -> Result<()> {
             unpack_one(&package, root).with_context(|| format!("failed to unpack {}", package.display()))?;
         }
     }
-    configure(root).context("failed to do what maintainer scripts would have done")
+    Ok(())
 }
 
 /// The Debian mirror in the apt configuration of the host.

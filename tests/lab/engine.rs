@@ -64,6 +64,18 @@ impl Engine {
         &self.version
     }
 
+    /// The Debian suite that it is from.
+    pub(crate) fn suite(&self) -> Result<String> {
+        if self.root != "/" {
+            let name = Path::new(&self.root).file_name().and_then(|name| name.to_str());
+            let suite = name.and_then(|name| name.rsplit_once('-')).map(|(suite, _)| suite.to_owned());
+            return suite.with_context(|| format!("{} is named after no suite", self.root));
+        }
+        let text = fs::read_to_string("/etc/os-release").context("failed to read the host's suite")?;
+        let suite = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+        Ok(suite.context("the host is no Debian release")?.to_owned())
+    }
+
     /// The root directory that it is installed in; `/` for the host's own.
     #[must_use]
     pub fn root(&self) -> &str {
@@ -90,7 +102,7 @@ fn version(printed: &str) -> Result<String> {
 }
 
 fn fetch(suite: &str, root: &Path) -> Result<()> {
-    debian::unpack(suite, PACKAGES, root)?;
+    debian::install(suite, PACKAGES, root)?;
     let inside = |program: &str| run(Command::new("chroot").arg(root).args([program, "--version"]));
     inside("docker")?;
     fs::write(root.join(VERSION), version(&inside("dockerd")?)?).context("failed to note its version")

@@ -35,6 +35,7 @@ mod program;
 mod registry;
 mod requirements;
 mod root;
+mod ssh;
 mod swarm;
 mod switch;
 mod time_limit;

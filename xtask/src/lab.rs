@@ -68,6 +68,9 @@ pub(crate) struct Up {
     /// Engine version or Debian suite, assigned to the nodes round-robin [default: engine of the host]
     #[arg(long = "engine", value_name = "VERSION")]
     engines: Vec<String>,
+    /// Lets root of each node log in on all others with ssh
+    #[arg(long)]
+    ssh: bool,
 }
 
 impl Command {
@@ -103,6 +106,9 @@ impl Up {
             .name(&self.name.name)
             .keep()
             .up()?;
+        if self.ssh {
+            lab.start_ssh()?;
+        }
         let took = start.elapsed();
         show(&lab);
         eprintln!("up in {:.1} s", took.as_secs_f64());
