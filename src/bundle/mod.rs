@@ -14,7 +14,7 @@ pub use fit::{fit, shorten_logs};
 pub use merge::merge;
 pub use read::{each, each_from, read, read_from};
 pub use upgrade::{is_format_1, upgrade};
-pub use write::{Writer, write};
+pub use write::{Writer, write, write_to};
 
 use serde::{Deserialize, Serialize};
 
