@@ -3,6 +3,7 @@
 use crate::cli::{self, Run, Source};
 use crate::collect::{Endpoint, Options, Session, StackFile, Target};
 use crate::error::ExpectedError;
+use crate::fleet;
 use crate::judge::{Diagnosis, Member, judge, judge_swarm};
 use crate::matrix::Matrix;
 use crate::policy::Policy;
@@ -15,6 +16,8 @@ use std::time::Duration;
 const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the matrix captures packets, unless --listen is given.
 const MATRIX_LISTENS: Duration = Duration::from_secs(30);
+/// How many reasons are named where no node was examined.
+const NAMED: usize = 5;
 /// How much longer than its requests one kind of artifact may take.
 const SPARE: Duration = Duration::from_secs(4);
 
@@ -50,6 +53,12 @@ pub async fn examine(
     if !run.bundle.is_empty() {
         return offline(&run.bundle, policy);
     }
+    if run.fleet.all_nodes {
+        let progress = run.output.wants_progress();
+        let wanted = fleet::Wanted { save: run.save.as_deref(), progress, ..fleet::Wanted::default() };
+        let gathered = fleet::gather(&run.source, &run.fleet, asked, wanted).await?;
+        return all_nodes(gathered, policy);
+    }
     live(&run.source, run.save.as_deref(), policy, asked).await
 }
 
@@ -74,6 +83,17 @@ pub fn offline(paths: &[PathBuf], policy: &Policy) -> Result<(Snapshot, Diagnosi
     together(members(paths)?, policy).ok_or_else(|| ExpectedError::usage("the bundle contains no node"))
 }
 
+/// Judges the nodes that were examined; those that were not are an incomplete check.
+fn all_nodes(gathered: fleet::Gathered, policy: &Policy) -> Result<(Snapshot, Diagnosis), ExpectedError> {
+    let fleet::Gathered { members, missing } = gathered;
+    let (snapshot, mut diagnosis) = together(members, policy).ok_or_else(|| {
+        let reasons: Vec<String> = missing.iter().take(NAMED).map(ToString::to_string).collect();
+        ExpectedError::usage(format!("no node could be examined: {}", reasons.join("; ")))
+    })?;
+    fleet::report(&mut diagnosis, &missing);
+    Ok((snapshot, diagnosis))
+}
+
 /// Judges nodes together; `None` where there are none.
 pub fn together(mut members: Vec<Member>, policy: &Policy) -> Option<(Snapshot, Diagnosis)> {
     if members.len() == 1 {
@@ -96,20 +116,34 @@ pub fn members(paths: &[PathBuf]) -> Result<Vec<Member>, ExpectedError> {
 /// The paths between the nodes that the options name.
 pub async fn matrix(matrix: &cli::Matrix) -> Result<Vec<Matrix>, ExpectedError> {
     if !matrix.bundle.is_empty() {
-        let mut members = members(&matrix.bundle)?;
-        if members.len() < 2 {
-            let one = |member: &Member| Matrix::of(&member.snapshot, member.manifest.took_ms);
-            return Ok(members.iter().map(one).collect());
-        }
-        let names = crate::judge::names(&members);
-        members.sort_by(|one, other| one.manifest.host.cmp(&other.manifest.host));
-        let one = |member: &Member| Matrix::of(&member.snapshot, member.manifest.took_ms).named(&names);
-        return Ok(members.iter().map(one).collect());
+        return Ok(matrices(members(&matrix.bundle)?));
     }
     let listen = matrix.source.listen.or(Some(MATRIX_LISTENS));
     let asked = Asked { matrix: true, ..Asked::default() };
-    let bundle = collect(&cli::Source { listen, ..matrix.source.clone() }, &Policy::default(), asked).await?;
+    let source = cli::Source { listen, ..matrix.source.clone() };
+    if matrix.fleet.all_nodes {
+        let progress = matrix.output.format == cli::Layout::Table;
+        let wanted = fleet::Wanted { progress, ..fleet::Wanted::default() };
+        let fleet::Gathered { members, missing } =
+            fleet::gather(&source, &matrix.fleet, asked, wanted).await?;
+        let mut all = matrices(members);
+        all.extend(missing.iter().map(fleet::Missing::matrix));
+        return Ok(all);
+    }
+    let bundle = collect(&source, &Policy::default(), asked).await?;
     Ok(vec![Matrix::of(&facts::parse::snapshot(&bundle), bundle.manifest.took_ms)])
+}
+
+/// The paths between these nodes.
+fn matrices(mut members: Vec<Member>) -> Vec<Matrix> {
+    if members.len() < 2 {
+        let one = |member: &Member| Matrix::of(&member.snapshot, member.manifest.took_ms);
+        return members.iter().map(one).collect();
+    }
+    let names = crate::judge::names(&members);
+    members.sort_by(|one, other| one.manifest.host.cmp(&other.manifest.host));
+    let one = |member: &Member| Matrix::of(&member.snapshot, member.manifest.took_ms).named(&names);
+    members.iter().map(one).collect()
 }
 
 /// Collects the facts that a run needs.

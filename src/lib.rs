@@ -12,6 +12,7 @@ pub mod error;
 pub mod examine;
 pub mod exit;
 pub mod fix;
+pub mod fleet;
 pub mod judge;
 pub mod matrix;
 pub mod pager;

@@ -1,9 +1,9 @@
 //! Options of fixes.
 
-use super::Gate;
 use super::output::Output;
 use super::run::Run;
 use super::source::Source;
+use super::{Fleet, Gate};
 use crate::fix::Level;
 use clap::Args;
 use std::path::PathBuf;
@@ -33,6 +33,7 @@ impl From<Fix> for Run {
         let Fix { level, source, output, fixing, .. } = fix;
         Self {
             source,
+            fleet: Fleet::default(),
             bundle: Vec::new(),
             save: None,
             output,

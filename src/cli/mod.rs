@@ -1,6 +1,7 @@
 //! The command line: its options, and nothing that acts on them.
 
 mod fixing;
+mod fleet;
 mod gate;
 mod order;
 mod output;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 pub use fixing::{Confirmation, Fix, Fixing, Receipts};
+pub use fleet::{Fleet, SshArguments, Via};
 pub use gate::Gate;
 pub use order::ordered;
 pub use output::{Format, Layout, Output, TableOutput, Wanted, When};
@@ -75,7 +77,7 @@ pub enum Command {
     ///
     /// Read-only unless --fix is given.
     #[command(visible_alias = "check")]
-    Run(Chosen),
+    Run(Box<Chosen>),
     /// Apply the remedy of one check
     ///
     /// Like `run --fix` for a single check.

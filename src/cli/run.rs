@@ -1,6 +1,7 @@
 //! Arguments of the commands that examine a host or bundles.
 
 use super::fixing::Fixing;
+use super::fleet::Fleet;
 use super::gate::Gate;
 use super::output::{Output, TableOutput};
 use super::source::Source;
@@ -29,13 +30,16 @@ pub struct Run {
     /// Where facts are collected from.
     #[command(flatten)]
     pub source: Source,
+    /// Which other nodes are examined.
+    #[command(flatten)]
+    pub fleet: Fleet,
     /// Examine a bundle instead of this host (repeatable)
     ///
     /// Several bundles are judged as one swarm.
     #[arg(
         long,
         value_name = "PATH",
-        conflicts_with_all = ["host", "context", "root"],
+        conflicts_with_all = ["host", "context", "root", "all_nodes"],
         help_heading = "Source options"
     )]
     pub bundle: Vec<PathBuf>,
@@ -84,9 +88,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether this host is examined as it is now, rather than a bundle or the files of another system.
+    /// Whether this host alone is examined as it is now, rather than a bundle or the files of another system.
     pub fn is_live(&self) -> bool {
-        self.bundle.is_empty() && self.source.root == Path::new("/")
+        self.bundle.is_empty() && !self.fleet.all_nodes && self.source.root == Path::new("/")
     }
 }
 
@@ -155,13 +159,16 @@ pub struct Matrix {
     /// Where facts are collected from.
     #[command(flatten)]
     pub source: Source,
+    /// Which other nodes are examined.
+    #[command(flatten)]
+    pub fleet: Fleet,
     /// Show the paths of a bundle instead (repeatable)
     ///
     /// Of several bundles, the paths between all their nodes.
     #[arg(
         long,
         value_name = "PATH",
-        conflicts_with_all = ["host", "context", "root"],
+        conflicts_with_all = ["host", "context", "root", "all_nodes"],
         help_heading = "Source options"
     )]
     pub bundle: Vec<PathBuf>,
@@ -176,16 +183,22 @@ pub struct Collect {
     /// Where facts are collected from.
     #[command(flatten)]
     pub source: Source,
-    /// Bundle to write, such as node1.tar.zst
+    /// Which other nodes are examined.
+    #[command(flatten)]
+    pub fleet: Fleet,
+    /// Bundle to write, such as node1.tar.zst; - is stdout
     #[arg(short, long, value_name = "PATH")]
     pub file: PathBuf,
+    /// Also collect the clocks that only `matrix` shows
+    #[arg(long)]
+    pub clocks: bool,
     /// Keep only the last lines of each log
     #[arg(long, value_name = "NUMBER")]
     pub log_lines: Option<usize>,
     /// Replace names and addresses by pseudonyms
     ///
     /// `merge --anonymize` gives the bundles of several nodes the same pseudonyms.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "all_nodes")]
     pub anonymize: bool,
 }
 

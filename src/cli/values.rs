@@ -1,5 +1,6 @@
 //! Parsers of option values.
 
+use super::fleet::SshArguments;
 use super::output::{Format, Wanted};
 use super::source::App;
 use clap::ValueEnum as _;
@@ -30,6 +31,16 @@ pub(super) fn wanted(text: &str) -> Result<Wanted, String> {
         format!("{format:?} is not one of {}", names.join(", "))
     })?;
     Ok(Wanted { format, path: path.into() })
+}
+
+/// Parses the arguments of ssh, split as a shell does it.
+pub(super) fn ssh(text: &str) -> Result<SshArguments, String> {
+    let words = shlex::split(text).ok_or("a quote is not closed")?;
+    match words.last() {
+        Some(last) if last.contains("{addr}") || last.contains("{name}") => Ok(SshArguments(words)),
+        _ => Err("the last word is expected to be a destination with {addr} or {name}, such as admin@{addr}"
+            .into()),
+    }
 }
 
 /// Parses a duration such as `250ms`, `2s`, `90m`, `24h` or `7d`.

@@ -9,18 +9,19 @@ mod report;
 mod rules;
 mod version;
 
-use crate::cli::{Chosen, Command, Document};
+use crate::cli::{Command, Document};
 use crate::error::ExpectedError;
 use crate::exit::ExitCode;
 use crate::report::{MATRIX_SCHEMA, SCHEMA};
 use crate::rules::facts_schema;
 use std::io::{self, Write};
 use std::time::Instant;
+pub(crate) use version::build_identity;
 
 /// Runs a command and returns its exit code. `began` is when the process started.
 pub fn execute(command: Command, began: Instant) -> Result<ExitCode, ExpectedError> {
     match command {
-        Command::Run(Chosen { checks, run }) => report::run(&run, &checks, began),
+        Command::Run(chosen) => report::run(&chosen.run, &chosen.checks, began),
         Command::Fix(fix) => report::fix(fix, began),
         Command::Undo { receipt, source, receipts, confirmation } => {
             report::undo(receipt.as_deref(), &source, &receipts, &confirmation)

@@ -6,7 +6,7 @@ use crate::cli::{Confirmation, Fix, Merge, Output, Preflight, Receipts, Run, Ser
 use crate::error::{ExpectedError, notice};
 use crate::examine::{self, Asked};
 use crate::exit::ExitCode;
-use crate::fix::{self as fixes, Level};
+use crate::fix::{self as fixes, Level, Plan};
 use crate::judge::Diagnosis;
 use crate::policy::Policy;
 use crate::report::{Console, MessageKind, Progress, Stream, Terminal};
@@ -17,6 +17,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) fn run(run: &Run, checks: &[String], began: Instant) -> Result<ExitCode, ExpectedError> {
     let policy = Policy::of(&run.gate, checks)?;
+    if run.fleet.all_nodes {
+        if run.fixing.dry_run || run.fixing.emit_script.is_some() || run.fixing.yes {
+            let what =
+                "--all-nodes changes nothing: it prints the command for each node; start that one there";
+            return Err(ExpectedError::usage(what));
+        }
+        return interruptible(examine_and_report(run, &policy, began));
+    }
     if run.fix.is_some() || run.fixing.dry_run || run.fixing.emit_script.is_some() {
         to_the_end(fix_and_report(run, run.fix.flatten(), None, &policy, began))
     } else {
@@ -26,7 +34,9 @@ pub(super) fn run(run: &Run, checks: &[String], began: Instant) -> Result<ExitCo
 
 async fn examine_and_report(run: &Run, policy: &Policy, began: Instant) -> Result<ExitCode, ExpectedError> {
     let examine = async || {
-        let progress = Progress::start(run.output.wants_progress(), "examining the swarm");
+        // Of several nodes each one has its progress.
+        let one = run.output.wants_progress() && !run.fleet.all_nodes;
+        let progress = Progress::start(one, "examining the swarm");
         let examined = examine::examine(run, policy, Asked::default()).await;
         drop(progress);
         Ok(examined?.1)
@@ -40,6 +50,9 @@ async fn examine_and_report(run: &Run, policy: &Policy, began: Instant) -> Resul
     }
     let diagnosis = patiently(&examine, policy, run.wait, &run.output).await?;
     let code = show(&diagnosis, policy, &run.output, run.is_live(), began)?;
+    if run.fix.is_some() {
+        commands_by_node(&diagnosis, &console(&run.output));
+    }
     if run.stats {
         Console::new(Terminal::stdout(run.output.color), Stream::Error).stats(&diagnosis);
     }
@@ -54,6 +67,19 @@ async fn examine_and_report(run: &Run, policy: &Policy, began: Instant) -> Resul
         }
     })
     .await
+}
+
+/// Prints the command that fixes the findings of each node there.
+fn commands_by_node(diagnosis: &Diagnosis, console: &Console) {
+    let (host, members) = (&diagnosis.header.host, &diagnosis.header.members);
+    let nodes = if members.is_empty() { std::slice::from_ref(host) } else { members };
+    for node in nodes {
+        let plans = Plan::all(diagnosis, node).into_iter().filter(|plan| !plan.here.is_empty());
+        for plan in plans {
+            let text = format!("On {node}: sudo swarm-doctor fix {}", plan.finding.check);
+            console.say(MessageKind::Plain, &text);
+        }
+    }
 }
 
 /// Examines once, or until the run passes or the time is over.

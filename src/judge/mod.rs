@@ -129,6 +129,12 @@ impl Diagnosis {
         self.verdicts.iter().filter(|verdict| verdict.is_open())
     }
 
+    /// The nodes that were to be examined and were not, and why.
+    pub fn not_examined(&self) -> impl Iterator<Item = &(Subject, Gap)> {
+        let verdicts = self.verdicts.iter().filter(|verdict| verdict.check == crate::fleet::NOT_EXAMINED);
+        verdicts.flat_map(Verdict::open)
+    }
+
     /// How many checks ended so.
     pub fn count(&self, status: Status) -> usize {
         self.verdicts.iter().filter(|verdict| verdict.status == status).count()

@@ -3,7 +3,7 @@
 
 use super::headline::{Headline, headline};
 use super::text::{count, utc};
-use super::writer::{Indent, ReportWriter, Span, Style};
+use super::writer::{Indent, ReportWriter, Span, Style, Symbol};
 use super::{Detail, Format, Page, finding, grouping, ignored, peers, remedy, summary, verdicts};
 use crate::judge::{Cause, Diagnosis, Header};
 use std::io::{self, Write};
@@ -27,6 +27,7 @@ impl Format for Human {
         }
         head(&mut writer, &diagnosis.header)?;
         members(&mut writer, diagnosis)?;
+        not_examined(&mut writer, diagnosis)?;
         writer.blank()?;
         verdict(&mut writer, diagnosis)?;
         let detail = Detail { verbose, taken: diagnosis.header.taken };
@@ -54,6 +55,7 @@ fn quietly(writer: &mut ReportWriter<'_>, diagnosis: &Diagnosis, page: &Page) ->
     if diagnosis.findings.is_empty() && diagnosis.open().next().is_none() {
         return Ok(());
     }
+    not_examined(writer, diagnosis)?;
     verdict(writer, diagnosis)?;
     summary::write(writer, diagnosis, page)
 }
@@ -85,6 +87,26 @@ fn members(writer: &mut ReportWriter<'_>, diagnosis: &Diagnosis) -> io::Result<(
     }
     let text = format!("{} judged as one swarm: {}", count(members.len(), "node"), named.join(", "));
     writer.flow(Indent(0, 2), &[Span::plain(text)])
+}
+
+/// Which nodes were not examined, and why.
+fn not_examined(writer: &mut ReportWriter<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+    let missing: Vec<_> = diagnosis.not_examined().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let lead = Span::new(Style::Bold, "Not examined:");
+    writer.flow(Indent(0, 2), &[lead])?;
+    for (subject, gap) in missing.iter().take(NAMED) {
+        let symbol = Span::new(Style::Yellow, format!("{} ", writer.symbol(Symbol::Unknown)));
+        let text = Span::plain(format!("{subject}: {}", gap.why));
+        let origin = Span::new(Style::Faint, format!(" ({})", gap.source.origin));
+        writer.flow(Indent(2, 4), &[symbol, text, origin])?;
+    }
+    match missing.len().saturating_sub(NAMED) {
+        0 => Ok(()),
+        more => writer.flow(Indent(2, 4), &[Span::plain(format!("and {more} more"))]),
+    }
 }
 
 /// Where, when and on what, in lines to be pasted into a chat.

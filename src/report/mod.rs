@@ -75,6 +75,9 @@ const HOME: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// The page of a check; for a rule of the user, the list of checks, which leads to the page about rules.
 fn page_of(check: &str) -> String {
+    if check == crate::fleet::NOT_EXAMINED {
+        return format!("{HOME}/blob/main/docs/fleet.md");
+    }
     match checks::built_in().any(|built_in| built_in.meta.id == check) {
         true => format!("{HOME}/blob/main/docs/checks/{check}.md"),
         false => format!("{HOME}/blob/main/docs/checks/README.md"),

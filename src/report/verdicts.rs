@@ -2,6 +2,7 @@
 
 use super::text::{count, cut};
 use super::writer::{Indent, ReportWriter, Span, Style, Symbol};
+use crate::fleet::NOT_EXAMINED;
 use crate::judge::{Diagnosis, Status, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,7 +12,8 @@ const LISTED: usize = 8;
 
 /// Writes what could not be checked, and why.
 pub(super) fn unknown(writer: &mut ReportWriter<'_>, diagnosis: &Diagnosis, verbose: bool) -> io::Result<()> {
-    let open: Vec<&Verdict> = diagnosis.open().collect();
+    // The report begins with the nodes that were not examined.
+    let open: Vec<&Verdict> = diagnosis.open().filter(|verdict| verdict.check != NOT_EXAMINED).collect();
     if open.is_empty() {
         return Ok(());
     }

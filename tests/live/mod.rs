@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "a test prints what it skips and its progress")]
 
+mod all_nodes;
 mod bundles;
 mod crash;
 mod doctor;
