@@ -14,7 +14,7 @@ pub struct Fleet {
     #[arg(long, conflicts_with = "root", help_heading = "Source options")]
     pub all_nodes: bool,
     /// How the other nodes are reached
-    #[arg(long, value_name = "WAY", default_value = "ssh", hide_short_help = true, requires = "all_nodes")]
+    #[arg(long, value_name = "WAY", default_value = "auto", hide_short_help = true, requires = "all_nodes")]
     pub via: Via,
     /// Only nodes whose name or address matches (repeatable)
     ///
@@ -50,6 +50,9 @@ pub struct Fleet {
     /// File with the hosts, one per line, instead of the node list
     #[arg(long, value_name = "PATH", hide_short_help = true, requires = "all_nodes")]
     pub hosts: Option<PathBuf>,
+    /// Image with this version as its entrypoint, for --via swarm
+    #[arg(long, value_name = "IMAGE", hide_short_help = true, requires = "all_nodes")]
+    pub image: Option<String>,
     /// Leave the copied program on the nodes for the next run
     #[arg(long, hide_short_help = true, requires = "all_nodes")]
     pub keep: bool,
@@ -60,12 +63,13 @@ impl Default for Fleet {
     fn default() -> Self {
         Self {
             all_nodes: false,
-            via: Via::Ssh,
+            via: Via::Auto,
             nodes: Vec::new(),
             node_timeout: Duration::from_secs(20),
             parallel: NonZeroUsize::MIN,
             ssh: SshArguments(Vec::new()),
             hosts: None,
+            image: None,
             keep: false,
         }
     }
@@ -74,6 +78,10 @@ impl Default for Fleet {
 /// How other nodes are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Via {
+    /// swarm if --image is given and a manager answers, else ssh
+    Auto,
+    /// By a service that runs --image once on each node
+    Swarm,
     /// With the ssh program of this host
     Ssh,
 }

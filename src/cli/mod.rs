@@ -6,6 +6,7 @@ mod gate;
 mod order;
 mod output;
 mod plugin;
+mod relay;
 mod run;
 mod source;
 mod values;
@@ -19,6 +20,7 @@ pub use gate::Gate;
 pub use order::ordered;
 pub use output::{Format, Layout, Output, TableOutput, Wanted, When};
 pub use plugin::{Invocation, invocation};
+pub use relay::Relay;
 pub use run::{Chosen, Collect, Diff, Join, Matrix, Merge, Preflight, Run, Serve, Stack};
 pub use source::{App, Source};
 pub(crate) use values::duration;
@@ -179,6 +181,12 @@ pub enum Command {
     },
     /// Print the version, the commit and the target
     Version,
+    /// Let the engine of this node start `collect-host`
+    #[command(hide = true)]
+    Relay(Relay),
+    /// Enter the namespaces of the host and collect
+    #[command(hide = true)]
+    CollectHost(Box<Collect>),
 }
 
 impl Command {
@@ -258,7 +266,7 @@ pub fn help_pages() -> String {
     let names: Vec<String> = cli.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let mut pages = format!("$ swarm-doctor --help\n{}", cli.render_long_help());
     for name in names.iter().filter(|name| *name != "help") {
-        if let Some(command) = cli.find_subcommand_mut(name) {
+        if let Some(command) = cli.find_subcommand_mut(name).filter(|command| !command.is_hide_set()) {
             let page = command.clone().term_width(100).render_long_help();
             pages.push_str(&format!("\n$ swarm-doctor {name} --help\n{page}"));
         }

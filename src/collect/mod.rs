@@ -46,6 +46,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
+pub(crate) use apps::demultiplexed;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use engine_api::Engine;
 pub use join::{Secret, Target};

@@ -12,10 +12,12 @@ mod version;
 use crate::cli::{Command, Document};
 use crate::error::ExpectedError;
 use crate::exit::ExitCode;
+use crate::fleet;
 use crate::report::{MATRIX_SCHEMA, SCHEMA};
 use crate::rules::facts_schema;
 use std::io::{self, Write};
 use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use version::build_identity;
 
 /// Runs a command and returns its exit code. `began` is when the process started.
@@ -52,6 +54,11 @@ pub fn execute(command: Command, began: Instant) -> Result<ExitCode, ExpectedErr
         Command::Completions { shell } => complete::script(shell),
         Command::Man { of } => info::man(of.as_deref()),
         Command::Version => version::version(),
+        Command::Relay(relay) => to_the_end(fleet::relay(&relay)),
+        Command::CollectHost(collect) => {
+            fleet::enter_host()?;
+            interruptible(fleet::collect_as_lines(&collect))
+        }
     }
 }
 
@@ -60,9 +67,17 @@ fn interruptible(
     work: impl Future<Output = Result<ExitCode, ExpectedError>>,
 ) -> Result<ExitCode, ExpectedError> {
     to_the_end(async {
+        let failed = |error| ExpectedError::usage(format!("cannot handle signals: {error}"));
+        let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut hung_up = signal(SignalKind::hangup()).map_err(failed)?;
+        // Where the work is dropped, it removes what it has created.
         tokio::select! {
+            biased;
             outcome = work => outcome,
-            Ok(()) = tokio::signal::ctrl_c() => Ok(ExitCode::Interrupted),
+            Some(()) = interrupted.recv() => Ok(ExitCode::Interrupted),
+            Some(()) = terminated.recv() => Ok(ExitCode::Terminated),
+            Some(()) = hung_up.recv() => Ok(ExitCode::HungUp),
         }
     })
 }

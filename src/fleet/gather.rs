@@ -4,18 +4,20 @@ use super::missing::Missing;
 use super::plan::{Plan, Target};
 use super::progress::Progress;
 use super::ssh::Ssh;
+use super::swarm::{Job, Service};
 use crate::bundle::{Writer, fit};
-use crate::cli::{Fleet, Source};
+use crate::cli::{Fleet, Source, Via};
 use crate::collect::Session;
-use crate::error::ExpectedError;
+use crate::error::{ExpectedError, notice};
 use crate::examine::{Asked, options};
 use crate::judge::Member;
 use facts::bundle::Bundle;
-use facts::{Need, Why};
+use facts::{Need, Snapshot, Why};
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::VecDeque;
 use std::path::Path;
+use std::time::Duration;
 
 /// What the other nodes are known from.
 const KNOWN_FROM: [Need; 6] =
@@ -51,9 +53,8 @@ pub async fn gather(
     asked: Asked,
     wanted: Wanted<'_>,
 ) -> Result<Gathered, ExpectedError> {
-    let command = remote_command(source, &asked, wanted.log_lines);
+    let arguments = arguments(source, &asked, wanted.log_lines);
     let timeout = fleet.node_timeout.saturating_add(source.listen.unwrap_or_default());
-    let ssh = Ssh::new(fleet.ssh.clone(), timeout, fleet.keep, command)?;
     let session = Session::new(options(source, asked)?);
     let progress = Progress::start(wanted.progress);
 
@@ -76,6 +77,7 @@ pub async fn gather(
     let mut waiting: VecDeque<Target> =
         plan.targets().iter().filter(|target| Some(*target) != local.as_ref()).cloned().collect();
     progress.expect(plan.targets().len());
+    let way = Way::of(fleet, &session, &known, waiting.make_contiguous(), timeout, arguments).await?;
     let mut running: FuturesUnordered<LocalBoxFuture<'_, Ended>> = FuturesUnordered::new();
     if let Some(target) = local {
         let stage = progress.node(&target.name, 0);
@@ -99,11 +101,13 @@ pub async fn gather(
         while running.len() < fleet.parallel.get() {
             let Some(target) = waiting.pop_front() else { break };
             let stage = progress.node(&target.name, running.len());
-            let ssh = &ssh;
+            let way = &way;
             let fetch = async move {
-                let bundle = ssh.bundle(&target, &stage).await;
-                let shown = ssh.shown(&target);
-                (target, shown, bundle)
+                let (origin, bundle) = match way {
+                    Way::Ssh(ssh) => (ssh.shown(&target), ssh.bundle(&target, &stage).await),
+                    Way::Swarm(service) => ("its task".to_owned(), service.bundle(&target, &stage).await),
+                };
+                (target, origin, bundle)
             };
             running.push(fetch.boxed_local());
         }
@@ -146,6 +150,46 @@ pub async fn gather(
     Ok(gathered)
 }
 
+/// How the other nodes are reached.
+enum Way {
+    Ssh(Ssh),
+    Swarm(Box<Service>),
+}
+
+impl Way {
+    /// The way that the options name, or the one that is possible.
+    async fn of(
+        fleet: &Fleet,
+        session: &Session,
+        known: &Snapshot,
+        targets: &[Target],
+        timeout: Duration,
+        arguments: Vec<String>,
+    ) -> Result<Self, ExpectedError> {
+        let ssh = |arguments| Ok(Self::Ssh(Ssh::new(fleet.ssh.clone(), timeout, fleet.keep, arguments)?));
+        let obstacle = match (&fleet.image, known.nodes.get()) {
+            (None, _) => "--image names no image",
+            (_, Err(_)) => "no manager with a leader answers here",
+            (_, Ok(_)) if fleet.hosts.is_some() => "--hosts names hosts and not nodes",
+            (Some(image), Ok(nodes)) if fleet.via != Via::Ssh => {
+                let job = Job { image, timeout, arguments: &arguments, nodes, targets };
+                return Ok(Self::Swarm(Box::new(Service::create(&session.options, &job).await?)));
+            }
+            _ => return ssh(arguments),
+        };
+        match fleet.via {
+            Via::Swarm => {
+                return Err(ExpectedError::usage(format!(
+                    "--via swarm is not possible: {obstacle}; use --via ssh"
+                )));
+            }
+            Via::Auto if fleet.image.is_some() => notice(&format!("using ssh: {obstacle}")),
+            Via::Auto | Via::Ssh => {}
+        }
+        ssh(arguments)
+    }
+}
+
 fn none_known(fleet: &Fleet) -> ExpectedError {
     ExpectedError::usage(match (&fleet.hosts, fleet.nodes.is_empty()) {
         (_, false) => "--nodes: no node has such a name or address".to_owned(),
@@ -167,10 +211,10 @@ fn another_node(target: &Target, member: &Member) -> Option<Why> {
     (!id.as_str().is_empty() && id != wanted).then(|| Why::Undecidable { what: what() })
 }
 
-/// How swarm-doctor is started on the other nodes.
-fn remote_command(source: &Source, asked: &Asked, log_lines: Option<usize>) -> Vec<String> {
-    let millis = |time: std::time::Duration| format!("{}ms", time.as_millis());
-    let mut words: Vec<String> = ["collect", "--file", "-"].map(str::to_owned).into();
+/// The arguments of collecting on the other nodes.
+fn arguments(source: &Source, asked: &Asked, log_lines: Option<usize>) -> Vec<String> {
+    let millis = |time: Duration| format!("{}ms", time.as_millis());
+    let mut words: Vec<String> = ["--file", "-"].map(str::to_owned).into();
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
     option("--since", millis(source.since));
     option("--timeout", millis(source.timeout));

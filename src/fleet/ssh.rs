@@ -45,13 +45,13 @@ const PROGRAM: &str = "/proc/self/exe";
 
 /// How nodes are examined over ssh.
 pub(super) struct Ssh {
-    pub(super) arguments: SshArguments,
+    template: SshArguments,
     /// Timeout per node.
-    pub(super) timeout: Duration,
+    timeout: Duration,
     /// Leave the program on the nodes.
-    pub(super) keep: bool,
-    /// What swarm-doctor is started with there.
-    pub(super) command: Vec<String>,
+    keep: bool,
+    /// The arguments of collecting.
+    arguments: Vec<String>,
     /// The digest of this program, computed where a node needs the program.
     digest: OnceCell<String>,
     size: u64,
@@ -59,14 +59,14 @@ pub(super) struct Ssh {
 
 impl Ssh {
     pub(super) fn new(
-        arguments: SshArguments,
+        template: SshArguments,
         timeout: Duration,
         keep: bool,
-        command: Vec<String>,
+        arguments: Vec<String>,
     ) -> Result<Self, ExpectedError> {
         let failed = |error| ExpectedError::usage(format!("cannot read {PROGRAM}: {error}"));
         let size = std::fs::metadata(PROGRAM).map_err(failed)?.len();
-        Ok(Self { arguments, timeout, keep, command, digest: OnceCell::new(), size })
+        Ok(Self { template, timeout, keep, arguments, digest: OnceCell::new(), size })
     }
 
     /// The command as a person would type it to reach a node.
@@ -163,7 +163,7 @@ impl Ssh {
             let allowed = uses("{name}", name) && uses("{addr}", addr);
             allowed.then(|| word.replace("{name}", name).replace("{addr}", addr))
         };
-        self.arguments.0.iter().map(fill).collect()
+        self.template.0.iter().map(fill).collect()
     }
 
     fn argv(&self, target: &Target) -> Result<Vec<String>, Why> {
@@ -194,8 +194,8 @@ impl Ssh {
         let machine = std::env::consts::ARCH;
         let keep = if self.keep { "keep" } else { "remove" };
         let version = crate::commands::build_identity();
-        let fixed = ["exec", "sh", "-c", SCRIPT, "swarm-doctor", &version, machine, &size, keep];
-        let words = fixed.into_iter().chain(self.command.iter().map(String::as_str));
+        let fixed = ["exec", "sh", "-c", SCRIPT, "swarm-doctor", &version, machine, &size, keep, "collect"];
+        let words = fixed.into_iter().chain(self.arguments.iter().map(String::as_str));
         shlex::try_join(words).map_err(|error| Why::Undecidable { what: error.to_string() })
     }
 }

@@ -9,7 +9,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::builder::each;
 use crate::cache;
+use crate::lab::Lab;
 use crate::node::Node;
 use crate::program::run;
 
@@ -28,6 +30,43 @@ pub(crate) fn import(node: &Node, tar: &Path) -> Result<()> {
     let output = node.command(&words)?.stdin(bytes).run().with_context(step)?;
     ensure!(output.success(), "{}: {}\n{}", step(), output.stderr.trim(), node.log_tail());
     Ok(())
+}
+
+impl Lab {
+    /// Gives every node that is on an image with this program as its entrypoint, together with the libraries that it
+    /// needs.
+    pub fn import_program(&self, program: &Path, image: &str) -> Result<()> {
+        let stage = self.dir().join("program-image");
+        let tar = self.dir().join("program-image.tar");
+        let name = program.file_name().and_then(|name| name.to_str()).context("the program has no name")?;
+        fs::create_dir_all(stage.join("tmp"))?;
+        // Symbols make it several times larger.
+        run(Command::new("strip").arg("-o").arg(stage.join(name)).arg(program))?;
+        let needed = run(Command::new("ldd").arg(program)).unwrap_or_default();
+        for library in needed.split_whitespace().filter(|word| word.starts_with('/')) {
+            let place = stage.join(library.trim_start_matches('/'));
+            fs::create_dir_all(place.parent().context("a library has no directory")?)?;
+            fs::copy(library, place)?;
+        }
+        run(Command::new("tar")
+            .arg("--directory")
+            .arg(&stage)
+            .arg("--create")
+            .arg("--file")
+            .arg(&tar)
+            .arg("."))?;
+        let bytes = fs::read(&tar)?;
+        let entrypoint = format!("ENTRYPOINT [\"/{name}\"]");
+        each(self.nodes(), |node| {
+            if node.pid1().is_none() {
+                return Ok(());
+            }
+            let words = ["docker", "import", "--change", &entrypoint, "-", image];
+            let output = node.command(&words)?.stdin(bytes.clone()).run()?;
+            ensure!(output.success(), "{}: failed to import {image}: {}", node.name(), output.stderr.trim());
+            Ok(())
+        })
+    }
 }
 
 fn build(tar: &Path) -> Result<()> {

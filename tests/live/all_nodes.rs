@@ -101,3 +101,89 @@ fn one_command_examines_every_node_over_ssh_and_leaves_nothing() {
     assert_eq!(missing[0].0, "node3");
     assert_ne!(report.exit, 0);
 }
+
+/// What runs with `--via swarm` left: services on the manager, containers on all nodes.
+fn created(lab: &Lab) -> String {
+    let services =
+        lab.node("node1").docker(&["service", "ls", "-q", "--filter", "label=swarm-doctor.run"]).unwrap();
+    let containers = |node: &Node| node.docker(&["ps", "-aq", "--filter", "name=swarm-doctor"]).unwrap();
+    let on = lab.nodes().iter().filter(|node| node.engine_answers());
+    std::iter::once(services).chain(on.map(containers)).collect()
+}
+
+fn nothing_left(lab: &Lab) {
+    let empty = || Ok(created(lab).is_empty());
+    lab.wait("removal of what a run created", Duration::from_secs(30), empty).unwrap();
+}
+
+#[test]
+fn the_swarm_itself_examines_every_node_and_nothing_is_left() {
+    needs_a_lab!();
+    let lab = Lab::builder().managers(1).workers(2).up().unwrap();
+    let [node1, node2, node3] = ["node1", "node2", "node3"].map(|name| lab.node(name));
+    install(node1);
+    lab.import_program(std::path::Path::new(env!("CARGO_BIN_EXE_swarm-doctor")), "lab/doctor:1").unwrap();
+    let run = |flags: &[&str]| {
+        let way = ["--all-nodes", "--via", "swarm", "--image", "lab/doctor:1"];
+        run_as(node1, &[&way, flags].concat(), None)
+    };
+
+    let report = run(&[]);
+    assert_eq!((report.causes(), report.exit), (vec![], 0), "{:#}", report.json["findings"]);
+    assert_eq!(not_examined(&report), []);
+    assert_eq!(report.json["nodes"], serde_json::json!(["node1", "node2", "node3"]));
+    assert!(report.stderr.contains("creating the service swarm-doctor-"), "{}", report.stderr);
+    nothing_left(&lab);
+
+    // The bundles come over 2377 alone; the fault is named on the node that has it.
+    for node in [node2, node3] {
+        node.shell(
+            "for port in '-p tcp --dport 7946' '-p udp --dport 7946' '-p udp --dport 4789'; do \
+                    iptables -I INPUT $port -j DROP; done",
+            &[],
+        )
+        .unwrap();
+    }
+    let report = run(&[]);
+    assert_eq!(not_examined(&report), [], "{}", report.stderr);
+    assert!(report.causes().contains(&"host/firewall-drops-swarm"), "{:?}", report.causes());
+    for node in [node2, node3] {
+        node.shell("iptables -F INPUT", &[]).unwrap();
+    }
+
+    // Signals end a run, and what it created goes with it; after a kill the next run removes it.
+    for (signal, after) in [("INT", 900), ("TERM", 1_500), ("KILL", 600), ("KILL", 1_200), ("KILL", 2_500)] {
+        let words = ["swarm-doctor", "run", "--all-nodes", "--via", "swarm", "--image", "lab/doctor:1", "-q"];
+        let mut command = node1.command(&words).unwrap().into_std();
+        let mut run = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(after));
+        let script = "for exe in /proc/[0-9]*/exe; do case $(readlink $exe) in /usr/local/bin/swarm-doctor) pid=${exe#/proc/}; \
+                      kill -$1 ${pid%/exe};; esac; done";
+        node1.shell(script, &[signal]).unwrap();
+        run.wait().unwrap();
+        if signal != "KILL" {
+            nothing_left(&lab);
+        }
+    }
+    assert_eq!(not_examined(&run(&[])), []);
+    nothing_left(&lab);
+
+    // One without the image and one that is drained; then one whose engine is stopped.
+    node2.docker(&["image", "rm", "lab/doctor:1"]).unwrap();
+    node1.docker(&["node", "update", "--availability", "drain", "node3"]).unwrap();
+    let report = run(&["--node-timeout", "10s"]);
+    let missing = not_examined(&report);
+    assert_eq!((report.exit, missing.len()), (3, 2), "{missing:?} {:?}", report.causes());
+    assert!(missing[0].0 == "node2" && missing[0].1.contains("No such image"), "{missing:?}");
+    assert!(missing[1].0 == "node3" && missing[1].1.contains("availability drain"), "{missing:?}");
+    node1.docker(&["node", "update", "--availability", "active", "node3"]).unwrap();
+    node3.freeze_engine().unwrap();
+    let began = Instant::now();
+    let report = run(&["--node-timeout", "5s", "--nodes", "node[13]"]);
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    let missing = not_examined(&report);
+    assert!(missing.len() == 1 && missing[0].0 == "node3", "{missing:?}");
+    assert_ne!(report.exit, 0);
+    node3.thaw_engine().unwrap();
+    nothing_left(&lab);
+}

@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -71,6 +72,9 @@ pub(crate) struct Up {
     /// Lets root of each node log in on all others with ssh
     #[arg(long)]
     ssh: bool,
+    /// Gives each node the image lab/NAME:1 with this program as its entrypoint
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
 }
 
 impl Command {
@@ -108,6 +112,10 @@ impl Up {
             .up()?;
         if self.ssh {
             lab.start_ssh()?;
+        }
+        if let Some(program) = &self.program {
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            lab.import_program(program, &format!("lab/{name}:1"))?;
         }
         let took = start.elapsed();
         show(&lab);

@@ -68,7 +68,7 @@ fn shortened(line: &str) -> String {
 }
 
 /// The text of frames, each of which has its stream and its length in eight bytes before it.
-fn demultiplexed(mut log: &[u8]) -> String {
+pub(crate) fn demultiplexed(mut log: &[u8]) -> String {
     let mut text = Vec::new();
     while let Some((head, rest)) = log.split_first_chunk::<8>() {
         let length = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;

@@ -12,6 +12,7 @@ use facts::container::{Container, HostsFile};
 use facts::{Fact, Need, Why};
 use futures_util::stream::{self, StreamExt};
 use inspected::Inspected;
+pub(crate) use log::demultiplexed;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

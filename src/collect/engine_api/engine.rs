@@ -104,7 +104,7 @@ impl Engine {
         Ok(self.ask(MAX_FILE, call).await?.good()?.to_vec())
     }
 
-    /// A request that changes state. Only fixes send these.
+    /// A request that changes state. Only fixes and `--via swarm` send these.
     pub(crate) async fn change(
         &self,
         method: Method,
