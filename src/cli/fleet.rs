@@ -31,7 +31,7 @@ pub struct Fleet {
         requires = "all_nodes"
     )]
     pub node_timeout: Duration,
-    /// How many nodes are examined at the same time
+    /// How many nodes are examined at the same time over ssh
     #[arg(long, value_name = "NUMBER", default_value = "32", hide_short_help = true, requires = "all_nodes")]
     pub parallel: NonZeroUsize,
     /// Arguments of ssh, such as 'admin@{addr}'
@@ -43,6 +43,7 @@ pub struct Fleet {
         value_name = "ARGUMENTS",
         default_value = "{addr}",
         value_parser = values::ssh,
+        allow_hyphen_values = true,
         hide_short_help = true,
         requires = "all_nodes"
     )]

@@ -70,14 +70,12 @@ fn interruptible(
         let failed = |error| ExpectedError::usage(format!("cannot handle signals: {error}"));
         let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut hung_up = signal(SignalKind::hangup()).map_err(failed)?;
         // Where the work is dropped, it removes what it has created.
         tokio::select! {
             biased;
             outcome = work => outcome,
             Some(()) = interrupted.recv() => Ok(ExitCode::Interrupted),
             Some(()) = terminated.recv() => Ok(ExitCode::Terminated),
-            Some(()) = hung_up.recv() => Ok(ExitCode::HungUp),
         }
     })
 }

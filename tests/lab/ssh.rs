@@ -61,6 +61,7 @@ impl Node {
                 .arg(from)
                 .arg(format!("/proc/{pid1}/root/usr/")))?;
         }
+        run(Command::new("ldconfig").arg("-r").arg(format!("/proc/{pid1}/root")))?;
         let read = |name: &str| fs::read(keys.join(name));
         self.write_file("/etc/ssh/lab_host", read("host")?)?;
         self.write_file("/root/.ssh/id_ed25519", read("user")?)?;
@@ -74,7 +75,6 @@ impl Node {
         let script = r#"
             chmod 600 /etc/ssh/lab_host /root/.ssh/*; chmod 700 /root/.ssh; mkdir -p /run/sshd
             grep -q ^sshd: /etc/passwd || echo 'sshd:x:101:65534::/run/sshd:/usr/sbin/nologin' >>/etc/passwd
-            ldconfig
             /usr/sbin/sshd -f "$1"
         "#;
         self.shell(script, &[CONFIG])?;

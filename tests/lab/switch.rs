@@ -46,12 +46,16 @@ pub(crate) fn unplug(switch: Process, name: &str) -> Result<()> {
     }
 }
 
-/// The kernel has one neighbour table for all network namespaces, and a full mesh of N nodes needs about N*(N-1) entries. 35
-/// nodes exceed the default limit of 1024, and joins then fail with "no route to host".
+/// How many nodes always fit into the kernel's default table, overlays and sandboxes included.
+const FEW: usize = 12;
+
+/// The kernel has one neighbour table for all network namespaces, and a full mesh of N nodes puts about
+/// N*(N-1) entries into it, overlays not counted: at 25 nodes that all probe each other the default limit of 1024 is
+/// passed, and then joins and probes fail with "no route to host".
 pub(crate) fn widen_neighbour_table(nodes: usize) -> Result<()> {
     let limit = |name: &str| format!("/proc/sys/net/ipv4/neigh/default/{name}");
     let present = fs::read_to_string(limit("gc_thresh3")).ok().and_then(|text| text.trim().parse().ok());
-    if nodes < 30 || present.is_some_and(|present: usize| present >= 65536) {
+    if nodes < FEW || present.is_some_and(|present: usize| present >= 65536) {
         return Ok(());
     }
     for (name, value) in [("gc_thresh3", "65536"), ("gc_thresh2", "32768"), ("gc_thresh1", "16384")] {

@@ -56,6 +56,17 @@ fn one_command_examines_every_node_over_ssh_and_leaves_nothing() {
     };
     assert!(absent(node2) && absent(node3));
 
+    // With --keep the next run finds the copy. From a file of hosts, with arguments for ssh.
+    node1.write_file("/root/hosts", "192.0.2.1\nroot@node2 # the second\n").unwrap();
+    let hosts = ["--hosts", "/root/hosts", "--ssh", "-p 22 {addr}", "--keep", "--node-timeout", "60s"];
+    let report = all_nodes(node1, &hosts);
+    assert_eq!((not_examined(&report), report.exit), (vec![], 0));
+    assert_eq!(report.json["nodes"], serde_json::json!(["node1", "node2"]));
+    assert!(!absent(node2) && left(node2).is_empty());
+    let report = all_nodes(node1, &["--hosts", "/root/hosts"]);
+    assert_eq!((not_examined(&report), report.exit), (vec![], 0));
+    node2.remove_file("/root/.cache/swarm-doctor").unwrap();
+
     // A kill in the middle of the copy or of the collecting leaves nothing running, and nothing on disk.
     for after in [150, 700] {
         let words = ["swarm-doctor", "run", "--all-nodes", "--listen", "3s"];
