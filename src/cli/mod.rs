@@ -182,7 +182,7 @@ pub enum Command {
     /// Print the version, the commit and the target
     Version,
     /// Let the engine of this node start `collect-host`
-    #[command(hide = true)]
+    #[command(hide = true, override_usage = "swarm-doctor relay [OPTIONS] -- [ARGUMENT]...")]
     Relay(Relay),
     /// Enter the namespaces of the host and collect
     #[command(hide = true)]

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 use crate::builder::each;
 use crate::lab::Lab;
 use crate::node::Node;
-use crate::patience::seconds;
 use crate::program::run;
+use crate::time_limit::seconds;
 use crate::{cache, debian};
 
 const PACKAGES: &str = "openssh-server openssh-client gzip";
