@@ -113,6 +113,16 @@ enum Reason<'a> {
     Sysctl(&'a str),
     /// The program is built for another architecture.
     Architecture,
+    /// The engine could not create the mounted path: the path, and why.
+    NotCreated(&'a str, &'a str),
+    /// Another VXLAN device on the node has the VNI of the network.
+    VxlanExists,
+    /// The kernel of the node has no VXLAN.
+    VxlanMissing,
+    /// The kernel of the node has no IPsec, which encrypted networks use.
+    IpsecMissing,
+    /// The firewall rules of the engine on the node are missing.
+    ChainsMissing,
     /// Another error of the engine.
     Other(&'a str),
 }
@@ -142,6 +152,20 @@ impl<'a> Reason<'a> {
             Self::NoSource(path)
         } else if let Some((listen, _)) = error.split_once(": bind: address already in use") {
             Self::PortHeld(listen.rsplit_once(':').map_or(listen, |(_, port)| port))
+        } else if let Some((listen, _)) = error.split_once(" failed: port is already allocated") {
+            Self::PortHeld(listen.rsplit_once(':').map_or(listen, |(_, port)| port))
+        } else if let Some((path, why)) =
+            after("error while creating mount source path '").and_then(|it| it.split_once("': "))
+        {
+            Self::NotCreated(path, why)
+        } else if error.contains("error creating vxlan interface: file exists") {
+            Self::VxlanExists
+        } else if error.contains("error creating vxlan interface: operation not supported") {
+            Self::VxlanMissing
+        } else if error.contains("required modules to install IPSEC rules are missing") {
+            Self::IpsecMissing
+        } else if error.contains("No chain/target/match by that name") {
+            Self::ChainsMissing
         } else if error.contains("ip addresses may be exhausted")
             || error.contains("no available IPv4 addresses")
         {
@@ -208,6 +232,14 @@ impl<'a> Reason<'a> {
             Self::NoDevice(device) => format!("the device {device} does not exist there"),
             Self::Sysctl(key) => format!("the kernel setting {key} is not allowed in a container there"),
             Self::Architecture => "its program is built for another processor architecture".to_owned(),
+            Self::NotCreated(path, why) => format!("the engine there cannot create the mounted path {path}: {why}"),
+            Self::VxlanExists => {
+                "another VXLAN device there has the VNI of its network (error creating vxlan interface: file exists)"
+                    .to_owned()
+            }
+            Self::VxlanMissing => "the kernel there has no VXLAN (module vxlan)".to_owned(),
+            Self::IpsecMissing => "the kernel there has no IPsec, which its encrypted network needs".to_owned(),
+            Self::ChainsMissing => "the firewall rules of the engine are missing there".to_owned(),
             Self::Other(error) => (*error).to_owned(),
         }
     }
@@ -303,6 +335,32 @@ impl<'a> Reason<'a> {
                     "docker node ls --format '{{.Hostname}}'".into(),
                 ],
             ),
+            Self::NotCreated(path, _) => manual(
+                "create the path on the node, or mount its file system again; on a read-only root, or with Docker from a snap, use \
+                 another path",
+                vec![format!("mkdir -p {}", shell_quote(path))],
+            ),
+            Self::VxlanExists => manual(
+                "run swarm-doctor on the node: it names the device and the namespace; delete the device",
+                vec![
+                    "sudo swarm-doctor run".into(),
+                    "ip -d link show type vxlan".into(),
+                    "ip link delete DEVICE".into(),
+                ],
+            ),
+            Self::VxlanMissing => manual(
+                "install the package with the remaining kernel modules of the distribution, and load the module",
+                vec!["modprobe vxlan".into(), "sudo swarm-doctor run".into()],
+            ),
+            Self::IpsecMissing => manual(
+                "load the modules, or use a kernel that has them",
+                vec!["modprobe -a esp4 xfrm_user xt_policy xt_mark".into(), "sudo swarm-doctor run".into()],
+            ),
+            Self::ChainsMissing => manual(
+                "restart the engine, which writes its rules again; the tasks of the node restart. Then find what flushed \
+                 them: a firewalld reload, an iptables restore",
+                vec!["systemctl restart docker".into()],
+            ),
             Self::Other(_) => manual(
                 "read the engine's error about the task on that node",
                 vec![format!("docker service ps --no-trunc {name}"), "journalctl -u docker -n 100".into()],
@@ -354,5 +412,18 @@ mod tests {
             "OCI runtime create failed: sysctl \"vm.max_map_count\" is not in a separate kernel namespace";
         assert_eq!(Reason::of(sysctl), Reason::Sysctl("vm.max_map_count"));
         assert_eq!(Reason::of("exec /app: exec format error"), Reason::Architecture);
+        let allocated = "driver failed programming external connectivity on endpoint web.1.x (9c87): Bind for 0.0.0.0:8080 \
+                         failed: port is already allocated";
+        assert_eq!(Reason::of(allocated), Reason::PortHeld("8080"));
+        let path = "error while creating mount source path '/srv/data': mkdir /srv: read-only file system";
+        assert_eq!(Reason::of(path), Reason::NotCreated("/srv/data", "mkdir /srv: read-only file system"));
+        let vxlan = "network sandbox join failed: subnet sandbox join failed for \"10.0.2.0/24\": error creating vxlan \
+                     interface: ";
+        assert_eq!(Reason::of(&format!("{vxlan}file exists")), Reason::VxlanExists);
+        assert_eq!(Reason::of(&format!("{vxlan}operation not supported")), Reason::VxlanMissing);
+        let chain = "driver failed programming external connectivity on endpoint web.1.x (9c87):  (iptables failed: iptables \
+                     --wait -t nat -A DOCKER -p tcp -d 0/0 --dport 8080 -j DNAT --to-destination 172.18.0.3:80 ! -i \
+                     docker_gwbridge: iptables: No chain/target/match by that name.";
+        assert_eq!(Reason::of(chain), Reason::ChainsMissing);
     }
 }
