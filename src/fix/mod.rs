@@ -20,6 +20,7 @@ mod undo;
 
 pub use level::Level;
 pub use plan::Plan;
+pub use script::script;
 pub use signals::{Interrupts, Signal};
 
 use crate::cli::{Fixing, Receipts, Run, Source};

@@ -30,7 +30,7 @@ const PLACEHOLDERS: [&str; 8] = ["TOKEN", "MANAGER", "OLD-ID", "NEW-ID", "NAME",
 
 /// A script of plain sh: on each node it does what is for that node, and nothing on others. What is above the level, needs a
 /// value that only a person knows, or has to be judged by a person stands there as a comment.
-pub(super) fn script(plans: &[Plan], allowed: Level, taken: &str) -> String {
+pub fn script(plans: &[Plan], allowed: Level, taken: &str) -> String {
     let mut nodes: BTreeMap<Target, Vec<String>> = BTreeMap::new();
     for plan in plans {
         let steps: Vec<&Step> = plan.here.iter().chain(&plan.rest).collect();

@@ -142,7 +142,7 @@ impl Session<'_> {
             Plan::all(diagnosis, &context.here).into_iter().filter(|plan| self.wanted(plan)).collect();
         if let Some(path) = &self.fixing.emit_script {
             let allowed = self.permission.level.unwrap_or(Level::Safe);
-            let text = script::script(&plans, allowed, &diagnosis.header.taken.to_string());
+            let text = script(&plans, allowed, &diagnosis.header.taken.to_string());
             return std::fs::write(path, text).map_err(|error| ExpectedError::file("write", path, &error));
         }
         for (number, plan) in plans.iter().enumerate() {

@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use swarm_doctor::fix::system::fake::{Failure, FakeSystem};
 use swarm_doctor::fix::trial::{Ending, Trial};
-use swarm_doctor::fix::{Interrupts, Signal};
+use swarm_doctor::fix::{Interrupts, Level, Plan, Signal, script};
 
 const RECEIPTS: &str = "/var/lib/swarm-doctor/receipts";
 
@@ -242,5 +243,38 @@ fn a_damaged_receipt_is_an_error_and_never_nothing_to_undo() {
     for result in [block_on(trial.undo()).map(Some), block_on(trial.recover())] {
         let error = result.unwrap_err().to_string();
         assert!(error.contains("checksum"), "{error}");
+    }
+}
+
+#[test]
+fn the_script_of_every_fixture_is_valid_sh() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scripts: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for scenario in scenarios() {
+        let diagnosis = swarm_doctor::examine::diagnose(&scenario.bundle);
+        let here = &diagnosis.header.host;
+        for level in [Level::Safe, Level::Destructive] {
+            let text = script(&Plan::all(&diagnosis, here), level, "2026-11-22 19:21:04 UTC");
+            let path = folder.path().join(format!("{}.sh", scripts.len()));
+            scripts.entry(text).or_insert(path);
+        }
+    }
+    for (text, path) in &scripts {
+        std::fs::write(path, text).unwrap();
+        let output = Command::new("sh").arg("-n").arg(path).output().unwrap();
+        assert!(output.status.success(), "{}{text}", String::from_utf8_lossy(&output.stderr));
+    }
+    println!("{} scripts", scripts.len());
+    let paths: Vec<&PathBuf> = scripts.values().collect();
+    for paths in paths.chunks(50) {
+        // Functions are written once for all nodes of a script, also where one node calls none of them.
+        let checked =
+            Command::new("shellcheck").args(["--shell=sh", "--severity=warning"]).args(paths).output();
+        match checked {
+            Ok(output) => {
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+            }
+            Err(error) => return println!("skipped: shellcheck does not start: {error}"),
+        }
     }
 }

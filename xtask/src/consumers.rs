@@ -1,11 +1,12 @@
-//! Installs programs and schemas that consume our reports, for the format tests.
+//! Installs programs and schemas that consume our reports and scripts, for the tests.
 
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs with their Debian packages.
-const PROGRAMS: [(&str, &str); 2] = [("xmllint", "libxml2-utils"), ("promtool", "prometheus")];
+const PROGRAMS: [(&str, &str); 3] =
+    [("xmllint", "libxml2-utils"), ("promtool", "prometheus"), ("shellcheck", "shellcheck")];
 const HEAVY_PROGRAMS: [(&str, &str); 2] = [("chromium", "chromium"), ("java", "default-jre-headless")];
 
 /// npm packages with schemas, by the name of their directory in `target/debug/consumers`.
