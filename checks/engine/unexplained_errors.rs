@@ -18,7 +18,8 @@ check! {
     /// recent matter most.
     ///
     /// ## When it is wrong
-    /// When the line has no consequence. Errors of connections and of tasks are left out a minute after the last one. Lines that healthy engines write are left out by the table in
+    /// When the line has no consequence. Errors of connections and of tasks, and errors that were logged once or twice, are left out a
+    /// minute after the last line. Lines that healthy engines write are left out by the table in
     /// `checks/engine/known_errors.rs`.
     ///
     /// Source: moby and swarmkit at 17.03 to 29 (`Errorf` and `Fatalf` calls).
@@ -68,8 +69,8 @@ const OFTEN_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 const LASTING: SignedDuration = SignedDuration::from_secs(60);
 /// The age up to which a repeated error is a present failure.
 const RECENT: SignedDuration = SignedDuration::from_mins(10);
-/// How long after its last line an error is over that repeats while its cause lasts: a connection is tried, and a rejected
-/// task replaced, every few seconds.
+/// How long after its last line an error is over that repeats while its cause lasts, as a connection is tried and a rejected
+/// task replaced every few seconds, or that was not repeated: engines log races while services and networks change.
 const OVER: SignedDuration = SignedDuration::from_secs(60);
 /// The message of a task that the engine rejects.
 const TASK: &str = "fatal task error";
@@ -126,8 +127,8 @@ fn run(host: &Host, view: &View<'_>, found: &[Finding], out: &mut Findings<'_>) 
     count_recent(log, &mut groups);
     let end = log.ends.unwrap_or(view.snapshot.taken);
     groups.retain(|_, group| {
-        let repeats = is_of_connection(group.last) || group.last.message == TASK;
-        if repeats && !group.fatal && group.last.at.is_some_and(|at| end.duration_since(at) > OVER) {
+        let passing = is_of_connection(group.last) || group.last.message == TASK || group.recent < OFTEN;
+        if passing && !group.fatal && group.last.at.is_some_and(|at| end.duration_since(at) > OVER) {
             return false;
         }
         let routine = known(&group.last.message, group.last.error()) == Some(Known::RoutineUnlessRepeated);
