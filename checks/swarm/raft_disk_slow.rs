@@ -14,7 +14,7 @@ check! {
     /// VMs at once for snapshots.
     ///
     /// ## When it is wrong
-    /// After a single stall, such as a VM snapshot. The check reports stalls of the last hour.
+    /// After a long stall that does not repeat, such as a VM snapshot. The check reports stalls of the last hour.
     ///
     /// Source: etcd `wal/wal.go` (the warning of engines up to 20.10), Linux `kernel/hung_task.c`; moby#36245, moby#35210.
     "swarm/raft-disk-slow": Warning, "the disk is too slow for the raft log";
@@ -26,6 +26,10 @@ check! {
 
 /// The age in seconds up to which a stall is reported.
 const RECENT_SECONDS: i64 = 60 * 60;
+
+/// How many stalls are reported, however short; and how long one is that is reported alone, in seconds.
+const OFTEN: u64 = 3;
+const LONG_SECONDS: f64 = 5.0;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let info = host.info.get()?;
@@ -40,7 +44,11 @@ fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         log.lines.iter().filter(recent).filter_map(|line| Some((line, stall_seconds(line)?))).collect();
     let Some((last, _)) = slow.last() else { return Ok(()) };
     let longest = slow.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max);
+    // One short stall is a busy moment, not a slow disk.
     let writes = slow.iter().map(|(line, _)| u64::from(line.repeated.max(1))).sum::<u64>();
+    if writes < OFTEN && longest < LONG_SECONDS {
+        return Ok(());
+    }
     let times = if writes == 1 { "1 write stall".to_owned() } else { format!("{writes} write stalls") };
     let summary = format!("{times} on the disk of this manager in the last hour, the longest {longest:.1} s");
     out.report(Subject::Node(host.name.clone()), summary, Evidence::log(log, last)).remedy(Remedy {
