@@ -49,6 +49,7 @@ const KNOWN: &[(&[&str], Known)] = &[
     (&["Failed to allocate network resources for node", "could not find network allocator state"], Routine),
     (&["Failed to find network", "on node"], Routine),
     (&["error deallocating attachment for network"], Routine),
+    (&["error reallocating node", "cannot be found"], Routine),
     (&["Failed add IP alias"], Routine),
     (&["set up rule failed", " -D "], Routine),
     (&["failed to remove node", "dispatcher is stopped"], Routine),

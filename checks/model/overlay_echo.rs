@@ -1,5 +1,6 @@
 //! The echoes of one node over every overlay that this node shares with it.
 
+use super::gossip_datagrams::member_without_udp;
 use super::reachability::Reach;
 use crate::Evidence;
 use facts::host::Protocol;
@@ -166,7 +167,10 @@ fn describe_tcp(outcome: &Outcome) -> &'static str {
 const SETTLE_SECONDS: i64 = 10;
 /// The same for a node that gossip had given up. Its endpoints were forgotten, and come back with the bulk sync that each
 /// node does with one other node every 30 s.
-const SETTLE_AGAIN_SECONDS: i64 = 60;
+const SETTLE_AGAIN_SECONDS: i64 = 45;
+/// Within how many seconds before a refutation this node has to have failed to reach others, how often. A busy node is
+/// suspected now and then and refutes it at once, and nobody forgets its endpoints.
+const CUT_OFF: (i64, usize) = (30, 2);
 
 /// The nodes whose endpoints may still be on the way.
 #[derive(Default)]
@@ -187,12 +191,18 @@ impl Joins {
     /// Source: moby `daemon/libnetwork/networkdb/event_delegate.go`, `NotifyJoin`, `NotifyLeave`; memberlist `state.go`,
     /// `refute`.
     pub(crate) fn lately(log: &Log, now: Timestamp, first: i64, again: i64) -> Self {
-        let (mut joins, mut left) = (Self::default(), BTreeSet::new());
+        let (mut joins, mut left, mut unreached) = (Self::default(), BTreeSet::new(), Vec::new());
         for line in &log.lines {
             let Some(ago) = line.at.map(|at| now.as_second() - at.as_second()) else { continue };
             let refutes = line.message.starts_with("memberlist: Refuting a suspect message")
                 || line.message.starts_with("memberlist: Refuting a dead message");
-            if refutes && ago <= again {
+            if member_without_udp(&line.message).is_some() || line.message.starts_with("memberlist: Suspect ")
+            {
+                unreached.push(ago);
+            }
+            let (before, often) = CUT_OFF;
+            let cut_off = || unreached.iter().filter(|then| **then - ago <= before).count() >= often;
+            if refutes && ago <= again && cut_off() {
                 joins.refuted = Some(ago);
             }
             let addr_before = |end: &str| {
