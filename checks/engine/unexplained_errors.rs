@@ -174,9 +174,10 @@ fn causes(host: &Host, found: &[Finding], of_connection: bool) -> Vec<Str> {
     checks
 }
 
-/// Whether an error is about a connection to another node.
+/// Whether an error is about a connection to another node. What a rejected task could not connect to is no node.
 fn is_of_connection(line: &Line) -> bool {
-    CONNECTION.iter().any(|part| line.message.contains(part) || line.error().contains(part))
+    line.message != TASK
+        && CONNECTION.iter().any(|part| line.message.contains(part) || line.error().contains(part))
 }
 
 /// An error of the running or a former dockerd. The message with which it exits is judged by `engine/unreachable`.
