@@ -77,6 +77,13 @@ pub struct DaemonJson {
     pub parsed: Result<serde_json::Map<String, serde_json::Value>, Fault>,
 }
 
+impl DaemonJson {
+    /// The value of a key; `None` where the file lacks it or is not valid.
+    pub fn key(&self, name: &str) -> Option<&serde_json::Value> {
+        self.parsed.as_ref().ok()?.get(name)
+    }
+}
+
 /// Where a text is not valid JSON, or valid JSON is not an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fault {

@@ -83,6 +83,6 @@ fn verifies_clients(host: &Host, process: &Process) -> Result<bool, Gap> {
         return Ok(on);
     }
     let file = host.daemon_json.get()?;
-    let config = file.value.as_ref().and_then(|file| file.parsed.as_ref().ok());
-    Ok(config.and_then(|config| config.get("tlsverify")?.as_bool()).unwrap_or(false))
+    let verifies = file.value.as_ref().and_then(|file| file.key("tlsverify")?.as_bool());
+    Ok(verifies.unwrap_or(false))
 }

@@ -1,4 +1,4 @@
-use super::regressions::EngineVersion;
+use crate::model::engine_version::EngineVersion;
 use crate::remedy::shell_quote;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::service::Service;
@@ -125,10 +125,8 @@ fn report(
         ))
         .confidence(Confidence::Medium);
     let config = host.daemon_json_path();
-    let set = host.daemon_json.get().ok().and_then(|file| {
-        let config = file.value.as_ref()?.parsed.as_ref().ok()?;
-        Some(config.get("min-api-version")?.to_string())
-    });
+    let file = host.daemon_json.get().ok().and_then(|file| file.value.as_ref());
+    let set = file.and_then(|file| Some(file.key("min-api-version")?.to_string()));
     let lower = match &set {
         Some(value) => format!(
             "change \"min-api-version\" in {config} from {value} to \"{}.{}\"",

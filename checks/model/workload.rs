@@ -49,7 +49,7 @@ const HEAP_VARIABLES: &[&str] = &[
 ];
 
 /// The last part of an image's name, without its tag and digest.
-fn base_name(image: &str) -> &str {
+pub(crate) fn base_name(image: &str) -> &str {
     let image = image.split('@').next().unwrap_or_default();
     let last = image.rsplit('/').next().unwrap_or_default();
     last.split(':').next().unwrap_or_default()

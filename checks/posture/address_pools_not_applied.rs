@@ -25,8 +25,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let cluster = view.snapshot.cluster.get()?;
     for host in &view.snapshot.hosts {
         let file = host.daemon_json.get()?;
-        let config = file.value.as_ref().and_then(|file| file.parsed.as_ref().ok());
-        let pools = config.and_then(|config| config.get("default-address-pools"));
+        let pools = file.value.as_ref().and_then(|file| file.key("default-address-pools"));
         let Some(pools) = pools.filter(|_| cluster.address_pools == ["10.0.0.0/8"]) else { continue };
         let summary = format!(
             "overlay networks take their subnets from 10.0.0.0/8, not from daemon.json of {}",

@@ -1,4 +1,5 @@
 use super::advice;
+use crate::model::workload::base_name;
 use crate::shell_quote;
 use crate::{Evidence, Findings, Judged, Subject, Target, View};
 
@@ -46,9 +47,8 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
 }
 
 fn is_proxy(image: &str) -> bool {
-    let name = image.split('@').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-    let name = name.split(':').next().unwrap_or_default();
-    ["traefik", "haproxy", "nginx", "nginx-proxy", "caddy", "envoy", "kong", "httpd"].contains(&name)
+    let proxies = ["traefik", "haproxy", "nginx", "nginx-proxy", "caddy", "envoy", "kong", "httpd"];
+    proxies.contains(&base_name(image))
 }
 
 fn ports(service: &facts::service::Service) -> String {

@@ -27,8 +27,8 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let file = host.daemon_json.get()?;
-    let config = file.value.as_ref().and_then(|file| file.parsed.as_ref().ok());
-    let port = config.and_then(|config| config.get("network-diagnostic-port")?.as_u64()).unwrap_or(0);
+    let key = file.value.as_ref().and_then(|file| file.key("network-diagnostic-port"));
+    let port = key.and_then(|port| port.as_u64()).unwrap_or(0);
     if port != 0 {
         let summary = format!("the diagnostic server of gossip on {} listens on port {port}", host.name);
         let shown = format!("\"network-diagnostic-port\": {port}");

@@ -25,10 +25,10 @@ check! {
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let services = view.snapshot.services.get()?;
-    for service in services.iter().filter(|service| socket(service).is_some()) {
+    for (service, socket) in services.iter().filter_map(|service| Some((service, socket(service)?))) {
         let name = shell_quote(&service.name);
         let summary = format!("{} mounts the Docker socket", service.name);
-        let shown = format!("mount {}", socket(service).unwrap_or_default());
+        let shown = format!("mount {socket}");
         out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown)).remedy(
             advice(
                 Target::AnyManager,

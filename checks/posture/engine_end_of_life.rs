@@ -1,5 +1,5 @@
 use super::advice;
-use crate::engine::EngineVersion;
+use crate::model::engine_version::EngineVersion;
 use crate::{Evidence, Findings, Judged, Subject, Target, View};
 
 check! {

@@ -28,11 +28,10 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let file = host.daemon_json.get()?;
-    let config = file.value.as_ref().and_then(|file| file.parsed.as_ref().ok());
-    let text = |key: &str| config.and_then(|config| config.get(key)?.as_str());
-    let limited =
-        config.is_some_and(|config| config.get("log-opts").is_some_and(|it| it.get("max-size").is_some()));
-    if limited || text("log-driver").is_some_and(|driver| driver != "json-file") {
+    let key = |name| file.value.as_ref().and_then(|file| file.key(name));
+    let limited = key("log-opts").is_some_and(|options| options.get("max-size").is_some());
+    let driver = key("log-driver").and_then(|driver| driver.as_str());
+    if limited || driver.is_some_and(|driver| driver != "json-file") {
         return Ok(());
     }
     let summary = format!("container logs on {} have no size limit", host.name);

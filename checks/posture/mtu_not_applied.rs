@@ -28,8 +28,8 @@ fn run(host: &Host, _: &View<'_>, out: &mut Findings<'_>) -> Judged {
         return Ok(());
     }
     let file = host.daemon_json.get()?;
-    let config = file.value.as_ref().and_then(|file| file.parsed.as_ref().ok());
-    if let Some(mtu) = config.and_then(|config| config.get("mtu")?.as_u64()).filter(|mtu| *mtu < 1500) {
+    let mtu = file.value.as_ref().and_then(|file| file.key("mtu")?.as_u64());
+    if let Some(mtu) = mtu.filter(|mtu| *mtu < 1500) {
         let summary = format!("\"mtu\": {mtu} on {} does not apply to overlay networks", host.name);
         out.report(
             Subject::Node(host.name.clone()),

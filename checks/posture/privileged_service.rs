@@ -23,11 +23,10 @@ check! {
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let services = view.snapshot.services.get()?;
-    for service in services.iter().filter(|service| right(service).is_some()) {
+    for (service, right) in services.iter().filter_map(|service| Some((service, right(service)?))) {
         let name = shell_quote(&service.name);
-        let summary = format!("{} has {}", service.name, right(service).unwrap_or_default());
-        let shown = right(service).unwrap_or_default();
-        out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown)).remedy(
+        let summary = format!("{} has {right}", service.name);
+        out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, right)).remedy(
             advice(
                 Target::AnyManager,
                 "Reduce the rights of the service",

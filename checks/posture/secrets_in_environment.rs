@@ -24,14 +24,10 @@ check! {
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let services = view.snapshot.services.get()?;
-    for service in services.iter().filter(|service| variable(service).is_some()) {
+    for (service, variable) in services.iter().filter_map(|service| Some((service, variable(service)?))) {
         let name = shell_quote(&service.name);
-        let summary = format!(
-            "{} has the variable {} in its environment",
-            service.name,
-            variable(service).unwrap_or_default()
-        );
-        let shown = format!("Env: {}", variable(service).unwrap_or_default());
+        let summary = format!("{} has the variable {variable} in its environment", service.name);
+        let shown = format!("Env: {variable}");
         out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown)).remedy(advice(
             Target::AnyManager,
             "Move the value into a secret",

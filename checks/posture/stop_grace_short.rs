@@ -26,17 +26,14 @@ check! {
 
 fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let services = view.snapshot.services.get()?;
-    for service in services
-        .iter()
-        .filter(|service| is_stateful(&service.image) && service.stop_grace.unwrap_or(10) <= 10)
-    {
+    for service in services.iter().filter(|service| is_stateful(&service.image)) {
+        let grace = service.stop_grace.unwrap_or(10);
+        if grace > 10 {
+            continue;
+        }
         let name = shell_quote(&service.name);
-        let summary = format!(
-            "{} has {} s to stop before it is killed",
-            service.name,
-            service.stop_grace.unwrap_or(10)
-        );
-        let shown = format!("StopGracePeriod: {} s", service.stop_grace.unwrap_or(10));
+        let summary = format!("{} has {grace} s to stop before it is killed", service.name);
+        let shown = format!("StopGracePeriod: {grace} s");
         out.report(Subject::Service(service.name.clone()), summary, Evidence::value(services, shown)).remedy(
             advice(
                 Target::AnyManager,

@@ -102,7 +102,7 @@ fn exec_root(host: &Host) -> PathBuf {
     let engine = host.engine.get().ok();
     let flag = engine.and_then(|engine| engine.running()?.flag("exec-root").map(str::to_owned));
     let daemon_json = host.daemon_json.get().ok().and_then(|file| file.value.as_ref());
-    let configured = daemon_json.and_then(|file| file.parsed.as_ref().ok()?.get("exec-root")?.as_str());
+    let configured = daemon_json.and_then(|file| file.key("exec-root")?.as_str());
     PathBuf::from(flag.or(configured.map(str::to_owned)).unwrap_or(EXEC_ROOT.into()))
 }
 
