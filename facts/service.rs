@@ -220,6 +220,14 @@ pub struct Task {
     pub attachments: Vec<TaskAttachment>,
 }
 
+impl Task {
+    /// Its addresses on a network.
+    pub fn addresses_on(&self, network: &NetworkId) -> impl Iterator<Item = IpAddr> {
+        let on = self.attachments.iter().filter(move |attachment| attachment.network == *network);
+        on.flat_map(|attachment| attachment.addresses.iter().copied())
+    }
+}
+
 /// A network of a task, as the managers assigned it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TaskAttachment {

@@ -1,6 +1,7 @@
 use super::exit_reason::{is_oom_kill, is_panic};
 use super::panic::package;
-use super::regressions::{EngineVersion, fixed_panic};
+use super::regressions::fixed_panic;
+use crate::model::engine_version::EngineVersion;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::log::{Line, Program};
 use facts::{Host, SignedDuration};

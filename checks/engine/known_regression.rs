@@ -1,4 +1,5 @@
-use super::regressions::{Condition, EngineVersion, REGRESSIONS, Regression};
+use super::regressions::{Condition, REGRESSIONS, Regression};
+use crate::model::engine_version::EngineVersion;
 use crate::{Evidence, Finding, Findings, Judged, Remedy, Risk, Severity, Step, Subject, View};
 use facts::engine::Info;
 use facts::swarm::LocalState;

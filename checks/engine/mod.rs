@@ -24,7 +24,6 @@ mod version_skew;
 use crate::BuiltIn;
 
 pub use known_regression::name_in_effects;
-pub(crate) use regressions::EngineVersion;
 
 /// The checks of this folder.
 pub const CHECKS: &[&BuiltIn] = &[

@@ -38,7 +38,6 @@ const EXPLAIN_NOTHING: &[&str] = &[
     "engine/version-skew",
     "engine/api-exposed",
     "engine/api-version-too-old",
-    "network/ipvs-idle-timeout",
 ];
 
 /// Parts of the errors of a connection that could not be made or ended early.

@@ -1,4 +1,4 @@
-use super::regressions::EngineVersion;
+use crate::model::engine_version::EngineVersion;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::swarm::Node;
 

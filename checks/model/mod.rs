@@ -5,6 +5,7 @@ pub(crate) mod app_member;
 pub(crate) mod app_naming;
 pub(crate) mod blocked_port;
 pub(crate) mod configured_hosts;
+pub(crate) mod engine_version;
 pub(crate) mod free_subnet;
 pub(crate) mod gossip_datagrams;
 pub(crate) mod host_scope;

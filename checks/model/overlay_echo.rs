@@ -169,7 +169,7 @@ const SETTLE_SECONDS: i64 = 10;
 /// node does with one other node every 30 s.
 const SETTLE_AGAIN_SECONDS: i64 = 45;
 /// Within how many seconds before a refutation this node has to have failed to reach others, how often. A busy node is
-/// suspected now and then and refutes it at once, and nobody forgets its endpoints.
+/// suspected now and then and refutes it at once; no other node removes its endpoints.
 const CUT_OFF: (i64, usize) = (30, 2);
 
 /// The nodes whose endpoints may still be on the way.

@@ -13,8 +13,14 @@ use std::net::IpAddr;
 /// what it loses is repaired by the bulk sync, which each node does with one other node every 30 s.
 pub(crate) const SETTLED_SECONDS: i64 = 60;
 
-/// How much later than the manager a node may have been examined, in seconds, to be compared with its task list.
+/// How far apart the manager and a node may have been examined, in seconds, to compare the node with the task list.
 const SAME_TIME_SECONDS: i64 = 5;
+
+/// Whether a node and the lists of the manager were examined at the same time.
+pub(crate) fn taken_at_once(host: &Host, view: &View<'_>) -> bool {
+    let apart = host.taken.as_second() - view.snapshot.taken.as_second();
+    apart.abs() <= SAME_TIME_SECONDS
+}
 
 /// What the managers know.
 pub(crate) struct Expected<'a> {

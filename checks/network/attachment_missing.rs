@@ -1,4 +1,5 @@
 use crate::model::address_demand::{Demand, NO_ADDRESS};
+use crate::model::engine_version::EngineVersion;
 use crate::model::task_slots::{seconds_since, slots};
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, View};
 use facts::Host;
@@ -34,7 +35,7 @@ check! {
 /// How many seconds a rejected task counts.
 const FRESH_SECONDS: i64 = 120;
 /// The first engine release without the bug of generic resources.
-const FIXED: u32 = 24;
+const FIXED: u16 = 24;
 
 fn run(host: &Host, view: &View<'_>, out: &mut Findings<'_>) -> Judged {
     let networks = host.networks.get()?;
@@ -146,8 +147,8 @@ impl Reason {
     }
 }
 
-fn major(version: &str) -> Option<u32> {
-    version.split('.').next()?.parse().ok()
+fn major(version: &str) -> Option<u16> {
+    EngineVersion::parse(version).map(|version| version.0)
 }
 
 fn remedy(host: &Host, service: &Service, reason: &Reason) -> Remedy {

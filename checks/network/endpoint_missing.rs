@@ -1,3 +1,4 @@
+use crate::model::engine_version::EngineVersion;
 use crate::model::service_discovery::{Expected, addresses, by_service, lasted, settled_overlays};
 use crate::remedy::shell_quote;
 use crate::{Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
@@ -104,7 +105,7 @@ fn report(
         on.join(", ")
     );
     let absent = |it: &Missing<'_>| {
-        let addrs: Vec<String> = attached(it).map(ToString::to_string).collect();
+        let addrs: Vec<String> = it.task.addresses_on(&it.network.id).map(|addr| addr.to_string()).collect();
         let node = node(it, expected).map(|node| format!(" on {}", node.name)).unwrap_or_default();
         let what = format!(
             "{}: record of task {}{node}, {}, in Services.{service}.Tasks of {}",
@@ -170,17 +171,10 @@ fn node<'a>(missing: &Missing<'_>, expected: &Expected<'a>) -> Option<&'a facts:
     expected.ready_node(missing.task.node.as_ref())
 }
 
-fn attached<'a>(missing: &'a Missing<'_>) -> impl Iterator<Item = &'a std::net::IpAddr> {
-    let on = missing.task.attachments.iter().filter(|it| it.network == missing.network.id);
-    on.flat_map(|it| &it.addresses)
-}
-
 /// Whether NetworkDB of this engine forgets the networks of a node that failed for a moment (moby#53141).
 pub(super) fn forgets_failed_nodes(version: &str) -> bool {
-    let mut parts = version.split(['.', '-', '+', '~']).map(str::parse::<u32>);
-    let mut next = || parts.next().and_then(Result::ok).unwrap_or(0);
-    let version = (next(), next(), next());
-    ((29, 0, 0)..=(29, 7, 2)).contains(&version)
+    let affected = EngineVersion(29, 0, 0)..=EngineVersion(29, 7, 2);
+    EngineVersion::parse(version).is_some_and(|version| affected.contains(&version))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@ use crate::remedy::shell_quote;
 use crate::{Confidence, Evidence, Findings, Judged, Remedy, Risk, Step, Subject, Target, View};
 use facts::host::{Backend, Sandbox};
 use facts::network::Network;
-use facts::service::Task;
 use facts::{Host, Seen};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -68,11 +67,6 @@ fn is_of(sandbox: &Sandbox, network: &Network) -> bool {
     }
 }
 
-fn addresses_on<'t>(task: &'t Task, network: &Network) -> impl Iterator<Item = IpAddr> + use<'t> {
-    let on = task.attachments.iter().filter(|it| it.network == network.id);
-    on.flat_map(|it| it.addresses.iter().copied()).collect::<Vec<_>>().into_iter()
-}
-
 fn compare(
     host: &Host,
     sandbox: &Sandbox,
@@ -95,7 +89,7 @@ fn compare(
         .tasks
         .iter()
         .filter(|task| is_live(task))
-        .flat_map(|task| addresses_on(task, network))
+        .flat_map(|task| task.addresses_on(&network.id))
         .collect();
     let stale: BTreeSet<IpAddr> = backends
         .iter()
@@ -106,7 +100,7 @@ fn compare(
     let lacking: Vec<(&str, IpAddr)> = expected
         .running_on(network, host)
         .filter_map(|task| balanced.iter().find(|service| service.id == task.service).map(|it| (task, it)))
-        .flat_map(|(task, service)| addresses_on(task, network).map(|addr| (service.name.as_str(), addr)))
+        .flat_map(|(task, service)| task.addresses_on(&network.id).map(|addr| (service.name.as_str(), addr)))
         .filter(|(_, addr)| !known.contains(addr))
         .collect();
     let shown = |addrs: &mut dyn Iterator<Item = IpAddr>| {

@@ -1,4 +1,4 @@
-//! How an application is told which address to advertise.
+//! The remedy for an application that advertises the wrong address.
 
 use crate::model::app_member::Member;
 use crate::remedy::shell_quote;

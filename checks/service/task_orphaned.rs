@@ -1,3 +1,4 @@
+use crate::model::service_discovery::taken_at_once;
 use crate::model::task_slots::{nodes_of, seconds_since};
 use crate::placement::is_open;
 use crate::remedy::shell_quote;
@@ -30,8 +31,6 @@ check! {
 
 /// How old a container is before a missing task counts: the managers list a new task before its node starts it, in seconds.
 const SETTLED: i64 = 120;
-/// How far apart a node and the task list may have been examined to be compared, in seconds.
-const SAME_TIME: u64 = 5;
 /// How long a task may run beside its replacement, besides its grace period, in seconds.
 const REPLACED: i64 = 600;
 
@@ -49,9 +48,7 @@ fn run(view: &View<'_>, out: &mut Findings<'_>) -> Judged {
         }
     }
     // A node that was examined earlier or later may have run tasks that the managers did not know then.
-    let at_once =
-        |host: &&Host| host.taken.as_second().abs_diff(view.snapshot.taken.as_second()) <= SAME_TIME;
-    for host in view.snapshot.hosts.iter().filter(at_once) {
+    for host in view.snapshot.hosts.iter().filter(|host| taken_at_once(host, view)) {
         let containers = match host.containers.get() {
             Ok(containers) => containers,
             Err(gap) => {

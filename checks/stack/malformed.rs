@@ -1,4 +1,5 @@
 use super::{edit, line};
+use crate::model::engine_version::EngineVersion;
 use crate::{Findings, Judged, Subject, View};
 use facts::stack::{At, Compose, Stack};
 use facts::{Host, Seen};
@@ -58,7 +59,7 @@ fn report(stack: &Seen<Stack>, number: u32, problem: String, out: &mut Findings<
 }
 
 fn major(version: &str) -> u32 {
-    version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(u32::MAX)
+    EngineVersion::parse(version).map_or(u32::MAX, |version| version.0.into())
 }
 
 /// What docker refuses because of the version at the top.
