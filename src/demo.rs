@@ -1,6 +1,6 @@
 //! The demonstration: a bundle recorded from a lab swarm that was really broken.
 
-use crate::bundle::read_from;
+use crate::bundle::embedded;
 use crate::error::ExpectedError;
 use facts::bundle::Bundle;
 
@@ -8,6 +8,5 @@ const BUNDLE: &[u8] = include_bytes!("../fixtures/demo.tar.zst");
 
 /// The recorded bundle.
 pub fn bundle() -> Result<Bundle, ExpectedError> {
-    read_from(BUNDLE)
-        .map_err(|what| ExpectedError::usage(format!("failed to read the embedded bundle: {what}")))
+    embedded(BUNDLE)
 }

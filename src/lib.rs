@@ -22,5 +22,6 @@ mod redact;
 pub mod report;
 pub mod rules;
 pub mod serve;
+mod sha256;
 mod toml_place;
 pub mod watch;

@@ -12,7 +12,7 @@ mod write;
 pub use anonymize::Pseudonyms;
 pub use fit::{fit, shorten_logs};
 pub use merge::merge;
-pub use read::{each, each_from, read, read_from};
+pub use read::{each, each_from, embedded, read, read_from};
 pub use upgrade::{is_format_1, upgrade};
 pub use write::{Writer, write, write_to};
 

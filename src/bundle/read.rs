@@ -40,6 +40,12 @@ pub fn read_from(bytes: impl Read) -> Result<Bundle, String> {
     })
 }
 
+/// Reads a bundle that is part of the program.
+pub fn embedded(bytes: &[u8]) -> Result<Bundle, ExpectedError> {
+    read_from(bytes)
+        .map_err(|what| ExpectedError::usage(format!("failed to read the embedded bundle: {what}")))
+}
+
 fn several(number: usize) -> String {
     format!("it is of {number} machines, and one is wanted")
 }

@@ -1,7 +1,7 @@
 //! Digests of the files in a bundle. They detect damage, not forgery.
 
 use super::SUMS;
-use sha2::{Digest, Sha256};
+use crate::sha256;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ pub(super) fn of<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> String
     let mut sums = String::new();
     for (name, content) in files {
         // Writing to a string does not fail.
-        let _ = writeln!(sums, "{}  {name}", hex(content));
+        let _ = writeln!(sums, "{}  {name}", sha256::of(content));
     }
     sums
 }
@@ -27,7 +27,7 @@ pub(super) fn hold(sums: &[u8], files: &BTreeMap<String, Vec<u8>>) -> Result<(),
     }
     for (name, content) in files {
         match listed.remove(name.as_str()) {
-            Some(sum) if sum == hex(content) => {}
+            Some(sum) if sum == sha256::of(content) => {}
             Some(_) => return Err(format!("{name} is not what was written: its digest is another")),
             None => return Err(format!("{name} was put in later: {SUMS} does not name it")),
         }
@@ -36,11 +36,4 @@ pub(super) fn hold(sums: &[u8], files: &BTreeMap<String, Vec<u8>>) -> Result<(),
         Some((name, _)) => Err(format!("{name} was taken out: {SUMS} names it")),
         None => Ok(()),
     }
-}
-
-fn hex(content: &[u8]) -> String {
-    Sha256::digest(content).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -1,7 +1,7 @@
 //! `explain --log`: the checks that know a line of a log. The line is put at the end of the recorded log of a healthy manager,
 //! and the checks that then report something with the line as evidence are those that know it.
 
-use crate::bundle::read_from;
+use crate::bundle::embedded;
 use crate::error::ExpectedError;
 use crate::judge::judge;
 use crate::policy::Policy;
@@ -23,8 +23,7 @@ const STATES: [fn(&mut Bundle); 4] = [|_| {}, only_the_log, joining, without_eng
 
 /// The findings that rest on the line, the most severe first, one for each check.
 pub(super) fn findings(text: &str) -> Result<Vec<Finding>, ExpectedError> {
-    let failed = |what: String| ExpectedError::usage(format!("failed to read the embedded bundle: {what}"));
-    let healthy = read_from(HEALTHY).map_err(|what| failed(what.to_string()))?;
+    let healthy = embedded(HEALTHY)?;
     let line = Some(text).filter(|text| !text.trim().is_empty());
     let line = line.and_then(|text| parsed(text, healthy.manifest.taken)).ok_or_else(|| {
         ExpectedError::usage("--log: not a line of dockerd, containerd, systemd or the kernel")

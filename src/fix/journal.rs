@@ -208,8 +208,7 @@ impl<'a> Receipt<'a> {
 /// The first digits of the SHA-256 of all lines before and of this one.
 fn checksum(before: &[u8], json: &str) -> String {
     let digest = Sha256::new().chain_update(before).chain_update(json).finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    hex[..DIGITS].to_owned()
+    crate::sha256::hex(&digest)[..DIGITS].to_owned()
 }
 
 fn damaged(directory: &Path, damage: String) -> FixError {

@@ -11,9 +11,14 @@ pub(super) const UNTIL: &str = "swarm-doctor.until";
 /// The process that created it: the boot of its host, its pid and its start.
 pub(super) const OWNER: &str = "swarm-doctor.owner";
 
-/// The filter of a list for everything with the label of a run, in the words of a query.
+/// The filter of a list by one value, as it is written in a query.
+pub(super) fn filter(key: &str, value: &str) -> String {
+    format!("%7B%22{key}%22%3A%5B%22{value}%22%5D%7D")
+}
+
+/// The filter for everything with the label of a run.
 pub(super) fn with_label() -> String {
-    format!("%7B%22label%22%3A%5B%22{RUN}%22%5D%7D")
+    filter("label", RUN)
 }
 
 /// Labels as the engine lists them.

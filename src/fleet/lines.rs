@@ -1,9 +1,9 @@
 //! A bundle as lines of text, numbered and with a digest each, so that a log carries it whole or the reader knows what is
 //! missing. The engine splits lines over 16 KiB; these have less than 12.
 
+use crate::sha256;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 
 /// What each line begins with. Others in the same log are messages.
@@ -13,12 +13,8 @@ const PIECE: usize = 8 << 10;
 /// How many characters of the digest are in a line.
 const DIGEST: usize = 16;
 
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn short(piece: &[u8]) -> String {
-    digest(piece).chars().take(DIGEST).collect()
+    sha256::of(piece).chars().take(DIGEST).collect()
 }
 
 /// Writes the bytes as lines.
@@ -28,7 +24,7 @@ pub(super) fn write(bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{BEGIN} {count} {} {}", short(piece), STANDARD.encode(piece))?;
         count += 1;
     }
-    writeln!(out, "{BEGIN} end {count} {}", digest(bytes))?;
+    writeln!(out, "{BEGIN} end {count} {}", sha256::of(bytes))?;
     out.flush()
 }
 
@@ -39,7 +35,7 @@ pub(super) fn read(log: &str) -> Result<Vec<u8>, String> {
         let words: Vec<&str> = line.split(' ').collect();
         let [number, sum, rest] = words.as_slice() else { return Err("a line of it is cut".into()) };
         if *number == "end" {
-            let whole = *sum == count.to_string() && *rest == digest(&bytes);
+            let whole = *sum == count.to_string() && *rest == sha256::of(&bytes);
             return if whole { Ok(bytes) } else { Err("its digest does not match".into()) };
         }
         if *number != count.to_string() {

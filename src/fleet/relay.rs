@@ -2,7 +2,7 @@
 //! container of the same image in the host's namespaces, which collects, and passes its lines on. A service cannot ask for
 //! the host's pid namespace itself (moby#24862).
 
-use super::label::{Labels, RUN, UNTIL, is_stale, with_label};
+use super::label::{Labels, RUN, UNTIL, filter, is_stale, with_label};
 use super::lines;
 use crate::cli::{Collect, Relay};
 use crate::collect::{Engine, demultiplexed};
@@ -73,8 +73,8 @@ pub async fn relay(relay: &Relay) -> Result<ExitCode, ExpectedError> {
 /// Removes what earlier runs left on this node. Its failure is no reason not to examine the node.
 async fn sweep(engine: &Engine) {
     let path = format!("/containers/json?all=1&filters={}", with_label());
-    let Ok(listed) = engine.change(Method::GET, &path, &Value::Null, REQUEST).await else { return };
-    let listed: Vec<Listed> = serde_json::from_slice(&listed).unwrap_or_default();
+    let listed = engine.change_for(Method::GET, &path, &Value::Null, REQUEST).await;
+    let listed: Vec<Listed> = listed.unwrap_or_default();
     for container in listed.iter().filter(|container| is_stale(&container.labels)) {
         let path = format!("/containers/{}?force=1&v=1", container.id);
         drop(engine.change(Method::DELETE, &path, &Value::Null, REQUEST).await);
@@ -90,9 +90,9 @@ struct Container<'a> {
 impl<'a> Container<'a> {
     async fn create(engine: &'a Engine, relay: &Relay) -> Result<Self, Why> {
         let task = std::env::var(TASK).unwrap_or_default();
-        let filter = format!("%7B%22label%22%3A%5B%22com.docker.swarm.task.id%3D{task}%22%5D%7D");
-        let path = format!("/containers/json?all=1&filters={filter}");
-        let own: Vec<Listed> = read(&engine.change(Method::GET, &path, &Value::Null, REQUEST).await?)?;
+        let own = filter("label", &format!("com.docker.swarm.task.id%3D{task}"));
+        let path = format!("/containers/json?all=1&filters={own}");
+        let own: Vec<Listed> = engine.change_for(Method::GET, &path, &Value::Null, REQUEST).await?;
         let [own] = own.as_slice() else {
             return Err(Why::Undecidable { what: format!("it lists no container of task {task:?}") });
         };
@@ -117,7 +117,7 @@ impl<'a> Container<'a> {
             },
         });
         let path = format!("/containers/create?name=swarm-doctor-{}", relay.run);
-        let created: Created = read(&engine.change(Method::POST, &path, &body, REQUEST).await?)?;
+        let created: Created = engine.change_for(Method::POST, &path, &body, REQUEST).await?;
         let container = Self { engine, id: created.id };
         let started = container.ask(Method::POST, "/start", REQUEST).await;
         if let Err(why) = started {
@@ -128,7 +128,8 @@ impl<'a> Container<'a> {
     }
 
     async fn pass_on(&self, limit: Duration) -> Result<ExitCode, Why> {
-        let waited: Waited = read(&self.ask(Method::POST, "/wait", limit).await?)?;
+        let waited: Waited =
+            self.engine.change_for(Method::POST, &self.path("/wait"), &Value::Null, limit).await?;
         let log = self.ask(Method::GET, "/logs?stdout=1&stderr=1", REQUEST).await?;
         let mut out = io::stdout().lock();
         // A reader that has gone needs no lines.
@@ -141,13 +142,12 @@ impl<'a> Container<'a> {
     }
 
     async fn ask(&self, method: Method, path: &str, limit: Duration) -> Result<Vec<u8>, Why> {
-        let path = format!("/containers/{}{path}", self.id);
-        self.engine.change(method, &path, &Value::Null, limit).await
+        self.engine.change(method, &self.path(path), &Value::Null, limit).await
     }
-}
 
-fn read<T: serde::de::DeserializeOwned>(answer: &[u8]) -> Result<T, Why> {
-    serde_json::from_slice(answer).map_err(|error| Why::Malformed { line: 0, what: error.to_string() })
+    fn path(&self, rest: &str) -> String {
+        format!("/containers/{}{rest}", self.id)
+    }
 }
 
 /// Enters the namespaces of the host's first process. Only a process with one thread can.

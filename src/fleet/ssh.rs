@@ -234,7 +234,7 @@ async fn digest() -> io::Result<String> {
                 length => digest.update(piece.get(..length).unwrap_or_default()),
             }
         }
-        Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(crate::sha256::hex(&digest.finalize()))
     };
     tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
 }

@@ -1,7 +1,7 @@
 //! All nodes with Swarm's own scheduler: one short-lived service whose task runs once on each node. The bundles come back in the log of
 //! its tasks, which Swarm carries over 2377/tcp, so that 7946 and 4789 need not work.
 
-use super::label::{Labels, OWNER, RUN, UNTIL, is_stale, owner, second_after, with_label};
+use super::label::{Labels, OWNER, RUN, UNTIL, filter, is_stale, owner, second_after, with_label};
 use super::lines;
 use super::plan::Target;
 use super::progress::Stage;
@@ -15,7 +15,6 @@ use facts::{NodeId, Why};
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -106,14 +105,13 @@ impl Service {
             }
         ));
         let body = spec(&run, job);
-        let created =
-            engine.change(Method::POST, "/services/create", &body, REQUEST).await.map_err(failed)?;
         #[derive(Deserialize)]
         struct Created {
             #[serde(rename = "ID")]
             id: String,
         }
-        let Created { id } = read(&created).map_err(failed)?;
+        let created = engine.change_for(Method::POST, "/services/create", &body, REQUEST).await;
+        let Created { id } = created.map_err(failed)?;
         let refused = job.nodes.iter().filter_map(|node| Some((node.id.clone(), refusal(node)?))).collect();
         let options = options.clone();
         Ok(Self { engine, options, id, timeout: job.timeout, refused, tasks: Mutex::default() })
@@ -174,12 +172,10 @@ impl Service {
     async fn task(&self, node: &NodeId) -> Option<Task> {
         let mut tasks = self.tasks.lock().await;
         if tasks.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
-            let path = format!("/tasks?filters=%7B%22service%22%3A%5B%22{}%22%5D%7D", self.id);
-            let listed = self.engine.change(Method::GET, &path, &Value::Null, REQUEST).await;
+            let path = format!("/tasks?filters={}", filter("service", &self.id));
+            let listed = self.engine.change_for(Method::GET, &path, &Value::Null, REQUEST).await;
             // A manager that does not answer now may answer before the deadline.
-            let listed =
-                listed.ok().and_then(|listed| serde_json::from_slice(&listed).ok()).unwrap_or_default();
-            *tasks = Some((Instant::now(), listed));
+            *tasks = Some((Instant::now(), listed.unwrap_or_default()));
         }
         let (_, tasks) = tasks.as_ref()?;
         let on_node = tasks.iter().filter(|task| task.node_id == node.as_str());
@@ -212,7 +208,7 @@ impl Drop for Service {
 /// Removes the services of runs that are over.
 async fn sweep(engine: &Engine) -> Result<(), Why> {
     let path = format!("/services?filters={}", with_label());
-    let listed: Vec<Listed> = read(&engine.change(Method::GET, &path, &Value::Null, REQUEST).await?)?;
+    let listed: Vec<Listed> = engine.change_for(Method::GET, &path, &Value::Null, REQUEST).await?;
     for service in listed.iter().filter(|service| service.spec.labels.as_ref().is_some_and(is_stale)) {
         notice(&format!("removing the service {} that a killed run left", service.id));
         let path = format!("/services/{}", service.id);
@@ -286,10 +282,6 @@ fn has_ended(state: &str) -> bool {
 
 /// An id that no other run has.
 fn run_id() -> String {
-    let digest = Sha256::digest(format!("{} {:?}", owner(), std::time::SystemTime::now()));
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn read<T: serde::de::DeserializeOwned>(answer: &[u8]) -> Result<T, Why> {
-    serde_json::from_slice(answer).map_err(|error| Why::Malformed { line: 0, what: error.to_string() })
+    let digest = crate::sha256::of(format!("{} {:?}", owner(), std::time::SystemTime::now()));
+    digest.chars().take(12).collect()
 }

@@ -4,7 +4,6 @@ use super::{Format, HOME, TOOL_VERSION, evidence, finding, json, page_of};
 use crate::judge::{Cause, Diagnosis, Header};
 use checks::{BuiltIn, Evidence, Finding, Severity, Subject};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 
 /// SARIF 2.1.0.
@@ -162,7 +161,7 @@ fn encoded(text: &str, kept: &str) -> String {
 /// What stays the same from run to run.
 fn fingerprint(found: &Finding) -> String {
     let key = format!("{}\n{}\n{}", found.check, found.subject.kind(), found.subject);
-    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::sha256::of(key)
 }
 
 /// What could not be looked at.

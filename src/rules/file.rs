@@ -199,6 +199,8 @@ impl Reading<'_> {
                 commands.filter_map(|command| self.parsed(command, |text| Message::parse(text, &variables)));
             Some(Remedy { text, commands: commands.collect() })
         });
+        let values = when.iter().flat_map(|when| &when.values);
+        let values = values.filter_map(|text| Expression::parse(text, &variables).ok()).collect();
         let mut rule = Rule {
             meta: Meta {
                 id: Cow::Owned(id),
@@ -212,6 +214,7 @@ impl Reading<'_> {
             },
             subjects,
             when,
+            values,
             message: message?,
             evidence,
             remedy,

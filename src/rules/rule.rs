@@ -52,6 +52,8 @@ pub struct Rule {
     pub(super) subjects: Subjects,
     /// The condition; a log rule may have none.
     pub(super) when: Option<Expression>,
+    /// The single values that the condition reads.
+    pub(super) values: Vec<Expression>,
     pub(super) message: Message,
     pub(super) evidence: Vec<Expression>,
     pub(super) remedy: Option<Remedy>,
@@ -320,11 +322,9 @@ impl Rule {
         let mut evidence: Vec<Evidence> = named.collect();
         let Some(when) = self.when.as_ref().filter(|_| evidence.is_empty()) else { return evidence };
         let Ok(source) = self.source(when, facts, host) else { return evidence };
-        let variables = self.subjects.variables();
-        for text in &when.values {
-            let value = Expression::parse(text, &variables).ok().and_then(|it| it.evaluate(context).ok());
-            if let Some(value) = value {
-                let shown = format!("{text} = {}", shown(&value));
+        for read in &self.values {
+            if let Ok(value) = read.evaluate(context) {
+                let shown = format!("{} = {}", read.text, shown(&value));
                 evidence.push(Evidence::Value { source: source.clone(), shown });
             }
         }

@@ -8,7 +8,7 @@ use facts::Why;
 use futures_util::StreamExt;
 use hyper::Method;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::future::Future;
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
@@ -122,6 +122,18 @@ impl Engine {
             .map_err(|error| Why::Malformed { line: 0, what: format!("{path}: {error}") })?;
         let answer = within(deadline, self.transport.send(request, &prefix, MAX_ANSWER)).await?;
         Ok(answer.good()?.to_vec())
+    }
+
+    /// The same with an answer in JSON.
+    pub(crate) async fn change_for<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &serde_json::Value,
+        deadline: Duration,
+    ) -> Result<T, Why> {
+        let answer = self.change(method, path, body, deadline).await?;
+        serde_json::from_slice(&answer).map_err(|error| Why::Malformed { line: 0, what: error.to_string() })
     }
 
     async fn ask<T>(&self, most: usize, call: impl AsyncFnOnce(Docker) -> T) -> Result<Answer, Why> {

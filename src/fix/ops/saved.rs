@@ -3,8 +3,8 @@
 use crate::fix::FixContext;
 use crate::fix::error::{FixError, Result};
 use crate::fix::journal::Receipt;
+use crate::sha256;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Some bytes, or the absence of a file.
@@ -21,7 +21,7 @@ pub(in crate::fix) struct Saved {
 
 impl Saved {
     pub(super) fn of(bytes: Option<Vec<u8>>) -> Self {
-        Self { digest: bytes.as_deref().map(digest), file: None, bytes }
+        Self { digest: bytes.as_deref().map(sha256::of), file: None, bytes }
     }
 
     /// Writes the content beside the journal.
@@ -34,7 +34,7 @@ impl Saved {
 
     /// Whether it is this content.
     pub(super) fn is(&self, bytes: Option<&[u8]>) -> bool {
-        self.digest == bytes.map(digest)
+        self.digest == bytes.map(sha256::of)
     }
 
     /// The content as long as it is planned; none where there is no file.
@@ -54,13 +54,8 @@ impl Saved {
         let path = saved.join(self.file.as_deref().unwrap_or_default());
         let found = context.system.read(&path)?;
         match found {
-            Some(bytes) if digest(&bytes) == *expected => Ok(Some(bytes)),
+            Some(bytes) if sha256::of(&bytes) == *expected => Ok(Some(bytes)),
             _ => Err(FixError::Failed(format!("the backup {} is missing or damaged", path.display()))),
         }
     }
-}
-
-/// The SHA-256 in hexadecimal.
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
